@@ -1,0 +1,198 @@
+//! What the bridge runs on: settings that have been checked, as types that cannot be wrong.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::{NonZeroU16, NonZeroUsize},
+    time::Duration,
+};
+
+use crate::decision::{FallbackPolicy, UpstreamAddress, UpstreamSettings};
+use crate::openim::{NextCodeForm, RefusalDefaults};
+
+/// OpenIM's own cap on a callback's timeout: its HTTP client gives up after this long, whatever webhooks.yml says.
+pub const OPENIM_TIMEOUT_CAP: Duration = Duration::from_secs(15);
+
+/// Everything that `serve` runs on.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where OpenIM's callbacks are received. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Worker threads, each with its own runtime, listener and connections to the decision service.
+    pub workers: NonZeroU16,
+    /// The App's decision service.
+    pub upstream: UpstreamSettings,
+    /// How the decision service is asked.
+    pub decision: DecisionSettings,
+    /// What OpenIM is told when no good reply came in time.
+    pub fallback: FallbackPolicy,
+    /// What completes an App's refusal that left its code or its message unset.
+    pub refusal: RefusalDefaults,
+    /// How answers are written.
+    pub response: ResponseSettings,
+    /// Commands that the bridge does not serve.
+    pub commands: CommandSettings,
+    /// The operation ID of a request.
+    pub operation_id: OperationIdSettings,
+    /// Bounds on what the bridge takes in.
+    pub limits: Limits,
+    /// The listener for operators; `None` is off.
+    pub admin: AdminSettings,
+    /// How the bridge stops.
+    pub drain: DrainSettings,
+    /// What is logged.
+    pub log: LogSettings,
+}
+
+/// How the decision service is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct DecisionSettings {
+    /// From the first byte of OpenIM's request to the bridge's answer. Under [`OPENIM_TIMEOUT_CAP`].
+    pub timeout: Duration,
+}
+
+/// How answers are written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ResponseSettings {
+    /// How `nextCode` is written.
+    pub next_code: NextCodeForm,
+}
+
+/// Commands that the bridge does not serve.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CommandSettings {
+    /// What is answered to them.
+    pub unserved: Unserved,
+}
+
+/// What is answered to a command that the bridge does not serve.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unserved {
+    /// 404 and code 9901.
+    #[default]
+    Refuse,
+    /// OpenIM may go on, where the command in the URL is also the one in the body.
+    Allow,
+}
+
+/// The operation ID of a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OperationIdSettings {
+    /// What happens to a request without one.
+    pub missing: MissingOperationId,
+}
+
+/// What happens to a request without an operation ID. OpenIM v3.6 sends none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MissingOperationId {
+    /// 400 and code 9903.
+    #[default]
+    Refuse,
+    /// The bridge makes one up.
+    Generate,
+}
+
+/// Bounds on what the bridge takes in; each counts for the whole process.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of one request's body; beyond it 413 and code 9904.
+    pub request_bytes: NonZeroUsize,
+    /// Bytes of all bodies held at one time; beyond it the fallback, as `overloaded`. At least `request_bytes`.
+    pub body_bytes: NonZeroUsize,
+    /// Open connections from OpenIM. `None`: 80 % of the limit on open files.
+    pub connections: Option<NonZeroUsize>,
+    /// Callbacks being decided at one time; beyond it the fallback, as `overloaded`.
+    pub in_flight: NonZeroUsize,
+}
+
+/// The listener for operators.
+#[derive(Debug, Clone, Copy)]
+pub struct AdminSettings {
+    /// Where it listens; `None` (`off`) is nowhere.
+    pub listen: Option<SocketAddr>,
+}
+
+/// How the bridge stops.
+#[derive(Debug, Clone, Copy)]
+pub struct DrainSettings {
+    /// How long listeners go on accepting after SIGTERM, while every response announces that its connection closes.
+    pub delay: Duration,
+    /// From the signal to the exit, at the latest. At least `delay` + `decision.timeout` + 1 s.
+    pub timeout: Duration,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, Copy)]
+pub struct LogSettings {
+    /// The least severe level that is logged.
+    pub level: LogLevel,
+    /// How a line is written.
+    pub format: LogFormat,
+    /// Whether log lines hold remarks, which are personal data.
+    pub remarks: bool,
+}
+
+/// How severe a log line is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What went wrong for good.
+    Error,
+    /// What an operator should know: fallbacks, bad requests.
+    Warn,
+    /// Start, stop, changes of state.
+    #[default]
+    Info,
+    /// One line a callback.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10006)),
+            workers: NonZeroU16::MIN,
+            upstream: UpstreamSettings {
+                addresses: vec![UpstreamAddress { host: "127.0.0.1".to_owned(), port: 50051 }],
+                connect_timeout: Duration::from_secs(1),
+            },
+            decision: DecisionSettings { timeout: Duration::from_secs(4) },
+            fallback: FallbackPolicy::default(),
+            refusal: RefusalDefaults::default(),
+            response: ResponseSettings::default(),
+            commands: CommandSettings::default(),
+            operation_id: OperationIdSettings::default(),
+            limits: Limits::default(),
+            admin: AdminSettings { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 10007))) },
+            drain: DrainSettings { delay: Duration::from_secs(5), timeout: Duration::from_secs(25) },
+            log: LogSettings { level: LogLevel::Info, format: LogFormat::Text, remarks: false },
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const fn at_least_one(number: usize) -> NonZeroUsize {
+            match NonZeroUsize::new(number) {
+                Some(number) => number,
+                None => NonZeroUsize::MIN,
+            }
+        }
+        Self {
+            request_bytes: at_least_one(1 << 20),
+            body_bytes: at_least_one(32 << 20),
+            connections: None,
+            in_flight: at_least_one(1024),
+        }
+    }
+}
