@@ -1,5 +1,6 @@
 //! openim-bridge.
 
+pub mod callback;
 pub mod config;
 pub mod decision;
 pub mod openim;

@@ -163,7 +163,7 @@ impl Default for Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10006)),
             workers: NonZeroU16::MIN,
             upstream: UpstreamSettings {
-                addresses: vec![UpstreamAddress { host: "127.0.0.1".to_owned(), port: 50051 }],
+                addresses: vec![UpstreamAddress::default()],
                 connect_timeout: Duration::from_secs(1),
             },
             decision: DecisionSettings { timeout: Duration::from_secs(4) },

@@ -53,3 +53,9 @@ impl fmt::Display for UpstreamAddress {
         }
     }
 }
+
+impl Default for UpstreamAddress {
+    fn default() -> Self {
+        Self { host: "127.0.0.1".to_owned(), port: 50051 }
+    }
+}

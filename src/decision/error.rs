@@ -11,9 +11,9 @@ pub enum ErrorClass {
     Timeout,
     /// No connection could be had, the connection broke, or the service said UNAVAILABLE.
     Unavailable,
-    /// One of the bridge's own limits, or the service said RESOURCE_EXHAUSTED.
+    /// One of the bridge's own limits, or the service said `RESOURCE_EXHAUSTED`.
     Overloaded,
-    /// UNAUTHENTICATED or PERMISSION_DENIED: the mesh or the service turned the bridge away, not the user.
+    /// `UNAUTHENTICATED` or `PERMISSION_DENIED`: the mesh or the service turned the bridge away, not the user.
     Denied,
     /// The service lacks this rpc.
     Unimplemented,

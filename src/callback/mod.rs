@@ -1,0 +1,183 @@
+//! The callbacks that the bridge serves: one file each, one line each in [`REGISTRY`].
+//!
+//! A [`Callback`] says, as types and pure functions, how OpenIM's JSON becomes the App's protobuf request and how the
+//! App's reply becomes a [`Decision`]. [`Served`] is the same without the types, so that the path in `bridge.rs` is
+//! compiled once for all. Nothing else in the crate names a callback.
+
+mod set_friend_remark;
+
+use bytes::Bytes;
+use prost::Message;
+use serde::de::DeserializeOwned;
+
+use crate::openim::{Fields, OperationId, Text};
+use crate::proto::Refuse;
+
+/// Every callback that is served.
+pub static REGISTRY: &[Served] = &[Served::of::<set_friend_remark::BeforeSetFriendRemark>()];
+
+/// One of OpenIM's callbacks: its names, its JSON, its rpc.
+pub trait Callback: 'static {
+    /// The command as OpenIM v3.7 and later name it.
+    const COMMAND: &'static str;
+    /// What older servers call it.
+    const ALIASES: &'static [&'static str];
+    /// The path of the rpc that decides about it: `/package.Service/Method`.
+    const METHOD: &'static str;
+    /// The JSON body. Unknown fields are ignored: later versions of OpenIM may add some.
+    type Body: DeserializeOwned;
+    /// The rpc's request.
+    type Request: Message;
+    /// The rpc's response.
+    type Response: Message + Default;
+
+    /// `callbackCommand` of the body.
+    fn command(body: &Self::Body) -> &str;
+    /// What the App is asked.
+    fn request(body: Self::Body, operation_id: &OperationId) -> Self::Request;
+    /// Who is involved, and what an answer without any change holds.
+    fn subject(request: Self::Request) -> (Parties, Fields);
+    /// What the App decided; `None` when the reply holds no valid decision.
+    fn decision(response: Self::Response) -> Option<Decision>;
+}
+
+/// What the App decided.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// OpenIM goes on with what its user asked for.
+    Allow,
+    /// OpenIM turns it down. Code and texts are the App's and have not been checked.
+    Refuse(Refuse),
+    /// OpenIM goes on with these values instead.
+    Replace(Fields),
+}
+
+/// Who is involved, for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parties {
+    /// The user whose action it is said to be.
+    pub owner: String,
+    /// The user whom it is about.
+    pub friend: String,
+}
+
+/// A callback as it came in, ready to be asked.
+#[derive(Debug)]
+pub struct Question {
+    /// The rpc's request, encoded.
+    pub message: Bytes,
+    /// What an answer without any change holds.
+    pub unchanged: Fields,
+    /// Who is involved.
+    pub parties: Parties,
+}
+
+/// Why a body is not the callback that its URL says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// Not this callback's JSON.
+    Malformed,
+    /// Another callback's command.
+    OtherCommand,
+}
+
+/// A [`Callback`] without its types.
+#[derive(Debug)]
+pub struct Served {
+    /// [`Callback::COMMAND`].
+    pub command: &'static str,
+    /// [`Callback::ALIASES`].
+    pub aliases: &'static [&'static str],
+    /// [`Callback::METHOD`].
+    pub method: &'static str,
+    decode: fn(&Self, &str, &OperationId) -> Result<Question, BodyError>,
+    read: fn(Bytes) -> Option<Decision>,
+}
+
+impl Served {
+    /// Erases the types of `C`.
+    #[must_use]
+    pub const fn of<C: Callback>() -> Self {
+        Self {
+            command: C::COMMAND,
+            aliases: C::ALIASES,
+            method: C::METHOD,
+            decode: decode::<C>,
+            read: |reply| C::Response::decode(reply).ok().and_then(C::decision),
+        }
+    }
+
+    /// Whether `name` is this callback's command, or an alias of it.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        name == self.command || self.aliases.contains(&name)
+    }
+
+    /// OpenIM's JSON to the App's protobuf.
+    ///
+    /// # Errors
+    /// When the body is not this callback's JSON, or is another callback's.
+    pub fn decode(&self, body: &str, operation_id: &OperationId) -> Result<Question, BodyError> {
+        (self.decode)(self, body, operation_id)
+    }
+
+    /// The App's reply to its decision; `None` when it does not decode or holds no valid decision.
+    #[must_use]
+    pub fn read(&self, reply: Bytes) -> Option<Decision> {
+        (self.read)(reply)
+    }
+}
+
+fn decode<C: Callback>(served: &Served, body: &str, operation_id: &OperationId) -> Result<Question, BodyError> {
+    let body: C::Body = serde_json::from_str(body).map_err(|_| BodyError::Malformed)?;
+    if !served.is_named(C::command(&body)) {
+        return Err(BodyError::OtherCommand);
+    }
+    let request = C::request(body, operation_id);
+    let message = request.encode_to_vec().into();
+    let (parties, unchanged) = C::subject(request);
+    Ok(Question { message, unchanged, parties })
+}
+
+/// The command in the body of a callback that is not served; `None` when the body is no callback at all.
+#[must_use]
+pub fn command_of_unserved(body: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Envelope {
+        #[serde(rename = "callbackCommand")]
+        command: Text,
+    }
+    serde_json::from_str::<Envelope>(body).ok().map(|envelope| envelope.command.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_callbacks_share_a_name() {
+        let mut names: Vec<_> =
+            REGISTRY.iter().flat_map(|served| served.aliases.iter().chain([&served.command])).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn every_method_is_in_the_contract() {
+        let contract = prost_types::FileDescriptorSet::decode(crate::proto::DESCRIPTORS).expect("descriptors");
+        let methods: Vec<String> = contract
+            .file
+            .iter()
+            .flat_map(|file| file.service.iter().map(move |service| (file.package(), service)))
+            .flat_map(|(package, service)| {
+                service.method.iter().map(move |method| format!("/{package}.{}/{}", service.name(), method.name()))
+            })
+            .collect();
+        for served in REGISTRY {
+            assert!(methods.iter().any(|method| method == served.method), "{} is none of {methods:?}", served.method);
+        }
+        assert_eq!(methods.len(), REGISTRY.len(), "an rpc in proto/ that no callback asks");
+    }
+}

@@ -1,0 +1,219 @@
+//! One question to the decision service: within the deadline, with one retry where it is safe, and with every failure
+//! as a typed [`CallError`].
+
+use std::{error::Error as StdError, rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, uri::PathAndQuery};
+use tokio::time::{Instant, timeout_at};
+use tonic::{Code, Status, client::Grpc, metadata::AsciiMetadataValue};
+
+use super::channel::{Channel, Connection, SendError, find_source};
+use super::codec::BytesCodec;
+use super::{ConnectError, Deadline, ErrorClass, UpstreamSettings};
+
+/// An error that comes with less than this left is a matter of the deadline: a server enforces `grpc-timeout` too, and
+/// its CANCELLED races the bridge's own timer.
+const DEADLINE_MARGIN: Duration = Duration::from_millis(10);
+
+/// A worker's way to the App's decision service.
+#[derive(Debug)]
+pub struct Upstream {
+    channel: Rc<Channel>,
+}
+
+/// What the App is asked.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// `/package.Service/Method`.
+    pub method: &'static str,
+    /// The request, encoded.
+    pub message: &'a Bytes,
+    /// For the metadata `operation-id`.
+    pub operation_id: Option<HeaderValue>,
+}
+
+/// How a call went.
+#[derive(Debug)]
+pub struct Asked {
+    /// The reply, not decoded, or why there is none.
+    pub reply: Result<Bytes, CallError>,
+    /// Where the time went.
+    pub spent: Spent,
+}
+
+/// Where a call's time went.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spent {
+    /// Until there was a connection.
+    pub connecting: Duration,
+    /// From sending to the reply.
+    pub calling: Duration,
+    /// How often it was sent again.
+    pub retries: u8,
+}
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The deadline passed first.
+    #[error("no reply before the deadline")]
+    Deadline,
+    /// One of the bridge's own limits.
+    #[error("{0} is reached")]
+    Limit(&'static str),
+    /// No connection could be had.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The connection broke, or the peer gave the request up, before there was a reply.
+    #[error("the connection to the decision service broke")]
+    Broken {
+        /// Whether the call may be made again: the service has not seen it, or nothing of a reply had come.
+        retryable: bool,
+        /// The whole chain, for the log.
+        #[source]
+        status: Box<Status>,
+    },
+    /// The service really sent this status.
+    #[error("the decision service answered {:?}", .0.code())]
+    Status(Box<Status>),
+    /// The reply does not decode, or holds no valid decision.
+    #[error("the reply holds no valid decision")]
+    InvalidReply,
+}
+
+impl CallError {
+    /// The class, given what was left of the deadline when the error came.
+    #[must_use]
+    pub fn class(&self, remaining: Duration) -> ErrorClass {
+        if remaining < DEADLINE_MARGIN && !matches!(self, Self::Limit(_) | Self::InvalidReply) {
+            return ErrorClass::Timeout;
+        }
+        match self {
+            Self::Deadline => ErrorClass::Timeout,
+            Self::Limit(_) => ErrorClass::Overloaded,
+            Self::Connect(_) | Self::Broken { .. } => ErrorClass::Unavailable,
+            Self::InvalidReply => ErrorClass::InvalidReply,
+            Self::Status(status) => match status.code() {
+                Code::DeadlineExceeded | Code::Cancelled => ErrorClass::Timeout,
+                Code::Unavailable => ErrorClass::Unavailable,
+                Code::ResourceExhausted => ErrorClass::Overloaded,
+                Code::Unauthenticated | Code::PermissionDenied => ErrorClass::Denied,
+                Code::Unimplemented => ErrorClass::Unimplemented,
+                _ => ErrorClass::Internal,
+            },
+        }
+    }
+
+    const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Broken { retryable: true, .. })
+    }
+}
+
+impl From<Status> for CallError {
+    /// tonic turns every error into a status. What the source chain holds tells which statuses were really received.
+    fn from(status: Status) -> Self {
+        if let Some(send) = find_source::<SendError>(&status) {
+            return match reset_by_peer(send) {
+                Some(code) => Self::Status(Box::new(Status::new(code, "the stream was reset"))),
+                None => Self::Broken { retryable: true, status: Box::new(status) },
+            };
+        }
+        let source = status.source();
+        let broken = source.is_some_and(|source| {
+            find_source::<hyper::Error>(source).is_some()
+                || find_source::<h2::Error>(source).is_some()
+                || find_source::<std::io::Error>(source).is_some()
+        });
+        match source.and_then(reset_by_peer) {
+            Some(code) => Self::Status(Box::new(Status::new(code, "the stream was reset"))),
+            None if broken => Self::Broken { retryable: false, status: Box::new(status) },
+            None => Self::Status(Box::new(status)),
+        }
+    }
+}
+
+/// The peer reset this one stream, and the connection lives: a status, by the table of gRPC over HTTP/2. `None` for
+/// everything else, a refused stream included.
+fn reset_by_peer(error: &(dyn StdError + 'static)) -> Option<Code> {
+    let error = find_source::<h2::Error>(error)?;
+    if !error.is_reset() || !error.is_remote() {
+        return None;
+    }
+    match error.reason()? {
+        h2::Reason::REFUSED_STREAM => None,
+        h2::Reason::CANCEL => Some(Code::Cancelled),
+        h2::Reason::ENHANCE_YOUR_CALM => Some(Code::ResourceExhausted),
+        h2::Reason::INADEQUATE_SECURITY => Some(Code::PermissionDenied),
+        _ => Some(Code::Internal),
+    }
+}
+
+impl Upstream {
+    /// Starts connecting at once, so that the first callback finds a connection. Must run in a worker's runtime.
+    #[must_use]
+    pub fn new(settings: &UpstreamSettings) -> Self {
+        // The configuration holds at least one address.
+        let address = settings.addresses.first().cloned().unwrap_or_default();
+        let channel = Channel::new(address, settings.clone());
+        let warming = Rc::clone(&channel);
+        tokio::task::spawn_local(async move {
+            if let Err(error) = warming.connection(None).await {
+                tracing::warn!(
+                    error = &error as &dyn StdError,
+                    "the decision service cannot be reached; trying again with the next callback"
+                );
+            }
+        });
+        Self { channel }
+    }
+
+    /// Asks, and asks once more on a new connection where that is safe.
+    pub async fn ask(&self, call: &Call<'_>, deadline: Deadline) -> Asked {
+        let mut spent = Spent::default();
+        let reply = timeout_at(deadline.at(), self.attempts(call, deadline, &mut spent))
+            .await
+            .unwrap_or(Err(CallError::Deadline));
+        Asked { reply, spent }
+    }
+
+    async fn attempts(&self, call: &Call<'_>, deadline: Deadline, spent: &mut Spent) -> Result<Bytes, CallError> {
+        let mut failed_on = None;
+        loop {
+            let error = match self.attempt(call, deadline, spent, &mut failed_on).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            if spent.retries > 0 || !error.is_retryable() {
+                return Err(error);
+            }
+            spent.retries += 1;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        deadline: Deadline,
+        spent: &mut Spent,
+        failed_on: &mut Option<Connection>,
+    ) -> Result<Bytes, CallError> {
+        let started = Instant::now();
+        let connection = self.channel.connection(failed_on.as_ref()).await;
+        let connected = Instant::now();
+        spent.connecting += connected - started;
+        let connection = failed_on.insert(connection?);
+
+        let mut request = tonic::Request::new(call.message.clone());
+        request.set_timeout(deadline.remaining());
+        if let Some(value) = &call.operation_id
+            && let Ok(value) = AsciiMetadataValue::try_from(value.as_bytes())
+        {
+            request.metadata_mut().insert("operation-id", value);
+        }
+        let mut client = Grpc::with_origin(connection.clone(), self.channel.origin.clone());
+        let reply = client.unary(request, PathAndQuery::from_static(call.method), BytesCodec).await;
+        spent.calling += connected.elapsed();
+        Ok(reply?.into_inner())
+    }
+}
