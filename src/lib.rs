@@ -1,9 +1,31 @@
-//! openim-bridge.
+//! openim-bridge: a sidecar that answers OpenIM Server's callbacks from a team's own gRPC services.
+//!
+//! OpenIM POSTs a callback in JSON before it does something for a user. The bridge turns it into a protobuf message,
+//! asks the App's decision service, and turns the reply, or the configured fallback when there is no good reply in time,
+//! into the JSON that OpenIM understands.
+//!
+//! # A map
+//!
+//! From the outside in; each module uses only those below it.
+//!
+//! - [`cli`]: the subcommands, one file each; the only place that prints for people.
+//! - [`server`]: listeners, workers, connections, drain.
+//! - [`bridge`]: the path of one callback, in one screen. Start reading there.
+//! - [`telemetry`]: what operators see.
+//! - [`config`]: raw values, then checked settings.
+//! - [`callback`]: the callbacks that are served, one file each.
+//! - [`decision`]: the App's side: connections, the call, error classes, fallback.
+//! - [`openim`]: OpenIM's side: commands, codes, answers.
+//! - [`mock`]: the bundled decision service.
+//! - [`proto`]: the public contract, generated.
 
+pub mod bridge;
 pub mod callback;
 pub mod config;
 pub mod decision;
 pub mod openim;
+pub mod server;
+pub mod telemetry;
 
 /// The public contract, generated from `proto/`.
 #[allow(missing_docs, clippy::pedantic, unreachable_pub)]

@@ -90,7 +90,7 @@ pub struct Served {
     pub aliases: &'static [&'static str],
     /// [`Callback::METHOD`].
     pub method: &'static str,
-    decode: fn(&Self, &str, &OperationId) -> Result<Question, BodyError>,
+    decode: fn(&Self, &[u8], &OperationId) -> Result<Question, BodyError>,
     read: fn(Bytes) -> Option<Decision>,
 }
 
@@ -117,7 +117,7 @@ impl Served {
     ///
     /// # Errors
     /// When the body is not this callback's JSON, or is another callback's.
-    pub fn decode(&self, body: &str, operation_id: &OperationId) -> Result<Question, BodyError> {
+    pub fn decode(&self, body: &[u8], operation_id: &OperationId) -> Result<Question, BodyError> {
         (self.decode)(self, body, operation_id)
     }
 
@@ -128,8 +128,8 @@ impl Served {
     }
 }
 
-fn decode<C: Callback>(served: &Served, body: &str, operation_id: &OperationId) -> Result<Question, BodyError> {
-    let body: C::Body = serde_json::from_str(body).map_err(|_| BodyError::Malformed)?;
+fn decode<C: Callback>(served: &Served, body: &[u8], operation_id: &OperationId) -> Result<Question, BodyError> {
+    let body: C::Body = from_json(body).ok_or(BodyError::Malformed)?;
     if !served.is_named(C::command(&body)) {
         return Err(BodyError::OtherCommand);
     }
@@ -141,13 +141,18 @@ fn decode<C: Callback>(served: &Served, body: &str, operation_id: &OperationId) 
 
 /// The command in the body of a callback that is not served; `None` when the body is no callback at all.
 #[must_use]
-pub fn command_of_unserved(body: &str) -> Option<String> {
+pub fn command_of_unserved(body: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Envelope {
         #[serde(rename = "callbackCommand")]
         command: Text,
     }
-    serde_json::from_str::<Envelope>(body).ok().map(|envelope| envelope.command.0)
+    from_json::<Envelope>(body).map(|envelope| envelope.command.0)
+}
+
+/// Checks first that all of the input is UTF-8: the parser would not, in values that it passes over.
+fn from_json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
 }
 
 #[cfg(test)]

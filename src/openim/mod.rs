@@ -21,6 +21,6 @@ mod text;
 pub use bad_request::BadRequest;
 pub use codes::{InvalidRefusalCode, Refusal, RefusalCode, RefusalDefaults, ReservedCode};
 pub use command::UrlCommand;
-pub use operation_id::OperationId;
+pub use operation_id::{OPERATION_ID_HEADER, OperationId};
 pub use response::{Fields, NextCodeForm, Verdict};
 pub use text::Text;

@@ -2,8 +2,8 @@
 
 use http::HeaderValue;
 
-/// The name of the header that carries it. OpenIM sends `Operationid`; HTTP compares without case.
-pub(crate) const HEADER: &str = "operationid";
+/// The header that carries the operation ID. OpenIM sends `Operationid`; HTTP compares without case.
+pub const OPERATION_ID_HEADER: &str = "operationid";
 
 /// Up to this many bytes are passed on in gRPC metadata.
 const METADATA_BYTES: usize = 256;

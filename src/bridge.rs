@@ -1,0 +1,130 @@
+//! The path of one callback, the same for every callback in the registry:
+//!
+//! ```text
+//! bytes -> receive -> decode -> ask -> fall back -> encode -> bytes
+//!                                              `-> record
+//! ```
+//!
+//! - [`receive`]: what came in over HTTP is a callback that is served, or a [`BadRequest`](crate::openim::BadRequest).
+//! - [`outcome`]: what became of it, which is what OpenIM is told and what is recorded.
+//! - [`limits`]: how much is taken in at one time.
+//!
+//! Called by `server` for each request. Knows nothing of sockets, and names no callback.
+
+mod limits;
+mod outcome;
+mod receive;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{StatusCode, request::Parts};
+use http_body::Body;
+
+pub use limits::{Gauge, Permit, SharedLimits};
+pub use outcome::{Kind, Outcome, Reason, Source};
+use receive::{Received, Rejected};
+
+use crate::callback::{Question, Served};
+use crate::config::Settings;
+use crate::decision::{Asked, Call, CallError, Deadline, ErrorClass, Spent, Upstream};
+use crate::openim::OperationId;
+use crate::telemetry;
+
+/// One worker's bridge.
+#[derive(Debug)]
+pub struct Bridge {
+    settings: Arc<Settings>,
+    limits: Arc<SharedLimits>,
+    registry: &'static [Served],
+    upstream: Upstream,
+}
+
+/// What is sent back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// For people and proxies: OpenIM never looks at it.
+    pub status: StatusCode,
+    /// A JSON object.
+    pub body: Bytes,
+}
+
+impl Bridge {
+    /// A bridge for one worker, in whose runtime this must be called. `limits` are the whole process's.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, limits: Arc<SharedLimits>, registry: &'static [Served]) -> Self {
+        let upstream = Upstream::new(&settings.upstream);
+        Self { settings, limits, registry, upstream }
+    }
+
+    /// The deadline of a request whose first byte came at `started`.
+    #[must_use]
+    pub fn deadline(&self, started: tokio::time::Instant) -> Deadline {
+        Deadline::new(started, self.settings.decision.timeout)
+    }
+
+    /// The whole path. Always answers, and by the deadline; what it leaves unread of `body` is the caller's to discard.
+    pub async fn answer<B>(&self, request: &Parts, body: &mut B, deadline: Deadline) -> Answer
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let outcome = match self.receive(request, body, deadline).await {
+            Ok(Received::Callback { served, operation_id, body, permit: _held }) => {
+                match served.decode(&body, &operation_id) {
+                    Ok(question) => {
+                        let asked = self.ask(served, &question, &operation_id, deadline).await;
+                        self.decide(served, question, asked, deadline)
+                    }
+                    Err(error) => Outcome::bad_request(error.into()).serving(served),
+                }
+                .of(operation_id)
+            }
+            Ok(Received::Unserved { operation_id }) => Outcome::unserved().of(operation_id),
+            Err(Rejected::Bad(bad)) => Outcome::bad_request(bad),
+            Err(Rejected::Overloaded(limit)) => self.fall_back(CallError::Limit(limit), deadline),
+        };
+        self.finish(&outcome, deadline)
+    }
+
+    /// The answer when a panic has ended the path.
+    #[must_use]
+    pub fn answer_to_panic(&self, deadline: Deadline) -> Answer {
+        let outcome = Outcome::fallback(&self.settings.fallback, ErrorClass::Internal, vec![], None);
+        self.finish(&outcome, deadline)
+    }
+
+    async fn ask(&self, served: &Served, question: &Question, id: &OperationId, deadline: Deadline) -> Asked {
+        let Some(_permit) = self.limits.in_flight.take(1) else {
+            return Asked { reply: Err(CallError::Limit("limits.in_flight")), spent: Spent::default() };
+        };
+        let call = Call { method: served.method, message: &question.message, operation_id: id.metadata() };
+        self.upstream.ask(&call, deadline).await
+    }
+
+    /// The App's decision, or the fallback where there is none.
+    fn decide(&self, served: &'static Served, question: Question, asked: Asked, deadline: Deadline) -> Outcome {
+        let decision = asked.reply.and_then(|reply| served.read(reply).ok_or(CallError::InvalidReply));
+        match decision {
+            Ok(decision) => Outcome::decided(decision, question.unchanged, &self.settings.refusal),
+            Err(error) => {
+                let class = error.class(deadline.remaining());
+                Outcome::fallback(&self.settings.fallback, class, question.unchanged, Some(error))
+            }
+        }
+        .serving(served)
+        .between(question.parties)
+        .after(asked.spent)
+    }
+
+    /// The fallback for a callback that was never read, so that its fields are not known: OpenIM keeps its user's.
+    fn fall_back(&self, error: CallError, deadline: Deadline) -> Outcome {
+        let class = error.class(deadline.remaining());
+        Outcome::fallback(&self.settings.fallback, class, vec![], Some(error))
+    }
+
+    /// Encodes, and records: once, from the same value.
+    fn finish(&self, outcome: &Outcome, deadline: Deadline) -> Answer {
+        telemetry::record(outcome, deadline.elapsed(), self.settings.log.remarks);
+        Answer { status: outcome.status(), body: outcome.verdict().encode(self.settings.response.next_code) }
+    }
+}

@@ -1,0 +1,177 @@
+//! From an HTTP request to a callback that is served, or to the reason why it is turned away. The order of the checks is
+//! the order of the README's table of codes.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, header, request::Parts};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use tokio::time::timeout_at;
+
+use super::{Bridge, Permit};
+use crate::callback::{Served, command_of_unserved};
+use crate::config::{MissingOperationId, Unserved};
+use crate::decision::Deadline;
+use crate::openim::{BadRequest, OPERATION_ID_HEADER, OperationId, UrlCommand};
+
+/// A request that has come in whole.
+pub(super) enum Received {
+    /// Its URL names a callback that is served; its body is not decoded yet.
+    Callback {
+        served: &'static Served,
+        operation_id: OperationId,
+        body: Bytes,
+        /// The body's share of `limits.body_bytes`, held until the answer is there.
+        permit: Permit,
+    },
+    /// A callback that is not served and may go on.
+    Unserved { operation_id: OperationId },
+}
+
+/// Why a request does not come in.
+pub(super) enum Rejected {
+    Bad(BadRequest),
+    /// The limit of this name is reached.
+    Overloaded(&'static str),
+}
+
+impl From<BadRequest> for Rejected {
+    fn from(bad: BadRequest) -> Self {
+        Self::Bad(bad)
+    }
+}
+
+/// What the URL asks for.
+enum Target {
+    Served(&'static Served),
+    /// Not served, but allowed where the body says the same name.
+    Unserved(String),
+}
+
+impl Bridge {
+    pub(super) async fn receive<B>(&self, head: &Parts, body: &mut B, deadline: Deadline) -> Result<Received, Rejected>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        if head.method != Method::POST {
+            return Err(BadRequest::Method.into());
+        }
+        let url = UrlCommand::of(&head.uri);
+        let target = self.target(&url)?;
+        if url.content_type.is_some_and(|value| !value.eq_ignore_ascii_case("json")) {
+            return Err(BadRequest::ContentTypeParameter.into());
+        }
+        if !is_json(&head.headers) {
+            return Err(BadRequest::ContentType.into());
+        }
+        let operation_id = self.operation_id(&head.headers)?;
+        let (body, permit) = self.read(body, deadline).await?;
+        match target {
+            Target::Served(served) => Ok(Received::Callback { served, operation_id, body, permit }),
+            Target::Unserved(name) => match command_of_unserved(&body) {
+                Some(command) if command == name => Ok(Received::Unserved { operation_id }),
+                Some(_) => Err(BadRequest::CommandUnserved.into()),
+                None => Err(BadRequest::BodyMalformed.into()),
+            },
+        }
+    }
+
+    fn target(&self, url: &UrlCommand<'_>) -> Result<Target, BadRequest> {
+        let served = |name: &str| self.registry.iter().find(|served| served.is_named(name));
+        let name = url.name().ok_or(BadRequest::CommandMissing)?;
+        let by_name = served(name);
+        if url.parameter.is_some()
+            && let Some(in_path) = url.segment.as_deref().and_then(served)
+            && by_name.is_none_or(|by_name| by_name.command != in_path.command)
+        {
+            return Err(BadRequest::CommandAmbiguous);
+        }
+        match (by_name, self.settings.commands.unserved) {
+            (Some(served), _) => Ok(Target::Served(served)),
+            (None, _) if url.swallowed => Err(BadRequest::CommandSwallowed),
+            (None, Unserved::Allow) => Ok(Target::Unserved(name.to_owned())),
+            (None, Unserved::Refuse) if is_command(name) => Err(BadRequest::CommandUnserved),
+            (None, Unserved::Refuse) => Err(BadRequest::CommandMissing),
+        }
+    }
+
+    fn operation_id(&self, headers: &HeaderMap) -> Result<OperationId, BadRequest> {
+        let found = headers.get(OPERATION_ID_HEADER).and_then(OperationId::from_header);
+        match (found, self.settings.operation_id.missing) {
+            (Some(found), _) => Ok(found),
+            (None, MissingOperationId::Generate) => Ok(OperationId::generate()),
+            (None, MissingOperationId::Refuse) => Err(BadRequest::OperationId),
+        }
+    }
+
+    /// The whole body, within the limits and the deadline.
+    async fn read<B>(&self, body: &mut B, deadline: Deadline) -> Result<(Bytes, Permit), Rejected>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let limit = self.settings.limits.request_bytes.get();
+        if body.size_hint().lower() > limit as u64 {
+            return Err(BadRequest::BodyTooLarge.into());
+        }
+        let overloaded = Rejected::Overloaded("limits.body_bytes");
+        let Some(mut permit) = self.limits.body_bytes.take(0) else { return Err(overloaded) };
+        let mut whole = Chunks::default();
+        let reading = async {
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|_| BadRequest::BodyIncomplete)?;
+                let Ok(chunk) = frame.into_data() else { continue };
+                if whole.len() + chunk.len() > limit {
+                    return Err(BadRequest::BodyTooLarge.into());
+                }
+                if !permit.grow(chunk.len()) {
+                    return Err(overloaded);
+                }
+                whole.push(chunk);
+            }
+            Ok(())
+        };
+        timeout_at(deadline.at(), reading).await.unwrap_or(Err(BadRequest::BodyIncomplete.into()))?;
+        Ok((whole.into_bytes(), permit))
+    }
+}
+
+/// The chunks of a body; the usual single one is not copied.
+#[derive(Default)]
+struct Chunks {
+    first: Bytes,
+    rest: BytesMut,
+}
+
+impl Chunks {
+    fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+
+    fn push(&mut self, chunk: Bytes) {
+        if self.len() == 0 {
+            self.first = chunk;
+            return;
+        }
+        if !self.first.is_empty() {
+            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.rest.extend_from_slice(&chunk);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+    }
+}
+
+/// `application/json`, or any type built on it (`application/problem+json`), with or without parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+        || (essence.contains('/') && essence.to_ascii_lowercase().ends_with("+json"))
+}
+
+/// Whether a name looks like one of OpenIM's commands, and not like a path without one (`/callbackExample`).
+fn is_command(name: &str) -> bool {
+    name.strip_prefix("callback")
+        .is_some_and(|rest| rest.ends_with("Command") || rest.starts_with("Before") || rest.starts_with("After"))
+}

@@ -1,0 +1,172 @@
+//! From configuration to running workers, and down again: bind, serve, drain.
+//!
+//! - [`worker`]: one thread, its runtime, its listener, its bridge.
+//! - [`connections`]: how many there are in the process, and which one goes when there are too many.
+//! - [`watched`]: the wrapper around a socket that knows when a request began, and keeps the limits on its head.
+//! - [`webhook`]: one HTTP request to the bridge and back.
+//! - [`drain`]: the stages of stopping.
+//! - [`socket`]: socket options, the only code that differs between systems.
+//!
+//! Called by `cli` and by tests. Never prints.
+
+mod connections;
+mod drain;
+mod socket;
+mod watched;
+mod webhook;
+mod worker;
+
+use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+
+use tokio::{sync::mpsc, time::sleep};
+
+pub use drain::Stage;
+
+use crate::bridge::SharedLimits;
+use crate::callback::Served;
+use crate::config::Settings;
+use connections::Connections;
+use drain::Drain;
+
+/// How often a drain looks whether all is answered.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What all workers share. The path of a callback touches only its counters.
+#[derive(Debug)]
+struct Shared {
+    settings: Arc<Settings>,
+    limits: Arc<SharedLimits>,
+    connections: Arc<Connections>,
+    drain: Drain,
+    registry: &'static [Served],
+}
+
+/// A running bridge.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    /// Yields `None` once every worker has ended.
+    workers: mpsc::Receiver<()>,
+}
+
+/// Why the bridge could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address to listen on cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A worker's thread or runtime cannot be had.
+    #[error("cannot start a worker: {0}")]
+    Worker(#[source] io::Error),
+}
+
+impl Server {
+    /// Binds, and starts the workers. Returns once the port accepts connections.
+    ///
+    /// # Errors
+    /// When the address is in use or not there, or the system gives no thread.
+    pub fn start(settings: Settings, registry: &'static [Served]) -> Result<Self, StartError> {
+        let configured = settings.listen;
+        let workers = settings.workers.get();
+        let bind_error = |source| StartError::Bind { address: configured, source };
+        let listeners = socket::listen(configured, workers).map_err(bind_error)?;
+        let address =
+            listeners.first().map_or(Ok(configured), std::net::TcpListener::local_addr).map_err(bind_error)?;
+
+        tracing::info!(%address, workers, "listening");
+
+        let limit = settings.limits.connections.map_or_else(default_connections, std::num::NonZeroUsize::get);
+        let shared = Arc::new(Shared {
+            limits: SharedLimits::new(&settings.limits),
+            settings: Arc::new(settings),
+            connections: Connections::new(limit),
+            drain: Drain::default(),
+            registry,
+        });
+        let (alive, ended) = mpsc::channel(1);
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let shared = Arc::clone(&shared);
+            let alive = alive.clone();
+            let (started, is_started) = std::sync::mpsc::sync_channel(1);
+            thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || {
+                    // Held until the worker ends.
+                    let _alive = alive;
+                    worker::run(&shared, listener, &started);
+                })
+                .map_err(StartError::Worker)?;
+            is_started.recv().unwrap_or_else(|gone| Err(io::Error::other(gone))).map_err(StartError::Worker)?;
+        }
+        Ok(Self { address, shared, workers: ended })
+    }
+
+    /// Where callbacks are received: the real port, also when 0 was configured.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Open connections, callbacks being decided, and bytes of bodies held.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            connections: self.shared.connections.open(),
+            in_flight: self.shared.limits.in_flight.held(),
+            body_bytes: self.shared.limits.body_bytes.held(),
+        }
+    }
+
+    /// From now on every response announces that its connection closes.
+    pub fn announce(&self) {
+        self.shared.drain.advance(Stage::Announcing);
+    }
+
+    /// The whole drain: announce; after `delay` empty the accept queues and close the listeners; answer what is in
+    /// flight; close what is idle last, since a request may be on its way there. False when not all was done within
+    /// `timeout`.
+    pub async fn drain(&mut self, delay: Duration, timeout: Duration) -> bool {
+        tokio::time::timeout(timeout, async {
+            self.announce();
+            sleep(delay).await;
+            self.shared.drain.advance(Stage::Closing);
+            while self.shared.limits.in_flight.held() > 0 {
+                sleep(LOOK_AGAIN).await;
+            }
+            self.shared.drain.advance(Stage::Finishing);
+            while self.workers.recv().await.is_some() {}
+        })
+        .await
+        .is_ok()
+    }
+}
+
+impl Drop for Server {
+    /// Workers end at once, with whatever they were doing.
+    fn drop(&mut self) {
+        self.shared.drain.advance(Stage::Stopped);
+    }
+}
+
+/// How much a running bridge holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Open connections from OpenIM.
+    pub connections: usize,
+    /// Callbacks being decided.
+    pub in_flight: usize,
+    /// Bytes of bodies held.
+    pub body_bytes: usize,
+}
+
+/// 80 % of the limit on open files: the rest is for the upstream, the log and the listeners.
+fn default_connections() -> usize {
+    let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
+    usize::try_from(files / 5 * 4).unwrap_or(usize::MAX).max(1)
+}

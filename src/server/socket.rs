@@ -1,0 +1,51 @@
+//! Socket options. The only code that differs between Linux, where the bridge runs, and macOS, where it must build.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+/// How many connections may wait to be accepted. The kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// One listener per worker, all on one port. Several share it by `SO_REUSEPORT`, but only after an exclusive bind has
+/// proved that nobody else has it: a second `serve` must fail, not share.
+pub(super) fn listen(address: SocketAddr, workers: u16) -> io::Result<Vec<std::net::TcpListener>> {
+    let exclusive = bind(address, false)?;
+    if workers == 1 {
+        exclusive.listen(BACKLOG)?;
+        return Ok(vec![exclusive.into()]);
+    }
+    let address = exclusive.local_addr()?.as_socket().unwrap_or(address);
+    exclusive.listen(BACKLOG)?;
+    drop(exclusive);
+    let listen = |_| {
+        let socket = bind(address, true)?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    (0..workers).map(listen).collect()
+}
+
+fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // So that a restart does not wait for the old process's connections to leave TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// What an accepted connection needs: small answers leave at once, and dead peers are found.
+pub(super) fn accepted(stream: &tokio::net::TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15));
+    socket.set_tcp_keepalive(&keepalive)?;
+    // A peer that takes no data, or has gone without a word, cannot hold an answer for longer.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(30)))?;
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! One HTTP request to the bridge and back: the bare service on hyper's own connections. It has one route, so it needs
+//! no router.
+
+use std::{convert::Infallible, panic::AssertUnwindSafe, rc::Rc};
+
+use bytes::Bytes;
+use futures_util::future::FutureExt as _;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use super::watched::Watch;
+use super::worker::Worker;
+use super::{Shared, Stage};
+use crate::bridge::Answer;
+use crate::decision::Deadline;
+
+/// How much of a body that nobody wants is read and thrown away, so that its sender gets to see the answer: most
+/// clients read none before they have sent all.
+const DISCARDED_BYTES: usize = 32 << 20;
+
+/// Answers one request, whose first byte came at `started`.
+pub(super) async fn answer(
+    worker: Rc<Worker>,
+    watch: Rc<Watch>,
+    request: Request<Incoming>,
+    started: Instant,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let deadline = worker.bridge.deadline(started);
+    let (head, mut body) = request.into_parts();
+    let answer = AssertUnwindSafe(worker.bridge.answer(&head, &mut body, deadline))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| worker.bridge.answer_to_panic(deadline));
+
+    let all_read = body.is_end_stream() || matches!(body.frame().now_or_never(), Some(None));
+    if all_read {
+        watch.answered();
+    } else {
+        tokio::task::spawn_local(discard(body, deadline));
+    }
+    Ok(response(answer, !all_read || announces_close(&worker.shared)))
+}
+
+/// Draining, or out of places for new connections.
+fn announces_close(shared: &Shared) -> bool {
+    shared.drain.stage() >= Stage::Announcing || shared.connections.are_full()
+}
+
+fn response(answer: Answer, close: bool) -> Response<Full<Bytes>> {
+    let status = answer.status;
+    let mut response = Response::new(Full::new(answer.body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if close {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+    }
+    response
+}
+
+/// Reads and throws away what is left of a body. When this ends, hyper closes the connection.
+async fn discard(mut body: Incoming, deadline: Deadline) {
+    let mut left = DISCARDED_BYTES;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(bytes) {
+                Some(less) => left = less,
+                None => return,
+            }
+        }
+    };
+    // Past the deadline its sender has had its chance.
+    let _late = timeout_at(deadline.at(), reading).await;
+}

@@ -1,0 +1,146 @@
+//! One worker: a thread with its own runtime, listener and bridge, which shares nothing with others on a callback's path
+//! but counters.
+
+use std::{
+    io,
+    pin::pin,
+    rc::Rc,
+    sync::{Arc, mpsc::SyncSender},
+    time::Duration,
+};
+
+use futures_util::future::{Either, FutureExt as _, select};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, LocalOptions},
+    time::{sleep, timeout},
+};
+
+use super::connections::Place;
+use super::watched::{Watch, Watched};
+use super::{Shared, Stage, socket, webhook};
+use crate::bridge::Bridge;
+
+/// The longest head that is read. Operation IDs of 10 kB and more are seen.
+const HEAD_BYTES: usize = 64 << 10;
+/// How long accepting pauses when the system has no more file descriptors or memory for connections.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the connections of one worker share.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) bridge: Bridge,
+}
+
+/// Serves until the drain has ended or everything is stopped. Says in `started` whether it could begin.
+pub(super) fn run(shared: &Arc<Shared>, listener: std::net::TcpListener, started: &SyncSender<io::Result<()>>) {
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return report(started, Err(error)),
+    };
+    runtime.block_on(async {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return report(started, Err(error)),
+        };
+        let bridge = Bridge::new(Arc::clone(&shared.settings), Arc::clone(&shared.limits), shared.registry);
+        let worker = Rc::new(Worker { shared: Arc::clone(&shared), bridge });
+        report(started, Ok(()));
+        let stopped = pin!(shared.drain.reached(Stage::Stopped));
+        select(pin!(worker.serve(listener)), stopped).await;
+    });
+}
+
+/// Nobody listens any more when another worker failed first.
+fn report(started: &SyncSender<io::Result<()>>, result: io::Result<()>) {
+    let _gone = started.send(result);
+}
+
+impl Worker {
+    async fn serve(self: &Rc<Self>, listener: TcpListener) {
+        {
+            let closing = pin!(self.shared.drain.reached(Stage::Closing));
+            select(pin!(self.accept_all(&listener)), closing).await;
+        }
+        // What the kernel has accepted on our behalf is served too.
+        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+            self.spawn(stream);
+        }
+        drop(listener);
+        while self.shared.connections.open() > 0 {
+            // The wait is bounded, since the last connection may close between the look and the wait.
+            let _looked_again = timeout(ACCEPT_PAUSE, self.shared.connections.one_closed()).await;
+        }
+    }
+
+    async fn accept_all(self: &Rc<Self>, listener: &TcpListener) {
+        let mut starved = false;
+        loop {
+            self.shared.connections.room().await;
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    starved = false;
+                    self.spawn(stream);
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut starved, true) {
+                        tracing::error!(%error, "cannot accept connections for now; trying again until it works");
+                    }
+                    self.shared.connections.turn_out_oldest();
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn spawn(self: &Rc<Self>, stream: TcpStream) {
+        let connections = &self.shared.connections;
+        let place = connections.enter();
+        let number = place.number();
+        let task = tokio::task::spawn_local(Rc::clone(self).connection(stream, place));
+        connections.may_turn_out(number, task.abort_handle());
+    }
+
+    async fn connection(self: Rc<Self>, stream: TcpStream, place: Place) {
+        if let Err(error) = socket::accepted(&stream) {
+            return tracing::debug!(%error, "a connection went away at once");
+        }
+        let watch = Watch::new();
+        let webhook = service_fn(|request| {
+            let (started, is_first) = watch.request();
+            if is_first {
+                place.has_spoken();
+            }
+            webhook::answer(Rc::clone(&self), Rc::clone(&watch), request, started)
+        });
+        let socket = TokioIo::new(Watched::new(stream, Rc::clone(&watch)));
+        let mut connection = pin!(http1::Builder::new().max_buf_size(HEAD_BYTES).serve_connection(socket, webhook));
+
+        let finishing = pin!(self.shared.drain.reached(Stage::Finishing));
+        let ended = match select(connection.as_mut(), finishing).await {
+            Either::Left((ended, _)) => ended,
+            // Nothing of a request has come, and what the socket holds has just been read.
+            Either::Right(_) if watch.is_silent() => return,
+            Either::Right(_) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
+        }
+    }
+}
+
+/// The connection that was to be accepted has gone already; the next one may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
