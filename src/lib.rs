@@ -1,7 +1,9 @@
 //! openim-bridge.
 
+pub mod cli;
 pub mod config;
 pub mod decision;
+pub mod mock;
 pub mod openim;
 
 /// The public contract, generated from `proto/`.
