@@ -21,8 +21,10 @@
 
 pub mod bridge;
 pub mod callback;
+pub mod cli;
 pub mod config;
 pub mod decision;
+pub mod mock;
 pub mod openim;
 pub mod server;
 pub mod telemetry;

@@ -1,0 +1,99 @@
+//! `openim-bridge mock`: the bundled decision service.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use crate::{
+    config::LogFormat,
+    mock::{Mock, Rules},
+};
+
+/// Run the bundled decision service: scripted answers, delays, errors and hangs, with gRPC health and reflection
+///
+/// A remark tells it what to answer: mock:allow, mock:refuse, mock:refuse=5001,text, mock:replace=New name,
+/// mock:delay=250ms, mock:hang, mock:status=UNAVAILABLE (any gRPC status name), mock:invalid=unset|code|empty. Every
+/// other remark is answered by the rules, and allowed where none holds.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to listen; port 0 takes a free one, and the first log line names it
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    listen: SocketAddr,
+
+    /// A YAML file of rules: which calls get which answer
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+
+    /// Show remarks, which are personal data, in the log
+    #[arg(long)]
+    log_remarks: bool,
+
+    /// How log lines are written
+    #[arg(long, value_name = "FORMAT", value_parser = log_format, default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+///
+/// Where the rules are not valid or the address cannot be listened on.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    // CALL SITE: to become the telemetry module's.
+    init_logs(args.log_format);
+    let rules = args.rules.as_deref().map(Rules::load).transpose()?.unwrap_or_default();
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let shutdown = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        info!("ending");
+    };
+    let mock = bind(args.listen, rules).await?.log_remarks(args.log_remarks);
+    info!(address = %mock.local_addr(), "listening");
+    mock.serve(shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn bind(address: SocketAddr, rules: Rules) -> anyhow::Result<Mock> {
+    Mock::bind(address, rules)
+        .await
+        .context("--listen needs an address of this machine that nothing else listens on (port 0 takes a free one)")
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("expected text or json".to_owned()),
+    }
+}
+
+fn init_logs(format: LogFormat) {
+    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named_with_what_to_do() {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let first = bind(free, Rules::default()).await.expect("a free port");
+        let taken = first.local_addr();
+        let error = bind(taken, Rules::default()).await.expect_err("the port is in use");
+        let text = format!("{error:#}").replace(&taken.to_string(), "ADDRESS");
+        insta::assert_snapshot!(text, @"--listen needs an address of this machine that nothing else listens on (port 0 takes a free one): cannot listen on ADDRESS: Address already in use (os error 98)");
+    }
+}

@@ -1,0 +1,147 @@
+//! What the mock can answer, and the names for it that rules and remark commands share.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+use tonic::Code;
+
+/// The code of the mock's own refusals, where none was asked for.
+pub(super) const REFUSAL_CODE: i32 = 5000;
+
+/// The names of the gRPC statuses, in the order of their numbers.
+/// Source: <https://grpc.io/docs/guides/status-codes/>.
+const STATUS_NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// What the mock does with one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// How long it waits first.
+    pub delay: Duration,
+    /// What it then replies.
+    pub reply: Reply,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self { delay: Duration::ZERO, reply }
+    }
+}
+
+/// A reply. A mock must be able to be wrong on purpose, so a refusal may carry any code and any text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reply {
+    /// The remark may be set.
+    Allow,
+    /// The remark is refused. What is left out is unset in the reply, so that the bridge's defaults complete it.
+    Refuse {
+        /// Any number, also one that no App may use.
+        #[serde(default)]
+        code: i32,
+        /// For the user.
+        #[serde(default)]
+        message: String,
+        /// For the client's developers.
+        #[serde(default)]
+        detail: String,
+    },
+    /// Another remark is set. Never empty: that is [`Invalid::Empty`].
+    #[serde(deserialize_with = "replacement")]
+    Replace(String),
+    /// Nothing, until the call is cancelled, its deadline passes or the mock ends.
+    Hang,
+    /// A gRPC status instead of a decision. With OK no message is sent at all.
+    #[serde(deserialize_with = "status")]
+    Status(Code),
+    /// A message that is no valid decision.
+    Invalid(Invalid),
+}
+
+/// How a reply can be wrong although its status is OK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Invalid {
+    /// No decision is set.
+    Unset,
+    /// A refusal with code 42, which is none of an App's.
+    Code,
+    /// The remark is replaced by an empty one.
+    Empty,
+}
+
+impl Reply {
+    /// The word for it in rules, remark commands and the log.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Refuse { .. } => "refuse",
+            Self::Replace(_) => "replace",
+            Self::Hang => "hang",
+            Self::Status(_) => "status",
+            Self::Invalid(_) => "invalid",
+        }
+    }
+}
+
+/// The status with this name, in any case.
+pub(super) fn status_named(name: &str) -> Option<Code> {
+    let number = STATUS_NAMES.iter().position(|known| known.eq_ignore_ascii_case(name))?;
+    i32::try_from(number).ok().map(Code::from_i32)
+}
+
+fn replacement<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Err(D::Error::custom(
+            "`replace` needs a text; to answer an empty one on purpose, write `invalid: empty`",
+        ));
+    }
+    Ok(text)
+}
+
+fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Code, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    status_named(&name).ok_or_else(|| {
+        D::Error::custom(format_args!("`{name}` is no gRPC status; expected one of {}", STATUS_NAMES.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_its_own_name() {
+        for (number, name) in STATUS_NAMES.iter().enumerate() {
+            let code = status_named(name).expect("a status");
+            assert_eq!(code as usize, number);
+            // tonic spells them `DeadlineExceeded`.
+            assert_eq!(
+                format!("{code:?}").to_ascii_uppercase(),
+                name.replace('_', "").replace("OUTOFRANGE", "OUTOFRANGE")
+            );
+        }
+        assert_eq!(status_named("Unavailable"), Some(Code::Unavailable));
+        assert_eq!(status_named(""), None);
+        assert_eq!(status_named("TEAPOT"), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! The bundled decision service: answers by rules, and by commands in the remark, so that a bridge can be tried out and
+//! tested without an App. Serves gRPC health and reflection as well.
+//!
+//! - [`Answer`], [`Reply`], [`Invalid`]: what it can answer.
+//! - `command`: remarks that say what to answer, `mock:refuse=5001,text`.
+//! - [`Rules`]: the rules file.
+//! - `service`: the rpc itself; [`Call`] and [`Event`] are what a test can see of it.
+//! - [`Mock`]: binds and serves.
+//!
+//! Called by `openim-bridge mock`, by `demo` and by tests. Nothing on the path of a callback may use it.
+
+mod answer;
+mod command;
+mod rules;
+mod service;
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    time::sleep,
+};
+use tonic::transport::{Server, server::TcpIncoming};
+
+pub use answer::{Answer, Invalid, Reply};
+pub use rules::{Rules, RulesError};
+pub use service::{Call, Event, Stage};
+
+use crate::proto::{DESCRIPTORS, friend_callback_service_server::FriendCallbackServiceServer};
+use service::Service;
+
+/// How long calls may go on once the mock was told to end.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A decision service that is bound to its address. Connections are taken by the kernel from then on, and answered once
+/// it is served.
+#[derive(Debug)]
+pub struct Mock {
+    listener: TcpListener,
+    address: SocketAddr,
+    rules: Rules,
+    log_remarks: bool,
+    events: Option<mpsc::UnboundedSender<Event>>,
+}
+
+/// Why the mock cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum MockError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Which address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The contract that was compiled in cannot be offered by reflection.
+    #[error("cannot offer gRPC reflection")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// Serving failed.
+    #[error("cannot serve")]
+    Serve(#[from] tonic::transport::Error),
+}
+
+impl Mock {
+    /// Listens on `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// Where the address cannot be listened on.
+    pub async fn bind(address: SocketAddr, rules: Rules) -> Result<Self, MockError> {
+        let bound = async {
+            let listener = TcpListener::bind(address).await?;
+            listener.local_addr().map(|address| (listener, address))
+        };
+        let (listener, address) = bound.await.map_err(|source| MockError::Bind { address, source })?;
+        Ok(Self { listener, address, rules, log_remarks: false, events: None })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Log lines hold remarks from now on. They are personal data.
+    #[must_use]
+    pub fn log_remarks(mut self, log_remarks: bool) -> Self {
+        self.log_remarks = log_remarks;
+        self
+    }
+
+    /// Tells what calls come in and how they end, for tests. Only the last receiver is told.
+    pub fn events(&mut self) -> mpsc::UnboundedReceiver<Event> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.events = Some(sender);
+        receiver
+    }
+
+    /// Serves until `shutdown` completes. Calls that are waiting then have one more second, and end without an answer
+    /// after it; they also do where this future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Where serving cannot begin.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), MockError> {
+        // Nothing is ever sent: calls that wait are told to end by the sender going away with this future.
+        let (alive, stopped) = watch::channel(());
+        let (ending, mut ended) = watch::channel(());
+        let service = Service { rules: self.rules, log_remarks: self.log_remarks, events: self.events, stopped };
+        let service = FriendCallbackServiceServer::new(service).max_decoding_message_size(usize::MAX);
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_serving::<FriendCallbackServiceServer<Service>>().await;
+
+        let server = Server::builder()
+            // A bridge that gives up a thousand calls at one time is what the mock is for, not an attack.
+            .http2_max_pending_accept_reset_streams(Some(usize::MAX))
+            .add_service(service)
+            .add_service(health)
+            .add_service(reflection().build_v1()?)
+            // What grpcurl before 1.8.8 asks for.
+            .add_service(reflection().build_v1alpha()?)
+            .serve_with_incoming_shutdown(TcpIncoming::from(self.listener).with_nodelay(Some(true)), async move {
+                let _ = ended.changed().await;
+            });
+        let end = async {
+            shutdown.await;
+            drop(ending);
+            sleep(GRACE).await;
+        };
+        let served = tokio::select! {
+            served = server => served.map_err(MockError::from),
+            () = end => Ok(()),
+        };
+        drop(alive);
+        served
+    }
+}
+
+/// Everything that is served, for reflection.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}

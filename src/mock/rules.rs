@@ -1,0 +1,510 @@
+//! The rules file: which calls get which answer.
+//!
+//! ```yaml
+//! rules:
+//!   - when: { owner: u1, remark: { regex: "(?i)spam" } }
+//!     then: { refuse: { code: 5001, message: "No spam", detail: "word list" } }
+//!     delay: 100ms
+//!   - when: { friend: u9 }
+//!     then: { replace: "Colleague" }
+//! ```
+//!
+//! The first rule whose `when` holds is followed; where none does, the call is allowed. In `when`, all of `owner`,
+//! `friend` and `remark` that are given must hold: a text must be equal, a `regex` must be found somewhere in the value
+//! (a search: anchor it as `^…$` to match the whole). A rule without `when` always holds. `then` is one of `allow`,
+//! `refuse: {…}`, `replace: TEXT`, `hang`, `status: NAME` and `invalid: unset|code|empty`. `delay` is waited first.
+//!
+//! `examples/mock-rules.yaml` shows all of it.
+
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use regex::Regex;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
+
+use super::{
+    answer::{Answer, Reply},
+    command,
+};
+use crate::proto::BeforeSetFriendRemarkRequest;
+
+/// What would be right, under every error: what is wrong is said before it, but often not what else could be written.
+const SHAPE: &str = "\
+A rules file reads:
+  rules:
+    - when: { owner: TEXT, friend: TEXT, remark: { regex: PATTERN } }   # each may be left out; TEXT or regex
+      then: ANSWER
+      delay: 250ms                                                      # may be left out
+where ANSWER is one of: allow | { refuse: { code: NUMBER, message: TEXT, detail: TEXT } } | { replace: TEXT } | hang |
+{ status: UNAVAILABLE } | { invalid: unset } | { invalid: code } | { invalid: empty }";
+
+/// Which calls get which answer. The default has no rules, so that every call is allowed.
+///
+/// Remarks such as `mock:refuse` come before any rule.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    rules: Vec<Rule>,
+}
+
+/// Why there are no rules.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// The file cannot be read.
+    #[error("cannot read the rules file {}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file's text is not valid. The message names line, column and key, and shows the place.
+    #[error("the rules file {origin} is not valid\n{message}\n{SHAPE}")]
+    Invalid {
+        /// The file's name.
+        origin: String,
+        /// What is wrong, where, and what would be right.
+        message: String,
+    },
+}
+
+impl Rules {
+    /// Reads a rules file.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read or is not valid.
+    pub fn load(path: &Path) -> Result<Self, RulesError> {
+        let text = fs::read_to_string(path).map_err(|source| RulesError::Read { path: path.to_owned(), source })?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// Reads rules from YAML; `origin` names it in errors.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is not valid.
+    pub fn parse(origin: &str, yaml: &str) -> Result<Self, RulesError> {
+        serde_saphyr::from_str(yaml).map_err(|error: serde_saphyr::Error| {
+            let options = serde_saphyr::render_options! {
+                formatter: &serde_saphyr::UserMessageFormatter,
+                source_name: Some(origin),
+            };
+            RulesError::Invalid { origin: origin.to_owned(), message: error.render_with_options(options) }
+        })
+    }
+
+    /// What the mock does with a call.
+    #[must_use]
+    pub fn answer(&self, request: &BeforeSetFriendRemarkRequest) -> Answer {
+        command::answer(&request.remark)
+            .or_else(|| self.rules.iter().find(|rule| rule.when.holds(request)).map(Rule::answer))
+            .unwrap_or_else(|| Reply::Allow.into())
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    #[serde(default)]
+    when: When,
+    then: Reply,
+    #[serde(default, deserialize_with = "delay")]
+    delay: Duration,
+}
+
+impl Rule {
+    fn answer(&self) -> Answer {
+        Answer { delay: self.delay, reply: self.then.clone() }
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct When {
+    #[serde(default)]
+    owner: Pattern,
+    #[serde(default)]
+    friend: Pattern,
+    #[serde(default)]
+    remark: Pattern,
+}
+
+impl When {
+    fn holds(&self, request: &BeforeSetFriendRemarkRequest) -> bool {
+        self.owner.holds(&request.owner_user_id)
+            && self.friend.holds(&request.friend_user_id)
+            && self.remark.holds(&request.remark)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+enum Pattern {
+    /// Where nothing is asked for. Cannot be written, so that an empty value is an error and no rule for everything.
+    #[default]
+    Any,
+    Equal(String),
+    Found(Regex),
+}
+
+impl Pattern {
+    fn holds(&self, text: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Equal(expected) => expected == text,
+            Self::Found(regex) => regex.is_match(text),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PatternVisitor)
+    }
+}
+
+struct PatternVisitor;
+
+impl<'de> Visitor<'de> for PatternVisitor {
+    type Value = Pattern;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text (in quotes, where it looks like a number) or { regex: \"…\" }")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Pattern, E> {
+        Ok(Pattern::Equal(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pattern, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "snake_case")]
+        enum Key {
+            Regex,
+        }
+        let Some(Key::Regex) = map.next_key()? else { return Err(A::Error::missing_field("regex")) };
+        let regex = map.next_value::<Search>()?;
+        match map.next_key::<Key>()? {
+            None => Ok(Pattern::Found(regex.0)),
+            Some(Key::Regex) => Err(A::Error::duplicate_field("regex")),
+        }
+    }
+}
+
+/// A regular expression, with an error at its own place.
+struct Search(Regex);
+
+impl<'de> Deserialize<'de> for Search {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let pattern = String::deserialize(deserializer)?;
+        Regex::new(&pattern).map(Self).map_err(|error| {
+            // The lines before the last draw the pattern, which the error's snippet does already.
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            D::Error::custom(format_args!("`regex` is no regular expression: {reason}"))
+        })
+    }
+}
+
+fn delay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map_err(|error| D::Error::custom(format_args!("`delay`: expected a duration such as 250ms or 2s: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tonic::Code;
+
+    use super::*;
+    use crate::mock::answer::Invalid;
+
+    fn request(owner: &str, friend: &str, remark: &str) -> BeforeSetFriendRemarkRequest {
+        BeforeSetFriendRemarkRequest {
+            operation_id: "op".to_owned(),
+            owner_user_id: owner.to_owned(),
+            friend_user_id: friend.to_owned(),
+            remark: remark.to_owned(),
+        }
+    }
+
+    fn rules(yaml: &str) -> Rules {
+        Rules::parse("rules.yaml", yaml).expect("valid rules")
+    }
+
+    fn complaint(yaml: &str) -> String {
+        let text = Rules::parse("rules.yaml", yaml).expect_err("invalid rules").to_string();
+        let text = text.strip_prefix("the rules file rules.yaml is not valid\n").expect("names the file");
+        text.strip_suffix(SHAPE).expect("shows what would be right").to_owned()
+    }
+
+    fn reply(rules: &Rules, owner: &str, friend: &str, remark: &str) -> Reply {
+        rules.answer(&request(owner, friend, remark)).reply
+    }
+
+    #[test]
+    fn the_first_rule_that_holds_is_followed() {
+        let rules = rules(
+            r#"
+rules:
+  - when: { owner: u1, remark: { regex: "(?i)spam" } }
+    then: { refuse: { code: 5001, message: "No spam", detail: "word list" } }
+    delay: 100ms
+  - when: { owner: u1 }
+    then: { replace: Colleague }
+  - then: hang
+"#,
+        );
+        let refusal = Reply::Refuse { code: 5001, message: "No spam".to_owned(), detail: "word list".to_owned() };
+        let answer = Answer { delay: Duration::from_millis(100), reply: refusal };
+        assert_eq!(rules.answer(&request("u1", "u2", "some SPAM here")), answer);
+        assert_eq!(reply(&rules, "u1", "u2", "some ham here"), Reply::Replace("Colleague".to_owned()));
+        assert_eq!(reply(&rules, "u2", "u1", "some spam here"), Reply::Hang);
+    }
+
+    #[test]
+    fn equality_is_of_the_whole_and_a_regex_is_a_search() {
+        let rules = rules(
+            r"
+rules:
+  - when: { friend: u9 }
+    then: { status: NOT_FOUND }
+  - when: { friend: { regex: '^bot-\d+$' } }
+    then: { invalid: unset }
+  - when: { friend: { regex: oo } }
+    then: { invalid: code }
+  - when: { remark: '' }
+    then: { invalid: empty }
+",
+        );
+        assert_eq!(reply(&rules, "u1", "u9", "r"), Reply::Status(Code::NotFound));
+        assert_eq!(reply(&rules, "u1", "u99", "r"), Reply::Allow);
+        assert_eq!(reply(&rules, "u1", "bot-7", "r"), Reply::Invalid(Invalid::Unset));
+        assert_eq!(reply(&rules, "u1", "bot-7x", "r"), Reply::Allow);
+        assert_eq!(reply(&rules, "u1", "foot", "r"), Reply::Invalid(Invalid::Code));
+        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Invalid(Invalid::Empty));
+    }
+
+    #[test]
+    fn remark_commands_come_before_the_rules() {
+        let rules = rules("rules: [{ then: hang }]");
+        assert_eq!(reply(&rules, "u1", "u2", "mock:allow"), Reply::Allow);
+        assert_eq!(reply(&rules, "u1", "u2", "Allow"), Reply::Hang);
+    }
+
+    #[test]
+    fn a_refusal_may_leave_everything_unset_or_be_wrong_on_purpose() {
+        let unset = Reply::Refuse { code: 0, message: String::new(), detail: String::new() };
+        assert_eq!(reply(&rules("rules: [{ then: { refuse: {} } }]"), "u1", "u2", ""), unset);
+        let wrong = Reply::Refuse { code: -7, message: String::new(), detail: String::new() };
+        assert_eq!(reply(&rules("rules: [{ then: { refuse: { code: -7 } } }]"), "u1", "u2", ""), wrong);
+    }
+
+    #[test]
+    fn an_error_names_the_place_the_key_and_what_would_be_right() {
+        insta::assert_snapshot!(complaint("rules:\n  - wen: { owner: u1 }\n    then: allow\n"), @r#"
+        error: line 2 column 5: unknown field `wen`, expected one of when, then, delay
+         --> rules.yaml:2:5
+          |
+        1 | rules:
+        2 |   - wen: { owner: u1 }
+          |     ^ unknown field `wen`, expected one of when, then, delay
+        3 |     then: allow
+          |
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - when: { sender: u1 }\n    then: allow\n"), @r#"
+        error: line 2 column 13: unknown field `sender`, expected one of owner, friend, remark
+         --> rules.yaml:2:13
+          |
+        1 | rules:
+        2 |   - when: { sender: u1 }
+          |             ^ unknown field `sender`, expected one of owner, friend, remark
+        3 |     then: allow
+          |
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - when: { owner: 007 }\n    then: allow\n"), @r#"
+        error: line 2 column 13: invalid type: floating point `7.0`, expected a text (in quotes, where it looks like a number) or { regex: "…" }
+         --> rules.yaml:2:13
+          |
+        1 | rules:
+        2 |   - when: { owner: 007 }
+          |             ^ invalid type: floating point `7.0`, expected a text (in quotes, where it looks like a number) or { regex: "…" }
+        3 |     then: allow
+          |
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - when: { owner: }\n    then: allow\n"), @r#"
+        error: line 2 column 13: invalid type: unit value, expected a text (in quotes, where it looks like a number) or { regex: "…" }
+         --> rules.yaml:2:13
+          |
+        1 | rules:
+        2 |   - when: { owner: }
+          |             ^ invalid type: unit value, expected a text (in quotes, where it looks like a number) or { regex: "…" }
+        3 |     then: allow
+          |
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - when: { owner: { like: u } }\n    then: allow\n"), @r#"
+        error: line 2 column 22: unknown field `like`, expected one of regex
+         --> rules.yaml:2:22
+          |
+        1 | rules:
+        2 |   - when: { owner: { like: u } }
+          |                      ^ unknown field `like`, expected one of regex
+        3 |     then: allow
+          |
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - when: { owner: { regex: a, like: b } }\n    then: allow\n"), @r#"
+        error: line 2 column 32: unknown field `like`, expected one of regex
+         --> rules.yaml:2:32
+          |
+        1 | rules:
+        2 |   - when: { owner: { regex: a, like: b } }
+          |                                ^ unknown field `like`, expected one of regex
+        3 |     then: allow
+          |
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - when: { remark: { regex: '(' } }\n    then: allow\n"), @r#"
+        error: line 2 column 30: `regex` is no regular expression: unclosed group
+         --> rules.yaml:2:30
+          |
+        1 | rules:
+        2 |   - when: { remark: { regex: '(' } }
+          |                              ^ `regex` is no regular expression: unclosed group
+        3 |     then: allow
+          |
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - when: { owner: u1 }\n"), @r#"
+        error: line 2 column 5: missing field `then`
+         --> rules.yaml:2:5
+          |
+        1 | rules:
+        2 |   - when: { owner: u1 }
+          |     ^ missing field `then`
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - then: deny\n"), @r#"
+        error: line 2 column 11: unknown variant `deny`, expected one of allow, refuse, replace, hang, status, invalid
+         --> rules.yaml:2:11
+          |
+        1 | rules:
+        2 |   - then: deny
+          |           ^ unknown variant `deny`, expected one of allow, refuse, replace, hang, status, invalid
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - then: refuse\n"), @r#"
+        error: line 3 column 1: expected mapping start
+         --> rules.yaml:2:18
+          |
+        1 | rules:
+        2 |   - then: refuse
+          |                 ^ expected mapping start
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - then: { refuse: { cod: 5001 } }\n"), @r#"
+        error: line 2 column 23: unknown field `cod`, expected one of code, message, detail
+         --> rules.yaml:2:23
+          |
+        1 | rules:
+        2 |   - then: { refuse: { cod: 5001 } }
+          |                       ^ unknown field `cod`, expected one of code, message, detail
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - then: { refuse: { code: many } }\n"), @r#"
+        error: line 2 column 29: invalid i32
+         --> rules.yaml:2:29
+          |
+        1 | rules:
+        2 |   - then: { refuse: { code: many } }
+          |                             ^ invalid i32
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - then: { replace: x, status: OK }\n"), @r#"
+        error: line 2 column 25: expected end of mapping after enum variant value
+         --> rules.yaml:2:25
+          |
+        1 | rules:
+        2 |   - then: { replace: x, status: OK }
+          |                         ^ expected end of mapping after enum variant value
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - then: { replace: '' }\n"), @r#"
+        error: line 2 column 22: `replace` needs a text; to answer an empty one on purpose, write `invalid: empty`
+         --> rules.yaml:2:22
+          |
+        1 | rules:
+        2 |   - then: { replace: '' }
+          |                      ^ `replace` needs a text; to answer an empty one on purpose, write `invalid: empty`
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - then: { status: TEAPOT }\n"), @r#"
+        error: line 2 column 21: `TEAPOT` is no gRPC status; expected one of OK, CANCELLED, UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION, ABORTED, OUT_OF_RANGE, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS, UNAUTHENTICATED
+         --> rules.yaml:2:21
+          |
+        1 | rules:
+        2 |   - then: { status: TEAPOT }
+          |                     ^ `TEAPOT` is no gRPC status; expected one of OK, CANCELLED, UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION, ABORTED, OUT_OF_RANGE, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS, UNAUTHENTICATED
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - then: { invalid: all }\n"), @r#"
+        error: line 2 column 22: unknown variant `all`, expected one of unset, code, empty
+         --> rules.yaml:2:22
+          |
+        1 | rules:
+        2 |   - then: { invalid: all }
+          |                      ^ unknown variant `all`, expected one of unset, code, empty
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - then: allow\n    delay: 250\n"), @r#"
+        error: line 3 column 12: `delay`: expected a duration such as 250ms or 2s: time unit needed, for example 250sec or 250ms
+         --> rules.yaml:3:12
+          |
+        1 | rules:
+        2 |   - then: allow
+        3 |     delay: 250
+          |            ^ `delay`: expected a duration such as 250ms or 2s: time unit needed, for example 250sec or 250ms
+        "#);
+        insta::assert_snapshot!(complaint("rules:\n  - then: allow\n    then: hang\n"), @r#"
+        error: line 3 column 5: duplicate mapping key `then` is not allowed here
+         --> rules.yaml:3:5
+          |
+        1 | rules:
+        2 |   - then: allow
+        3 |     then: hang
+          |     ^ duplicate mapping key `then` is not allowed here
+        "#);
+        insta::assert_snapshot!(complaint("- then: allow\n"), @r#"
+        error: line 1 column 1: expected mapping start
+         --> rules.yaml:1:1
+          |
+        1 | - then: allow
+          | ^ expected mapping start
+        "#);
+        insta::assert_snapshot!(complaint(""), @"unexpected end of file at line 1, column 1");
+        insta::assert_snapshot!(complaint("rules: [\n"), @r#"
+        error: line 1 column 8: unclosed bracket '['
+         --> rules.yaml:1:8
+          |
+        1 | rules: [
+          |        ^ unclosed bracket '['
+        "#);
+    }
+
+    #[test]
+    fn the_example_is_valid_and_shows_every_reply() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/mock-rules.yaml");
+        let example = Rules::load(&path).expect("a valid example");
+        let shown: std::collections::BTreeSet<_> = example.rules.iter().map(|rule| rule.then.name()).collect();
+        assert_eq!(Vec::from_iter(shown), ["allow", "hang", "invalid", "refuse", "replace", "status"]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = Rules::load(Path::new("no/such/rules.yaml")).expect_err("no file");
+        assert_eq!(error.to_string(), "cannot read the rules file no/such/rules.yaml");
+    }
+
+    proptest! {
+        #[test]
+        fn without_rules_every_other_remark_is_allowed(remark in any::<String>()) {
+            prop_assume!(!remark.starts_with("mock:"));
+            prop_assert_eq!(Rules::default().answer(&request("u1", "u2", &remark)), Reply::Allow.into());
+        }
+    }
+}
