@@ -48,7 +48,7 @@ pub(super) fn run(shared: &Arc<Shared>, listener: std::net::TcpListener, started
             Err(error) => return report(started, Err(error)),
         };
         let bridge = Bridge::new(Arc::clone(&shared.settings), Arc::clone(&shared.limits), shared.registry);
-        let worker = Rc::new(Worker { shared: Arc::clone(&shared), bridge });
+        let worker = Rc::new(Worker { shared: Arc::clone(shared), bridge });
         report(started, Ok(()));
         let stopped = pin!(shared.drain.reached(Stage::Stopped));
         select(pin!(worker.serve(listener)), stopped).await;

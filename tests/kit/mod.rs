@@ -1,0 +1,401 @@
+//! The test kit: a real bridge on a real socket, a real decision service behind it, and a client that writes bytes.
+//!
+//! It reads like a sentence: `bridge().asking(&app).timeout(ms(200)).start().ask("mock:hang")`.
+
+#![allow(dead_code, unreachable_pub, clippy::missing_panics_doc)]
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::Mutex,
+    thread,
+    time::Duration,
+};
+
+use openim_bridge::callback::{REGISTRY, Served};
+use openim_bridge::config::Settings;
+use openim_bridge::mock::{Call, Event, Mock, Rules, Stage};
+use openim_bridge::server::Server;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a test waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub const COMMAND: &str = "callbackBeforeSetFriendRemarkCommand";
+pub const PATH: &str = "/callbackExample/callbackBeforeSetFriendRemarkCommand";
+
+pub fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// The bundled decision service, on a thread of its own.
+pub struct App {
+    pub address: SocketAddr,
+    events: Mutex<mpsc::UnboundedReceiver<Event>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// A decision service that decides by `mock:` remarks, and allows everything else.
+pub fn app() -> App {
+    app_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+/// The same, on an address that was used before.
+pub fn app_at(address: SocketAddr) -> App {
+    let (started, is_started) = std::sync::mpsc::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let thread = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut mock = Mock::bind(address, Rules::default()).await.expect("the mock binds");
+            started.send((mock.local_addr(), mock.events())).expect("the test waits");
+            let _ended = mock.serve(async { drop(stopped.await) }).await;
+        });
+    });
+    let (address, events) = is_started.recv().expect("the mock starts");
+    App { address, events: Mutex::new(events), stop: Some(stop), thread: Some(thread) }
+}
+
+impl App {
+    /// The next thing that happens to a call.
+    pub fn next_event(&self) -> Event {
+        let mut events = self.events.lock().expect("events");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime
+            .block_on(async { tokio::time::timeout(PATIENCE, events.recv()).await })
+            .expect("the decision service was not asked in time")
+            .expect("the mock runs")
+    }
+
+    /// The next call that is received.
+    pub fn next_call(&self) -> Call {
+        loop {
+            let event = self.next_event();
+            if event.stage == Stage::Received {
+                return (*event.call).clone();
+            }
+        }
+    }
+
+    /// How many calls were received that nobody has looked at yet.
+    pub fn calls(&self) -> usize {
+        let mut events = self.events.lock().expect("events");
+        let mut calls = 0;
+        while let Ok(event) = events.try_recv() {
+            calls += usize::from(event.stage == Stage::Received);
+        }
+        calls
+    }
+
+    /// Stops the service: its port refuses connections from now on.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the mock ends");
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Something on the decision service's port that does with each connection what the test says.
+pub fn peer(behaviour: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let behaviour = behaviour.clone();
+            thread::spawn(move || behaviour(stream));
+        }
+    });
+    address
+}
+
+/// An address where nothing listens.
+pub fn nowhere() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address")
+}
+
+/// A bridge to be started.
+pub struct BridgeBuilder {
+    settings: Settings,
+    registry: &'static [Served],
+}
+
+/// A bridge with default settings, on a free port, whose decision service is nowhere.
+pub fn bridge() -> BridgeBuilder {
+    let mut settings = Settings::default();
+    settings.listen.set_port(0);
+    BridgeBuilder { settings, registry: REGISTRY }.asking_at(nowhere())
+}
+
+impl BridgeBuilder {
+    pub fn asking(self, app: &App) -> Self {
+        self.asking_at(app.address)
+    }
+
+    pub fn asking_at(mut self, address: SocketAddr) -> Self {
+        self.settings.upstream.addresses = vec![format!("http://{address}").parse().expect("an upstream address")];
+        self
+    }
+
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.decision.timeout = timeout;
+        self.settings.upstream.connect_timeout = self.settings.upstream.connect_timeout.min(timeout);
+        self
+    }
+
+    pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    pub fn serving(mut self, registry: &'static [Served]) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    pub fn start(self) -> Bridge {
+        Bridge { server: Server::start(self.settings, self.registry).expect("the bridge starts") }
+    }
+}
+
+/// A running bridge.
+pub struct Bridge {
+    pub server: Server,
+}
+
+impl Bridge {
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// A new connection.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// Sends a request on a connection of its own.
+    pub fn send(&self, request: &Request) -> Reply {
+        let mut client = self.connect();
+        client.write(&request.bytes());
+        client.reply()
+    }
+
+    /// Asks for this remark as OpenIM would.
+    pub fn ask(&self, remark: &str) -> Reply {
+        self.send(&Request::new().remark(remark))
+    }
+}
+
+/// A request as OpenIM sends it, to be changed.
+#[derive(Clone)]
+pub struct Request {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    pub fn new() -> Self {
+        Self {
+            method: "POST".to_owned(),
+            target: PATH.to_owned(),
+            headers: vec![
+                ("Host".to_owned(), b"127.0.0.1:10006".to_vec()),
+                ("Content-Type".to_owned(), b"application/json; charset=utf-8".to_vec()),
+                ("Operationid".to_owned(), b"op-1".to_vec()),
+            ],
+            body: Vec::new(),
+        }
+        .remark("pal")
+    }
+
+    pub fn method(mut self, method: &str) -> Self {
+        method.clone_into(&mut self.method);
+        self
+    }
+
+    pub fn target(mut self, target: &str) -> Self {
+        target.clone_into(&mut self.target);
+        self
+    }
+
+    pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        let mut without = self.without(name);
+        without.headers.push((name.to_owned(), value.as_ref().to_vec()));
+        without
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(header, _)| !header.eq_ignore_ascii_case(name));
+        self
+    }
+
+    pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
+        self.body = body.as_ref().to_vec();
+        self
+    }
+
+    pub fn callback(self, command: &str, owner: &str, friend: &str, remark: &str) -> Self {
+        let body = serde_json::json!({
+            "callbackCommand": command, "ownerUserID": owner, "friendUserID": friend, "remark": remark
+        });
+        self.body(body.to_string())
+    }
+
+    pub fn remark(self, remark: &str) -> Self {
+        self.callback(COMMAND, "u1", "u2", remark)
+    }
+
+    /// The head, with the length of the body.
+    pub fn head(&self) -> Vec<u8> {
+        self.head_for(self.body.len())
+    }
+
+    pub fn head_for(&self, length: usize) -> Vec<u8> {
+        let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
+        for (name, value) in &self.headers {
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(format!("Content-Length: {length}\r\n\r\n").as_bytes());
+        bytes
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        [self.head(), self.body.clone()].concat()
+    }
+}
+
+/// A client's connection.
+pub struct Client {
+    pub stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the bridge accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_nodelay(true).expect("no delay");
+        Self { stream, read: Vec::new() }
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the bridge reads");
+    }
+
+    /// The next response, whole.
+    pub fn reply(&mut self) -> Reply {
+        let end = loop {
+            if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            assert!(self.fill() > 0, "closed before a whole head: {:?}", String::from_utf8_lossy(&self.read));
+        };
+        let head = String::from_utf8(self.read.drain(..end).collect()).expect("a head in ASCII");
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .expect("a content-length")
+            .parse()
+            .expect("a number");
+        while self.read.len() < length {
+            assert!(self.fill() > 0, "closed before a whole body");
+        }
+        let body = String::from_utf8(self.read.drain(..length).collect()).expect("a body in UTF-8");
+        let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
+        Reply { status, head, body }
+    }
+
+    /// Whether the bridge closes without another byte.
+    pub fn is_closed(&mut self) -> bool {
+        self.read.is_empty() && self.fill() == 0
+    }
+
+    /// Tells the bridge that nothing more comes, and goes.
+    pub fn leave(self) {
+        let _gone = self.stream.shutdown(Shutdown::Both);
+    }
+
+    fn fill(&mut self) -> usize {
+        let mut buffer = [0; 16 << 10];
+        match self.stream.read(&mut buffer) {
+            Ok(read) => {
+                self.read.extend_from_slice(&buffer[..read]);
+                read
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+            Err(error) => panic!("nothing came: {error}"),
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("JSON")
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (header, value) = line.split_once(": ")?;
+            header.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    pub fn announces_close(&self) -> bool {
+        self.header("connection") == Some("close")
+    }
+
+    /// OpenIM goes on, and stores this remark.
+    #[track_caller]
+    pub fn goes_on_with(&self, remark: &str) {
+        let remark = serde_json::to_string(remark).expect("JSON");
+        let expected =
+            format!(r#"{{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":0,"remark":{remark}}}"#);
+        assert_eq!((self.status, &*self.body), (200, &*expected));
+    }
+
+    /// OpenIM goes on, and nothing is said of the remark.
+    #[track_caller]
+    pub fn goes_on(&self) {
+        let expected = r#"{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":0}"#;
+        assert_eq!((self.status, &*self.body), (200, expected));
+    }
+
+    /// OpenIM refuses with this code, in a complete answer. `status` is for people.
+    #[track_caller]
+    pub fn refuses(&self, status: u16, code: i32) {
+        assert_eq!(self.status, status, "{}", self.body);
+        let json = self.json();
+        assert_eq!(json["actionCode"], 0, "{}", self.body);
+        assert_eq!(json["nextCode"], 1, "{}", self.body);
+        assert_eq!(json["errCode"], code, "{}", self.body);
+        assert!(json["errMsg"].as_str().is_some_and(|text| !text.is_empty()), "{}", self.body);
+        assert!(json["errDlt"].is_string(), "{}", self.body);
+        assert_eq!(json["remark"], "", "{}", self.body);
+    }
+}
