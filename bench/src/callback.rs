@@ -1,0 +1,111 @@
+//! One callback: OpenIM's request in its own bytes, and an answer read as bytes.
+//!
+//! Written by hand and not with an HTTP client, for the benchmark to cost little next to what it measures.
+
+use std::{io, net::SocketAddr};
+
+use anyhow::{Context as _, bail};
+use tokio::{net::TcpStream, time::Instant};
+
+/// The request that OpenIM Server sends before it sets a friend's remark. `remark` must not need escaping in JSON.
+#[must_use]
+pub fn request(host: SocketAddr, operation_id: &str, remark: &str) -> Vec<u8> {
+    let body = format!(
+        "{{\"callbackCommand\":\"callbackBeforeSetFriendRemarkCommand\",\"ownerUserID\":\"u1\",\"friendUserID\":\"u2\",\
+         \"remark\":\"{remark}\"}}\n"
+    );
+    format!(
+        "POST /callbackExample/callbackBeforeSetFriendRemarkCommand HTTP/1.1\r\nHost: {host}\r\n\
+         User-Agent: Go-http-client/1.1\r\nContent-Length: {}\r\nContent-Type: application/json; charset=utf-8\r\n\
+         Operationid: {operation_id}\r\nAccept-Encoding: gzip\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// An answer, and when its last byte was there.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body's bytes.
+    pub body: Vec<u8>,
+    /// When the last byte had been read.
+    pub at: Instant,
+}
+
+/// Reads one answer with a `Content-Length`.
+///
+/// # Errors
+///
+/// When the connection breaks or ends before the answer does, or when what comes is no such answer.
+pub async fn read_answer(stream: &TcpStream) -> anyhow::Result<Answer> {
+    let mut bytes = Vec::with_capacity(512);
+    loop {
+        stream.readable().await?;
+        match stream.try_read_buf(&mut bytes) {
+            Ok(0) if bytes.is_empty() => bail!("the connection was closed without an answer"),
+            Ok(0) => bail!("the connection was closed within the answer"),
+            Ok(_) => {
+                let at = Instant::now();
+                if let Some((status, body)) = parse(&bytes)? {
+                    return Ok(Answer { status, body, at });
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Status and body, once all of it is there.
+fn parse(bytes: &[u8]) -> anyhow::Result<Option<(u16, Vec<u8>)>> {
+    let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+    let (head, body) = (std::str::from_utf8(&bytes[..end])?, &bytes[end + 4..]);
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).context("no status line")?.parse()?;
+    let length: usize = lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .context("an answer without Content-Length")?
+        .1
+        .trim()
+        .parse()?;
+    if body.len() > length {
+        bail!("{} bytes behind the answer", body.len() - length);
+    }
+    Ok((body.len() == length).then(|| (status, body.to_vec())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_request_is_as_recorded_from_openim() {
+        let host = SocketAddr::from(([127, 0, 0, 1], 10006));
+        let recorded = "POST /callbackExample/callbackBeforeSetFriendRemarkCommand HTTP/1.1\r\nHost: 127.0.0.1:10006\r\n\
+            User-Agent: Go-http-client/1.1\r\nContent-Length: 117\r\nContent-Type: application/json; charset=utf-8\r\n\
+            Operationid: drive-13c10484dea6\r\nAccept-Encoding: gzip\r\n\r\n\
+            {\"callbackCommand\":\"callbackBeforeSetFriendRemarkCommand\",\"ownerUserID\":\"u1\",\
+            \"friendUserID\":\"u2\",\"remark\":\"asked-0\"}\n";
+        assert_eq!(String::from_utf8(request(host, "drive-13c10484dea6", "asked-0")).expect("UTF-8"), recorded);
+    }
+
+    #[test]
+    fn an_answer_is_whole_at_its_last_byte() {
+        let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+        for end in 0..whole.len() {
+            assert_eq!(parse(&whole[..end]).expect("so far good"), None, "at {end}");
+        }
+        assert_eq!(parse(whole).expect("good"), Some((200, b"{}".to_vec())));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        for bytes in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{}", b"x\r\n\r\n"]
+        {
+            assert!(parse(bytes).is_err(), "{}", bytes.escape_ascii());
+        }
+    }
+}
