@@ -6,6 +6,9 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::decision::{FallbackPolicy, UpstreamAddress, UpstreamSettings};
 use crate::openim::{NextCodeForm, RefusalDefaults};
 
@@ -65,7 +68,8 @@ pub struct CommandSettings {
 }
 
 /// What is answered to a command that the bridge does not serve.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Unserved {
     /// 404 and code 9901.
     #[default]
@@ -82,7 +86,8 @@ pub struct OperationIdSettings {
 }
 
 /// What happens to a request without an operation ID. OpenIM v3.6 sends none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum MissingOperationId {
     /// 400 and code 9903.
     #[default]
@@ -132,7 +137,8 @@ pub struct LogSettings {
 }
 
 /// How severe a log line is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// What went wrong for good.
     Error,
@@ -148,7 +154,8 @@ pub enum LogLevel {
 }
 
 /// How a log line is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.
     #[default]

@@ -4,7 +4,8 @@ use super::ErrorClass;
 use crate::openim::{Refusal, RefusalCode};
 
 /// Allow or refuse.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// OpenIM goes on with what its user asked for. The default, as OpenIM's own shipped `failedContinue: true`.
     #[default]

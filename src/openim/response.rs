@@ -21,7 +21,8 @@ pub enum Verdict {
 }
 
 /// How `nextCode` is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum NextCodeForm {
     /// `0` or `1`, the only form that OpenIM Server reads (it decodes an int32).
     #[default]

@@ -1,0 +1,113 @@
+//! From raw settings to checked ones: what no setting can be told by itself.
+
+use std::{num::NonZeroU16, time::Duration};
+
+use super::{
+    AdminSettings, CommandSettings, DecisionSettings, DrainSettings, Limits, LogSettings, OperationIdSettings,
+    ResponseSettings, Settings,
+    error::{Problem, Source},
+    field::human,
+    raw::Raw,
+};
+use crate::{
+    decision::{FallbackPolicy, FallbackRefusal, UpstreamSettings},
+    openim::RefusalDefaults,
+};
+
+/// What an answer needs on top of its deadline to be written out.
+const DRAIN_MARGIN: Duration = Duration::from_secs(1);
+
+/// Where the values came from, for messages.
+pub(super) trait Origins {
+    fn source(&self, key: &str) -> Source;
+}
+
+impl Raw {
+    /// The checks that need more than one setting. Caps `upstream.connect_timeout`, where nobody said both it and
+    /// `decision.timeout`.
+    pub(super) fn check(&mut self, origins: &impl Origins) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut wrong = |text: String| problems.push(Problem::Combination(text));
+        let say = |key: &str, value: &dyn std::fmt::Display| format!("`{key}` ({value}, {})", origins.source(key));
+
+        let is_set = |key: &str| origins.source(key) != Source::Default;
+
+        let (timeout, connect) = (self.decision.timeout.0, self.upstream.connect_timeout.0);
+        if connect >= timeout {
+            if is_set("upstream.connect_timeout") && is_set("decision.timeout") {
+                let connect = say("upstream.connect_timeout", &human(connect));
+                wrong(format!("{connect} must be less than {}", say("decision.timeout", &human(timeout))));
+            } else {
+                self.upstream.connect_timeout.0 = timeout;
+            }
+        }
+        let (delay, drain) = (self.drain.delay.0, self.drain.timeout.0);
+        let least = delay + timeout + DRAIN_MARGIN;
+        if drain < least {
+            wrong(format!(
+                "{} must be at least {} + {} + {}, which is {}",
+                say("drain.timeout", &human(drain)),
+                say("drain.delay", &human(delay)),
+                say("decision.timeout", &human(timeout)),
+                human(DRAIN_MARGIN),
+                human(least),
+            ));
+        }
+        if self.admin.listen.0 == Some(self.listen.0) && self.listen.0.port() != 0 {
+            let admin = say("admin.listen", &self.listen.0);
+            wrong(format!("{admin} must be another address than {}", say("listen", &self.listen.0)));
+        }
+        let (request, body) = (self.limits.request_bytes.0, self.limits.body_bytes.0);
+        if body < request {
+            let body = say("limits.body_bytes", &body);
+            wrong(format!("{body} must be at least {}", say("limits.request_bytes", &request)));
+        }
+        problems
+    }
+
+    /// The settings, once [`Self::check`] found nothing.
+    pub(super) fn into_settings(self) -> Settings {
+        let class = self.fallback.class;
+        Settings {
+            listen: self.listen.0,
+            // 256 at most, by its type.
+            workers: NonZeroU16::try_from(self.workers.0).unwrap_or(NonZeroU16::MAX),
+            upstream: UpstreamSettings {
+                addresses: self.upstream.addresses.0.into_iter().map(|address| address.0).collect(),
+                connect_timeout: self.upstream.connect_timeout.0,
+            },
+            decision: DecisionSettings { timeout: self.decision.timeout.0 },
+            fallback: FallbackPolicy {
+                action: self.fallback.action,
+                // In the order of `ErrorClass::ALL`.
+                class: [
+                    class.timeout,
+                    class.unavailable,
+                    class.overloaded,
+                    class.denied,
+                    class.unimplemented,
+                    class.invalid_reply,
+                    class.internal,
+                ],
+                refusal: FallbackRefusal {
+                    code: self.fallback.refusal.code.map(|code| code.0),
+                    message: self.fallback.refusal.message.0,
+                    detail: self.fallback.refusal.detail.0,
+                },
+            },
+            refusal: RefusalDefaults { code: self.refusal.default_code.0, message: self.refusal.default_message.0 },
+            response: ResponseSettings { next_code: self.response.next_code },
+            commands: CommandSettings { unserved: self.commands.unserved },
+            operation_id: OperationIdSettings { missing: self.operation_id.missing },
+            limits: Limits {
+                request_bytes: self.limits.request_bytes.0,
+                body_bytes: self.limits.body_bytes.0,
+                connections: self.limits.connections.map(|connections| connections.0),
+                in_flight: self.limits.in_flight.0,
+            },
+            admin: AdminSettings { listen: self.admin.listen.0 },
+            drain: DrainSettings { delay: self.drain.delay.0, timeout: self.drain.timeout.0 },
+            log: LogSettings { level: self.log.level, format: self.log.format, remarks: self.log.remarks },
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where a value came from, and what can be wrong with it, in words for people.
+
+use std::{fmt, io, path::PathBuf};
+
+/// Where a setting's value came from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Source {
+    /// Nobody set it.
+    Default,
+    /// The configuration file. Line and column count from 1.
+    File {
+        /// As it was given.
+        path: PathBuf,
+        /// Line of the value.
+        line: u64,
+        /// Column of the value.
+        column: u64,
+    },
+    /// An environment variable.
+    Env {
+        /// Such as `OPENIM_BRIDGE_LISTEN`.
+        name: String,
+    },
+    /// A flag.
+    Flag {
+        /// Such as `--listen`.
+        name: String,
+    },
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::Env { name } | Self::Flag { name } => f.write_str(name),
+        }
+    }
+}
+
+/// Everything that is wrong with a configuration; one line each.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigError {
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// As it was given.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no YAML.
+    #[error("{at}: not valid YAML: {message}")]
+    Syntax {
+        /// Where reading stopped.
+        at: Source,
+        /// What the parser says.
+        message: String,
+    },
+    /// Something else stands where the keys of a group belong.
+    #[error(
+        "{at}: {} must be a mapping, with the keys {}",
+        if group.is_empty() { "the file".to_owned() } else { format!("`{group}`") },
+        keys.join(", ")
+    )]
+    NotAMapping {
+        /// Where.
+        at: Source,
+        /// The group's key; empty for the whole file.
+        group: String,
+        /// What may stand there.
+        keys: Vec<String>,
+    },
+    /// A key that is no setting.
+    #[error("{at}: unknown key `{key}`: {hint}")]
+    UnknownKey {
+        /// Where.
+        at: Source,
+        /// With the groups around it.
+        key: String,
+        /// What would be right.
+        hint: String,
+    },
+    /// A key that stands twice in one mapping.
+    #[error("{at}: `{key}` is set twice, first at {first}: keep one")]
+    Duplicate {
+        /// The second.
+        at: Source,
+        /// With the groups around it.
+        key: String,
+        /// The first.
+        first: Source,
+    },
+    /// A value of the wrong type, or out of range.
+    #[error("{at}: `{key}` is {value}: expected {expected}")]
+    Value {
+        /// Where it came from.
+        at: Source,
+        /// The setting.
+        key: &'static str,
+        /// As it was given.
+        value: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// Settings that cannot be together.
+    #[error("{0}")]
+    Combination(String),
+}
+
+/// What is odd, but no reason not to start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// A variable with the bridge's prefix that is no setting.
+    #[error("{name}: no setting has this variable{}", did_you_mean(hint.as_deref()))]
+    UnknownVariable {
+        /// Its name.
+        name: String,
+        /// A variable that is one.
+        hint: Option<String>,
+    },
+}
+
+fn did_you_mean(hint: Option<&str>) -> String {
+    hint.map(|hint| format!(": did you mean {hint}?")).unwrap_or_default()
+}

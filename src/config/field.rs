@@ -1,0 +1,244 @@
+//! The types of raw settings: each can only hold what is right for one setting by itself, and says in its schema what
+//! that is (`x-expected`, which error messages quote, and `x-value`, its name in `--help`; see [`super::leaf`]).
+
+use std::{borrow::Cow, fmt, net::SocketAddr, num::NonZeroUsize, str::FromStr, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::{decision::UpstreamAddress, openim::RefusalCode};
+
+/// Implements `JsonSchema` with a schema in place of a reference, so that every setting's schema is whole.
+macro_rules! schema {
+    ([$($generics:tt)*] $type:ty, $schema:expr) => {
+        impl<$($generics)*> JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        }
+    };
+}
+
+/// A whole number from 1 to `MAX`.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Whole<const MAX: usize>(pub(super) NonZeroUsize);
+
+impl<'de, const MAX: usize> Deserialize<'de> for Whole<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = NonZeroUsize::deserialize(deserializer)?;
+        if number.get() <= MAX { Ok(Self(number)) } else { Err(D::Error::custom("too large")) }
+    }
+}
+
+schema!([const MAX: usize] Whole<MAX>, json_schema!({
+    "type": "integer",
+    "minimum": 1,
+    "maximum": MAX,
+    "x-value": "NUMBER",
+    "x-expected": format!("a whole number from 1 to {MAX}"),
+}));
+
+/// A refusal's code, from 5000 to `MAX`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Code<const MAX: i32>(pub(super) RefusalCode);
+
+impl<const MAX: i32> Serialize for Code<MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.get().serialize(serializer)
+    }
+}
+
+impl<'de, const MAX: i32> Deserialize<'de> for Code<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i32::deserialize(deserializer)?;
+        if number > MAX {
+            return Err(D::Error::custom("too large"));
+        }
+        RefusalCode::try_from(number).map(Self).map_err(D::Error::custom)
+    }
+}
+
+schema!([const MAX: i32] Code<MAX>, json_schema!({
+    "type": "integer",
+    "minimum": 5000,
+    "maximum": MAX,
+    "x-value": "NUMBER",
+    "x-expected": format!("a whole number from 5000 to {MAX}"),
+}));
+
+/// A duration such as `500ms`, of at least `MIN` and under `MAX` milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Period<const MIN: u64, const MAX: u64>(pub(super) Duration);
+
+impl<const MIN: u64, const MAX: u64> Serialize for Period<MIN, MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&human(self.0))
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Period<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // humantime takes a bare `0`; here a unit is always asked for.
+        let unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
+        let duration = humantime::parse_duration(&text).map_err(D::Error::custom)?;
+        let range = Duration::from_millis(MIN)..Duration::from_millis(MAX);
+        if unit && range.contains(&duration) { Ok(Self(duration)) } else { Err(D::Error::custom("out of range")) }
+    }
+}
+
+schema!([const MIN: u64, const MAX: u64] Period<MIN, MAX>, {
+    let (min, max) = (human(Duration::from_millis(MIN)), human(Duration::from_millis(MAX)));
+    json_schema!({
+        "type": "string",
+        "pattern": "^\\s*([0-9]+\\s*[a-zA-Z]+\\s*)+$",
+        "examples": ["500ms", "4s"],
+        "x-value": "DURATION",
+        "x-expected": format!("a duration of at least {min} and under {max}, with its unit, such as 500ms or 4s"),
+    })
+});
+
+/// A duration as it is written in a configuration.
+pub(super) fn human(duration: Duration) -> impl fmt::Display {
+    humantime::format_duration(duration)
+}
+
+/// Text that is not empty.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct NonEmpty(pub(super) String);
+
+impl<'de> Deserialize<'de> for NonEmpty {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() { Err(D::Error::custom("empty")) } else { Ok(Self(text)) }
+    }
+}
+
+schema!([] NonEmpty, json_schema!({
+    "type": "string",
+    "minLength": 1,
+    "x-value": "TEXT",
+    "x-expected": "a text that is not empty, in quotes where it could be read as a number",
+}));
+
+/// Text, which may be empty.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct AnyText(pub(super) String);
+
+schema!([] AnyText, json_schema!({
+    "type": "string",
+    "x-value": "TEXT",
+    "x-expected": "a text, in quotes where it could be read as a number",
+}));
+
+/// Where to listen: an IP address and a port.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Listen(pub(super) SocketAddr);
+
+schema!([] Listen, json_schema!({
+    "type": "string",
+    "pattern": "^(\\[[^\\]]+\\]|[0-9.]+):[0-9]+$",
+    "examples": ["127.0.0.1:10006", "0.0.0.0:10006", "[::]:10006"],
+    "x-value": "ADDR",
+    "x-expected": "an IP address and a port, such as 127.0.0.1:10006, or 0.0.0.0:10006 for every interface",
+}));
+
+/// Where to listen, or `off`. YAML 1.1 reads `off` as `false`, so that is understood too.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ListenOrOff(pub(super) Option<SocketAddr>);
+
+impl Serialize for ListenOrOff {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(address) => address.serialize(serializer),
+            None => serializer.serialize_str("off"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ListenOrOff {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Off(bool),
+            Text(String),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Off(false) => Ok(Self(None)),
+            Either::Off(true) => Err(D::Error::custom("not an address")),
+            Either::Text(text) if text == "off" => Ok(Self(None)),
+            Either::Text(text) => text.parse().map(|address| Self(Some(address))).map_err(D::Error::custom),
+        }
+    }
+}
+
+schema!([] ListenOrOff, json_schema!({
+    "type": ["string", "boolean"],
+    "pattern": "^(off|(\\[[^\\]]+\\]|[0-9.]+):[0-9]+)$",
+    "not": { "const": true },
+    "examples": ["127.0.0.1:10007", "off"],
+    "x-value": "ADDR",
+    "x-expected": "an IP address and a port, such as 127.0.0.1:10007, or `off`",
+}));
+
+/// One address of the decision service.
+#[derive(Debug, Clone)]
+pub(super) struct Upstream(pub(super) UpstreamAddress);
+
+impl Serialize for Upstream {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Upstream {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        UpstreamAddress::from_str(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+schema!([] Upstream, json_schema!({
+    "type": "string",
+    "pattern": "^http://[^/?#@]+/?$",
+}));
+
+/// At least one of them.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Upstreams(pub(super) Vec<Upstream>);
+
+impl<'de> Deserialize<'de> for Upstreams {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let addresses = Vec::deserialize(deserializer)?;
+        if addresses.is_empty() { Err(D::Error::custom("empty")) } else { Ok(Self(addresses)) }
+    }
+}
+
+impl JsonSchema for Upstreams {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Upstreams".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "array",
+            "items": Upstream::json_schema(generator),
+            "minItems": 1,
+            "x-value": "URL",
+            "x-expected": "a list of URLs of the form http://HOST:PORT, such as [http://127.0.0.1:50051]",
+        })
+    }
+}

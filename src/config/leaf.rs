@@ -1,0 +1,263 @@
+//! The settings as a list, read off the schema of [`Raw`]: key, documentation, type and default. From it come the flags,
+//! the variables, the messages and the reference in `docs/configuration.md`.
+
+use std::sync::LazyLock;
+
+use clap::{Arg, ArgAction, builder::PossibleValuesParser, value_parser};
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value as Json, json};
+
+use super::{file::quote, raw::Raw};
+
+/// What the name of every variable begins with.
+pub(super) const ENV_PREFIX: &str = "OPENIM_BRIDGE_";
+
+/// The flag and the variable that name the file. They are no setting: a file cannot name itself.
+pub(super) const FILE_FLAG: &str = "config";
+pub(super) const FILE_VARIABLE: &str = "OPENIM_BRIDGE_CONFIG";
+
+/// One setting.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    /// Such as `admin.listen`.
+    pub(super) key: String,
+    /// The long flag without its dashes, such as `admin-listen`.
+    pub(super) flag: String,
+    /// A second, shorter flag.
+    pub(super) short_flag: Option<String>,
+    /// The variable, such as `OPENIM_BRIDGE_ADMIN_LISTEN`.
+    pub(super) variable: String,
+    /// What it does, as Markdown in one line.
+    pub(super) doc: String,
+    /// `null` where the setting is unset by default.
+    pub(super) default: Json,
+    /// What a value must be, in words that go on after "expected".
+    pub(super) expected: String,
+    kind: Kind,
+    value_name: String,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Choice(Vec<String>),
+    Boolean,
+    Integer,
+    List,
+    Text,
+}
+
+/// Every setting, in the order of [`Raw`].
+pub(super) fn leaves() -> &'static [Leaf] {
+    static LEAVES: LazyLock<Vec<Leaf>> = LazyLock::new(|| {
+        let mut leaves = Vec::new();
+        collect("", &raw_schema(), &mut leaves);
+        leaves
+    });
+    &LEAVES
+}
+
+fn raw_schema() -> Json {
+    SchemaSettings::draft2020_12()
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator()
+        .into_root_schema_for::<Raw>()
+        .into()
+}
+
+fn collect(prefix: &str, group: &Json, leaves: &mut Vec<Leaf>) {
+    for (name, schema) in group["properties"].as_object().into_iter().flatten() {
+        let key = format!("{prefix}{name}");
+        if schema.get("properties").is_some() {
+            collect(&format!("{key}."), schema, leaves);
+        } else {
+            leaves.push(Leaf::new(key, schema));
+        }
+    }
+}
+
+impl Leaf {
+    fn new(key: String, schema: &Json) -> Self {
+        let text = |field: &str| schema[field].as_str().unwrap_or_default();
+        let kind = Kind::of(schema);
+        Self {
+            flag: key.replace(['.', '_'], "-"),
+            short_flag: schema["x-flag"].as_str().map(str::to_owned),
+            variable: format!("{ENV_PREFIX}{}", key.replace('.', "_").to_uppercase()),
+            doc: text("description").split_whitespace().collect::<Vec<_>>().join(" "),
+            default: schema["default"].clone(),
+            value_name: text("x-value").to_owned(),
+            expected: kind.expected().unwrap_or_else(|| text("x-expected").to_owned()),
+            key,
+            kind,
+        }
+    }
+
+    /// The flag that people know it by.
+    pub(super) fn known_flag(&self) -> String {
+        format!("--{}", self.short_flag.as_ref().unwrap_or(&self.flag))
+    }
+
+    /// The text of a flag or a variable as a value, of the setting's type where it can be read as such; otherwise as it
+    /// is, which the setting's type then turns down.
+    pub(super) fn value(&self, text: &str) -> Json {
+        match self.kind {
+            Kind::Integer => text.trim().parse().map_or_else(|_| text.into(), |number: i64| number.into()),
+            Kind::Boolean => text.trim().parse().map_or_else(|_| text.into(), |truth: bool| truth.into()),
+            Kind::List => text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect(),
+            Kind::Choice(_) | Kind::Text => text.into(),
+        }
+    }
+
+    /// How the key is written in a file: `listen: …` under `admin:`.
+    pub(super) fn nested(&self) -> String {
+        match self.key.rsplit_once('.') {
+            Some((group, name)) => format!("`{name}:` under `{}:`", group.replace('.', ": ")),
+            None => format!("`{}:`, which stands by itself", self.key),
+        }
+    }
+
+    fn arg(&self) -> Arg {
+        let default = match &self.default {
+            Json::Null => String::new(),
+            Json::Array(items) => format!(" [default: {}]", items.iter().map(show).collect::<Vec<_>>().join(",")),
+            value => format!(" [default: {}]", show(value)),
+        };
+        let heading = self.key.split_once('.').map_or("Options", |(group, _)| group);
+        let arg = Arg::new(self.key.clone())
+            .long(self.flag.clone())
+            .visible_aliases(self.short_flag.clone())
+            .help_heading(heading_of(heading))
+            .help(format!("{}{default}", self.doc))
+            .value_name(self.value_name.clone())
+            .action(ArgAction::Set)
+            .value_parser(value_parser!(String));
+        match &self.kind {
+            Kind::Choice(choices) => arg.value_name("CHOICE").value_parser(PossibleValuesParser::new(choices.clone())),
+            Kind::Boolean => arg
+                .value_name("BOOL")
+                .value_parser(PossibleValuesParser::new(["true", "false"]))
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true"),
+            Kind::List => arg.action(ArgAction::Append),
+            Kind::Integer | Kind::Text => arg,
+        }
+    }
+}
+
+impl Kind {
+    fn of(schema: &Json) -> Self {
+        let mut choices = Vec::new();
+        collect_choices(schema, &mut choices);
+        let is = |name: &str| schema["type"] == name || schema["type"].as_array().is_some_and(|names| names[0] == name);
+        match () {
+            () if !choices.is_empty() => Self::Choice(choices),
+            () if is("boolean") => Self::Boolean,
+            () if is("integer") => Self::Integer,
+            () if is("array") => Self::List,
+            () => Self::Text,
+        }
+    }
+
+    fn expected(&self) -> Option<String> {
+        match self {
+            Self::Choice(choices) => {
+                Some(choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(" or "))
+            }
+            Self::Boolean => Some("`true` or `false`".to_owned()),
+            Self::Integer | Self::List | Self::Text => None,
+        }
+    }
+}
+
+/// The texts that an enumeration allows, however schemars wrote it: with or without documented variants, optional or not.
+fn collect_choices(schema: &Json, choices: &mut Vec<String>) {
+    choices.extend(schema["const"].as_str().map(str::to_owned));
+    choices.extend(schema["enum"].as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned));
+    for one in ["oneOf", "anyOf"].iter().filter_map(|of| schema[of].as_array()).flatten() {
+        collect_choices(one, choices);
+    }
+}
+
+/// Every setting as a flag, and `--config`.
+#[must_use]
+pub fn args() -> Vec<Arg> {
+    let file = Arg::new(FILE_FLAG)
+        .long(FILE_FLAG)
+        .value_name("FILE")
+        .help(format!("YAML file with settings; variable {FILE_VARIABLE}. Every flag is a key in it and a variable: --admin-listen is `listen` under `admin`, and {ENV_PREFIX}ADMIN_LISTEN"))
+        .value_parser(value_parser!(std::path::PathBuf));
+    std::iter::once(file).chain(leaves().iter().map(Leaf::arg)).collect()
+}
+
+fn heading_of(group: &str) -> String {
+    match group {
+        "Options" => group.to_owned(),
+        "operation_id" => "Operation ID".to_owned(),
+        _ => {
+            let (first, rest) = group.split_at(1);
+            format!("{}{rest}", first.to_uppercase())
+        }
+    }
+}
+
+/// The JSON Schema (2020-12) of a configuration file.
+#[must_use]
+pub fn schema() -> Json {
+    let mut schema = raw_schema();
+    publish(&mut schema, false);
+    schema
+}
+
+/// Takes out what is only for this program, and lets every value be `null`, which leaves a setting at its default.
+fn publish(schema: &mut Json, nullable: bool) {
+    let Some(object) = schema.as_object_mut() else { return };
+    object.retain(|name, _| !name.starts_with("x-"));
+    if object.contains_key("properties") {
+        // A group's default is said by its settings.
+        object.shift_remove("default");
+    }
+    for property in object.get_mut("properties").and_then(Json::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        publish(property, true);
+    }
+    if !nullable {
+        return;
+    }
+    if let Some(kind) = object.get_mut("type") {
+        let mut kinds: Vec<Json> = kind.as_array().cloned().unwrap_or_else(|| vec![kind.clone()]);
+        if !kinds.contains(&"null".into()) {
+            kinds.push("null".into());
+        }
+        *kind = kinds.into();
+    }
+    if let Some(one_of) = object.shift_remove("oneOf") {
+        object.insert("anyOf".to_owned(), json!([{ "oneOf": one_of }, { "type": "null" }]));
+    }
+}
+
+/// A value as YAML.
+pub(super) fn show(value: &Json) -> String {
+    match value {
+        Json::String(text) => quote(text),
+        Json::Array(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
+/// The setting that a wrong name most likely means, however it is spelt: as a key, a flag or a variable.
+pub(super) fn closest<'a>(name: &str, leaves: &'a [Leaf]) -> Option<&'a Leaf> {
+    let names = |leaf: &'a Leaf| leaf.short_flag.iter().chain([&leaf.key]).map(move |name| (name.clone(), leaf));
+    nearest(name, leaves.iter().flat_map(names))
+}
+
+/// What stands beside the name most like `name`, if one is alike.
+pub(super) fn nearest<T>(name: &str, candidates: impl Iterator<Item = (String, T)>) -> Option<T> {
+    /// Below this, a name is not alike but another one.
+    const ALIKE: f64 = 0.75;
+    let plain = |name: &str| name.to_lowercase().replace(['.', '-'], "_");
+    candidates
+        .map(|(candidate, value)| (strsim::normalized_damerau_levenshtein(&plain(name), &plain(&candidate)), value))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, value)| value)
+}

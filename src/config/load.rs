@@ -1,0 +1,189 @@
+//! Putting the layers together: default, file, environment, flags, each over the one before.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::ArgMatches;
+use serde_json::{Value as Json, json};
+
+use super::{
+    Settings,
+    check::Origins,
+    error::{ConfigError, Problem, Source, Warning},
+    file,
+    leaf::{self, ENV_PREFIX, FILE_FLAG, FILE_VARIABLE, Leaf, leaves},
+    raw::Raw,
+};
+
+/// A configuration that has been checked.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What to run on.
+    pub settings: Settings,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// Every setting, for people.
+    pub values: Vec<Value>,
+    /// What the caller should say aloud.
+    pub warnings: Vec<Warning>,
+}
+
+/// The effective value of one setting.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Value {
+    /// Such as `admin.listen`.
+    pub key: &'static str,
+    /// As it would stand in a file; `null` is unset.
+    pub value: Json,
+    /// Where it came from.
+    pub source: Source,
+}
+
+impl Value {
+    /// The value as YAML, or `unset`.
+    #[must_use]
+    pub fn yaml(&self) -> String {
+        if self.value.is_null() { "unset".to_owned() } else { leaf::show(&self.value) }
+    }
+}
+
+/// One value that one layer gives to a setting.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) leaf: &'static Leaf,
+    pub(super) value: Json,
+    pub(super) source: Source,
+}
+
+/// What settings are read from, before anything is.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The file, if one was named.
+    pub file: Option<PathBuf>,
+    /// Keys that flags set, each with the flag's values.
+    pub flags: Vec<(&'static str, Vec<String>)>,
+    /// The variables that are the bridge's own.
+    pub variables: Vec<(String, OsString)>,
+}
+
+impl Sources {
+    /// From the flags of [`super::args`] and an environment such as [`std::env::vars_os`]. A variable that is set but
+    /// empty counts as unset, since that is how an unset value of a template arrives.
+    pub fn new(flags: &ArgMatches, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut variables: Vec<(String, OsString)> = environment
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, value)| name.starts_with(ENV_PREFIX) && !value.is_empty())
+            .collect();
+        variables.sort();
+        let from_flag = flags.try_get_one::<PathBuf>(FILE_FLAG).ok().flatten().cloned();
+        let from_variable = || variables.iter().find(|(name, _)| name == FILE_VARIABLE).map(|(_, value)| value.into());
+        let values = |leaf: &'static Leaf| flags.try_get_many::<String>(&leaf.key).ok().flatten();
+        Self {
+            file: from_flag.or_else(from_variable),
+            flags: leaves().iter().filter_map(|leaf| Some((&*leaf.key, values(leaf)?.cloned().collect()))).collect(),
+            variables,
+        }
+    }
+
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, as far as one part being wrong does not hide another.
+    pub fn load(self) -> Result<Loaded, ConfigError> {
+        let mut problems = Vec::new();
+        let mut entries = Vec::new();
+        match self.file.as_deref().map(|path| file::read(path, leaves())) {
+            Some(Ok(from_file)) => entries.extend(from_file),
+            Some(Err(wrong)) => problems.extend(wrong),
+            None => {}
+        }
+        let warnings = self.variables(&mut entries, &mut problems);
+        for (key, values) in &self.flags {
+            if let Some(leaf) = leaves().iter().find(|leaf| leaf.key == *key) {
+                let source = Source::Flag { name: leaf.known_flag() };
+                entries.push(Entry { leaf, value: leaf.value(&values.join(",")), source });
+            }
+        }
+        let (settings, values) = finish(&entries, problems)?;
+        Ok(Loaded { settings, file: self.file, values, warnings })
+    }
+
+    fn variables(&self, entries: &mut Vec<Entry>, problems: &mut Vec<Problem>) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        for (name, value) in &self.variables {
+            let source = Source::Env { name: name.clone() };
+            match (leaves().iter().find(|leaf| leaf.variable == *name), value.to_str()) {
+                (Some(leaf), Some(text)) => entries.push(Entry { leaf, value: leaf.value(text), source }),
+                (Some(leaf), None) => problems.push(Problem::Value {
+                    at: source,
+                    key: &leaf.key,
+                    value: "not UTF-8".to_owned(),
+                    expected: leaf.expected.clone(),
+                }),
+                (None, _) if name == FILE_VARIABLE || is_from_kubernetes(name) => {}
+                (None, _) => {
+                    let key = name.trim_start_matches(ENV_PREFIX);
+                    let hint = leaf::closest(key, leaves()).map(|leaf| leaf.variable.clone());
+                    warnings.push(Warning::UnknownVariable { name: name.clone(), hint });
+                }
+            }
+        }
+        warnings
+    }
+}
+
+/// Whether Kubernetes adds the variable to every pod beside a Service called `openim-bridge`. No setting's key begins
+/// with `port` or `service`, so that none can be meant.
+fn is_from_kubernetes(name: &str) -> bool {
+    let name = name.trim_start_matches(ENV_PREFIX);
+    name == "PORT" || name.starts_with("PORT_") || name.starts_with("SERVICE_")
+}
+
+fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Vec<Value>), ConfigError> {
+    let mut tree = json!({});
+    for Entry { leaf, value, source } in entries {
+        // By itself first, so that every wrong value is told, and not only the first.
+        let mut alone = json!({});
+        put(&mut alone, leaf, value);
+        if serde_json::from_value::<Raw>(alone).is_ok() {
+            put(&mut tree, leaf, value);
+        } else {
+            problems.push(Problem::Value {
+                at: source.clone(),
+                key: &leaf.key,
+                value: leaf::show(value),
+                expected: leaf.expected.clone(),
+            });
+        }
+    }
+    if !problems.is_empty() {
+        return Err(ConfigError { problems });
+    }
+    let mut raw: Raw = serde_json::from_value(tree)
+        .map_err(|error| ConfigError { problems: vec![Problem::Combination(error.to_string())] })?;
+    let problems = raw.check(&entries);
+    if !problems.is_empty() {
+        return Err(ConfigError { problems });
+    }
+    let effective = json!(raw);
+    let values = leaves().iter().map(|leaf| Value {
+        key: &leaf.key,
+        value: leaf.key.split('.').fold(&effective, |group, name| &group[name]).clone(),
+        source: entries.source(&leaf.key),
+    });
+    let values = values.collect();
+    Ok((raw.into_settings(), values))
+}
+
+/// Puts a value where its key belongs.
+fn put(tree: &mut Json, leaf: &Leaf, value: &Json) {
+    let place = leaf.key.split('.').fold(tree, |group, name| &mut group[name]);
+    *place = value.clone();
+}
+
+impl Origins for &[Entry] {
+    fn source(&self, key: &str) -> Source {
+        self.iter().rfind(|entry| entry.leaf.key == key).map_or(Source::Default, |entry| entry.source.clone())
+    }
+}

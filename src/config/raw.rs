@@ -1,0 +1,336 @@
+//! The raw settings: the one definition of every setting's key, type and documentation.
+//!
+//! A field is a setting, its path the key, its doc comment what `--help`, `config schema` and `docs/configuration.md`
+//! say. `x-flag` is a second, shorter flag. The defaults are those of [`Settings`]. [`super::check`] turns a [`Raw`]
+//! into [`Settings`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    LogFormat, LogLevel, MissingOperationId, OPENIM_TIMEOUT_CAP, Settings, Unserved,
+    field::{AnyText, Code, Listen, ListenOrOff, NonEmpty, Period, Upstream, Upstreams, Whole},
+};
+use crate::{
+    decision::{Action, ErrorClass},
+    openim::NextCodeForm,
+};
+
+/// Milliseconds.
+const OPENIM_CAP: u64 = OPENIM_TIMEOUT_CAP.as_secs() * 1000;
+/// Milliseconds.
+const HOUR: u64 = 3_600_000;
+/// 2 GiB.
+const MAX_BYTES: usize = 1 << 31;
+const MAX_COUNT: usize = 1_000_000;
+
+/// The bridge between OpenIM Server's callbacks and the decision service of an App.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "openim-bridge configuration")]
+pub(super) struct Raw {
+    /// Where OpenIM's callbacks are received, as an IP address and a port. Port 0 takes a free one.
+    pub(super) listen: Listen,
+    /// Worker threads, each with its own listener and its own connections to the decision service.
+    pub(super) workers: Whole<256>,
+    /// The App's decision service.
+    pub(super) upstream: RawUpstream,
+    /// How the decision service is asked.
+    pub(super) decision: RawDecision,
+    /// What OpenIM is told when there is no good reply in time.
+    pub(super) fallback: RawFallback,
+    /// What completes a refusal in which the decision service left something unset.
+    pub(super) refusal: RawRefusal,
+    /// How answers are written.
+    pub(super) response: RawResponse,
+    /// Commands that the bridge does not serve.
+    pub(super) commands: RawCommands,
+    /// The operation ID of a request.
+    pub(super) operation_id: RawOperationId,
+    /// Bounds on what the bridge takes in, each for the whole process.
+    pub(super) limits: RawLimits,
+    /// The listener for operators.
+    pub(super) admin: RawAdmin,
+    /// How the bridge stops.
+    pub(super) drain: RawDrain,
+    /// What is logged, to standard error.
+    pub(super) log: RawLog,
+}
+
+/// The App's decision service.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawUpstream {
+    /// Where the decision service listens: one or more URLs of the form `http://HOST:PORT`. The flag may be repeated;
+    /// flag and variable also take several with commas between.
+    #[schemars(extend("x-flag" = "upstream"))]
+    pub(super) addresses: Upstreams,
+    /// How long one connection to the decision service may take to be made. Never longer than `decision.timeout`.
+    pub(super) connect_timeout: Period<1, OPENIM_CAP>,
+}
+
+/// How the decision service is asked.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawDecision {
+    /// From the first byte of OpenIM's request to the bridge's answer. Keep it below the callback's `timeout` in
+    /// OpenIM's webhooks.yml (5 s as shipped). OpenIM itself gives up after 15 s, whatever webhooks.yml says.
+    #[schemars(extend("x-flag" = "timeout"))]
+    pub(super) timeout: Period<10, OPENIM_CAP>,
+}
+
+/// What OpenIM is told when there is no good reply in time.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawFallback {
+    /// What OpenIM is told when there is no good reply in time. With `allow`, whoever can make the decision service
+    /// slow switches its rule off; `refuse` is for rules that are a safeguard.
+    #[schemars(extend("x-flag" = "fallback"))]
+    pub(super) action: Action,
+    /// What is done for one class of errors, in place of `fallback.action`.
+    pub(super) class: RawFallbackClass,
+    /// How a fallback's refusal reads.
+    pub(super) refusal: RawFallbackRefusal,
+}
+
+/// What is done for one class of errors, in place of `fallback.action`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawFallbackClass {
+    /// In place of `fallback.action` when `decision.timeout` passed, or the decision service said so.
+    pub(super) timeout: Option<Action>,
+    /// In place of `fallback.action` when the decision service could not be reached, or said that it is unavailable.
+    pub(super) unavailable: Option<Action>,
+    /// In place of `fallback.action` when one of `limits` was reached, or the decision service said that it has too
+    /// much to do.
+    pub(super) overloaded: Option<Action>,
+    /// In place of `fallback.action` when the decision service, or the mesh before it, turned the bridge away.
+    pub(super) denied: Option<Action>,
+    /// In place of `fallback.action` when the decision service lacks the rpc.
+    pub(super) unimplemented: Option<Action>,
+    /// In place of `fallback.action` when the reply holds no valid decision.
+    pub(super) invalid_reply: Option<Action>,
+    /// In place of `fallback.action` after every other failure.
+    pub(super) internal: Option<Action>,
+}
+
+/// How a fallback's refusal reads.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawFallbackRefusal {
+    /// The `errCode` of a fallback's refusal. Unset: the reserved code of the error class, 9920 to 9926.
+    pub(super) code: Option<Code<9999>>,
+    /// The `errMsg` of a fallback's refusal. It reaches the user.
+    pub(super) message: NonEmpty,
+    /// The `errDlt` of a fallback's refusal. It reaches whoever calls OpenIM's API. May be empty.
+    pub(super) detail: AnyText,
+}
+
+/// What completes a refusal in which the decision service left something unset.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawRefusal {
+    /// The `errCode` of a refusal that the decision service gave no code.
+    pub(super) default_code: Code<9899>,
+    /// The `errMsg` of a refusal that the decision service gave no message. It reaches the user.
+    pub(super) default_message: NonEmpty,
+}
+
+/// How answers are written.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawResponse {
+    /// How `nextCode` is written. OpenIM Server reads `integer` only; `string` is for receivers built to the documented
+    /// page.
+    pub(super) next_code: NextCodeForm,
+}
+
+/// Commands that the bridge does not serve.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawCommands {
+    /// What is answered to a command that the bridge does not serve: `refuse` (404 and code 9901), or `allow` where the
+    /// command in the URL is also the one in the body.
+    pub(super) unserved: Unserved,
+}
+
+/// The operation ID of a request.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawOperationId {
+    /// What happens to a request without the header `operationID`, such as OpenIM v3.6 sends: `refuse` (400 and code
+    /// 9903), or `generate` one.
+    pub(super) missing: MissingOperationId,
+}
+
+/// Bounds on what the bridge takes in, each for the whole process.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLimits {
+    /// Bytes of one request's body. Beyond it, 413 and code 9904.
+    pub(super) request_bytes: Whole<MAX_BYTES>,
+    /// Bytes of all bodies held at one time. Beyond it, the fallback, as `overloaded`. At least `limits.request_bytes`.
+    pub(super) body_bytes: Whole<MAX_BYTES>,
+    /// Open connections from OpenIM. Unset: 80 % of the limit on open files.
+    pub(super) connections: Option<Whole<MAX_COUNT>>,
+    /// Callbacks being decided at one time. Beyond it, the fallback, as `overloaded`.
+    pub(super) in_flight: Whole<MAX_COUNT>,
+}
+
+/// The listener for operators.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAdmin {
+    /// Where operators are served, as an IP address and a port, or `off`. Port 0 takes a free one.
+    pub(super) listen: ListenOrOff,
+}
+
+/// How the bridge stops.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawDrain {
+    /// How long connections are still accepted after SIGTERM, so that the rest of the cluster can take note.
+    pub(super) delay: Period<0, HOUR>,
+    /// From SIGTERM to the exit, at the latest. At least `drain.delay` + `decision.timeout` + 1s; keep it below the
+    /// pod's `terminationGracePeriodSeconds` (30 s unless set).
+    pub(super) timeout: Period<0, HOUR>,
+}
+
+/// What is logged, to standard error.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLog {
+    /// The least severe level that is logged.
+    pub(super) level: LogLevel,
+    /// How a log line is written: `text` for people, `json` with one object a line.
+    pub(super) format: LogFormat,
+    /// Whether log lines hold remarks, which are personal data.
+    pub(super) remarks: bool,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        let settings = Settings::default();
+        Self {
+            listen: Listen(settings.listen),
+            workers: Whole(settings.workers.into()),
+            upstream: RawUpstream::default(),
+            decision: RawDecision::default(),
+            fallback: RawFallback::default(),
+            refusal: RawRefusal::default(),
+            response: RawResponse::default(),
+            commands: RawCommands::default(),
+            operation_id: RawOperationId::default(),
+            limits: RawLimits::default(),
+            admin: RawAdmin::default(),
+            drain: RawDrain::default(),
+            log: RawLog::default(),
+        }
+    }
+}
+
+impl Default for RawUpstream {
+    fn default() -> Self {
+        let upstream = Settings::default().upstream;
+        Self {
+            addresses: Upstreams(upstream.addresses.into_iter().map(Upstream).collect()),
+            connect_timeout: Period(upstream.connect_timeout),
+        }
+    }
+}
+
+impl Default for RawDecision {
+    fn default() -> Self {
+        Self { timeout: Period(Settings::default().decision.timeout) }
+    }
+}
+
+impl Default for RawFallback {
+    fn default() -> Self {
+        Self {
+            action: Settings::default().fallback.action,
+            class: RawFallbackClass::default(),
+            refusal: RawFallbackRefusal::default(),
+        }
+    }
+}
+
+impl Default for RawFallbackClass {
+    fn default() -> Self {
+        let class = Settings::default().fallback.class;
+        let of = |error: ErrorClass| class[error as usize];
+        Self {
+            timeout: of(ErrorClass::Timeout),
+            unavailable: of(ErrorClass::Unavailable),
+            overloaded: of(ErrorClass::Overloaded),
+            denied: of(ErrorClass::Denied),
+            unimplemented: of(ErrorClass::Unimplemented),
+            invalid_reply: of(ErrorClass::InvalidReply),
+            internal: of(ErrorClass::Internal),
+        }
+    }
+}
+
+impl Default for RawFallbackRefusal {
+    fn default() -> Self {
+        let refusal = Settings::default().fallback.refusal;
+        Self { code: refusal.code.map(Code), message: NonEmpty(refusal.message), detail: AnyText(refusal.detail) }
+    }
+}
+
+impl Default for RawRefusal {
+    fn default() -> Self {
+        let refusal = Settings::default().refusal;
+        Self { default_code: Code(refusal.code), default_message: NonEmpty(refusal.message) }
+    }
+}
+
+impl Default for RawResponse {
+    fn default() -> Self {
+        Self { next_code: Settings::default().response.next_code }
+    }
+}
+
+impl Default for RawCommands {
+    fn default() -> Self {
+        Self { unserved: Settings::default().commands.unserved }
+    }
+}
+
+impl Default for RawOperationId {
+    fn default() -> Self {
+        Self { missing: Settings::default().operation_id.missing }
+    }
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        let limits = Settings::default().limits;
+        Self {
+            request_bytes: Whole(limits.request_bytes),
+            body_bytes: Whole(limits.body_bytes),
+            connections: limits.connections.map(Whole),
+            in_flight: Whole(limits.in_flight),
+        }
+    }
+}
+
+impl Default for RawAdmin {
+    fn default() -> Self {
+        Self { listen: ListenOrOff(Settings::default().admin.listen) }
+    }
+}
+
+impl Default for RawDrain {
+    fn default() -> Self {
+        let drain = Settings::default().drain;
+        Self { delay: Period(drain.delay), timeout: Period(drain.timeout) }
+    }
+}
+
+impl Default for RawLog {
+    fn default() -> Self {
+        let log = Settings::default().log;
+        Self { level: log.level, format: log.format, remarks: log.remarks }
+    }
+}

@@ -1,0 +1,414 @@
+//! Tests over the whole of the configuration: what people write, and what they are told.
+
+use std::{collections::HashSet, fs, path::Path};
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::{
+    leaf::{Leaf, leaves},
+    *,
+};
+use crate::decision::{Action, ErrorClass};
+
+/// What a configuration is read from in a test; the file is called `bridge.yaml` in every message.
+#[derive(Default)]
+struct Given<'a> {
+    file: Option<&'a str>,
+    variables: &'a [(&'a str, &'a str)],
+    flags: &'a [&'a str],
+}
+
+impl Given<'_> {
+    fn load(&self) -> Result<Loaded, String> {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("bridge.yaml");
+        let mut arguments: Vec<OsString> = vec!["serve".into()];
+        if let Some(text) = self.file {
+            fs::write(&path, text).expect("file");
+            arguments.extend(["--config".into(), path.into()]);
+        }
+        arguments.extend(self.flags.iter().map(OsString::from));
+        let matches = clap::Command::new("serve").args(args()).try_get_matches_from(arguments).expect("flags");
+        let variables = self.variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let folder = format!("{}/", folder.path().display());
+        load(&matches, variables).map_err(|error| error.to_string().replace(&folder, ""))
+    }
+
+    fn settings(&self) -> Settings {
+        self.load().expect("a right configuration").settings
+    }
+
+    fn errors(&self) -> String {
+        self.load().expect_err("a wrong configuration")
+    }
+}
+
+fn file_errors(file: &str) -> String {
+    Given { file: Some(file), ..Given::default() }.errors()
+}
+
+fn flag_errors(flags: &[&str]) -> String {
+    Given { flags, ..Given::default() }.errors()
+}
+
+fn file_settings(file: &str) -> Settings {
+    Given { file: Some(file), ..Given::default() }.settings()
+}
+
+#[test]
+fn an_empty_configuration_is_the_default() {
+    let default = format!("{:?}", Settings::default());
+    for file in ["", "---\n", "# nothing\n", "null\n", "{}\n", "admin:\n", "decision:\n  timeout:\n", "\u{feff}# BOM\n"]
+    {
+        assert_eq!(format!("{:?}", file_settings(file)), default, "{file:?}");
+    }
+    assert_eq!(format!("{:?}", Given::default().settings()), default);
+}
+
+#[test]
+fn flag_over_variable_over_file_over_default() {
+    let file = Some("decision: {timeout: 1s}\nworkers: 2\nlog: {level: debug}\nadmin: {listen: off}\n");
+    let variables = &[("OPENIM_BRIDGE_DECISION_TIMEOUT", "2s"), ("OPENIM_BRIDGE_WORKERS", "3")];
+    let loaded = Given { file, variables, flags: &["--timeout", "3s"] }.load().expect("right");
+    let from = |key: &str| {
+        let value = loaded.values.iter().find(|value| value.key == key).expect("key");
+        let source = value.source.to_string();
+        format!("{} from {}", value.yaml(), source.rsplit('/').next().unwrap_or_default())
+    };
+    assert_eq!(from("decision.timeout"), "3s from --timeout");
+    assert_eq!(from("workers"), "3 from OPENIM_BRIDGE_WORKERS");
+    assert_eq!(from("log.level"), "debug from bridge.yaml:3:14");
+    assert_eq!(from("admin.listen"), "off from bridge.yaml:4:17");
+    assert_eq!(from("listen"), "127.0.0.1:10006 from default");
+    assert_eq!(loaded.settings.decision.timeout.as_secs(), 3);
+    assert_eq!(loaded.settings.workers.get(), 3);
+    assert_eq!(loaded.settings.log.level, LogLevel::Debug);
+    assert!(loaded.settings.admin.listen.is_none());
+}
+
+#[test]
+fn every_setting_arrives_from_every_layer() {
+    // Another value than the default for each.
+    let other = |leaf: &Leaf| match leaf.key.as_str() {
+        "listen" | "admin.listen" => "127.0.0.2:1".to_owned() + &leaf.key.len().to_string(),
+        "workers" | "limits.in_flight" | "limits.connections" => "7".to_owned(),
+        "limits.request_bytes" | "limits.body_bytes" => "1000".to_owned(),
+        "upstream.addresses" => "http://a:1,http://b:2".to_owned(),
+        "upstream.connect_timeout" => "300ms".to_owned(),
+        "decision.timeout" | "drain.delay" => "6s".to_owned(),
+        "drain.timeout" => "40s".to_owned(),
+        "fallback.refusal.code" | "refusal.default_code" => "5007".to_owned(),
+        "response.next_code" => "string".to_owned(),
+        "commands.unserved" => "allow".to_owned(),
+        "operation_id.missing" => "generate".to_owned(),
+        "log.level" => "trace".to_owned(),
+        "log.format" => "json".to_owned(),
+        "log.remarks" => "true".to_owned(),
+        key if key.ends_with("message") || key.ends_with("detail") => "words".to_owned(),
+        _ => "refuse".to_owned(),
+    };
+    let texts: Vec<(&Leaf, String)> = leaves().iter().map(|leaf| (leaf, other(leaf))).collect();
+    let flags: Vec<String> = texts.iter().map(|(leaf, text)| format!("--{}={text}", leaf.flag)).collect();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let variables: Vec<(&str, &str)> = texts.iter().map(|(leaf, text)| (&*leaf.variable, text.as_str())).collect();
+    let mut tree = json!({});
+    for (leaf, text) in &texts {
+        *leaf.key.split('.').fold(&mut tree, |group, name| &mut group[name]) = leaf.value(text);
+    }
+    // JSON is YAML.
+    let file = tree.to_string();
+    let layers = [
+        Given { flags: &flags, ..Given::default() },
+        Given { variables: &variables, ..Given::default() },
+        Given { file: Some(&file), ..Given::default() },
+    ];
+    let [flags, variables, file] = layers.map(|given| given.load().expect("right"));
+    for loaded in [&flags, &variables, &file] {
+        for (value, (leaf, _)) in loaded.values.iter().zip(&texts) {
+            assert_ne!(value.value, leaf.default, "{} is not the default", leaf.key);
+            assert_ne!(value.source, Source::Default, "{} has a source", leaf.key);
+        }
+        assert_eq!(format!("{:?}", loaded.settings), format!("{:?}", flags.settings));
+    }
+}
+
+#[test]
+fn the_file_may_be_named_by_a_variable_and_a_flag_wins() {
+    let folder = tempfile::tempdir().expect("folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("file");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let (one, two) = (write("one", "workers: 1"), write("two", "workers: 2"));
+    let variables = &[("OPENIM_BRIDGE_CONFIG", one.as_str())];
+    assert_eq!(Given { variables, ..Given::default() }.settings().workers.get(), 1);
+    assert_eq!(Given { variables, flags: &["--config", &two], ..Given::default() }.settings().workers.get(), 2);
+}
+
+#[test]
+fn a_variable_that_is_empty_is_unset() {
+    let variables = &[("OPENIM_BRIDGE_WORKERS", ""), ("OPENIM_BRIDGE_CONFIG", ""), ("OPENIM_BRIDGE_WHATEVER", "")];
+    let loaded = Given { variables, file: Some("workers: 2"), ..Given::default() }.load().expect("right");
+    assert_eq!(loaded.settings.workers.get(), 2);
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn unknown_variables_are_warnings_but_for_those_of_kubernetes() {
+    let variables = &[
+        ("OPENIM_BRIDGE_SERVICE_HOST", "10.0.0.1"),
+        ("OPENIM_BRIDGE_SERVICE_PORT", "80"),
+        ("OPENIM_BRIDGE_SERVICE_PORT_HTTP", "80"),
+        ("OPENIM_BRIDGE_PORT", "tcp://10.0.0.1:80"),
+        ("OPENIM_BRIDGE_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("OPENIM_BRIDGE_PORTS", "1"),
+        ("OPENIM_BRIDGE_TIMEOUT", "1s"),
+        ("OPENIM_BRIDGE_WORKER", "1"),
+        ("OPENIM_BRIDGE_ELEPHANT", "1"),
+        ("OPENIM_WORKERS", "1"),
+        ("PATH", "/bin"),
+    ];
+    let loaded = Given { variables, ..Given::default() }.load().expect("right");
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_snapshot!(warnings.join("\n"), @"");
+}
+
+#[test]
+fn no_setting_could_be_taken_for_a_variable_of_kubernetes() {
+    for leaf in leaves() {
+        assert!(!leaf.key.starts_with("port") && !leaf.key.starts_with("service"), "{}", leaf.key);
+    }
+}
+
+#[test]
+fn no_two_settings_meet() {
+    let mut names = HashSet::from(["config".to_owned(), "OPENIM_BRIDGE_CONFIG".to_owned(), "output".to_owned()]);
+    for leaf in leaves() {
+        for name in [Some(&leaf.flag), leaf.short_flag.as_ref(), Some(&leaf.variable)].into_iter().flatten() {
+            assert!(names.insert(name.clone()), "{name} is the name of two settings");
+        }
+    }
+    clap::Command::new("serve").args(args()).debug_assert();
+}
+
+#[test]
+fn the_short_flags_of_serve() {
+    let flags = ["--listen", "1.1.1.1:1", "--upstream", "http://a:1", "--timeout", "1s"];
+    let more = ["--fallback", "refuse", "--workers", "2", "--log-format", "json", "--log-remarks"];
+    let settings = Given { flags: &[&flags[..], &more].concat(), ..Given::default() }.settings();
+    assert_eq!(settings.listen.to_string(), "1.1.1.1:1");
+    assert_eq!(settings.upstream.addresses[0].to_string(), "http://a:1");
+    assert_eq!(settings.decision.timeout.as_secs(), 1);
+    assert_eq!(settings.fallback.action, Action::Refuse);
+    assert_eq!(settings.workers.get(), 2);
+    assert_eq!(settings.log.format, LogFormat::Json);
+    assert!(settings.log.remarks);
+}
+
+#[test]
+fn every_setting_has_a_doc_a_default_and_says_what_it_expects() {
+    let schema = schema();
+    for leaf in leaves() {
+        assert!(leaf.doc.ends_with('.'), "{} has no doc", leaf.key);
+        assert!(!leaf.expected.is_empty(), "{} does not say what it expects", leaf.key);
+        let pointer = format!("/properties/{}", leaf.key.replace('.', "/properties/"));
+        let published = schema.pointer(&pointer).expect("in the schema");
+        assert!(published.get("default").is_some(), "{} has no default", leaf.key);
+        assert!(leaf.default.is_null() == leaf.doc.contains("Unset") || leaf.key.starts_with("fallback.class."));
+    }
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert!(!schema.to_string().contains("\"x-"), "what is only for this program is not published");
+}
+
+#[test]
+fn every_error_class_has_its_setting() {
+    let keys: HashSet<&str> = leaves().iter().filter_map(|leaf| leaf.key.strip_prefix("fallback.class.")).collect();
+    assert_eq!(keys, ErrorClass::ALL.map(ErrorClass::name).into());
+    for class in ErrorClass::ALL {
+        let policy = file_settings(&format!("fallback: {{class: {{{class}: refuse}}}}")).fallback;
+        for other in ErrorClass::ALL {
+            assert_eq!(policy.action(other) == Action::Refuse, other == class, "{class}, {other}");
+        }
+    }
+}
+
+#[test]
+fn wrong_values_are_all_told_with_their_places() {
+    let given = Given {
+        file: Some(
+            "listen: localhost:10006\n\
+             workers: 0\n\
+             upstream:\n  addresses: http://a:1\n  connect_timeout: 20s\n\
+             decision:\n  timeout: 4\n\
+             fallback:\n  action: deny\n  refusal:\n    code: 9900.5\n    message: \"\"\n    detail: 12\n\
+             refusal:\n  default_code: 9900\n  default_message: yes\n\
+             admin:\n  listen: true\n\
+             log:\n  remarks: \"yes: no\"\n",
+        ),
+        variables: &[("OPENIM_BRIDGE_LIMITS_IN_FLIGHT", "many"), ("OPENIM_BRIDGE_LOG_FORMAT", "xml")],
+        flags: &["--drain-delay", "5 minuets", "--upstream", "https://a:1", "--limits-body-bytes=0"],
+    };
+    assert_snapshot!(given.errors(), @"");
+}
+
+#[test]
+fn a_wrong_value_is_told_even_where_another_layer_wins() {
+    let given = Given { file: Some("workers: many"), flags: &["--workers", "2"], ..Given::default() };
+    assert_snapshot!(given.errors(), @"");
+}
+
+#[test]
+fn unknown_keys_are_told_with_what_was_meant() {
+    assert_snapshot!(file_errors("decison: {timeout: 4s}\n"), @"");
+    assert_snapshot!(file_errors("limits:\n  body_byte: 4\n"), @"");
+    assert_snapshot!(file_errors("timeout: 4s\n"), @"");
+    assert_snapshot!(file_errors("admin.listen: off\n"), @"");
+    assert_snapshot!(file_errors("admin-listen: off\n"), @"");
+    assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @"");
+}
+
+#[test]
+fn files_that_are_no_configuration() {
+    assert_snapshot!(file_errors("just text"), @"");
+    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"");
+    assert_snapshot!(file_errors("admin: off\n"), @"");
+    assert_snapshot!(file_errors("workers: 1\nlog: {level: info}\nworkers: 2\n"), @"");
+    assert_snapshot!(file_errors("log:\n  level: info\n  level: info\n"), @"");
+    assert_snapshot!(file_errors("log: [\n"), @"");
+    assert_snapshot!(file_errors("workers: 1\n---\nworkers: 2\n"), @"");
+    assert_snapshot!(file_errors("listen: *nowhere\n"), @"");
+    assert_snapshot!(file_errors("workers: .nan\n"), @"");
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    assert_snapshot!(flag_errors(&["--config", "no/such/bridge.yaml"]), @"");
+    assert_snapshot!(flag_errors(&["--config", "/dev/zero"]), @"");
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("latin1.yaml");
+    fs::write(&path, b"log: {level: \"\xe9\"}").expect("file");
+    let error = flag_errors(&["--config", path.to_str().expect("UTF-8")]);
+    assert!(error.ends_with("latin1.yaml: cannot be read: not UTF-8 text"), "{error}");
+}
+
+#[test]
+fn anchors_work_and_their_bombs_do_not() {
+    let settings = file_settings("listen: &all 0.0.0.0:0\nadmin: {listen: *all}\n");
+    assert_eq!(settings.admin.listen, Some(settings.listen));
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let below = format!("*a{}", level - 1);
+        bomb += &format!("a{level}: &a{level} [{}]\n", vec![below; 10].join(", "));
+    }
+    let error = file_errors(&bomb);
+    assert!(error.contains("not valid YAML"), "{error}");
+    let deep = file_errors(&"[".repeat(100_000));
+    assert!(deep.contains("not valid YAML"), "{deep}");
+}
+
+#[test]
+fn settings_that_cannot_be_together() {
+    assert_snapshot!(flag_errors(&["--timeout", "1s", "--upstream-connect-timeout", "1s"]), @"");
+    assert_snapshot!(file_errors("drain: {delay: 20s}\ndecision: {timeout: 5s}\n"), @"");
+    assert_snapshot!(flag_errors(&["--admin-listen", "127.0.0.1:10006"]), @"");
+    assert_snapshot!(file_errors("limits: {request_bytes: 2000, body_bytes: 1999}\n"), @"");
+}
+
+#[test]
+fn settings_that_can_be_together() {
+    file_settings("listen: 127.0.0.1:0\nadmin: {listen: '127.0.0.1:0'}\n");
+    file_settings("limits: {request_bytes: 2000, body_bytes: 2000}\n");
+    file_settings("drain: {delay: 20s, timeout: 25s}\n");
+    file_settings("decision: {timeout: 14999ms}\n");
+    file_settings("decision: {timeout: 10ms}\ndrain: {delay: 0s, timeout: 1010ms}\n");
+}
+
+#[test]
+fn connecting_is_never_given_longer_than_the_decision() {
+    let loaded = Given { flags: &["--timeout", "200ms"], ..Given::default() }.load().expect("right");
+    assert_eq!(loaded.settings.upstream.connect_timeout.as_millis(), 200);
+    let shown = loaded.values.iter().find(|value| value.key == "upstream.connect_timeout").expect("shown");
+    assert_eq!(shown.value, "200ms");
+    assert_eq!(file_settings("upstream: {connect_timeout: 9s}").upstream.connect_timeout.as_secs(), 4);
+}
+
+#[test]
+fn several_addresses_of_the_decision_service() {
+    let addresses = |given: Given<'_>| {
+        let addresses = given.settings().upstream.addresses;
+        addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let flags = &["--upstream", "http://a:1", "--upstream-addresses", "http://b:2, http://[::1]:3"];
+    assert_eq!(addresses(Given { flags, ..Given::default() }), "http://a:1 http://b:2 http://[::1]:3");
+    let variables = &[("OPENIM_BRIDGE_UPSTREAM_ADDRESSES", "http://a:1,http://b:2")];
+    assert_eq!(addresses(Given { variables, ..Given::default() }), "http://a:1 http://b:2");
+    let file = Some("upstream:\n  addresses:\n    - http://a:1\n    - http://b:2\n");
+    assert_eq!(addresses(Given { file, ..Given::default() }), "http://a:1 http://b:2");
+}
+
+#[test]
+fn off_is_understood_however_yaml_reads_it() {
+    for off in ["off", "\"off\"", "false"] {
+        assert!(file_settings(&format!("admin: {{listen: {off}}}")).admin.listen.is_none(), "{off}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_file_makes_it_panic(text in r"\PC*", yaml in "([a-z:{}\\[\\],&*!|>'\"#%@?<-]|: |\n|\n  |- |listen|admin|off|[0-9])*") {
+        for text in [text, yaml] {
+            let _ = file::parse(&text, Path::new("bridge.yaml"), leaves());
+        }
+    }
+
+    #[test]
+    fn a_value_is_shown_as_yaml_reads_it(text in prop_oneof![r"\PC*", "[a-z0-9:#.,~ '\"{}\\[\\]\n-]*", "off|no|null|~|true|1|0x1|1e3|.inf|"]) {
+        let file = format!("fallback: {{refusal: {{detail: {}}}}}", leaf::show(&json!(text)));
+        let entries = file::parse(&file, Path::new("bridge.yaml"), leaves()).expect("right");
+        prop_assert_eq!(&entries[0].value, &json!(text));
+    }
+}
+
+/// `docs/configuration.md`, from the settings.
+fn reference() -> String {
+    let mut text = include_str!("reference.md").to_owned();
+    for leaf in leaves() {
+        let flags: Vec<String> = [leaf.short_flag.as_ref(), Some(&leaf.flag)]
+            .into_iter()
+            .flatten()
+            .map(|flag| format!("`--{flag}`"))
+            .collect();
+        let default =
+            if leaf.default.is_null() { "unset".to_owned() } else { format!("`{}`", leaf::show(&leaf.default)) };
+        let line =
+            format!("`{}` | {} | {default} | {} Value: {}.", leaf.key, flags.join(", "), leaf.doc, leaf.expected);
+        text += &format!("| {line} |\n");
+    }
+    text
+}
+
+#[test]
+fn the_reference_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::create_dir_all(path.parent().expect("docs")).expect("docs");
+        fs::write(&path, reference()).expect("written");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == reference(),
+        "docs/configuration.md is out of date; renew it: UPDATE_DOCS=1 cargo test --lib the_reference_is_up_to_date"
+    );
+}
+
+#[test]
+fn the_example_in_the_reference_is_right() {
+    let text = reference();
+    let example = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let loaded = Given { file: Some(example), ..Given::default() }.load().expect("right");
+    assert!(loaded.values.iter().any(|value| matches!(value.source, Source::File { .. })));
+    assert_ne!(loaded.values[0].value, Json::Null);
+}
