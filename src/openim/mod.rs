@@ -6,7 +6,8 @@
 //! - [`codes`]: the error codes that a refusal may carry, and those that are the bridge's own.
 //! - [`bad_request`]: what the bridge turns away, with code, status and text.
 //! - [`response`]: the one encoder of every byte that OpenIM reads.
-//! - [`answer`]: how OpenIM's Go client reads an answer (for `send`, and for tests).
+//! - [`request`]: the request that OpenIM Server makes (for `send`, `demo` and tests).
+//! - [`answer`]: how OpenIM's Go client reads an answer (for `send`, `demo`, `doctor` and tests).
 //!
 //! Nothing here knows HTTP connections, gRPC or a particular callback.
 
@@ -15,12 +16,16 @@ mod bad_request;
 mod codes;
 mod command;
 mod operation_id;
+pub mod request;
 mod response;
 mod text;
 
+pub use answer::{Answer, Caution, OpenIm, OpenImError, Reading};
 pub use bad_request::BadRequest;
 pub use codes::{InvalidRefusalCode, Refusal, RefusalCode, RefusalDefaults, ReservedCode};
 pub use command::UrlCommand;
 pub use operation_id::{OPERATION_ID_HEADER, OperationId};
+pub use operation_id::OperationId;
+pub use request::{CallbackRequest, UrlForm};
 pub use response::{Fields, NextCodeForm, Verdict};
 pub use text::Text;
