@@ -1,5 +1,7 @@
 //! How OpenIM reads answers: against what a real OpenIM Server did with them, and against a model.
 
+#![allow(clippy::expect_used)] // clippy.toml allows it in test functions only, not in what they share
+
 use openim_bridge::decision::ErrorClass;
 use openim_bridge::openim::answer::{Field, JsonType, Undecodable};
 use openim_bridge::openim::{

@@ -392,17 +392,15 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
 /// Go takes invalid UTF-8 inside strings for U+FFFD, one for each byte. Outside strings both are errors.
 fn replace_invalid(body: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(body) {
-        Ok(text) => text.into(),
-        Err(_) => {
-            let mut text = String::with_capacity(body.len() + 64);
-            for chunk in body.utf8_chunks() {
-                text.push_str(chunk.valid());
-                text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-            }
-            text.into()
-        }
+    if let Ok(text) = std::str::from_utf8(body) {
+        return text.into();
     }
+    let mut text = String::with_capacity(body.len() + 64);
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text.into()
 }
 
 /// How deeply arrays and objects are nested. `json` must be JSON: only its strings have to be passed over.

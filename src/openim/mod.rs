@@ -25,7 +25,6 @@ pub use bad_request::BadRequest;
 pub use codes::{InvalidRefusalCode, Refusal, RefusalCode, RefusalDefaults, ReservedCode};
 pub use command::UrlCommand;
 pub use operation_id::{OPERATION_ID_HEADER, OperationId};
-pub use operation_id::OperationId;
 pub use request::{CallbackRequest, UrlForm};
 pub use response::{Fields, NextCodeForm, Verdict};
 pub use text::Text;

@@ -2,7 +2,7 @@
 
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
-use super::operation_id;
+
 
 /// The command of the callback before setting a friend's remark.
 pub const BEFORE_SET_FRIEND_REMARK: &str = "callbackBeforeSetFriendRemarkCommand";
@@ -62,7 +62,7 @@ impl CallbackRequest {
         HeaderMap::from_iter([
             (USER_AGENT, HeaderValue::from_static("Go-http-client/1.1")),
             (CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8")),
-            (HeaderName::from_static(operation_id::HEADER), self.operation_id.clone()),
+            (HeaderName::from_static(super::OPERATION_ID_HEADER), self.operation_id.clone()),
             (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
         ])
     }
