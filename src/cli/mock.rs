@@ -6,10 +6,9 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-use crate::{
-    config::LogFormat,
-    mock::{Mock, Rules},
-};
+use crate::config::{LogFormat, LogLevel, LogSettings};
+use crate::mock::{Mock, Rules};
+use crate::telemetry;
 
 /// Run the bundled decision service: scripted answers, delays, errors and hangs, with gRPC health and reflection
 ///
@@ -41,8 +40,8 @@ pub struct Args {
 ///
 /// Where the rules are not valid or the address cannot be listened on.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    // CALL SITE: to become the telemetry module's.
-    init_logs(args.log_format);
+    let level = LogLevel::Info;
+    telemetry::init_logs(LogSettings { level, format: args.log_format, remarks: args.log_remarks });
     let rules = args.rules.as_deref().map(Rules::load).transpose()?.unwrap_or_default();
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
@@ -70,14 +69,6 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         _ => Err("expected text or json".to_owned()),
-    }
-}
-
-fn init_logs(format: LogFormat) {
-    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().flatten_event(true).init(),
     }
 }
 

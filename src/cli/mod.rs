@@ -1,5 +1,77 @@
-//! The command line, one file per subcommand.
+//! The command line: one file per subcommand, and the only place that prints for people.
+//!
+//! Results go to stdout, logs and errors to stderr. Exit codes of every subcommand: 0 done, 1 failed, 2 wrong usage or
+//! configuration; what else a subcommand uses is in its help.
 
 pub mod config;
+pub mod demo;
 pub mod mock;
 pub mod send;
+pub mod serve;
+
+use std::{env, io::Write as _, process::ExitCode};
+
+use clap::{Args as _, Command};
+
+/// Parses the command line, and runs the subcommand that it names.
+#[must_use]
+pub fn main() -> ExitCode {
+    let matches = command().get_matches();
+    let done = match matches.subcommand() {
+        Some(("serve", flags)) => serve::run(flags, env::vars_os()),
+        Some(("demo", flags)) => with(flags, demo::run),
+        Some(("mock", flags)) => with(flags, mock::run),
+        Some(("send", flags)) => with(flags, send::run),
+        Some(("config", flags)) => config::run(flags, env::vars_os()),
+        _ => Ok(ExitCode::from(WRONG_USAGE)),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// The exit code for a wrong command line or a wrong configuration.
+const WRONG_USAGE: u8 = 2;
+
+/// The whole command line.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("openim-bridge")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Answers OpenIM Server's callbacks from a team's own gRPC services")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(serve::command())
+        .subcommand(demo::Args::augment_args(Command::new("demo")))
+        .subcommand(mock::Args::augment_args(Command::new("mock")))
+        .subcommand(send::Args::augment_args(Command::new("send")))
+        .subcommand(config::command())
+}
+
+/// Runs a subcommand whose flags are a struct, on a runtime of one thread.
+fn with<A, F>(flags: &clap::ArgMatches, run: impl FnOnce(A) -> F) -> anyhow::Result<ExitCode>
+where
+    A: clap::FromArgMatches,
+    F: Future<Output = anyhow::Result<ExitCode>>,
+{
+    let args = A::from_arg_matches(flags)?;
+    runtime()?.block_on(run(args))
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// An error for people. Nothing more can be done where stderr is closed.
+fn complain(text: &str) {
+    let _closed = writeln!(std::io::stderr(), "error: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_two_flags_collide() {
+        super::command().debug_assert();
+    }
+}

@@ -1,5 +1,7 @@
 //! The fallback: what OpenIM is told when there is no decision. A pure function of policy and error class.
 
+use std::fmt;
+
 use super::ErrorClass;
 use crate::openim::{Refusal, RefusalCode};
 
@@ -12,6 +14,15 @@ pub enum Action {
     Allow,
     /// OpenIM turns the user's action down.
     Refuse,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "allow",
+            Self::Refuse => "refuse",
+        })
+    }
 }
 
 /// What is done for each error class, and how a refusal reads.

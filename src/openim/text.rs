@@ -3,41 +3,43 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde_json::value::RawValue;
 
 /// The value of a JSON string, with escapes of lone surrogates (`\ud800`), which JSON can carry but UTF-8 cannot,
 /// as U+FFFD each, which is how OpenIM itself (Go's `encoding/json`) reads them.
 ///
-/// `serde_json` refuses such escapes for a `String`, so this asks it for bytes. The rest of the input must be UTF-8
-/// already.
+/// Deserializes only from `serde_json`, and only from text that outlives it: [`serde_json::from_str`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text(pub String);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(TextVisitor)
+        // The raw text has been checked: whatever fails from here on is no string, or holds a lone surrogate.
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        if !raw.starts_with('"') {
+            return Err(D::Error::custom("expected a string"));
+        }
+        serde_json::from_str(raw).map(Self).or_else(|_| with_surrogates(raw)).map_err(D::Error::custom)
     }
 }
 
-struct TextVisitor;
+/// Asked for bytes, `serde_json` passes lone surrogates on.
+fn with_surrogates(raw: &str) -> serde_json::Result<Text> {
+    struct Bytes;
 
-impl Visitor<'_> for TextVisitor {
-    type Value = Text;
+    impl Visitor<'_> for Bytes {
+        type Value = Text;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text, E> {
+            Ok(Text(replace_surrogates(bytes)))
+        }
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
-        Ok(Text(text.to_owned()))
-    }
-
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text, E> {
-        self.visit_byte_buf(bytes.to_vec())
-    }
-
-    fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Text, E> {
-        Ok(Text(String::from_utf8(bytes).unwrap_or_else(|error| replace_surrogates(error.as_bytes()))))
-    }
+    serde_json::Deserializer::from_str(raw).deserialize_bytes(Bytes)
 }
 
 /// A lone surrogate comes as three bytes (0xED, then 0xA0 to 0xBF, then one more), of which none is valid: one U+FFFD
@@ -79,6 +81,13 @@ mod tests {
         assert_eq!(read(r#""a\ud800b\udc00""#), "a\u{fffd}b\u{fffd}");
         assert_eq!(read(r#""\ud800\ud800""#), "\u{fffd}\u{fffd}");
         assert_eq!(read(r#""\udfff\ud83d\ude00""#), "\u{fffd}😀");
+    }
+
+    #[test]
+    fn a_raw_control_character_is_no_json() {
+        for json in ["\"a\nb\"", "\"\0\"", "\"\\ud800\n\""] {
+            assert!(serde_json::from_str::<Text>(json).is_err(), "{json:?}");
+        }
     }
 
     #[test]

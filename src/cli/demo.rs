@@ -1,0 +1,216 @@
+//! `demo`: the mock and the bridge in one process, with sample callbacks sent through both.
+
+use std::{
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use http::HeaderValue;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::send::{self, Exchange};
+use crate::callback::REGISTRY;
+use crate::config::{LogLevel, LogSettings, Settings};
+use crate::mock::{Mock, Rules};
+use crate::openim::{CallbackRequest, OpenIm, UrlForm};
+use crate::server::Server;
+use crate::telemetry;
+
+/// How long the bridge gives the decision service here: short, so that the sample that hangs does not hold up the demo.
+const DECISION_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long OpenIM waits, unless configured.
+const OPENIM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Run the bridge and the bundled decision service in one process, and send sample callbacks through both
+///
+/// Then it stays up until Ctrl-C. Exit codes: 0 every sample went as it should, 1 otherwise.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the bridge listens [default: 127.0.0.1:10006, or a free port with --once]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+
+    /// Exit after the samples
+    #[arg(long)]
+    once: bool,
+}
+
+/// One callback, and what must come of it.
+struct Sample {
+    title: &'static str,
+    remark: &'static str,
+    /// Appended to OpenIM's `url`.
+    suffix: &'static str,
+    expected: Expected,
+    explained: &'static str,
+}
+
+#[derive(Clone, Copy)]
+enum Expected {
+    GoesOnWith(&'static str),
+    Refused(i32),
+}
+
+const SAMPLES: [Sample; 6] = [
+    Sample {
+        title: "The App allows",
+        remark: "My Best Friend",
+        suffix: "",
+        expected: Expected::GoesOnWith("My Best Friend"),
+        explained: "the decision service said allow, and OpenIM stores what its user typed",
+    },
+    Sample {
+        title: "The App refuses",
+        remark: "mock:refuse=5001,No nicknames here",
+        suffix: "",
+        expected: Expected::Refused(5001),
+        explained: "the App's own code (5000 to 9899) and text reach the user",
+    },
+    Sample {
+        title: "The App changes the remark",
+        remark: "mock:replace=Bestie",
+        suffix: "",
+        expected: Expected::GoesOnWith("Bestie"),
+        explained: "OpenIM stores the App's text instead",
+    },
+    Sample {
+        title: "The App hangs",
+        remark: "mock:hang",
+        suffix: "",
+        expected: Expected::GoesOnWith("mock:hang"),
+        explained: "no reply by the deadline, so the fallback decided: allow, unless configured otherwise",
+    },
+    Sample {
+        title: "The App is out of order",
+        remark: "mock:status=UNAVAILABLE",
+        suffix: "",
+        expected: Expected::GoesOnWith("mock:status=UNAVAILABLE"),
+        explained: "the fallback again, and at once: nobody waits for the deadline",
+    },
+    Sample {
+        title: "OpenIM is set up wrongly",
+        remark: "My Best Friend",
+        suffix: "?x=1",
+        expected: Expected::Refused(9901),
+        explained: "a `?` in webhooks.yml's url swallows the command; the answer says so, and the App was not asked",
+    },
+];
+
+/// Runs the demo.
+///
+/// # Errors
+/// When an address cannot be listened on, or the result cannot be printed.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    telemetry::init_logs(LogSettings { level: LogLevel::Error, ..Settings::default().log });
+    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mock = Mock::bind(free, Rules::default()).await?;
+
+    let mut settings = Settings::default();
+    settings.listen = args.listen.unwrap_or(if args.once { free } else { settings.listen });
+    settings.decision.timeout = DECISION_TIMEOUT;
+    settings.upstream.connect_timeout = DECISION_TIMEOUT;
+    settings.upstream.addresses = vec![format!("http://{}", mock.local_addr()).parse()?];
+    let server = Server::start(settings, REGISTRY).context("choose another address with --listen")?;
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let mock_address = mock.local_addr();
+    let serving = mock.serve(async { drop(stopped.await) });
+    let showing = async {
+        let all_right = show(server.address(), mock_address).await?;
+        if !args.once {
+            say(&next_steps(server.address()))?;
+            stop_signal().await?;
+        }
+        drop(stop);
+        anyhow::Ok(all_right)
+    };
+    let (served, all_right) = tokio::join!(serving, showing);
+    served?;
+    Ok(if all_right? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Sends every sample; true when each went as it should.
+async fn show(bridge: SocketAddr, mock: SocketAddr) -> anyhow::Result<bool> {
+    let url = url(bridge);
+    say(&format!(
+        "OpenIM Server  --HTTP/JSON-->  openim-bridge {bridge}  --gRPC-->  your decision service (the mock, {mock})\n"
+    ))?;
+    let mut all_right = true;
+    for (number, sample) in (1..).zip(&SAMPLES) {
+        let request = CallbackRequest {
+            owner: "user123".to_owned(),
+            friend: "user456".to_owned(),
+            remark: sample.remark.to_owned(),
+            operation_id: HeaderValue::from_str(&format!("demo-{number}"))?,
+            form: UrlForm::Path,
+        };
+        let base = format!("{url}{}", sample.suffix);
+        let exchange = send::exchange(&request, &base, OPENIM_TIMEOUT).await?;
+        let right = sample.expected.is(&exchange);
+        all_right &= right;
+        say(&sample.told(number, &request.url(&base), &request, &exchange, right))?;
+    }
+    Ok(all_right)
+}
+
+impl Expected {
+    fn is(self, exchange: &Exchange) -> bool {
+        match (self, exchange.open_im()) {
+            (Self::GoesOnWith(expected), OpenIm::GoesOn { remark: Some(remark) }) => remark == expected,
+            (Self::Refused(expected), OpenIm::Refused { code, .. }) => code == expected,
+            _ => false,
+        }
+    }
+}
+
+impl Sample {
+    fn told(&self, number: u32, url: &str, request: &CallbackRequest, exchange: &Exchange, right: bool) -> String {
+        let answered = match &exchange.answer {
+            Ok(answered) => format!("{} {}", answered.status.as_u16(), String::from_utf8_lossy(&answered.body)),
+            Err(none) => none.to_string(),
+        };
+        let elapsed = exchange.elapsed.as_millis();
+        let verdict = if right { "" } else { "\n   WRONG     this is not what should have come of it" };
+        format!(
+            "\n{number}. {title}: {explained}\n   sent      POST {url}\n             {body}\n   answered  {answered}  ({elapsed} ms)\n   so        {words}{verdict}\n",
+            title = self.title,
+            explained = self.explained,
+            body = request.body().trim_end(),
+            words = send::words(exchange.open_im()),
+        )
+    }
+}
+
+fn next_steps(bridge: SocketAddr) -> String {
+    let url = url(bridge);
+    let command = crate::openim::request::BEFORE_SET_FRIEND_REMARK;
+    format!(
+        r#"
+Try it yourself:
+
+   curl -s '{url}/{command}' -H 'Content-Type: application/json' -H 'operationID: by-hand' -d '{{"callbackCommand":"{command}","ownerUserID":"user123","friendUserID":"user456","remark":"mock:refuse=5001,Not this one"}}'
+
+Other remarks that the mock understands: mock:allow, mock:replace=TEXT, mock:delay=250ms, mock:hang,
+mock:status=NAME (any gRPC status), mock:invalid=unset|code|empty. To read the answers as OpenIM does:
+
+   openim-bridge send --url {url} --remark mock:hang
+"#
+    )
+}
+
+fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

@@ -1,0 +1,126 @@
+//! `serve`: run the sidecar until it is told to stop.
+
+use std::{ffi::OsString, pin::pin, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use clap::{ArgMatches, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use super::{WRONG_USAGE, complain, runtime};
+use crate::callback::REGISTRY;
+use crate::config::{self, Loaded, Settings};
+use crate::decision::{Action, ErrorClass};
+use crate::server::Server;
+use crate::telemetry;
+
+/// The subcommand, with every setting as a flag.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("serve")
+        .about("Run the sidecar")
+        .after_help("Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong flags or configuration, 130 or 143 stopped by a second signal")
+        .args(config::args())
+}
+
+/// Serves until SIGTERM or SIGINT, and then drains.
+///
+/// # Errors
+/// When the address cannot be listened on, or the system gives no thread.
+pub fn run(
+    flags: &ArgMatches,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> anyhow::Result<ExitCode> {
+    let Loaded { settings, warnings, .. } = match config::load(flags, environment) {
+        Ok(loaded) => loaded,
+        Err(wrong) => {
+            complain(&wrong.to_string());
+            return Ok(ExitCode::from(WRONG_USAGE));
+        }
+    };
+    telemetry::init_logs(settings.log);
+    // Connections are limited by open files, and the hard limit is there to be used.
+    let files = rlimit::increase_nofile_limit(u64::MAX);
+
+    let drain = settings.drain;
+    let unreachable = what_happens_when_unreachable(&settings);
+    runtime()?.block_on(async {
+        // Before anything listens, so that no signal is missed.
+        let mut signals = Signals::new()?;
+        let mut server = Server::start(settings, REGISTRY)
+            .context("choose another address with --listen (port 0 takes a free one), or end what has this one")?;
+        for warning in warnings {
+            warn!("{warning}");
+        }
+        if let Err(error) = files {
+            warn!(%error, "the limit on open files stays as it was");
+        }
+        info!("{unreachable}");
+
+        let first = signals.next().await;
+        let delay = if first == SignalKind::interrupt() { Duration::ZERO } else { drain.delay };
+        info!(?delay, timeout = ?drain.timeout, "draining");
+        let drained = {
+            let draining = pin!(server.drain(delay, drain.timeout));
+            tokio::select! {
+                drained = draining => drained,
+                second = signals.next() => return Ok(killed_by(second)),
+            }
+        };
+        if drained {
+            info!("stopped");
+        } else {
+            warn!(left = ?server.load(), "stopped, with connections left: raise drain.timeout");
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// What a shell reports of a process that this signal has ended.
+fn killed_by(signal: SignalKind) -> ExitCode {
+    ExitCode::from(128 + u8::try_from(signal.as_raw_value()).unwrap_or_default())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+        })
+    }
+
+    async fn next(&mut self) -> SignalKind {
+        tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+        }
+    }
+}
+
+/// Said at start, since it is the decision that matters most and is seldom looked at.
+fn what_happens_when_unreachable(settings: &Settings) -> String {
+    let addresses: Vec<String> = settings.upstream.addresses.iter().map(ToString::to_string).collect();
+    let addresses = addresses.join(", ");
+    let exceptions: Vec<String> = ErrorClass::ALL
+        .iter()
+        .filter(|class| settings.fallback.action(**class) != settings.fallback.action)
+        .map(|class| format!("{class}: {}", settings.fallback.action(*class)))
+        .collect();
+    let exceptions = if exceptions.is_empty() { String::new() } else { format!(" (but {})", exceptions.join(", ")) };
+    let timeout = humantime::format_duration(settings.decision.timeout);
+    match settings.fallback.action {
+        Action::Allow => format!(
+            "when {addresses} gives no good reply within {timeout}, the user's action is allowed{exceptions}; whoever can \
+             make that service slow switches its rules off: choose --fallback refuse where they are a safeguard"
+        ),
+        Action::Refuse => format!(
+            "when {addresses} gives no good reply within {timeout}, the user's action is refused{exceptions}; users cannot \
+             do it while that service is down"
+        ),
+    }
+}
