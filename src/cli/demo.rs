@@ -205,6 +205,8 @@ Other remarks that the mock understands: mock:allow, mock:replace=TEXT, mock:del
 mock:status=NAME (any gRPC status), mock:invalid=unset|code|empty. To read the answers as OpenIM does:
 
    openim-bridge send --url {url} --remark mock:hang
+
+Bridge and mock stay up until Ctrl-C.
 "#
     )
 }
@@ -213,4 +215,9 @@ fn say(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// What OpenIM's `url` in webhooks.yml would be.
+fn url(bridge: SocketAddr) -> String {
+    format!("http://{bridge}/callbackExample")
 }
