@@ -82,7 +82,7 @@ fn run_to(
             match (name, json) {
                 ("check", false) => writeln!(out, "{}", verdict(&loaded))?,
                 ("check", true) => writeln!(out, "{:#}", facts(&loaded))?,
-                (_, false) => write!(out, "{}", table(&loaded))?,
+                (_, false) => table(&loaded, out)?,
                 (_, true) => {
                     let mut facts = facts(&loaded);
                     facts["settings"] = json!(loaded.values);
@@ -101,7 +101,7 @@ fn errors(error: &ConfigError) -> serde_json::Value {
 fn facts(loaded: &Loaded) -> serde_json::Value {
     json!({
         "ok": true,
-        "file": loaded.file,
+        "file": loaded.file.as_ref().map(|file| file.to_string_lossy()),
         "warnings": loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
@@ -113,14 +113,158 @@ fn verdict(loaded: &Loaded) -> String {
     }
 }
 
-fn table(loaded: &Loaded) -> String {
+fn table(loaded: &Loaded, out: &mut dyn io::Write) -> io::Result<()> {
     let rows: Vec<[String; 3]> =
         loaded.values.iter().map(|value| [value.key.to_owned(), value.yaml(), value.source.to_string()]).collect();
     let header = ["KEY", "VALUE", "FROM"].map(str::to_owned);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let (first, second) = (width(0), width(1));
-    std::iter::once(&header)
-        .chain(&rows)
-        .map(|[key, value, from]| format!("{key:first$}  {value:second$}  {from}\n"))
-        .collect()
+    for [key, value, from] in std::iter::once(&header).chain(&rows) {
+        writeln!(out, "{key:first$}  {value:second$}  {from}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    /// Exit code, standard output and standard error, with the folder of `bridge.yaml` taken out.
+    fn bridge_config(arguments: &[&str], file: &str, variables: &[(&str, &str)]) -> (String, String, String) {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("bridge.yaml");
+        std::fs::write(&path, file).expect("file");
+        let path = path.into_os_string();
+        let environment = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let environment = environment.chain([("OPENIM_BRIDGE_CONFIG".into(), path)]);
+        let matches = command().try_get_matches_from([&["config"], arguments].concat()).expect("arguments");
+        let (mut out, mut log) = (Vec::new(), Vec::new());
+        let code = run_to(&matches, environment, &mut out, &mut log).expect("written");
+        let code = if code == ExitCode::SUCCESS {
+            "0"
+        } else if code == ExitCode::from(2) {
+            "2"
+        } else {
+            "another"
+        };
+        let text = |bytes| {
+            let folder = format!("{}/", folder.path().display());
+            String::from_utf8(bytes).expect("UTF-8").replace(&folder, "")
+        };
+        (code.to_owned(), text(out), text(log))
+    }
+
+    #[test]
+    fn the_command_is_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn check_says_ok_and_warns() {
+        let (code, out, log) = bridge_config(&["check"], "workers: 2", &[("OPENIM_BRIDGE_WORKER", "2")]);
+        assert_eq!(code, "0");
+        assert_snapshot!(out, @"bridge.yaml: ok");
+        assert_snapshot!(log, @"warning: OPENIM_BRIDGE_WORKER: no setting has this variable: did you mean OPENIM_BRIDGE_WORKERS?");
+    }
+
+    #[test]
+    fn check_says_what_is_wrong() {
+        let (code, out, log) = bridge_config(&["check", "--timeout", "15s"], "wokers: 2\nlisten: off", &[]);
+        assert_eq!((&*code, &*out), ("2", ""));
+        assert_snapshot!(log, @r#"
+        bridge.yaml:1:1: unknown key `wokers`: did you mean `workers`?
+        --timeout: `decision.timeout` is 15s: expected a duration of at least 10ms and under 15s, with its unit, such as 500ms or 4s
+        "#);
+    }
+
+    #[test]
+    fn check_for_programs() {
+        let (code, out, _) = bridge_config(&["check", "--output", "json"], "wokers: 2", &[]);
+        assert_eq!(code, "2");
+        assert_snapshot!(out, @r#"
+        {
+          "ok": false,
+          "errors": [
+            "bridge.yaml:1:1: unknown key `wokers`: did you mean `workers`?"
+          ]
+        }
+        "#);
+        let (code, out, _) = bridge_config(&["check", "--output", "json"], "workers: 2", &[]);
+        assert_eq!(code, "0");
+        assert_snapshot!(out, @r#"
+        {
+          "ok": true,
+          "file": "bridge.yaml",
+          "warnings": []
+        }
+        "#);
+    }
+
+    #[test]
+    fn show_says_where_every_value_came_from() {
+        let file = "fallback:\n  refusal:\n    message: \"Busy: try again\"\n    detail: \"12\"\n";
+        let variables = &[("OPENIM_BRIDGE_ADMIN_LISTEN", "off")];
+        let (code, out, log) = bridge_config(&["show", "--upstream", "http://a:1,http://[::1]:2"], file, variables);
+        assert_eq!((&*code, &*log), ("0", ""));
+        assert_snapshot!(out, @r#"
+        KEY                           VALUE                           FROM
+        listen                        127.0.0.1:10006                 default
+        workers                       1                               default
+        upstream.addresses            [http://a:1, "http://[::1]:2"]  --upstream
+        upstream.connect_timeout      1s                              default
+        decision.timeout              4s                              default
+        fallback.action               allow                           default
+        fallback.class.timeout        unset                           default
+        fallback.class.unavailable    unset                           default
+        fallback.class.overloaded     unset                           default
+        fallback.class.denied         unset                           default
+        fallback.class.unimplemented  unset                           default
+        fallback.class.invalid_reply  unset                           default
+        fallback.class.internal       unset                           default
+        fallback.refusal.code         unset                           default
+        fallback.refusal.message      "Busy: try again"               bridge.yaml:3:14
+        fallback.refusal.detail       "12"                            bridge.yaml:4:13
+        refusal.default_code          5000                            default
+        refusal.default_message       This is not allowed             default
+        response.next_code            integer                         default
+        commands.unserved             refuse                          default
+        operation_id.missing          refuse                          default
+        limits.request_bytes          1048576                         default
+        limits.body_bytes             33554432                        default
+        limits.connections            unset                           default
+        limits.in_flight              1024                            default
+        admin.listen                  off                             OPENIM_BRIDGE_ADMIN_LISTEN
+        drain.delay                   5s                              default
+        drain.timeout                 25s                             default
+        log.level                     info                            default
+        log.format                    text                            default
+        log.remarks                   false                           default
+        "#);
+    }
+
+    #[test]
+    fn show_for_programs() {
+        let variables = &[("OPENIM_BRIDGE_LOG_REMARKS", "true")];
+        let (code, out, _) = bridge_config(&["show", "--output", "json", "--timeout=1s"], "workers: 2", variables);
+        assert_eq!(code, "0");
+        let shown: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(shown["file"], "bridge.yaml");
+        let setting = |key: &str| {
+            let settings = shown["settings"].as_array().expect("settings");
+            settings.iter().find(|setting| setting["key"] == key).expect("key").to_string()
+        };
+        assert_snapshot!(setting("workers"), @r#"{"key":"workers","value":2,"source":{"kind":"file","path":"bridge.yaml","line":1,"column":10}}"#);
+        assert_snapshot!(setting("log.remarks"), @r#"{"key":"log.remarks","value":true,"source":{"kind":"env","name":"OPENIM_BRIDGE_LOG_REMARKS"}}"#);
+        assert_snapshot!(setting("decision.timeout"), @r#"{"key":"decision.timeout","value":"1s","source":{"kind":"flag","name":"--timeout"}}"#);
+        assert_snapshot!(setting("limits.connections"), @r#"{"key":"limits.connections","value":null,"source":{"kind":"default"}}"#);
+    }
+
+    #[test]
+    fn schema_is_json() {
+        let (code, out, log) = bridge_config(&["schema"], "wokers: 2", &[]);
+        assert_eq!((&*code, &*log), ("0", ""));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&out).expect("JSON"), config::schema());
+    }
 }

@@ -1,6 +1,10 @@
 //! From raw settings to checked ones: what no setting can be told by itself.
 
-use std::{num::NonZeroU16, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU16,
+    time::Duration,
+};
 
 use super::{
     AdminSettings, CommandSettings, DecisionSettings, DrainSettings, Limits, LogSettings, OperationIdSettings,
@@ -20,6 +24,13 @@ const DRAIN_MARGIN: Duration = Duration::from_secs(1);
 /// Where the values came from, for messages.
 pub(super) trait Origins {
     fn source(&self, key: &str) -> Source;
+}
+
+/// Whether two listeners would be in each other's way: the wildcard address takes the port on all of its family, and
+/// IPv6's takes IPv4's too.
+fn meet(a: SocketAddr, b: SocketAddr) -> bool {
+    let takes = |one: IpAddr, other: IpAddr| one.is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || takes(a.ip(), b.ip()) || takes(b.ip(), a.ip()))
 }
 
 impl Raw {
@@ -53,9 +64,9 @@ impl Raw {
                 human(least),
             ));
         }
-        if self.admin.listen.0 == Some(self.listen.0) && self.listen.0.port() != 0 {
-            let admin = say("admin.listen", &self.listen.0);
-            wrong(format!("{admin} must be another address than {}", say("listen", &self.listen.0)));
+        if let Some(admin) = self.admin.listen.0.filter(|admin| meet(*admin, self.listen.0)) {
+            let admin = say("admin.listen", &admin);
+            wrong(format!("{admin} must have another port than {}", say("listen", &self.listen.0)));
         }
         let (request, body) = (self.limits.request_bytes.0, self.limits.body_bytes.0);
         if body < request {

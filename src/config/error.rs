@@ -1,6 +1,9 @@
 //! Where a value came from, and what can be wrong with it, in words for people.
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 /// Where a setting's value came from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -11,6 +14,7 @@ pub enum Source {
     /// The configuration file. Line and column count from 1.
     File {
         /// As it was given.
+        #[serde(serialize_with = "lossy")]
         path: PathBuf,
         /// Line of the value.
         line: u64,
@@ -27,6 +31,11 @@ pub enum Source {
         /// Such as `--listen`.
         name: String,
     },
+}
+
+/// A path need not be UTF-8; JSON is.
+fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 impl fmt::Display for Source {

@@ -58,7 +58,13 @@ pub(super) fn quote(text: &str) -> String {
         Ok(Some(Spanned { value: Yaml::Scalar(Json::String(read)), .. })) => read == text,
         _ => false,
     };
-    if text.chars().all(plain_characters) && reads_back() { text.to_owned() } else { Json::from(text).to_string() }
+    if text.chars().all(plain_characters) && reads_back() {
+        return text.to_owned();
+    }
+    // JSON is YAML, but for the characters that YAML wants escaped and JSON does not.
+    let escaped = |c: char| c.is_control() || "\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}".contains(c);
+    let quoted = Json::from(text).to_string();
+    quoted.chars().map(|c| if escaped(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect()
 }
 
 fn document(text: &str) -> Result<Option<Spanned<Yaml>>, serde_saphyr::Error> {

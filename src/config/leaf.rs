@@ -162,7 +162,9 @@ impl Kind {
     fn expected(&self) -> Option<String> {
         match self {
             Self::Choice(choices) => {
-                Some(choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(" or "))
+                let quoted: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();
+                let (last, others) = quoted.split_last()?;
+                Some(if others.is_empty() { last.clone() } else { format!("{} or {last}", others.join(", ")) })
             }
             Self::Boolean => Some("`true` or `false`".to_owned()),
             Self::Integer | Self::List | Self::Text => None,

@@ -160,13 +160,13 @@ fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Ve
     if !problems.is_empty() {
         return Err(ConfigError { problems });
     }
-    let mut raw: Raw = serde_json::from_value(tree)
-        .map_err(|error| ConfigError { problems: vec![Problem::Combination(error.to_string())] })?;
+    let whole = |error: serde_json::Error| ConfigError { problems: vec![Problem::Combination(error.to_string())] };
+    let mut raw: Raw = serde_json::from_value(tree).map_err(whole)?;
     let problems = raw.check(&entries);
     if !problems.is_empty() {
         return Err(ConfigError { problems });
     }
-    let effective = json!(raw);
+    let effective = serde_json::to_value(&raw).map_err(whole)?;
     let values = leaves().iter().map(|leaf| Value {
         key: &leaf.key,
         value: leaf.key.split('.').fold(&effective, |group, name| &group[name]).clone(),

@@ -1,10 +1,10 @@
 //! Tests over the whole of the configuration: what people write, and what they are told.
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{collections::HashSet, fmt::Write as _, fs, path::Path};
 
 use insta::assert_snapshot;
 use proptest::prelude::*;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::{
     leaf::{Leaf, leaves},
@@ -173,7 +173,12 @@ fn unknown_variables_are_warnings_but_for_those_of_kubernetes() {
     ];
     let loaded = Given { variables, ..Given::default() }.load().expect("right");
     let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-    assert_snapshot!(warnings.join("\n"), @"");
+    assert_snapshot!(warnings.join("\n"), @r#"
+    OPENIM_BRIDGE_ELEPHANT: no setting has this variable
+    OPENIM_BRIDGE_PORTS: no setting has this variable
+    OPENIM_BRIDGE_TIMEOUT: no setting has this variable: did you mean OPENIM_BRIDGE_DECISION_TIMEOUT?
+    OPENIM_BRIDGE_WORKER: no setting has this variable: did you mean OPENIM_BRIDGE_WORKERS?
+    "#);
 }
 
 #[test]
@@ -251,42 +256,63 @@ fn wrong_values_are_all_told_with_their_places() {
         variables: &[("OPENIM_BRIDGE_LIMITS_IN_FLIGHT", "many"), ("OPENIM_BRIDGE_LOG_FORMAT", "xml")],
         flags: &["--drain-delay", "5 minuets", "--upstream", "https://a:1", "--limits-body-bytes=0"],
     };
-    assert_snapshot!(given.errors(), @"");
+    assert_snapshot!(given.errors(), @r#"
+    bridge.yaml:1:9: `listen` is localhost:10006: expected an IP address and a port, such as 127.0.0.1:10006, or 0.0.0.0:10006 for every interface
+    bridge.yaml:2:10: `workers` is 0: expected a whole number from 1 to 256
+    bridge.yaml:4:14: `upstream.addresses` is http://a:1: expected a list of URLs of the form http://HOST:PORT, such as [http://127.0.0.1:50051]
+    bridge.yaml:5:20: `upstream.connect_timeout` is 20s: expected a duration of at least 1ms and under 15s, with its unit, such as 500ms or 4s
+    bridge.yaml:7:12: `decision.timeout` is 4: expected a duration of at least 10ms and under 15s, with its unit, such as 500ms or 4s
+    bridge.yaml:9:11: `fallback.action` is deny: expected `allow` or `refuse`
+    bridge.yaml:11:11: `fallback.refusal.code` is 9900.5: expected a whole number from 5000 to 9999
+    bridge.yaml:12:14: `fallback.refusal.message` is "": expected a text that is not empty, in quotes where it could be read as a number
+    bridge.yaml:13:13: `fallback.refusal.detail` is 12: expected a text, in quotes where it could be read as a number
+    bridge.yaml:15:17: `refusal.default_code` is 9900: expected a whole number from 5000 to 9899
+    bridge.yaml:18:11: `admin.listen` is true: expected an IP address and a port, such as 127.0.0.1:10007, or `off`
+    bridge.yaml:20:12: `log.remarks` is "yes: no": expected `true` or `false`
+    OPENIM_BRIDGE_LIMITS_IN_FLIGHT: `limits.in_flight` is many: expected a whole number from 1 to 1000000
+    OPENIM_BRIDGE_LOG_FORMAT: `log.format` is xml: expected `text` or `json`
+    --upstream: `upstream.addresses` is [https://a:1]: expected a list of URLs of the form http://HOST:PORT, such as [http://127.0.0.1:50051]
+    --limits-body-bytes: `limits.body_bytes` is 0: expected a whole number from 1 to 2147483648
+    --drain-delay: `drain.delay` is 5 minuets: expected a duration of at least 0s and under 1h, with its unit, such as 500ms or 4s
+    "#);
 }
 
 #[test]
 fn a_wrong_value_is_told_even_where_another_layer_wins() {
     let given = Given { file: Some("workers: many"), flags: &["--workers", "2"], ..Given::default() };
-    assert_snapshot!(given.errors(), @"");
+    assert_snapshot!(given.errors(), @"bridge.yaml:1:10: `workers` is many: expected a whole number from 1 to 256");
 }
 
 #[test]
 fn unknown_keys_are_told_with_what_was_meant() {
-    assert_snapshot!(file_errors("decison: {timeout: 4s}\n"), @"");
-    assert_snapshot!(file_errors("limits:\n  body_byte: 4\n"), @"");
-    assert_snapshot!(file_errors("timeout: 4s\n"), @"");
-    assert_snapshot!(file_errors("admin.listen: off\n"), @"");
-    assert_snapshot!(file_errors("admin-listen: off\n"), @"");
-    assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @"");
+    assert_snapshot!(file_errors("decison: {timeout: 4s}\n"), @"bridge.yaml:1:1: unknown key `decison`: did you mean `decision`?");
+    assert_snapshot!(file_errors("limits:\n  body_byte: 4\n"), @"bridge.yaml:2:3: unknown key `limits.body_byte`: did you mean `body_bytes`?");
+    assert_snapshot!(file_errors("timeout: 4s\n"), @"bridge.yaml:1:1: unknown key `timeout`: did you mean `timeout:` under `decision:`?");
+    assert_snapshot!(file_errors("admin.listen: off\n"), @"bridge.yaml:1:1: unknown key `admin.listen`: did you mean `listen:` under `admin:`?");
+    assert_snapshot!(file_errors("admin-listen: off\n"), @"bridge.yaml:1:1: unknown key `admin-listen`: did you mean `listen:` under `admin:`?");
+    assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @r#"
+    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log
+    bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, remarks
+    "#);
 }
 
 #[test]
 fn files_that_are_no_configuration() {
-    assert_snapshot!(file_errors("just text"), @"");
-    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"");
-    assert_snapshot!(file_errors("admin: off\n"), @"");
-    assert_snapshot!(file_errors("workers: 1\nlog: {level: info}\nworkers: 2\n"), @"");
-    assert_snapshot!(file_errors("log:\n  level: info\n  level: info\n"), @"");
-    assert_snapshot!(file_errors("log: [\n"), @"");
-    assert_snapshot!(file_errors("workers: 1\n---\nworkers: 2\n"), @"");
-    assert_snapshot!(file_errors("listen: *nowhere\n"), @"");
-    assert_snapshot!(file_errors("workers: .nan\n"), @"");
+    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
+    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
+    assert_snapshot!(file_errors("admin: off\n"), @"bridge.yaml:1:8: `admin` must be a mapping, with the keys listen");
+    assert_snapshot!(file_errors("workers: 1\nlog: {level: info}\nworkers: 2\n"), @"bridge.yaml:3:1: `workers` is set twice, first at bridge.yaml:1:1: keep one");
+    assert_snapshot!(file_errors("log:\n  level: info\n  level: info\n"), @"bridge.yaml:3:3: `log.level` is set twice, first at bridge.yaml:2:3: keep one");
+    assert_snapshot!(file_errors("log: [\n"), @"bridge.yaml:1:6: not valid YAML: unclosed bracket '['");
+    assert_snapshot!(file_errors("workers: 1\n---\nworkers: 2\n"), @"bridge.yaml:3:1: not valid YAML: only single YAML document expected but multiple found");
+    assert_snapshot!(file_errors("listen: *nowhere\n"), @"bridge.yaml:1:9: not valid YAML: reference to unknown value");
+    assert_snapshot!(file_errors("workers: .nan\n"), @"bridge.yaml:1:10: not valid YAML: value `.nan` is not a finite number");
 }
 
 #[test]
 fn files_that_cannot_be_read() {
-    assert_snapshot!(flag_errors(&["--config", "no/such/bridge.yaml"]), @"");
-    assert_snapshot!(flag_errors(&["--config", "/dev/zero"]), @"");
+    assert_snapshot!(flag_errors(&["--config", "no/such/bridge.yaml"]), @"no/such/bridge.yaml: cannot be read: No such file or directory (os error 2)");
+    assert_snapshot!(flag_errors(&["--config", "/dev/zero"]), @"/dev/zero: cannot be read: larger than 1 MiB, which no configuration is");
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("latin1.yaml");
     fs::write(&path, b"log: {level: \"\xe9\"}").expect("file");
@@ -301,7 +327,7 @@ fn anchors_work_and_their_bombs_do_not() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let below = format!("*a{}", level - 1);
-        bomb += &format!("a{level}: &a{level} [{}]\n", vec![below; 10].join(", "));
+        writeln!(bomb, "a{level}: &a{level} [{}]", vec![below; 10].join(", ")).expect("text");
     }
     let error = file_errors(&bomb);
     assert!(error.contains("not valid YAML"), "{error}");
@@ -311,15 +337,19 @@ fn anchors_work_and_their_bombs_do_not() {
 
 #[test]
 fn settings_that_cannot_be_together() {
-    assert_snapshot!(flag_errors(&["--timeout", "1s", "--upstream-connect-timeout", "1s"]), @"");
-    assert_snapshot!(file_errors("drain: {delay: 20s}\ndecision: {timeout: 5s}\n"), @"");
-    assert_snapshot!(flag_errors(&["--admin-listen", "127.0.0.1:10006"]), @"");
-    assert_snapshot!(file_errors("limits: {request_bytes: 2000, body_bytes: 1999}\n"), @"");
+    assert_snapshot!(flag_errors(&["--timeout", "1s", "--upstream-connect-timeout", "1s"]), @"`upstream.connect_timeout` (1s, --upstream-connect-timeout) must be less than `decision.timeout` (1s, --timeout)");
+    assert_snapshot!(file_errors("drain: {delay: 20s}\ndecision: {timeout: 5s}\n"), @"`drain.timeout` (25s, default) must be at least `drain.delay` (20s, bridge.yaml:1:16) + `decision.timeout` (5s, bridge.yaml:2:21) + 1s, which is 26s");
+    assert_snapshot!(flag_errors(&["--admin-listen", "127.0.0.1:10006"]), @"`admin.listen` (127.0.0.1:10006, --admin-listen) must have another port than `listen` (127.0.0.1:10006, default)");
+    assert_snapshot!(file_errors("listen: 0.0.0.0:10007\n"), @"`admin.listen` (127.0.0.1:10007, default) must have another port than `listen` (0.0.0.0:10007, bridge.yaml:1:9)");
+    assert_snapshot!(file_errors("listen: '[::]:10007'\n"), @"`admin.listen` (127.0.0.1:10007, default) must have another port than `listen` ([::]:10007, bridge.yaml:1:9)");
+    assert_snapshot!(file_errors("limits: {request_bytes: 2000, body_bytes: 1999}\n"), @"`limits.body_bytes` (1999, bridge.yaml:1:43) must be at least `limits.request_bytes` (2000, bridge.yaml:1:25)");
 }
 
 #[test]
 fn settings_that_can_be_together() {
     file_settings("listen: 127.0.0.1:0\nadmin: {listen: '127.0.0.1:0'}\n");
+    file_settings("listen: 127.0.0.2:10007\n");
+    file_settings("listen: '[::1]:7'\nadmin: {listen: '0.0.0.0:7'}\n");
     file_settings("limits: {request_bytes: 2000, body_bytes: 2000}\n");
     file_settings("drain: {delay: 20s, timeout: 25s}\n");
     file_settings("decision: {timeout: 14999ms}\n");
@@ -358,14 +388,14 @@ fn off_is_understood_however_yaml_reads_it() {
 
 proptest! {
     #[test]
-    fn no_file_makes_it_panic(text in r"\PC*", yaml in "([a-z:{}\\[\\],&*!|>'\"#%@?<-]|: |\n|\n  |- |listen|admin|off|[0-9])*") {
+    fn no_file_makes_it_panic(text in any::<String>(), yaml in "([a-z:{}\\[\\],&*!|>'\"#%@?<-]|: |\n|\n  |- |listen|admin|off|[0-9])*") {
         for text in [text, yaml] {
             let _ = file::parse(&text, Path::new("bridge.yaml"), leaves());
         }
     }
 
     #[test]
-    fn a_value_is_shown_as_yaml_reads_it(text in prop_oneof![r"\PC*", "[a-z0-9:#.,~ '\"{}\\[\\]\n-]*", "off|no|null|~|true|1|0x1|1e3|.inf|"]) {
+    fn a_value_is_shown_as_yaml_reads_it(text in prop_oneof![any::<String>(), r"\PC*", "[a-z0-9:#.,~ '\"{}\\[\\]\n-]*", "off|no|null|~|true|1|0x1|1e3|.inf|"]) {
         let file = format!("fallback: {{refusal: {{detail: {}}}}}", leaf::show(&json!(text)));
         let entries = file::parse(&file, Path::new("bridge.yaml"), leaves()).expect("right");
         prop_assert_eq!(&entries[0].value, &json!(text));
@@ -385,7 +415,7 @@ fn reference() -> String {
             if leaf.default.is_null() { "unset".to_owned() } else { format!("`{}`", leaf::show(&leaf.default)) };
         let line =
             format!("`{}` | {} | {default} | {} Value: {}.", leaf.key, flags.join(", "), leaf.doc, leaf.expected);
-        text += &format!("| {line} |\n");
+        writeln!(text, "| {line} |").expect("text");
     }
     text
 }
@@ -410,5 +440,4 @@ fn the_example_in_the_reference_is_right() {
     let example = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
     let loaded = Given { file: Some(example), ..Given::default() }.load().expect("right");
     assert!(loaded.values.iter().any(|value| matches!(value.source, Source::File { .. })));
-    assert_ne!(loaded.values[0].value, Json::Null);
 }
