@@ -175,6 +175,7 @@ mod tests {
         assert_eq!((&*code, &*out), ("2", ""));
         assert_snapshot!(log, @r#"
         bridge.yaml:1:1: unknown key `wokers`: did you mean `workers`?
+        bridge.yaml:2:9: `listen` is off: expected an IP address and a port, such as 127.0.0.1:10006, or 0.0.0.0:10006 for every interface
         --timeout: `decision.timeout` is 15s: expected a duration of at least 10ms and under 15s, with its unit, such as 500ms or 4s
         "#);
     }

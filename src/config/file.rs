@@ -23,10 +23,12 @@ use super::{
 /// The largest file that is read. Guards against a mistaken path, such as one to a device.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Reads the settings of the file at `path`. An empty file sets none.
-pub(super) fn read(path: &Path, leaves: &'static [Leaf]) -> Result<Vec<Entry>, Vec<Problem>> {
-    let text = read_text(path).map_err(|source| vec![Problem::Unreadable { path: path.to_owned(), source }])?;
-    parse(&text, path, leaves)
+/// The settings of the file at `path`, and what is wrong with it. An empty file sets none.
+pub(super) fn read(path: &Path, leaves: &'static [Leaf]) -> (Vec<Entry>, Vec<Problem>) {
+    match read_text(path) {
+        Ok(text) => parse(&text, path, leaves),
+        Err(source) => (Vec::new(), vec![Problem::Unreadable { path: path.to_owned(), source }]),
+    }
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
@@ -38,17 +40,18 @@ fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))
 }
 
-/// The settings of a file's text.
-pub(super) fn parse(text: &str, path: &Path, leaves: &'static [Leaf]) -> Result<Vec<Entry>, Vec<Problem>> {
-    let document = document(text).map_err(|error| {
-        let location = error.location().unwrap_or(Location::UNKNOWN);
-        vec![Problem::Syntax { at: place(path, location), message: syntax_message(&error) }]
-    })?;
+/// The settings of a file's text, and what is wrong with it.
+pub(super) fn parse(text: &str, path: &Path, leaves: &'static [Leaf]) -> (Vec<Entry>, Vec<Problem>) {
     let mut walk = Walk { path, leaves, entries: Vec::new(), problems: Vec::new() };
-    if let Some(document) = document {
-        walk.group("", &document.value, document.referenced);
+    match document(text) {
+        Ok(Some(document)) => walk.group("", &document.value, document.referenced),
+        Ok(None) => {}
+        Err(error) => {
+            let at = place(path, error.location().unwrap_or(Location::UNKNOWN));
+            walk.problems.push(Problem::Syntax { at, message: syntax_message(&error) });
+        }
     }
-    if walk.problems.is_empty() { Ok(walk.entries) } else { Err(walk.problems) }
+    (walk.entries, walk.problems)
 }
 
 /// The text of a scalar as YAML: plain where it then reads back as itself, quoted otherwise.

@@ -91,13 +91,8 @@ impl Sources {
     ///
     /// Everything that is wrong, as far as one part being wrong does not hide another.
     pub fn load(self) -> Result<Loaded, ConfigError> {
-        let mut problems = Vec::new();
-        let mut entries = Vec::new();
-        match self.file.as_deref().map(|path| file::read(path, leaves())) {
-            Some(Ok(from_file)) => entries.extend(from_file),
-            Some(Err(wrong)) => problems.extend(wrong),
-            None => {}
-        }
+        let from_file = self.file.as_deref().map(|path| file::read(path, leaves()));
+        let (mut entries, mut problems) = from_file.unwrap_or_default();
         let warnings = self.variables(&mut entries, &mut problems);
         for (key, values) in &self.flags {
             if let Some(leaf) = leaves().iter().find(|leaf| leaf.key == *key) {

@@ -290,6 +290,10 @@ fn unknown_keys_are_told_with_what_was_meant() {
     assert_snapshot!(file_errors("timeout: 4s\n"), @"bridge.yaml:1:1: unknown key `timeout`: did you mean `timeout:` under `decision:`?");
     assert_snapshot!(file_errors("admin.listen: off\n"), @"bridge.yaml:1:1: unknown key `admin.listen`: did you mean `listen:` under `admin:`?");
     assert_snapshot!(file_errors("admin-listen: off\n"), @"bridge.yaml:1:1: unknown key `admin-listen`: did you mean `listen:` under `admin:`?");
+    assert_snapshot!(file_errors("log: {levle: info, format: xml}\n"), @r#"
+    bridge.yaml:1:7: unknown key `log.levle`: did you mean `level`?
+    bridge.yaml:1:28: `log.format` is xml: expected `text` or `json`
+    "#);
     assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @r#"
     bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log
     bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, remarks
@@ -397,7 +401,8 @@ proptest! {
     #[test]
     fn a_value_is_shown_as_yaml_reads_it(text in prop_oneof![any::<String>(), r"\PC*", "[a-z0-9:#.,~ '\"{}\\[\\]\n-]*", "off|no|null|~|true|1|0x1|1e3|.inf|"]) {
         let file = format!("fallback: {{refusal: {{detail: {}}}}}", leaf::show(&json!(text)));
-        let entries = file::parse(&file, Path::new("bridge.yaml"), leaves()).expect("right");
+        let (entries, problems) = file::parse(&file, Path::new("bridge.yaml"), leaves());
+        prop_assert!(problems.is_empty(), "{:?}", problems);
         prop_assert_eq!(&entries[0].value, &json!(text));
     }
 }
