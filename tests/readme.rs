@@ -1,6 +1,9 @@
 //! What README.md promises is what the code does.
 
+use std::{fs, iter};
+
 use openim_bridge::{
+    config,
     decision::ErrorClass,
     openim::{BadRequest, ReservedCode},
 };
@@ -32,4 +35,54 @@ fn the_table_of_fallbacks_has_every_class_with_its_code() {
     let expected = ErrorClass::ALL.map(|class| format!("{} 200 `{class}`", class.code() as i32));
     let rows = coded_rows("The fallback");
     assert_eq!(rows.iter().map(|row| row[..3].join(" ")).collect::<Vec<_>>(), expected);
+}
+
+/// Every code block of a language.
+fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
+    let opening = format!("\n```{language}\n");
+    let mut rest = README;
+    iter::from_fn(move || {
+        let (_, from) = rest.split_once(&*opening)?;
+        let (block, after) = from.split_once("```").expect("the block's end");
+        rest = after;
+        Some(block)
+    })
+}
+
+#[test]
+fn the_configuration_file_is_right() {
+    let yaml = blocks("yaml").find(|block| block.starts_with("listen:")).expect("a whole bridge.yaml");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bridge.yaml");
+    fs::write(&file, yaml).expect("the file");
+    let flags = clap::Command::new("serve").args(config::args()).get_matches_from([
+        "serve".as_ref(),
+        "--config".as_ref(),
+        file.as_os_str(),
+    ]);
+    let loaded = config::load(&flags, []).unwrap_or_else(|error| panic!("{error}"));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let from_file = loaded.values.iter().filter(|value| matches!(value.source, config::Source::File { .. })).count();
+    assert_eq!(from_file, 7, "settings that the file gives");
+}
+
+#[test]
+fn the_table_of_flags_names_settings_and_their_defaults() {
+    let args = config::args();
+    let flags = clap::Command::new("serve").args(args.clone()).get_matches_from(["serve"]);
+    let loaded = config::load(&flags, []).unwrap_or_else(|error| panic!("{error}"));
+    let rows: Vec<Vec<&str>> = README
+        .lines()
+        .filter(|line| line.starts_with("| `--"))
+        .map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect())
+        .collect();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        let (flag, key, default) = (row[0].trim_start_matches("--"), row[1], row[2]);
+        let value = loaded.values.iter().find(|value| value.key == key).expect(key);
+        assert_eq!(value.yaml().trim_matches(['[', ']']), default, "{key}");
+        let arg = args.iter().find(|arg| arg.get_id() == key).expect(key);
+        let names = arg.get_long_and_visible_aliases().unwrap_or_default();
+        assert!(names.contains(&flag), "{flag} is not among {names:?}");
+    }
 }
