@@ -1,5 +1,7 @@
 //! What README.md promises is what the code does.
 
+#![allow(clippy::expect_used, reason = "a test's helpers fail as the test does")]
+
 use std::{fs, iter};
 
 use openim_bridge::{
