@@ -88,3 +88,13 @@ fn the_table_of_flags_names_settings_and_their_defaults() {
         assert!(names.contains(&flag), "{flag} is not among {names:?}");
     }
 }
+
+#[test]
+fn every_link_to_a_file_leads_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let targets = README.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+    let files: Vec<&str> = targets.filter(|target| !target.starts_with(['#', 'h'])).collect();
+    assert!(files.len() >= 6, "{files:?}");
+    let lost: Vec<&&str> = files.iter().filter(|file| !root.join(file).exists()).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+}
