@@ -1,0 +1,325 @@
+//! The bundled decision service, over real sockets.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt as _, future::BoxFuture, future::join_all, stream};
+use http::{Request, Response, Uri};
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use openim_bridge::{
+    mock::{Call, Event, Mock, Rules, Stage},
+    proto::{
+        Allow, BeforeSetFriendRemarkRequest, Refuse, ReplaceRemark, before_set_friend_remark_response::Decision,
+        friend_callback_service_client::FriendCallbackServiceClient,
+    },
+};
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+use tonic::{Code, Status, body::Body, client::GrpcService};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+const SERVICE: &str = "openim.bridge.v1.FriendCallbackService";
+
+/// A mock that is serving, and what it sees.
+struct Running {
+    address: SocketAddr,
+    events: mpsc::UnboundedReceiver<Event>,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl Running {
+    async fn with(rules: &str) -> Self {
+        let rules = Rules::parse("rules", rules).expect("valid rules");
+        let mut mock = Mock::bind((Ipv4Addr::LOCALHOST, 0).into(), rules).await.expect("a free port");
+        let (address, events) = (mock.local_addr(), mock.events());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = tokio::spawn(async move {
+            let shutdown = async { drop(stopped.await) };
+            mock.serve(shutdown).await.expect("serves");
+        });
+        Self { address, events, stop, served }
+    }
+
+    async fn start() -> Self {
+        Self::with("rules: []").await
+    }
+
+    async fn client(&self) -> FriendCallbackServiceClient<Connection> {
+        FriendCallbackServiceClient::with_origin(Connection::to(self.address).await, origin())
+    }
+
+    async fn decides(&self, remark: &str) -> Result<Option<Decision>, Status> {
+        ask(self.client().await, "u1", remark).await
+    }
+
+    async fn next_event(&mut self) -> Event {
+        self.events.recv().await.expect("the mock is running")
+    }
+}
+
+/// One HTTP/2 connection, as what tonic's generated clients call.
+#[derive(Clone)]
+struct Connection(http2::SendRequest<Body>);
+
+impl Connection {
+    async fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("the mock listens");
+        stream.set_nodelay(true).expect("is open");
+        let (sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("speaks HTTP/2");
+        tokio::spawn(connection);
+        Self(sender)
+    }
+}
+
+impl GrpcService<Body> for Connection {
+    type ResponseBody = Incoming;
+    type Error = hyper::Error;
+    type Future = BoxFuture<'static, Result<Response<Incoming>, hyper::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}
+
+fn origin() -> Uri {
+    Uri::from_static("http://mock")
+}
+
+fn request(owner: &str, remark: &str) -> BeforeSetFriendRemarkRequest {
+    BeforeSetFriendRemarkRequest {
+        operation_id: "op-1".to_owned(),
+        owner_user_id: owner.to_owned(),
+        friend_user_id: "u2".to_owned(),
+        remark: remark.to_owned(),
+    }
+}
+
+async fn ask(
+    mut client: FriendCallbackServiceClient<Connection>,
+    owner: &str,
+    remark: &str,
+) -> Result<Option<Decision>, Status> {
+    client.before_set_friend_remark(request(owner, remark)).await.map(|reply| reply.into_inner().decision)
+}
+
+fn refusal(code: i32, message: &str) -> Decision {
+    Decision::Refuse(Refuse { code, message: message.to_owned(), detail: String::new() })
+}
+
+fn replacement(remark: &str) -> Decision {
+    Decision::ReplaceRemark(ReplaceRemark { remark: remark.to_owned() })
+}
+
+#[tokio::test]
+async fn remark_commands_are_answered() {
+    let mock = Running::start().await;
+    let decision = async |remark| mock.decides(remark).await.expect("a decision");
+    assert_eq!(decision("My best friend").await, Some(Decision::Allow(Allow {})));
+    assert_eq!(decision("mock:allow").await, Some(Decision::Allow(Allow {})));
+    assert_eq!(decision("mock:refuse=5001,No, thanks").await, Some(refusal(5001, "No, thanks")));
+    assert!(matches!(decision("mock:refuse").await, Some(Decision::Refuse(Refuse { code: 5000, .. }))));
+    assert!(matches!(decision("mock:dance").await, Some(Decision::Refuse(Refuse { code: 5000, .. }))));
+    assert_eq!(decision("mock:replace=New name").await, Some(replacement("New name")));
+    assert_eq!(decision("mock:invalid=unset").await, None);
+    assert!(matches!(decision("mock:invalid=code").await, Some(Decision::Refuse(Refuse { code: 42, .. }))));
+    assert_eq!(decision("mock:invalid=empty").await, Some(replacement("")));
+}
+
+#[tokio::test]
+async fn a_delay_is_waited_before_the_answer() {
+    let mock = Running::start().await;
+    let since = Instant::now();
+    assert_eq!(mock.decides("mock:delay=30ms").await.expect("a decision"), Some(Decision::Allow(Allow {})));
+    assert!(since.elapsed() >= Duration::from_millis(30));
+}
+
+#[tokio::test]
+async fn every_status_can_be_asked_for() {
+    let mock = Running::start().await;
+    for (name, code) in [("unavailable", Code::Unavailable), ("PERMISSION_DENIED", Code::PermissionDenied)] {
+        let status = mock.decides(&format!("mock:status={name}")).await.expect_err("a status");
+        assert_eq!(status.code(), code);
+    }
+    // OK without a message: the client has to find out by itself.
+    mock.decides("mock:status=OK").await.expect_err("no message");
+}
+
+#[tokio::test]
+async fn rules_are_followed() {
+    let mock = Running::with(
+        "
+rules:
+  - when: { owner: u1, remark: { regex: spam } }
+    then: { refuse: { code: 5001, message: No spam, detail: word list } }
+    delay: 10ms
+  - when: { owner: u1 }
+    then: { replace: Colleague }
+",
+    )
+    .await;
+    let refuse = Refuse { code: 5001, message: "No spam".to_owned(), detail: "word list".to_owned() };
+    assert_eq!(mock.decides("more spam").await.expect("a decision"), Some(Decision::Refuse(refuse)));
+    assert_eq!(mock.decides("ham").await.expect("a decision"), Some(replacement("Colleague")));
+    assert_eq!(ask(mock.client().await, "u3", "spam").await.expect("a decision"), Some(Decision::Allow(Allow {})));
+}
+
+#[tokio::test]
+async fn a_test_sees_what_was_asked_and_how_it_ended() {
+    let mut mock = Running::start().await;
+    let mut request = tonic::Request::new(request("u1", "mock:replace=x"));
+    request.set_timeout(Duration::from_secs(60));
+    request.metadata_mut().insert("operation-id", "op-1".parse().expect("ASCII"));
+    request.metadata_mut().insert("traceparent", "00-1-2-01".parse().expect("ASCII"));
+    mock.client().await.before_set_friend_remark(request).await.expect("a decision");
+
+    let received = mock.next_event().await;
+    assert_eq!(received.stage, Stage::Received);
+    let call = Call {
+        operation_id: "op-1".to_owned(),
+        owner: "u1".to_owned(),
+        friend: "u2".to_owned(),
+        remark: "mock:replace=x".to_owned(),
+        operation_id_metadata: Some("op-1".to_owned()),
+        grpc_timeout: Some("60000000u".to_owned()),
+        traceparent: Some("00-1-2-01".to_owned()),
+        decision: "replace",
+    };
+    assert_eq!(*received.call, call);
+    assert_eq!(mock.next_event().await, Event { stage: Stage::Answered, ..received });
+}
+
+#[tokio::test]
+async fn a_hanging_call_ends_when_the_client_cancels_it() {
+    let mut mock = Running::start().await;
+    let client = mock.client().await;
+    let hanging = tokio::spawn(ask(client.clone(), "u1", "mock:hang"));
+    let received = mock.next_event().await;
+    assert_eq!((received.stage, received.call.decision), (Stage::Received, "hang"));
+    hanging.abort();
+    assert_eq!(mock.next_event().await, Event { stage: Stage::Cancelled, ..received });
+    // The connection lives on.
+    assert_eq!(ask(client, "u1", "r").await.expect("a decision"), Some(Decision::Allow(Allow {})));
+}
+
+#[tokio::test]
+async fn a_hanging_call_ends_at_its_deadline() {
+    let mut mock = Running::start().await;
+    let mut request = tonic::Request::new(request("u1", "mock:hang"));
+    request.set_timeout(Duration::from_millis(50));
+    let status = mock.client().await.before_set_friend_remark(request).await.expect_err("no answer");
+    assert_eq!(status.code(), Code::Cancelled);
+    let mut stages = Vec::new();
+    while let Ok(event) = mock.events.try_recv() {
+        stages.push(event.stage);
+    }
+    // On a very busy machine the deadline may pass before the whole question has come in.
+    assert!(stages.is_empty() || stages == [Stage::Received, Stage::Cancelled], "{stages:?}");
+}
+
+#[tokio::test]
+async fn a_thousand_calls_can_hang_on_one_connection_and_be_given_up_at_once() {
+    let mut mock = Running::start().await;
+    let client = mock.client().await;
+    let hanging: Vec<_> = (0..1000).map(|_| tokio::spawn(ask(client.clone(), "u1", "mock:hang"))).collect();
+    for _ in &hanging {
+        assert_eq!(mock.next_event().await.stage, Stage::Received);
+    }
+    for call in &hanging {
+        call.abort();
+    }
+    for _ in &hanging {
+        assert_eq!(mock.next_event().await.stage, Stage::Cancelled);
+    }
+    assert_eq!(ask(client, "u1", "r").await.expect("a decision"), Some(Decision::Allow(Allow {})));
+}
+
+#[tokio::test]
+async fn calls_that_nobody_waited_for_do_not_end_the_connection() {
+    let mock = Running::start().await;
+    let client = mock.client().await;
+    // Sent and reset in one go, before the mock has seen them.
+    join_all((0..200).map(|_| {
+        let client = client.clone();
+        tokio::time::timeout(Duration::ZERO, ask(client, "u1", "mock:hang"))
+    }))
+    .await;
+    assert_eq!(ask(client, "u1", "r").await.expect("a decision"), Some(Decision::Allow(Allow {})));
+}
+
+#[tokio::test]
+async fn a_remark_of_many_megabytes_is_asked_about() {
+    let mut mock = Running::start().await;
+    let remark = "é".repeat(4 << 20);
+    mock.decides(&remark).await.expect("a decision");
+    assert!(mock.next_event().await.call.remark == remark);
+}
+
+#[tokio::test]
+async fn hanging_calls_do_not_keep_it_from_ending() {
+    let mut mock = Running::start().await;
+    let hanging = tokio::spawn(ask(mock.client().await, "u1", "mock:hang"));
+    mock.next_event().await;
+    mock.stop.send(()).expect("the mock is running");
+    mock.served.await.expect("ends");
+    assert_eq!(mock.events.recv().await.expect("told of the end").stage, Stage::Cancelled);
+    hanging.await.expect("not cancelled").expect_err("no answer");
+    assert!(mock.events.recv().await.is_none(), "nothing of the mock is left");
+    TcpStream::connect(mock.address).await.expect_err("nothing listens");
+}
+
+#[tokio::test]
+async fn health_says_serving() {
+    let mock = Running::start().await;
+    let mut health = HealthClient::with_origin(Connection::to(mock.address).await, origin());
+    for service in ["", SERVICE] {
+        let reply = health.check(HealthCheckRequest { service: service.to_owned() }).await.expect("known");
+        assert_eq!(reply.into_inner().status(), ServingStatus::Serving, "{service:?}");
+    }
+    let other = health.check(HealthCheckRequest { service: "other".to_owned() }).await.expect_err("not served");
+    assert_eq!(other.code(), Code::NotFound);
+}
+
+/// Both versions of the protocol have the same messages in different packages.
+macro_rules! reflected_services {
+    ($mock:expr, $version:ident) => {{
+        use tonic_reflection::pb::$version::{
+            ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+            server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+        };
+        let mut client = ServerReflectionClient::with_origin(Connection::to($mock.address).await, origin());
+        let message_request = Some(MessageRequest::ListServices(String::new()));
+        let request = ServerReflectionRequest { host: String::new(), message_request };
+        let replies = client.server_reflection_info(stream::iter([request])).await.expect("reflection");
+        let reply = replies.into_inner().next().await.expect("a reply").expect("a good reply");
+        let Some(MessageResponse::ListServicesResponse(list)) = reply.message_response else { panic!("{reply:?}") };
+        let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+        names.sort();
+        names
+    }};
+}
+
+#[tokio::test]
+async fn reflection_lists_the_services() {
+    let mock = Running::start().await;
+    assert_eq!(
+        reflected_services!(mock, v1),
+        ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", SERVICE]
+    );
+    assert_eq!(
+        reflected_services!(mock, v1alpha),
+        ["grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", SERVICE]
+    );
+}
