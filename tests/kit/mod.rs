@@ -2,7 +2,7 @@
 //!
 //! It reads like a sentence: `bridge().asking(&app).timeout(ms(200)).start().ask("mock:hang")`.
 
-#![allow(dead_code, unreachable_pub, clippy::missing_panics_doc)]
+#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc)]
 
 use std::{
     io::{Read, Write},
