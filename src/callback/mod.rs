@@ -150,14 +150,58 @@ pub fn command_of_unserved(body: &[u8]) -> Option<String> {
     from_json::<Envelope>(body).map(|envelope| envelope.command.0)
 }
 
-/// Checks first that all of the input is UTF-8: the parser would not, in values that it passes over.
+/// How deep arrays and objects may lie in each other: the parser's own limit, in values that it reads.
+const NESTING: usize = 128;
+
+/// Checks first what the parser would let pass.
 fn from_json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
+    let text = std::str::from_utf8(body).ok()?;
+    if !text.trim_ascii_start().starts_with('{') || !is_plain(body) {
+        return None;
+    }
+    serde_json::from_str(text).ok()
+}
+
+/// Whether JSON is free of what the parser does not look for: control characters in a string that is read as bytes (as
+/// [`Text`] is), and nesting without end in a value that is passed over.
+fn is_plain(json: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            0..b' ' if in_string => return false,
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' if depth == NESTING => return false,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nesting_is_limited_and_counted_outside_of_strings() {
+        let nested = |depth: usize, inner: &str| format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));
+        for inner in ["1", r#""[{""#, r#""\"[","\\",{}"#, "[],{},[]"] {
+            let own = usize::from(inner.contains("{}"));
+            assert!(is_plain(nested(NESTING - own, inner).as_bytes()), "{inner}");
+            assert!(!is_plain(nested(NESTING - own + 1, inner).as_bytes()), "{inner}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_only_between_values() {
+        assert!(is_plain(b"{\r\n\t\"a\" : \"\\n\x7f\"\n}"));
+        assert!(!is_plain(b"{\"a\":\"\n\"}"));
+        assert!(!is_plain(b"{\"a\":\"\\\n\"}"));
+    }
 
     #[test]
     fn no_two_callbacks_share_a_name() {
