@@ -69,8 +69,8 @@ impl Bridge {
             Target::Served(served) => Ok(Received::Callback { served, operation_id, body, permit }),
             Target::Unserved(name) => match command_of_unserved(&body) {
                 Some(command) if command == name => Ok(Received::Unserved { operation_id }),
-                Some(_) => Err(BadRequest::CommandUnserved.into()),
-                None => Err(BadRequest::BodyMalformed.into()),
+                None if is_command(&name) => Err(BadRequest::BodyMalformed.into()),
+                _ => Err(not_served(&name).into()),
             },
         }
     }
@@ -89,8 +89,7 @@ impl Bridge {
             (Some(served), _) => Ok(Target::Served(served)),
             (None, _) if url.swallowed => Err(BadRequest::CommandSwallowed),
             (None, Unserved::Allow) => Ok(Target::Unserved(name.to_owned())),
-            (None, Unserved::Refuse) if is_command(name) => Err(BadRequest::CommandUnserved),
-            (None, Unserved::Refuse) => Err(BadRequest::CommandMissing),
+            (None, Unserved::Refuse) => Err(not_served(name)),
         }
     }
 
@@ -168,6 +167,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     let essence = value.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
         || (essence.contains('/') && essence.to_ascii_lowercase().ends_with("+json"))
+}
+
+/// What is wrong with a URL whose command is not served, or whose path only ends like that.
+fn not_served(name: &str) -> BadRequest {
+    if is_command(name) { BadRequest::CommandUnserved } else { BadRequest::CommandMissing }
 }
 
 /// Whether a name looks like one of OpenIM's commands, and not like a path without one (`/callbackExample`).
