@@ -44,12 +44,21 @@ pub fn app() -> App {
 
 /// The same, on an address that was used before.
 pub fn app_at(address: SocketAddr) -> App {
+    start_app(address, Rules::default())
+}
+
+/// A decision service that decides by these rules, in YAML.
+pub fn app_ruled_by(rules: &str) -> App {
+    start_app(SocketAddr::from(([127, 0, 0, 1], 0)), Rules::parse("the test's rules", rules).expect("rules"))
+}
+
+fn start_app(address: SocketAddr, rules: Rules) -> App {
     let (started, is_started) = std::sync::mpsc::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let mut mock = Mock::bind(address, Rules::default()).await.expect("the mock binds");
+            let mut mock = Mock::bind(address, rules).await.expect("the mock binds");
             started.send((mock.local_addr(), mock.events())).expect("the test waits");
             let _ended = mock.serve(async { drop(stopped.await) }).await;
         });
@@ -279,6 +288,19 @@ impl Request {
     pub fn bytes(&self) -> Vec<u8> {
         [self.head(), self.body.clone()].concat()
     }
+
+    /// The same request without a length: its body in chunks of `size` bytes.
+    pub fn chunked(&self, size: usize) -> Vec<u8> {
+        let head = String::from_utf8(self.head_for(0)).expect("a head in UTF-8");
+        let mut bytes = head.replace("Content-Length: 0", "Transfer-Encoding: chunked").into_bytes();
+        for chunk in self.body.chunks(size) {
+            bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            bytes.extend_from_slice(chunk);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"0\r\n\r\n");
+        bytes
+    }
 }
 
 /// A client's connection.
@@ -302,13 +324,7 @@ impl Client {
 
     /// The next response, whole.
     pub fn reply(&mut self) -> Reply {
-        let end = loop {
-            if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
-                break end + 4;
-            }
-            assert!(self.fill() > 0, "closed before a whole head: {:?}", String::from_utf8_lossy(&self.read));
-        };
-        let head = String::from_utf8(self.read.drain(..end).collect()).expect("a head in ASCII");
+        let head = self.reply_head();
         let length = head
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "))
@@ -321,6 +337,17 @@ impl Client {
         let body = String::from_utf8(self.read.drain(..length).collect()).expect("a body in UTF-8");
         let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
         Reply { status, head, body }
+    }
+
+    /// The next head alone: of an interim response, or of one to HEAD.
+    pub fn reply_head(&mut self) -> String {
+        let end = loop {
+            if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            assert!(self.fill() > 0, "closed before a whole head: {:?}", String::from_utf8_lossy(&self.read));
+        };
+        String::from_utf8(self.read.drain(..end).collect()).expect("a head in ASCII")
     }
 
     /// Whether the bridge closes without another byte.
@@ -386,16 +413,27 @@ impl Reply {
         assert_eq!((self.status, &*self.body), (200, expected));
     }
 
+    /// Whether this is an answer that OpenIM's decoder reads, whatever it says.
+    pub fn is_complete(&self) -> bool {
+        let Ok(Value::Object(mut answer)) = serde_json::from_str(&self.body) else { return false };
+        let mut take = |key| answer.remove(key).unwrap_or_default();
+        let is_whole = take("actionCode") == 0
+            && take("errCode").is_i64()
+            && take("errMsg").as_str().is_some_and(|text| !text.is_empty())
+            && take("errDlt").is_string()
+            && matches!(take("nextCode").as_u64(), Some(0 | 1));
+        is_whole && answer.into_iter().all(|(key, value)| key == "remark" && value.is_string())
+    }
+
     /// OpenIM refuses with this code, in a complete answer. `status` is for people.
     #[track_caller]
     pub fn refuses(&self, status: u16, code: i32) {
         assert_eq!(self.status, status, "{}", self.body);
+        assert!(self.is_complete(), "{}", self.body);
         let json = self.json();
-        assert_eq!(json["actionCode"], 0, "{}", self.body);
         assert_eq!(json["nextCode"], 1, "{}", self.body);
         assert_eq!(json["errCode"], code, "{}", self.body);
-        assert!(json["errMsg"].as_str().is_some_and(|text| !text.is_empty()), "{}", self.body);
-        assert!(json["errDlt"].is_string(), "{}", self.body);
         assert_eq!(json["remark"], "", "{}", self.body);
+        assert_eq!(self.header("content-type"), Some("application/json"));
     }
 }
