@@ -1,5 +1,7 @@
 //! What the bridge turns away, with which code and status, and without ever asking the decision service.
 
+#![allow(clippy::expect_used)]
+
 mod kit;
 
 use std::num::NonZeroUsize;
