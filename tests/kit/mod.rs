@@ -14,7 +14,8 @@ use std::{
 
 use openim_bridge::callback::{REGISTRY, Served};
 use openim_bridge::config::Settings;
-use openim_bridge::mock::{Call, Event, Mock, Rules, Stage};
+pub use openim_bridge::mock::Call;
+use openim_bridge::mock::{Event, Mock, Rules, Stage};
 use openim_bridge::server::Server;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -353,6 +354,12 @@ impl Client {
     /// Whether the bridge closes without another byte.
     pub fn is_closed(&mut self) -> bool {
         self.read.is_empty() && self.fill() == 0
+    }
+
+    /// All that comes until the bridge closes.
+    pub fn all(&mut self) -> String {
+        while self.fill() > 0 {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
 
     /// Tells the bridge that nothing more comes, and goes.
