@@ -1,5 +1,7 @@
 //! The bundled decision service, over real sockets.
 
+#![allow(clippy::expect_used)]
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     task::{Context, Poll},
@@ -180,7 +182,7 @@ rules:
 async fn a_test_sees_what_was_asked_and_how_it_ended() {
     let mut mock = Running::start().await;
     let mut request = tonic::Request::new(request("u1", "mock:replace=x"));
-    request.set_timeout(Duration::from_secs(60));
+    request.set_timeout(Duration::from_mins(1));
     request.metadata_mut().insert("operation-id", "op-1".parse().expect("ASCII"));
     request.metadata_mut().insert("traceparent", "00-1-2-01".parse().expect("ASCII"));
     mock.client().await.before_set_friend_remark(request).await.expect("a decision");

@@ -18,7 +18,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     net::TcpListener,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::sleep,
 };
 use tonic::transport::{Server, server::TcpIncoming};
@@ -107,7 +107,7 @@ impl Mock {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), MockError> {
         // Nothing is ever sent: calls that wait are told to end by the sender going away with this future.
         let (alive, stopped) = watch::channel(());
-        let (ending, mut ended) = watch::channel(());
+        let (end, ended) = oneshot::channel::<()>();
         let service = Service { rules: self.rules, log_remarks: self.log_remarks, events: self.events, stopped };
         let service = FriendCallbackServiceServer::new(service).max_decoding_message_size(usize::MAX);
         let (reporter, health) = tonic_health::server::health_reporter();
@@ -122,19 +122,19 @@ impl Mock {
             // What grpcurl before 1.8.8 asks for.
             .add_service(reflection().build_v1alpha()?)
             .serve_with_incoming_shutdown(TcpIncoming::from(self.listener).with_nodelay(Some(true)), async move {
-                let _ = ended.changed().await;
+                let _ = ended.await;
             });
-        let end = async {
+        let grace = async {
             shutdown.await;
-            drop(ending);
+            drop(end);
             sleep(GRACE).await;
         };
-        let served = tokio::select! {
-            served = server => served.map_err(MockError::from),
-            () = end => Ok(()),
+        let result = tokio::select! {
+            result = server => result.map_err(MockError::from),
+            () = grace => Ok(()),
         };
         drop(alive);
-        served
+        result
     }
 }
 

@@ -65,7 +65,7 @@ pub enum RulesError {
         source: io::Error,
     },
     /// The file's text is not valid. The message names line, column and key, and shows the place.
-    #[error("the rules file {origin} is not valid\n{message}\n{SHAPE}")]
+    #[error("the rules file {origin} is not valid\n{message}\n\n{SHAPE}")]
     Invalid {
         /// The file's name.
         origin: String,
@@ -242,7 +242,10 @@ mod tests {
     fn complaint(yaml: &str) -> String {
         let text = Rules::parse("rules.yaml", yaml).expect_err("invalid rules").to_string();
         let text = text.strip_prefix("the rules file rules.yaml is not valid\n").expect("names the file");
-        text.strip_suffix(SHAPE).expect("shows what would be right").to_owned()
+        text.strip_suffix(SHAPE)
+            .and_then(|text| text.strip_suffix("\n\n"))
+            .expect("shows what would be right")
+            .to_owned()
     }
 
     fn reply(rules: &Rules, owner: &str, friend: &str, remark: &str) -> Reply {
@@ -308,7 +311,7 @@ rules:
     }
 
     #[test]
-    fn an_error_names_the_place_the_key_and_what_would_be_right() {
+    fn an_error_in_when_names_the_place_the_key_and_what_would_be_right() {
         insta::assert_snapshot!(complaint("rules:\n  - wen: { owner: u1 }\n    then: allow\n"), @r#"
         error: line 2 column 5: unknown field `wen`, expected one of when, then, delay
          --> rules.yaml:2:5
@@ -379,6 +382,10 @@ rules:
         3 |     then: allow
           |
         "#);
+    }
+
+    #[test]
+    fn an_error_in_then_names_the_place_the_key_and_what_would_be_right() {
         insta::assert_snapshot!(complaint("rules:\n  - when: { owner: u1 }\n"), @r#"
         error: line 2 column 5: missing field `then`
          --> rules.yaml:2:5
@@ -451,6 +458,10 @@ rules:
         2 |   - then: { invalid: all }
           |                      ^ unknown variant `all`, expected one of unset, code, empty
         "#);
+    }
+
+    #[test]
+    fn any_other_error_names_the_place_the_key_and_what_would_be_right() {
         insta::assert_snapshot!(complaint("rules:\n  - then: allow\n    delay: 250\n"), @r#"
         error: line 3 column 12: `delay`: expected a duration such as 250ms or 2s: time unit needed, for example 250sec or 250ms
          --> rules.yaml:3:12
