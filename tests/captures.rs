@@ -1,5 +1,7 @@
 //! The requests of a real OpenIM Server, replayed byte for byte.
 
+#![allow(clippy::expect_used)]
+
 mod kit;
 
 use kit::{Bridge, Reply, app, bridge};

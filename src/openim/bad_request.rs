@@ -123,7 +123,8 @@ impl BadRequest {
             Self::Method => ("The method must be POST", ""),
             Self::CommandMissing => (
                 "The URL names no callback command",
-                "Expected PREFIX/COMMAND or PREFIX?command=COMMAND, as OpenIM makes it from `url` in webhooks.yml",
+                "Expected PREFIX/COMMAND or PREFIX?command=COMMAND; OpenIM appends /COMMAND to the text of `url` in \
+                 webhooks.yml, where a `#` would make it lose the command",
             ),
             Self::CommandSwallowed => (
                 "The URL's query has swallowed the callback command",
@@ -134,7 +135,11 @@ impl BadRequest {
                 "Disable the callback in webhooks.yml, or set `commands.unserved: allow`",
             ),
             Self::CommandAmbiguous => ("The URL names two different callback commands", ""),
-            Self::ContentTypeParameter => ("The URL's parameter contenttype must be json", ""),
+            Self::ContentTypeParameter => (
+                "The URL's parameter contenttype must be json",
+                "If `url` in webhooks.yml holds a `?`: OpenIM appends /COMMAND to its text, so remove the `?` and all \
+                 behind it there",
+            ),
             Self::ContentType => ("The content type must be application/json", ""),
             Self::OperationId => ("The header operationID is missing or empty", ""),
             Self::BodyTooLarge => ("The body is too large", ""),
