@@ -362,29 +362,47 @@ async fn tells_programs_in_json() {
     };
     insta::assert_snapshot!(json(ALLOW).await, @r#"
     {
-      "body": "{\"actionCode\":0,\"errCode\":0,\"errMsg\":\"Success\",\"errDlt\":\"\",\"nextCode\":0,\"remark\":\"other\"}",
-      "cautions": [],
-      "elapsedMs": 0,
-      "fields": {
-        "actionCode": 0,
-        "errCode": 0,
-        "errDlt": "",
-        "errMsg": "Success",
-        "nextCode": 0,
-        "remark": "other"
-      },
+      "url": "http://127.0.0.1:10006/callbackExample/callbackBeforeSetFriendRemarkCommand",
       "operationID": "op-1",
       "status": 200,
-      "url": "http://127.0.0.1:10006/callbackExample/callbackBeforeSetFriendRemarkCommand",
+      "elapsedMs": 0,
+      "body": "{\"actionCode\":0,\"errCode\":0,\"errMsg\":\"Success\",\"errDlt\":\"\",\"nextCode\":0,\"remark\":\"other\"}",
       "verdict": {
         "kind": "goesOn",
         "remark": "other"
-      }
+      },
+      "fields": {
+        "actionCode": 0,
+        "errCode": 0,
+        "errMsg": "Success",
+        "errDlt": "",
+        "nextCode": 0,
+        "remark": "other"
+      },
+      "cautions": []
     }
     "#);
     insta::assert_snapshot!(json(r#"{"nextCode":1}"#).await, @r#"
     {
+      "url": "http://127.0.0.1:10006/callbackExample/callbackBeforeSetFriendRemarkCommand",
+      "operationID": "op-1",
+      "status": 200,
+      "elapsedMs": 0,
       "body": "{\"nextCode\":1}",
+      "verdict": {
+        "kind": "refused",
+        "errCode": 0,
+        "errMsg": "",
+        "errDlt": ""
+      },
+      "fields": {
+        "actionCode": 0,
+        "errCode": 0,
+        "errMsg": "",
+        "errDlt": "",
+        "nextCode": 1,
+        "remark": ""
+      },
       "cautions": [
         {
           "kind": "err_code_zero",
@@ -394,25 +412,7 @@ async fn tells_programs_in_json() {
           "kind": "err_msg_empty",
           "text": "errMsg is empty, and OpenIM passes it on as such: say why it is refused"
         }
-      ],
-      "elapsedMs": 0,
-      "fields": {
-        "actionCode": 0,
-        "errCode": 0,
-        "errDlt": "",
-        "errMsg": "",
-        "nextCode": 1,
-        "remark": ""
-      },
-      "operationID": "op-1",
-      "status": 200,
-      "url": "http://127.0.0.1:10006/callbackExample/callbackBeforeSetFriendRemarkCommand",
-      "verdict": {
-        "errCode": 0,
-        "errDlt": "",
-        "errMsg": "",
-        "kind": "refused"
-      }
+      ]
     }
     "#);
     insta::assert_snapshot!(json(r#"{"nextCode":"0"}"#).await, @r#"
