@@ -4,7 +4,7 @@
 use std::{error::Error as StdError, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, uri::PathAndQuery};
+use http::{HeaderValue, StatusCode, uri::PathAndQuery};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, client::Grpc, metadata::AsciiMetadataValue};
 
@@ -114,6 +114,9 @@ impl From<Status> for CallError {
     /// tonic turns every error into a status. What the source chain holds tells which statuses were really received.
     fn from(status: Status) -> Self {
         if let Some(send) = find_source::<SendError>(&status) {
+            if let SendError::NotGrpc(http) = send {
+                return Self::Status(Box::new(Status::new(code_of_http(*http), send.to_string())));
+            }
             return match reset_by_peer(send) {
                 Some(code) => Self::Status(Box::new(Status::new(code, "the stream was reset"))),
                 None => Self::Broken { retryable: true, status: Box::new(status) },
@@ -146,6 +149,22 @@ fn reset_by_peer(error: &(dyn StdError + 'static)) -> Option<Code> {
         h2::Reason::ENHANCE_YOUR_CALM => Some(Code::ResourceExhausted),
         h2::Reason::INADEQUATE_SECURITY => Some(Code::PermissionDenied),
         _ => Some(Code::Internal),
+    }
+}
+
+/// By the table of gRPC for answers without a `grpc-status`.
+/// Source: <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>.
+const fn code_of_http(status: StatusCode) -> Code {
+    match status {
+        StatusCode::BAD_REQUEST => Code::Internal,
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        StatusCode::NOT_FOUND => Code::Unimplemented,
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
+        _ => Code::Unknown,
     }
 }
 

@@ -15,12 +15,12 @@ use std::{
 };
 
 use futures_util::future::{FutureExt as _, LocalBoxFuture, Shared};
-use http::{Request, Response, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{net::TcpStream, time::timeout};
-use tonic::body::Body;
+use tonic::{Status, body::Body};
 
 use super::{UpstreamAddress, UpstreamSettings};
 
@@ -132,7 +132,7 @@ impl Channel {
     }
 }
 
-/// Why a request got no response head.
+/// Why a request got no response head of gRPC's.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
     /// The service has never seen it.
@@ -141,6 +141,9 @@ pub(super) enum SendError {
     /// The service may have seen it.
     #[error("no response came")]
     NoResponse(#[source] hyper::Error),
+    /// Something in the service's place answered, such as a proxy: tonic would take its page for a broken message.
+    #[error("the answer is not gRPC, but HTTP status {0}")]
+    NotGrpc(StatusCode),
 }
 
 impl tower_service::Service<Request<Body>> for Connection {
@@ -155,13 +158,17 @@ impl tower_service::Service<Request<Body>> for Connection {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let response = self.sender.try_send_request(request);
         Box::pin(async move {
-            response.await.map_err(|mut error| {
+            let response = response.await.map_err(|mut error| {
                 if error.take_message().is_some() || was_refused(error.error()) {
                     SendError::NeverSent(error.into_error())
                 } else {
                     SendError::NoResponse(error.into_error())
                 }
-            })
+            })?;
+            if response.status() != StatusCode::OK && !response.headers().contains_key(Status::GRPC_STATUS) {
+                return Err(SendError::NotGrpc(response.status()));
+            }
+            Ok(response)
         })
     }
 }
