@@ -2,22 +2,26 @@
 //!
 //! It reads like a sentence: `bridge().asking(&app).timeout(ms(200)).start().ask("mock:hang")`.
 
-#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc)]
+#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
+
+pub mod frames;
 
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::Mutex,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use openim_bridge::callback::{REGISTRY, Served};
 use openim_bridge::config::Settings;
 pub use openim_bridge::mock::Call;
+use openim_bridge::decision::Action;
 use openim_bridge::mock::{Event, Mock, Rules, Stage};
 use openim_bridge::server::Server;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use tokio::sync::{mpsc, oneshot};
 
 /// How long a test waits for what must come.
@@ -131,9 +135,23 @@ pub fn peer(behaviour: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> So
     address
 }
 
-/// An address where nothing listens.
+/// An address where nothing listens, and nothing ever will: the port stays taken.
 pub fn nowhere() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address")
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+    let address = socket.local_addr().expect("an address").as_socket().expect("an IP address");
+    std::mem::forget(socket);
+    address
+}
+
+/// Waits for what must come to be, and cannot be waited for in another way.
+#[track_caller]
+pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "not in time: {what}");
+        thread::sleep(ms(2));
+    }
 }
 
 /// A bridge to be started.
@@ -163,6 +181,11 @@ impl BridgeBuilder {
         self.settings.decision.timeout = timeout;
         self.settings.upstream.connect_timeout = self.settings.upstream.connect_timeout.min(timeout);
         self
+    }
+
+    /// The fallback refuses, so that the code tells the error class.
+    pub fn refusing(self) -> Self {
+        self.with(|settings| settings.fallback.action = Action::Refuse)
     }
 
     pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {

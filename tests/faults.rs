@@ -1,0 +1,388 @@
+//! The decision service misbehaves: OpenIM is answered all the same, in time, and the code tells the class of the error.
+
+mod kit;
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use kit::frames::{
+    Answer, CANCEL, ENHANCE_YOUR_CALM, INADEQUATE_SECURITY, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, allow, answer,
+    grpc, http, plays,
+};
+use kit::{Request, app, app_at, bridge, ms, nowhere, peer};
+use openim_bridge::callback::{Callback, Decision, Parties, Served};
+use openim_bridge::decision::{Action, ErrorClass};
+use openim_bridge::mock::Stage;
+use openim_bridge::openim::{Fields, OperationId, RefusalCode};
+use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
+
+const TIMEOUT: i32 = 9920;
+const UNAVAILABLE: i32 = 9921;
+const OVERLOADED: i32 = 9922;
+const DENIED: i32 = 9923;
+const UNIMPLEMENTED: i32 = 9924;
+const INVALID_REPLY: i32 = 9925;
+const INTERNAL: i32 = 9926;
+
+/// On which connections the requests came.
+const ONCE: &[usize] = &[0];
+const AGAIN_ON_A_NEW_CONNECTION: &[usize] = &[0, 1];
+
+/// Plays `answers`, the last one again and again, and demands the fallback of the class with this code.
+#[track_caller]
+fn fails<const N: usize>(answers: [Answer; N], code: i32, requests: &[usize]) {
+    let player = plays(answers);
+    bridge().asking_at(player.address).refusing().start().ask("pal").refuses(200, code);
+    assert_eq!(player.requests(), requests);
+}
+
+/// Plays `answers`, of which the last one allows, and demands that nobody notices.
+#[track_caller]
+fn recovers<const N: usize>(answers: [Answer; N], requests: &[usize]) {
+    let player = plays(answers);
+    bridge().asking_at(player.address).refusing().start().ask("pal").goes_on_with("pal");
+    assert_eq!(player.requests(), requests);
+}
+
+#[test]
+fn every_status_has_its_class() {
+    let app = app();
+    let bridge = bridge().asking(&app).refusing().start();
+    for (status, code) in [
+        ("CANCELLED", TIMEOUT),
+        ("UNKNOWN", INTERNAL),
+        ("INVALID_ARGUMENT", INTERNAL),
+        ("DEADLINE_EXCEEDED", TIMEOUT),
+        ("NOT_FOUND", INTERNAL),
+        ("ALREADY_EXISTS", INTERNAL),
+        ("PERMISSION_DENIED", DENIED),
+        ("RESOURCE_EXHAUSTED", OVERLOADED),
+        ("FAILED_PRECONDITION", INTERNAL),
+        ("ABORTED", INTERNAL),
+        ("OUT_OF_RANGE", INTERNAL),
+        ("UNIMPLEMENTED", UNIMPLEMENTED),
+        ("INTERNAL", INTERNAL),
+        ("UNAVAILABLE", UNAVAILABLE),
+        ("DATA_LOSS", INTERNAL),
+        ("UNAUTHENTICATED", DENIED),
+    ] {
+        bridge.ask(&format!("mock:status={status}")).refuses(200, code);
+        assert_eq!(app.calls(), 1, "a status that was really sent is not asked for again: {status}");
+    }
+}
+
+#[test]
+fn the_default_is_to_allow_the_users_own_remark() {
+    let app = app();
+    let bridge = bridge().asking(&app).timeout(ms(150)).start();
+    for remark in ["mock:hang", "mock:status=UNAVAILABLE", "mock:status=INTERNAL", "mock:invalid=unset"] {
+        bridge.ask(remark).goes_on_with(remark);
+    }
+}
+
+#[test]
+fn one_class_may_have_another_action() {
+    let app = app();
+    let set = |class: ErrorClass, action| {
+        bridge().asking(&app).with(|settings| settings.fallback.class[class as usize] = Some(action))
+    };
+    let careful = set(ErrorClass::Denied, Action::Refuse).start();
+    careful.ask("mock:status=UNAUTHENTICATED").refuses(200, DENIED);
+    careful.ask("mock:status=UNAVAILABLE").goes_on_with("mock:status=UNAVAILABLE");
+
+    let lenient = set(ErrorClass::Unavailable, Action::Allow).refusing().start();
+    lenient.ask("mock:status=UNAUTHENTICATED").refuses(200, DENIED);
+    lenient.ask("mock:status=UNAVAILABLE").goes_on_with("mock:status=UNAVAILABLE");
+}
+
+#[test]
+fn a_fallback_refusal_reads_as_configured() {
+    let app = app();
+    let told = bridge().asking(&app).refusing().start().ask("mock:status=INTERNAL");
+    insta::assert_snapshot!(told.body, @r#"{"actionCode":0,"errCode":9926,"errMsg":"Please try again later","errDlt":"","nextCode":1,"remark":""}"#);
+
+    let configured = bridge().asking(&app).refusing().with(|settings| {
+        settings.fallback.refusal.code = RefusalCode::from_app(5005);
+        settings.fallback.refusal.message = "Not now".to_owned();
+        settings.fallback.refusal.detail = "no decision".to_owned();
+    });
+    let told = configured.start().ask("mock:status=INTERNAL");
+    insta::assert_snapshot!(told.body, @r#"{"actionCode":0,"errCode":5005,"errMsg":"Not now","errDlt":"no decision","nextCode":1,"remark":""}"#);
+}
+
+#[test]
+fn a_reply_without_a_valid_decision() {
+    let app = app();
+    let bridge = bridge().asking(&app).refusing().start();
+    bridge.ask("mock:invalid=unset").refuses(200, INVALID_REPLY);
+    bridge.ask("mock:invalid=empty").refuses(200, INVALID_REPLY);
+    assert_eq!(app.calls(), 2, "nothing was asked twice");
+}
+
+#[test]
+fn a_refusal_with_a_wrong_code_stays_a_refusal() {
+    let app = app();
+    let told = bridge().asking(&app).start().ask("mock:invalid=code");
+    insta::assert_snapshot!(told.body, @r#"{"actionCode":0,"errCode":9925,"errMsg":"This is not allowed","errDlt":"","nextCode":1,"remark":""}"#);
+}
+
+#[test]
+fn hangs_after_taking_the_call() {
+    let app = app();
+    let bridge = bridge().asking(&app).timeout(ms(150)).refusing().start();
+    let asked = Instant::now();
+    bridge.ask("mock:hang").refuses(200, TIMEOUT);
+    assert!(asked.elapsed() >= ms(150), "it has all of its time");
+    bridge.ask("pal").goes_on_with("pal");
+}
+
+#[test]
+fn accepts_the_connection_and_never_speaks() {
+    let silent = peer(|mut stream| while stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {});
+    let bridge = bridge().asking_at(silent).timeout(ms(150)).refusing().start();
+    bridge.ask("pal").refuses(200, TIMEOUT);
+    bridge.ask("pal").refuses(200, TIMEOUT);
+}
+
+#[test]
+fn refuses_connections() {
+    bridge().asking_at(nowhere()).refusing().start().ask("pal").refuses(200, UNAVAILABLE);
+}
+
+/// A listener whose queue is full, so that the kernel answers no more SYN.
+#[cfg(target_os = "linux")]
+fn unreachable() -> (SocketAddr, impl Sized) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+    socket.listen(0).expect("listens");
+    let address = socket.local_addr().expect("an address").as_socket().expect("an IP address");
+    let waiting: Vec<_> = std::iter::from_fn(|| TcpStream::connect_timeout(&address, ms(200)).ok()).take(16).collect();
+    assert!(waiting.len() < 16, "the queue never fills");
+    (address, (socket, waiting))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn cannot_be_connected_to_in_time() {
+    let (address, _held) = unreachable();
+    let connecting = |timeout: Duration| {
+        bridge().asking_at(address).refusing().with(move |settings| settings.upstream.connect_timeout = timeout)
+    };
+    connecting(ms(50)).start().ask("pal").refuses(200, UNAVAILABLE);
+    connecting(ms(10_000))
+        .with(|settings| settings.decision.timeout = ms(150))
+        .start()
+        .ask("pal")
+        .refuses(200, TIMEOUT);
+}
+
+#[test]
+fn is_down_at_the_start_and_comes_up() {
+    let first = app();
+    let address = first.address;
+    first.stop();
+    let bridge = bridge().asking_at(address).refusing().start();
+    bridge.ask("pal").refuses(200, UNAVAILABLE);
+
+    let app = app_at(address);
+    bridge.ask("pal").goes_on_with("pal");
+    assert_eq!(app.calls(), 1);
+}
+
+#[test]
+fn goes_away_and_comes_back() {
+    let mut app = app();
+    let bridge = bridge().asking(&app).refusing().start();
+    for _ in 0..3 {
+        bridge.ask("pal").goes_on_with("pal");
+        let address = app.address;
+        app.stop();
+        bridge.ask("pal").refuses(200, UNAVAILABLE);
+        app = app_at(address);
+    }
+    bridge.ask("pal").goes_on_with("pal");
+}
+
+#[test]
+fn resets_the_connection_mid_call() {
+    fails([answer().resets()], UNAVAILABLE, AGAIN_ON_A_NEW_CONNECTION);
+    recovers([answer().resets(), allow()], AGAIN_ON_A_NEW_CONNECTION);
+}
+
+#[test]
+fn closes_the_connection_mid_call() {
+    fails([answer().closes()], UNAVAILABLE, AGAIN_ON_A_NEW_CONNECTION);
+    recovers([answer().closes(), allow()], AGAIN_ON_A_NEW_CONNECTION);
+}
+
+#[test]
+fn says_that_it_goes_away() {
+    recovers([answer().goes_away(NO_ERROR).closes(), allow()], AGAIN_ON_A_NEW_CONNECTION);
+    // The connection stays open, but is of no use any more.
+    recovers([answer().goes_away(NO_ERROR), allow()], AGAIN_ON_A_NEW_CONNECTION);
+    fails([answer().goes_away(NO_ERROR).closes()], UNAVAILABLE, AGAIN_ON_A_NEW_CONNECTION);
+    fails([answer().goes_away(ENHANCE_YOUR_CALM).closes()], UNAVAILABLE, AGAIN_ON_A_NEW_CONNECTION);
+}
+
+#[test]
+fn resets_one_stream() {
+    // It says that it has not looked at the request.
+    recovers([answer().reset(REFUSED_STREAM), allow()], AGAIN_ON_A_NEW_CONNECTION);
+    fails([answer().reset(REFUSED_STREAM)], UNAVAILABLE, AGAIN_ON_A_NEW_CONNECTION);
+    // These are statuses, by the table of gRPC over HTTP/2.
+    fails([answer().reset(CANCEL)], TIMEOUT, ONCE);
+    fails([answer().reset(INTERNAL_ERROR)], INTERNAL, ONCE);
+    fails([answer().reset(NO_ERROR)], INTERNAL, ONCE);
+    fails([answer().reset(ENHANCE_YOUR_CALM)], OVERLOADED, ONCE);
+    fails([answer().reset(INADEQUATE_SECURITY)], DENIED, ONCE);
+}
+
+#[test]
+fn nothing_is_sent_again_once_a_head_has_come() {
+    fails([grpc().closes(), allow()], UNAVAILABLE, ONCE);
+    fails([grpc().resets(), allow()], UNAVAILABLE, ONCE);
+    fails([grpc().reset(INTERNAL_ERROR), allow()], INTERNAL, ONCE);
+    fails([grpc().message(b"").closes(), allow()], UNAVAILABLE, ONCE);
+}
+
+#[test]
+fn the_second_try_has_what_is_left_of_the_time() {
+    let player = plays([answer().waits(ms(100)).closes(), answer()]);
+    let bridge = bridge().asking_at(player.address).timeout(ms(300)).refusing().start();
+    let asked = Instant::now();
+    bridge.ask("pal").refuses(200, TIMEOUT);
+    assert!(asked.elapsed() >= ms(300));
+    assert_eq!(player.requests(), AGAIN_ON_A_NEW_CONNECTION);
+}
+
+#[test]
+fn an_error_with_no_time_left_is_a_timeout() {
+    let late = answer().waits(ms(196)).head(503, "text/html", true);
+    let player = plays([late]);
+    bridge().asking_at(player.address).timeout(ms(200)).refusing().start().ask("pal").refuses(200, TIMEOUT);
+}
+
+#[test]
+fn answers_garbage() {
+    for garbage in [
+        &b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"[..],
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        &[0xff; 4096],
+        &[0; 4096],
+    ] {
+        let peer = peer(move |mut stream| {
+            // It may have been closed meanwhile.
+            let _gone = stream.write_all(garbage);
+            while stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {}
+        });
+        bridge().asking_at(peer).refusing().start().ask("pal").refuses(200, UNAVAILABLE);
+    }
+}
+
+#[test]
+fn a_reply_that_is_no_good() {
+    // Field 1 says a length of 127 that is not there.
+    fails([grpc().message(&[0x0a, 0x7f]).trailers("0")], INVALID_REPLY, ONCE);
+    fails([grpc().message(b"").trailers("0")], INVALID_REPLY, ONCE);
+    // A decision that this bridge does not know.
+    fails([grpc().message(&[0x7a, 0]).trailers("0")], INVALID_REPLY, ONCE);
+    // No message, although all is said to be well.
+    fails([grpc().trailers("0")], INTERNAL, ONCE);
+    // No status, so that nobody knows whether this is all.
+    fails([grpc().message(&[0x0a, 0]).data(b"", true)], INTERNAL, ONCE);
+    // Compressed, which nobody has asked for.
+    fails([grpc().data(&[1, 0, 0, 0, 0], false).trailers("0")], INTERNAL, ONCE);
+    // A status that is none.
+    fails([grpc().message(&[0x0a, 0]).trailers("many")], INTERNAL, ONCE);
+}
+
+#[test]
+fn a_reply_that_is_too_large_is_not_waited_for() {
+    // 4 GiB are announced.
+    fails([grpc().data(&[0, 0xff, 0xff, 0xff, 0xff], false)], INTERNAL, ONCE);
+}
+
+#[test]
+fn something_else_answers_in_its_place() {
+    for (status, code) in [
+        (400, INTERNAL),
+        (401, DENIED),
+        (403, DENIED),
+        (404, UNIMPLEMENTED),
+        (429, UNAVAILABLE),
+        (500, INTERNAL),
+        (502, UNAVAILABLE),
+        (503, UNAVAILABLE),
+        (504, UNAVAILABLE),
+    ] {
+        fails([http(status)], code, ONCE);
+        fails([answer().head(status, "text/html", true)], code, ONCE);
+    }
+    // A page of an HTTP server: what is in it is no message.
+    fails([http(200)], INTERNAL, ONCE);
+}
+
+#[test]
+fn a_client_that_leaves_cancels_the_call() {
+    let app = app();
+    let bridge = bridge().asking(&app).timeout(ms(14_000)).start();
+    let asked = Instant::now();
+    let mut client = bridge.connect();
+    client.write(&Request::new().remark("mock:hang").bytes());
+    assert_eq!(app.next_event().stage, Stage::Received);
+    client.leave();
+    assert_eq!(app.next_event().stage, Stage::Cancelled);
+    assert!(asked.elapsed() < ms(13_000), "it ended by itself");
+    kit::eventually("nothing is held", || bridge.server.load().in_flight == 0);
+}
+
+/// A callback whose code has a bug.
+struct Panics;
+
+impl Callback for Panics {
+    const COMMAND: &'static str = kit::COMMAND;
+    const ALIASES: &'static [&'static str] = &[];
+    const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
+    type Body = serde_json::Value;
+    type Request = BeforeSetFriendRemarkRequest;
+    type Response = BeforeSetFriendRemarkResponse;
+
+    fn command(_: &serde_json::Value) -> &str {
+        kit::COMMAND
+    }
+
+    fn request(body: serde_json::Value, _: &OperationId) -> BeforeSetFriendRemarkRequest {
+        let remark = body["remark"].as_str().unwrap_or_default().to_owned();
+        assert_ne!(remark, "early", "a bug, on purpose");
+        BeforeSetFriendRemarkRequest { remark, ..Default::default() }
+    }
+
+    fn subject(request: BeforeSetFriendRemarkRequest) -> (Parties, Fields) {
+        (Parties { owner: String::new(), friend: String::new() }, vec![("remark", request.remark)])
+    }
+
+    fn decision(_: BeforeSetFriendRemarkResponse) -> Option<Decision> {
+        panic!("another bug, on purpose")
+    }
+}
+
+static PANICS: &[Served] = &[Served::of::<Panics>()];
+
+#[test]
+fn a_panic_in_the_bridge_is_answered_and_harms_nobody_else() {
+    let app = app();
+    let start = || bridge().asking(&app).serving(PANICS);
+    let lenient = start().start();
+    let careful = start().refusing().start();
+    let mut kept = careful.connect();
+    for remark in ["early", "late", "early"] {
+        lenient.ask(remark).goes_on();
+        kept.write(&Request::new().remark(remark).bytes());
+        kept.reply().refuses(200, INTERNAL);
+    }
+    assert_eq!(careful.server.load().in_flight, 0);
+    assert_eq!(careful.server.load().body_bytes, 0);
+}

@@ -1,0 +1,201 @@
+//! A decision service written in HTTP/2 frames, for what no gRPC library would ever answer:
+//! `plays([answer().reset(REFUSED_STREAM), allow()])`.
+
+#![allow(dead_code, unreachable_pub, clippy::missing_panics_doc, clippy::disallowed_methods)]
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use openim_bridge::proto::{Allow, BeforeSetFriendRemarkResponse, before_set_friend_remark_response::Decision};
+use prost::Message as _;
+use socket2::SockRef;
+
+use super::peer;
+
+// RFC 9113, section 7.
+pub const NO_ERROR: u32 = 0x0;
+pub const INTERNAL_ERROR: u32 = 0x2;
+pub const REFUSED_STREAM: u32 = 0x7;
+pub const CANCEL: u32 = 0x8;
+pub const ENHANCE_YOUR_CALM: u32 = 0xb;
+pub const INADEQUATE_SECURITY: u32 = 0xc;
+
+// RFC 9113, section 6.
+const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
+const RST_STREAM: u8 = 0x3;
+const SETTINGS: u8 = 0x4;
+const GOAWAY: u8 = 0x7;
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
+const ACK: u8 = 0x1;
+const PREFACE_BYTES: usize = 24;
+
+/// What is done with one request, step by step.
+#[derive(Clone, Default)]
+pub struct Answer(Vec<Step>);
+
+#[derive(Clone)]
+enum Step {
+    Frame { kind: u8, flags: u8, payload: Vec<u8> },
+    GoAway { code: u32 },
+    Wait(Duration),
+    Close,
+    Reset,
+}
+
+/// Nothing at all.
+pub fn answer() -> Answer {
+    Answer::default()
+}
+
+/// The decision *allow*, as gRPC sends it.
+pub fn allow() -> Answer {
+    let reply = BeforeSetFriendRemarkResponse { decision: Some(Decision::Allow(Allow {})) };
+    grpc().message(&reply.encode_to_vec()).trailers("0")
+}
+
+/// The head of a gRPC response.
+pub fn grpc() -> Answer {
+    answer().head(200, "application/grpc", false)
+}
+
+/// A whole response of something that does not speak gRPC, such as a proxy.
+pub fn http(status: u16) -> Answer {
+    answer().head(status, "text/html", false).data(b"<html></html>", true)
+}
+
+impl Answer {
+    pub fn head(self, status: u16, content_type: &str, is_all: bool) -> Self {
+        self.headers(&[(":status", &status.to_string()), ("content-type", content_type)], is_all)
+    }
+
+    pub fn message(self, message: &[u8]) -> Self {
+        let length = u32::try_from(message.len()).expect("a short message");
+        self.data(&[&[0][..], &length.to_be_bytes(), message].concat(), false)
+    }
+
+    pub fn data(self, data: &[u8], is_all: bool) -> Self {
+        self.frame(DATA, if is_all { END_STREAM } else { 0 }, data)
+    }
+
+    pub fn trailers(self, grpc_status: &str) -> Self {
+        self.headers(&[("grpc-status", grpc_status)], true)
+    }
+
+    /// Resets the stream.
+    pub fn reset(self, code: u32) -> Self {
+        self.frame(RST_STREAM, 0, &code.to_be_bytes())
+    }
+
+    /// Says that the connection goes, and that no request on it was looked at.
+    pub fn goes_away(self, code: u32) -> Self {
+        self.step(Step::GoAway { code })
+    }
+
+    pub fn waits(self, time: Duration) -> Self {
+        self.step(Step::Wait(time))
+    }
+
+    /// Closes the connection.
+    pub fn closes(self) -> Self {
+        self.step(Step::Close)
+    }
+
+    /// Resets the TCP connection.
+    pub fn resets(self) -> Self {
+        self.step(Step::Reset)
+    }
+
+    fn headers(self, headers: &[(&str, &str)], is_all: bool) -> Self {
+        // HPACK (RFC 7541, section 6.2.2): literals without indexing, names and values as they are.
+        let text = |text: &str| [&[u8::try_from(text.len()).expect("a short text")][..], text.as_bytes()].concat();
+        let block =
+            headers.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect::<Vec<_>>();
+        self.frame(HEADERS, END_HEADERS | if is_all { END_STREAM } else { 0 }, &block)
+    }
+
+    fn frame(self, kind: u8, flags: u8, payload: &[u8]) -> Self {
+        self.step(Step::Frame { kind, flags, payload: payload.to_vec() })
+    }
+
+    fn step(mut self, step: Step) -> Self {
+        self.0.push(step);
+        self
+    }
+}
+
+/// A running service that plays answers.
+pub struct Player {
+    pub address: SocketAddr,
+    requests: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Player {
+    /// For each request until now the number of the connection that it came on, the first being 0.
+    pub fn requests(&self) -> Vec<usize> {
+        self.requests.lock().expect("requests").clone()
+    }
+}
+
+/// Plays the first answer to the first request, and so on, on whichever connection it comes; the last one again and
+/// again.
+pub fn plays<const N: usize>(answers: [Answer; N]) -> Player {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let connections = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&requests);
+    let address = peer(move |mut stream| {
+        let connection = connections.fetch_add(1, Relaxed);
+        // Whatever fails here, the bridge has gone.
+        let _gone = play(&mut stream, || {
+            let mut seen = seen.lock().expect("requests");
+            seen.push(connection);
+            answers[(seen.len() - 1).min(N - 1)].clone()
+        });
+    });
+    Player { address, requests }
+}
+
+fn play(stream: &mut TcpStream, next_answer: impl Fn() -> Answer) -> std::io::Result<()> {
+    stream.read_exact(&mut [0; PREFACE_BYTES])?;
+    stream.write_all(&frame(SETTINGS, 0, 0, &[]))?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head)?;
+        let [a, b, c, kind, flags, stream_id @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        stream.read_exact(&mut payload)?;
+        if kind == SETTINGS && flags & ACK == 0 {
+            stream.write_all(&frame(SETTINGS, ACK, 0, &[]))?;
+        }
+        if !matches!(kind, DATA | HEADERS) || flags & END_STREAM == 0 {
+            continue;
+        }
+        for step in next_answer().0 {
+            match step {
+                Step::Frame { kind, flags, payload } => {
+                    stream.write_all(&frame(kind, flags, u32::from_be_bytes(stream_id), &payload))?;
+                }
+                Step::GoAway { code } => {
+                    let payload = [0u32.to_be_bytes(), code.to_be_bytes()].concat();
+                    stream.write_all(&frame(GOAWAY, 0, 0, &payload))?;
+                }
+                Step::Wait(time) => std::thread::sleep(time),
+                Step::Close => return Ok(()),
+                Step::Reset => return SockRef::from(&*stream).set_linger(Some(Duration::ZERO)),
+            }
+        }
+    }
+}
+
+fn frame(kind: u8, flags: u8, stream_id: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short payload").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream_id.to_be_bytes(), payload].concat()
+}
