@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{Either, FutureExt as _, select};
+use futures_util::future::{Either, select};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -27,6 +27,9 @@ use crate::bridge::Bridge;
 const HEAD_BYTES: usize = 64 << 10;
 /// How long accepting pauses when the system has no more file descriptors or memory for connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long an idle connection is still read at the very end: it may just have been accepted, or its next request be on
+/// its way.
+const LAST_LOOK: Duration = Duration::from_millis(100);
 
 /// What the connections of one worker share.
 #[derive(Debug)]
@@ -66,11 +69,9 @@ impl Worker {
             let closing = pin!(self.shared.drain.reached(Stage::Closing));
             select(pin!(self.accept_all(&listener)), closing).await;
         }
-        // What the kernel has accepted on our behalf is served too.
-        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
-            self.spawn(stream);
+        if let Err(error) = self.accept_waiting(listener) {
+            tracing::warn!(%error, "connections that waited to be accepted may be lost");
         }
-        drop(listener);
         while self.shared.connections.open() > 0 {
             // The wait is bounded, since the last connection may close between the look and the wait.
             let _looked_again = timeout(ACCEPT_PAUSE, self.shared.connections.one_closed()).await;
@@ -94,6 +95,23 @@ impl Worker {
                     self.shared.connections.turn_out_oldest();
                     sleep(ACCEPT_PAUSE).await;
                 }
+            }
+        }
+    }
+
+    /// What the kernel has accepted on our behalf is served too, and then the listener closed. It is asked itself: the
+    /// runtime's listener says that nothing waits as long as the runtime has not looked, and after every 128th.
+    fn accept_waiting(self: &Rc<Self>, listener: TcpListener) -> io::Result<()> {
+        let listener = listener.into_std()?;
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(true)?;
+                    self.spawn(TcpStream::from_std(stream)?);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => return Err(error),
             }
         }
     }
@@ -124,12 +142,14 @@ impl Worker {
         let finishing = pin!(self.shared.drain.reached(Stage::Finishing));
         let ended = match select(connection.as_mut(), finishing).await {
             Either::Left((ended, _)) => ended,
-            // Nothing of a request has come, and what the socket holds has just been read.
-            Either::Right(_) if watch.is_silent() => return,
-            Either::Right(_) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+            Either::Right(_) => match timeout(LAST_LOOK, connection.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) if watch.is_silent() => return,
+                Err(_) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            },
         };
         if let Err(error) = ended {
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
