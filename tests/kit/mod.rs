@@ -30,7 +30,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const COMMAND: &str = "callbackBeforeSetFriendRemarkCommand";
 pub const PATH: &str = "/callbackExample/callbackBeforeSetFriendRemarkCommand";
 
-pub fn ms(milliseconds: u64) -> Duration {
+pub const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
