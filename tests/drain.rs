@@ -1,5 +1,7 @@
 //! Stopping: every answer announces it, and nothing that was accepted is left without an answer.
 
+#![allow(clippy::expect_used, clippy::disallowed_methods)]
+
 mod kit;
 
 use std::{

@@ -1,5 +1,7 @@
 //! The decision service misbehaves: OpenIM is answered all the same, in time, and the code tells the class of the error.
 
+#![allow(clippy::expect_used, clippy::disallowed_methods)]
+
 mod kit;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Workers, and the bounds on what the whole process takes in.
 
+#![allow(clippy::expect_used, clippy::disallowed_methods)]
+
 mod kit;
 
 use std::num::{NonZeroU16, NonZeroUsize};

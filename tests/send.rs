@@ -417,24 +417,24 @@ async fn tells_programs_in_json() {
     "#);
     insta::assert_snapshot!(json(r#"{"nextCode":"0"}"#).await, @r#"
     {
+      "url": "http://127.0.0.1:10006/callbackExample/callbackBeforeSetFriendRemarkCommand",
+      "operationID": "op-1",
+      "status": 200,
+      "elapsedMs": 0,
       "body": "{\"nextCode\":\"0\"}",
+      "verdict": {
+        "kind": "fails",
+        "errCode": 90007,
+        "errMsg": "DataError",
+        "why": "nextCode is a string; it must be an integer from -2147483648 to 2147483647"
+      },
+      "fields": null,
       "cautions": [
         {
           "kind": "next_code_string",
           "text": "nextCode is a string, as OpenIM's documented page shows it, but OpenIM Server decodes only an integer: write 0 or 1 without quotes"
         }
-      ],
-      "elapsedMs": 0,
-      "fields": null,
-      "operationID": "op-1",
-      "status": 200,
-      "url": "http://127.0.0.1:10006/callbackExample/callbackBeforeSetFriendRemarkCommand",
-      "verdict": {
-        "errCode": 90007,
-        "errMsg": "DataError",
-        "kind": "fails",
-        "why": "nextCode is a string; it must be an integer from -2147483648 to 2147483647"
-      }
+      ]
     }
     "#);
 }

@@ -1,5 +1,7 @@
 //! What clients do wrong, or what simply happens, while others are served.
 
+#![allow(clippy::expect_used, clippy::disallowed_methods)]
+
 mod kit;
 
 use std::{

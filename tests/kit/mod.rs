@@ -16,8 +16,8 @@ use std::{
 
 use openim_bridge::callback::{REGISTRY, Served};
 use openim_bridge::config::Settings;
-pub use openim_bridge::mock::Call;
 use openim_bridge::decision::Action;
+pub use openim_bridge::mock::Call;
 use openim_bridge::mock::{Event, Mock, Rules, Stage};
 use openim_bridge::server::Server;
 use serde_json::Value;
