@@ -9,12 +9,29 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-use tokio::{sync::Notify, task::AbortHandle};
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{Instant, timeout},
+};
+
+/// How long a new connection cannot be turned out: its first request is likely to be on its way, or there already.
+const TIME_TO_SPEAK: Duration = Duration::from_millis(100);
+/// How often a silent connection is looked for that has had its time.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// In order of age.
-type Silent = BTreeMap<u64, Option<AbortHandle>>;
+type Silent = BTreeMap<u64, SilentConnection>;
+
+#[derive(Debug)]
+struct SilentConnection {
+    since: Instant,
+    /// None while it is being accepted.
+    handle: Option<AbortHandle>,
+}
 
 #[derive(Debug)]
 pub(super) struct Connections {
@@ -53,44 +70,45 @@ impl Connections {
         self.open() >= self.limit
     }
 
-    /// A place for a new connection. Beyond the limit, the oldest that has never sent a request makes room.
+    /// A place for a new connection. Beyond the limit, the oldest that has never sent a request makes room, where it has
+    /// had time to send one.
     pub(super) fn enter(self: &Arc<Self>) -> Place {
         let number = self.next.fetch_add(1, Relaxed);
         if self.open.fetch_add(1, Relaxed) >= self.limit {
             self.turn_out_oldest();
         }
-        self.silent().insert(number, None);
+        self.silent().insert(number, SilentConnection { since: Instant::now(), handle: None });
         Place { connections: Arc::clone(self), number }
     }
 
     /// From now on the connection can be turned out, unless it has spoken or gone already.
     pub(super) fn may_turn_out(&self, number: u64, handle: AbortHandle) {
-        if let Some(entry) = self.silent().get_mut(&number) {
-            *entry = Some(handle);
+        if let Some(silent) = self.silent().get_mut(&number) {
+            silent.handle = Some(handle);
         }
     }
 
-    /// Ends the oldest connection that has never sent a request; false when there is none.
-    pub(super) fn turn_out_oldest(&self) -> bool {
+    /// Ends the oldest connection that has never sent a request, where it has had time to.
+    pub(super) fn turn_out_oldest(&self) {
         let mut silent = self.silent();
-        // One without a handle is being accepted at this moment.
-        let Some(number) = silent.iter().find(|(_, handle)| handle.is_some()).map(|(number, _)| *number) else {
-            return false;
-        };
-        if let Some(Some(handle)) = silent.remove(&number) {
+        let Some(oldest) = silent.first_entry() else { return };
+        if oldest.get().since.elapsed() >= TIME_TO_SPEAK
+            && let Some(handle) = oldest.remove().handle
+        {
             handle.abort();
         }
-        true
     }
 
-    /// Waits until the limit leaves a place.
+    /// Waits until the limit leaves a place, and sees to it.
     pub(super) async fn room(&self) {
         loop {
             let closed = self.closed.notified();
             if self.open() <= self.limit {
                 return;
             }
-            closed.await;
+            if timeout(LOOK_AGAIN, closed).await.is_err() {
+                self.turn_out_oldest();
+            }
         }
     }
 
