@@ -218,6 +218,20 @@ fn full_of_those_that_have_spoken_a_new_one_is_still_served() {
     assert!(!bridge.ask("pal").announces_close());
 }
 
+#[test]
+fn a_burst_of_new_connections_into_a_full_bridge_is_served() {
+    let app = app();
+    let bridge = connections(4)(bridge().asking(&app)).start();
+    let _kept: Vec<_> = (0..3).map(|_| keep(&bridge)).collect();
+    let mut burst: Vec<_> = (0..100).map(|_| bridge.connect()).collect();
+    for client in &mut burst {
+        client.write(&Request::new().bytes());
+    }
+    for client in &mut burst {
+        client.reply().goes_on_with("pal");
+    }
+}
+
 /// A bridge in a process of its own, which may open only a few files.
 struct Starved {
     process: Child,
@@ -278,6 +292,8 @@ impl Drop for Starved {
 /// The other process: answers until nobody asks any more.
 #[cfg(target_os = "linux")]
 fn be_starved(upstream: &str) {
+    // Opened while there still is a descriptor for it.
+    let stat = std::fs::File::open("/proc/self/stat").expect("stat");
     rlimit::Resource::NOFILE.set(FILES, FILES).expect("fewer files");
     let upstream = upstream.parse().expect("an address");
     // So many that the system's limit is met first.
@@ -285,8 +301,7 @@ fn be_starved(upstream: &str) {
     println!("\naddress={}", bridge.address());
     for command in std::io::stdin().lines() {
         match &*command.expect("a line") {
-            "cpu" => println!("\ncpu={}", cpu_milliseconds()),
-            "connections" => println!("\nconnections={}", bridge.server.load().connections),
+            "cpu" => println!("\ncpu={}", cpu_milliseconds(&stat)),
             other => panic!("what is {other}?"),
         }
     }
@@ -294,8 +309,10 @@ fn be_starved(upstream: &str) {
 
 /// User and system time of this process, from fields 14 and 15 of its `stat`, in hundredths of a second.
 #[cfg(target_os = "linux")]
-fn cpu_milliseconds() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("stat");
+fn cpu_milliseconds(stat: &std::fs::File) -> u64 {
+    let mut text = [0; 1024];
+    let read = std::os::unix::fs::FileExt::read_at(stat, &mut text, 0).expect("stat");
+    let stat = std::str::from_utf8(&text[..read]).expect("ASCII");
     let (_, fields) = stat.rsplit_once(") ").expect("the name's end");
     let hundredths: u64 = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().expect("a number")).sum();
     hundredths * 10
@@ -313,8 +330,14 @@ fn more_connections_than_file_descriptors() {
     let mut kept = Client::connect(starved.address);
     ask_on(&mut kept);
     // The kernel takes them, whether or not the bridge can.
-    let silent: Vec<_> = (0..200).map(|_| TcpStream::connect(starved.address).expect("the kernel accepts")).collect();
-    eventually_starved(&mut starved);
+    let mut clients: Vec<_> = (0..200).map(|_| Client::connect(starved.address)).collect();
+    for client in &mut clients {
+        client.write(&Request::new().bytes());
+    }
+    // Half of its files at least are connections that have spoken, so that none may be closed for another.
+    for client in &mut clients[..usize::try_from(FILES / 2).expect("a small number")] {
+        client.reply().goes_on_with("pal");
+    }
 
     let before = starved.cpu_time();
     let since = Instant::now();
@@ -327,17 +350,10 @@ fn more_connections_than_file_descriptors() {
     assert!(spent < ms(400), "it spins: {spent:?} in {:?}", since.elapsed());
 
     // Those that have gone make room.
-    drop(silent);
-    let mut new = Client::connect(starved.address);
-    ask_on(&mut new);
-    ask_on(&mut kept);
-}
-
-/// Half of its files at least are connections.
-fn eventually_starved(starved: &mut Starved) {
-    let end = Instant::now() + kit::PATIENCE;
-    while starved.ask("connections").parse::<u64>().expect("a number") < FILES / 2 {
-        assert!(Instant::now() < end, "it never takes as many as it can");
-        thread::sleep(ms(10));
+    let waiting = clients.split_off(usize::try_from(FILES).expect("a small number"));
+    drop(clients);
+    for mut client in waiting {
+        client.reply().goes_on_with("pal");
     }
+    ask_on(&mut kept);
 }
