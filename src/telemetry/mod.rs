@@ -1,5 +1,7 @@
 //! What operators see: the log. Remarks are personal data, and are in no line unless `log.remarks` says so.
 
+mod rate;
+
 use std::{error::Error, time::Duration};
 
 use tracing::{Level, level_filters::LevelFilter};
@@ -7,6 +9,9 @@ use tracing::{Level, level_filters::LevelFilter};
 use crate::bridge::{Kind, Outcome, Source};
 use crate::config::{LogFormat, LogLevel, LogSettings};
 use crate::openim::Verdict;
+use rate::RateLimit;
+
+static TROUBLE: RateLimit = RateLimit::new();
 
 /// Sends log lines to stderr from now on. Only the first call in a process has an effect.
 pub fn init_logs(settings: LogSettings) {
@@ -25,22 +30,25 @@ pub fn init_logs(settings: LogSettings) {
     };
 }
 
-/// Records what became of a callback: one line at debug, or at warn for a fallback or a bad request.
+/// Records what became of a callback: one line at debug, or at warn for a fallback or a bad request, of which a flood is
+/// counted and not written in full.
 pub(crate) fn record(outcome: &Outcome, elapsed: Duration, remarks: bool) {
     let troubled = outcome.source() == Source::Fallback || outcome.kind() == Kind::BadRequest;
-    if troubled {
-        if tracing::enabled!(Level::WARN) {
-            line(outcome, elapsed, remarks, true);
+    if !troubled {
+        if tracing::enabled!(Level::DEBUG) {
+            line(outcome, elapsed, remarks, None);
         }
-    } else if tracing::enabled!(Level::DEBUG) {
-        line(outcome, elapsed, remarks, false);
+    } else if tracing::enabled!(Level::WARN)
+        && let Some(left_out) = TROUBLE.admit()
+    {
+        line(outcome, elapsed, remarks, Some(left_out));
     }
 }
 
 /// How much of an operation ID is logged.
 const OPERATION_ID_BYTES: usize = 256;
 
-fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, troubled: bool) {
+fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, trouble: Option<u64>) {
     let operation_id = outcome.operation_id.as_ref().map(|id| truncated(id.as_str()));
     let owner = outcome.parties.as_ref().map(|parties| truncated(&parties.owner));
     let friend = outcome.parties.as_ref().map(|parties| truncated(&parties.friend));
@@ -68,11 +76,12 @@ fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, troubled: bool) {
                 connecting_ms = millis(spent.connecting),
                 calling_ms = millis(spent.calling),
                 total_ms = millis(elapsed),
+                lines_left_out = trouble.filter(|left_out| *left_out > 0),
                 "callback"
             )
         };
     }
-    if troubled { line!(Level::WARN) } else { line!(Level::DEBUG) }
+    if trouble.is_some() { line!(Level::WARN) } else { line!(Level::DEBUG) }
 }
 
 fn millis(duration: Duration) -> f64 {
