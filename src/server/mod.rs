@@ -90,6 +90,8 @@ impl Server {
             registry,
         });
         let (alive, ended) = mpsc::channel(1);
+        // Dropped with its workers when one of them cannot start.
+        let server = Self { address, shared: Arc::clone(&shared), workers: ended };
         for (number, listener) in listeners.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
             let alive = alive.clone();
@@ -104,7 +106,7 @@ impl Server {
                 .map_err(StartError::Worker)?;
             is_started.recv().unwrap_or_else(|gone| Err(io::Error::other(gone))).map_err(StartError::Worker)?;
         }
-        Ok(Self { address, shared, workers: ended })
+        Ok(server)
     }
 
     /// Where callbacks are received: the real port, also when 0 was configured.
