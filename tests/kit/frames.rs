@@ -1,7 +1,7 @@
 //! A decision service written in HTTP/2 frames, for what no gRPC library would ever answer:
 //! `plays([answer().reset(REFUSED_STREAM), allow()])`.
 
-#![allow(dead_code, unreachable_pub, clippy::missing_panics_doc, clippy::disallowed_methods)]
+#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
 
 use std::{
     io::{Read, Write},
