@@ -32,6 +32,7 @@ const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
+const PING: u8 = 0x6;
 const GOAWAY: u8 = 0x7;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
@@ -46,6 +47,7 @@ pub struct Answer(Vec<Step>);
 enum Step {
     Frame { kind: u8, flags: u8, payload: Vec<u8> },
     GoAway { code: u32 },
+    Ping,
     Wait(Duration),
     Close,
     Reset,
@@ -98,6 +100,11 @@ impl Answer {
     /// Says that the connection goes, and that no request on it was looked at.
     pub fn goes_away(self, code: u32) -> Self {
         self.step(Step::GoAway { code })
+    }
+
+    /// Waits until the bridge has read all this. A connection that breaks may overtake what was sent on it.
+    pub fn is_read(self) -> Self {
+        self.step(Step::Ping)
     }
 
     pub fn waits(self, time: Duration) -> Self {
@@ -167,25 +174,22 @@ fn play(stream: &mut TcpStream, next_answer: impl Fn() -> Answer) -> std::io::Re
     stream.read_exact(&mut [0; PREFACE_BYTES])?;
     stream.write_all(&frame(SETTINGS, 0, 0, &[]))?;
     loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head)?;
-        let [a, b, c, kind, flags, stream_id @ ..] = head;
-        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-        stream.read_exact(&mut payload)?;
-        if kind == SETTINGS && flags & ACK == 0 {
-            stream.write_all(&frame(SETTINGS, ACK, 0, &[]))?;
-        }
+        let (kind, flags, stream_id) = next_frame(stream)?;
         if !matches!(kind, DATA | HEADERS) || flags & END_STREAM == 0 {
             continue;
         }
         for step in next_answer().0 {
             match step {
                 Step::Frame { kind, flags, payload } => {
-                    stream.write_all(&frame(kind, flags, u32::from_be_bytes(stream_id), &payload))?;
+                    stream.write_all(&frame(kind, flags, stream_id, &payload))?;
                 }
                 Step::GoAway { code } => {
                     let payload = [0u32.to_be_bytes(), code.to_be_bytes()].concat();
                     stream.write_all(&frame(GOAWAY, 0, 0, &payload))?;
+                }
+                Step::Ping => {
+                    stream.write_all(&frame(PING, 0, 0, &[0; 8]))?;
+                    while next_frame(stream)?.0 != PING {}
                 }
                 Step::Wait(time) => std::thread::sleep(time),
                 Step::Close => return Ok(()),
@@ -193,6 +197,19 @@ fn play(stream: &mut TcpStream, next_answer: impl Fn() -> Answer) -> std::io::Re
             }
         }
     }
+}
+
+/// Type, flags and stream of the next frame.
+fn next_frame(stream: &mut TcpStream) -> std::io::Result<(u8, u8, u32)> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head)?;
+    let [a, b, c, kind, flags, stream_id @ ..] = head;
+    let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+    stream.read_exact(&mut payload)?;
+    if kind == SETTINGS && flags & ACK == 0 {
+        stream.write_all(&frame(SETTINGS, ACK, 0, &[]))?;
+    }
+    Ok((kind, flags, u32::from_be_bytes(stream_id)))
 }
 
 fn frame(kind: u8, flags: u8, stream_id: u32, payload: &[u8]) -> Vec<u8> {
