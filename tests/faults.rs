@@ -244,10 +244,10 @@ fn resets_one_stream() {
 
 #[test]
 fn nothing_is_sent_again_once_a_head_has_come() {
-    fails([grpc().is_read().closes(), allow()], UNAVAILABLE, ONCE);
-    fails([grpc().is_read().resets(), allow()], UNAVAILABLE, ONCE);
+    fails([grpc().reaches_the_bridge().closes(), allow()], UNAVAILABLE, ONCE);
+    fails([grpc().reaches_the_bridge().resets(), allow()], UNAVAILABLE, ONCE);
     fails([grpc().reset(INTERNAL_ERROR), allow()], INTERNAL, ONCE);
-    fails([grpc().message(b"").is_read().closes(), allow()], UNAVAILABLE, ONCE);
+    fails([grpc().message(b"").reaches_the_bridge().closes(), allow()], UNAVAILABLE, ONCE);
 }
 
 #[test]

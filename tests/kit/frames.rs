@@ -103,7 +103,7 @@ impl Answer {
     }
 
     /// Waits until the bridge has read all this. A connection that breaks may overtake what was sent on it.
-    pub fn is_read(self) -> Self {
+    pub fn reaches_the_bridge(self) -> Self {
         self.step(Step::Ping)
     }
 
