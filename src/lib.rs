@@ -16,6 +16,7 @@
 //! - [`callback`]: the callbacks that are served, one file each.
 //! - [`decision`]: the App's side: connections, the call, error classes, fallback.
 //! - [`openim`]: OpenIM's side: commands, codes, answers.
+//! - [`socket`]: socket options, the only code that differs between systems.
 //! - [`mock`]: the bundled decision service.
 //! - [`proto`]: the public contract, generated.
 
@@ -27,6 +28,7 @@ pub mod decision;
 pub mod mock;
 pub mod openim;
 pub mod server;
+mod socket;
 pub mod telemetry;
 
 /// The public contract, generated from `proto/`.

@@ -86,7 +86,7 @@ impl CallError {
     /// The class, given what was left of the deadline when the error came.
     #[must_use]
     pub fn class(&self, remaining: Duration) -> ErrorClass {
-        if remaining < DEADLINE_MARGIN && !matches!(self, Self::Limit(_) | Self::InvalidReply) {
+        if remaining < DEADLINE_MARGIN {
             return ErrorClass::Timeout;
         }
         match self {
@@ -190,16 +190,28 @@ impl Upstream {
     /// Asks, and asks once more on a new connection where that is safe.
     pub async fn ask(&self, call: &Call<'_>, deadline: Deadline) -> Asked {
         let mut spent = Spent::default();
-        let reply = timeout_at(deadline.at(), self.attempts(call, deadline, &mut spent))
-            .await
-            .unwrap_or(Err(CallError::Deadline));
+        let mut connection = None;
+        let attempts = self.attempts(call, deadline, &mut spent, &mut connection);
+        let reply = timeout_at(deadline.at(), attempts).await.unwrap_or(Err(CallError::Deadline));
+        if let Some(connection) = connection {
+            match &reply {
+                Err(CallError::Deadline) => self.channel.unanswered(&connection),
+                _ => connection.answered(),
+            }
+        }
         Asked { reply, spent }
     }
 
-    async fn attempts(&self, call: &Call<'_>, deadline: Deadline, spent: &mut Spent) -> Result<Bytes, CallError> {
-        let mut failed_on = None;
+    /// Leaves the connection that was used last in `used`.
+    async fn attempts(
+        &self,
+        call: &Call<'_>,
+        deadline: Deadline,
+        spent: &mut Spent,
+        used: &mut Option<Connection>,
+    ) -> Result<Bytes, CallError> {
         loop {
-            let error = match self.attempt(call, deadline, spent, &mut failed_on).await {
+            let error = match self.attempt(call, deadline, spent, used).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
@@ -215,13 +227,13 @@ impl Upstream {
         call: &Call<'_>,
         deadline: Deadline,
         spent: &mut Spent,
-        failed_on: &mut Option<Connection>,
+        used: &mut Option<Connection>,
     ) -> Result<Bytes, CallError> {
         let started = Instant::now();
-        let connection = self.channel.connection(failed_on.as_ref()).await;
+        let connection = self.channel.connection(used.as_ref()).await;
         let connected = Instant::now();
         spent.connecting += connected - started;
-        let connection = failed_on.insert(connection?);
+        let connection = used.insert(connection?);
 
         let mut request = tonic::Request::new(call.message.clone());
         request.set_timeout(deadline.remaining());

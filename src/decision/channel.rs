@@ -19,10 +19,11 @@ use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, task::AbortHandle, time::timeout};
 use tonic::{Status, body::Body};
 
 use super::{UpstreamAddress, UpstreamSettings};
+use crate::socket;
 
 /// Connections to one address of the decision service; one at a time.
 #[derive(Debug)]
@@ -65,6 +66,20 @@ pub enum ConnectError {
 pub(super) struct Connection {
     id: u64,
     sender: SendRequest<Body>,
+    /// Calls in a row that have got no reply at all by their deadline.
+    unanswered: Rc<Cell<u32>>,
+    driver: AbortHandle,
+}
+
+/// After so many calls in a row without a reply a connection is given up: whoever is there does not speak HTTP/2, or no
+/// longer, and what was sent to it would pile up.
+const UNANSWERED: u32 = 5;
+
+impl Connection {
+    /// A reply came, whatever it says.
+    pub(super) fn answered(&self) {
+        self.unanswered.set(0);
+    }
 }
 
 impl Channel {
@@ -101,6 +116,20 @@ impl Channel {
         connecting.await
     }
 
+    /// A call got no reply by its deadline. Ends the connection when that has happened too often in a row; the calls that
+    /// are still on it are made again on a new one.
+    pub(super) fn unanswered(&self, connection: &Connection) {
+        connection.unanswered.set(connection.unanswered.get() + 1);
+        if connection.unanswered.get() < UNANSWERED {
+            return;
+        }
+        connection.driver.abort();
+        let mut state = self.state.borrow_mut();
+        if matches!(&*state, State::Connected(current) if current.id == connection.id) {
+            *state = State::Disconnected;
+        }
+    }
+
     /// Connects in a task of its own, which goes on when the call that wanted it has gone.
     fn connect(self: &Rc<Self>) -> Shared<LocalBoxFuture<'static, Result<Connection, ConnectError>>> {
         let channel = Rc::clone(self);
@@ -120,15 +149,15 @@ impl Channel {
     async fn open(&self) -> Result<Connection, ConnectError> {
         let failed = |error| ConnectError::Io(self.address.clone(), Arc::new(error));
         let stream = TcpStream::connect((&*self.address.host, self.address.port)).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
+        socket::connected(&stream).map_err(failed)?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| ConnectError::Handshake(self.address.clone(), Arc::new(error)))?;
         // How it ended is told to each call that was on it.
-        tokio::spawn(connection.map(drop));
+        let driver = tokio::spawn(connection.map(drop)).abort_handle();
         self.connections_made.set(self.connections_made.get() + 1);
-        Ok(Connection { id: self.connections_made.get(), sender })
+        Ok(Connection { id: self.connections_made.get(), sender, unanswered: Rc::default(), driver })
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -36,6 +36,8 @@ struct SilentConnection {
 #[derive(Debug)]
 pub(super) struct Connections {
     limit: usize,
+    /// The system has no file descriptor or memory for another one.
+    starved: AtomicBool,
     open: AtomicUsize,
     next: AtomicU64,
     /// Those that have never sent a request.
@@ -54,6 +56,7 @@ impl Connections {
     pub(super) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             limit,
+            starved: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             next: AtomicU64::new(0),
             silent: Mutex::default(),
@@ -67,7 +70,12 @@ impl Connections {
 
     /// Whether there is no place left. Responses then announce that their connection closes.
     pub(super) fn are_full(&self) -> bool {
-        self.open() >= self.limit
+        self.open() >= self.limit || self.starved.load(Relaxed)
+    }
+
+    /// Notes whether the system has room for another one. Returns what was noted before.
+    pub(super) fn starved(&self, starved: bool) -> bool {
+        self.starved.swap(starved, Relaxed)
     }
 
     /// A place for a new connection. Beyond the limit, the oldest that has never sent a request makes room, where it has

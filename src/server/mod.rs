@@ -5,13 +5,11 @@
 //! - [`watched`]: the wrapper around a socket that knows when a request began, and keeps the limits on its head.
 //! - [`webhook`]: one HTTP request to the bridge and back.
 //! - [`drain`]: the stages of stopping.
-//! - [`socket`]: socket options, the only code that differs between systems.
 //!
 //! Called by `cli` and by tests. Never prints.
 
 mod connections;
 mod drain;
-mod socket;
 mod watched;
 mod webhook;
 mod worker;
@@ -25,6 +23,7 @@ pub use drain::Stage;
 use crate::bridge::SharedLimits;
 use crate::callback::Served;
 use crate::config::Settings;
+use crate::socket;
 use connections::Connections;
 use drain::Drain;
 

@@ -26,6 +26,8 @@ const HEAD: Duration = Duration::from_secs(5);
 pub(super) struct Watch {
     accepted: Instant,
     phase: Cell<Phase>,
+    /// Whether nothing was there to be read at first.
+    has_waited: Cell<bool>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +44,7 @@ enum Phase {
 
 impl Watch {
     pub(super) fn new() -> Rc<Self> {
-        Rc::new(Self { accepted: Instant::now(), phase: Cell::new(Phase::Silent) })
+        Rc::new(Self { accepted: Instant::now(), phase: Cell::new(Phase::Silent), has_waited: Cell::new(false) })
     }
 
     /// A head is complete. Returns when its first byte came, and whether it is the connection's first.
@@ -69,7 +71,9 @@ impl Watch {
             Phase::Idle => false,
             Phase::Head { .. } | Phase::Serving => return,
         };
-        self.phase.set(Phase::Head { first_byte: Instant::now(), is_first });
+        // What was there from the start may have waited as long as the connection itself.
+        let first_byte = if self.has_waited.get() { Instant::now() } else { self.accepted };
+        self.phase.set(Phase::Head { first_byte, is_first });
     }
 
     /// When waiting for more bytes ends.
@@ -126,6 +130,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                 Poll::Ready(read)
             }
             Poll::Pending => {
+                self.watch.has_waited.set(true);
                 ready!(self.poll_limit(context));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }

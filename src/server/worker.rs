@@ -20,8 +20,9 @@ use tokio::{
 
 use super::connections::Place;
 use super::watched::{Watch, Watched};
-use super::{Shared, Stage, socket, webhook};
+use super::{Shared, Stage, webhook};
 use crate::bridge::Bridge;
+use crate::socket;
 
 /// The longest head that is read. Operation IDs of 10 kB and more are seen.
 const HEAD_BYTES: usize = 64 << 10;
@@ -79,17 +80,16 @@ impl Worker {
     }
 
     async fn accept_all(self: &Rc<Self>, listener: &TcpListener) {
-        let mut starved = false;
         loop {
             self.shared.connections.room().await;
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    starved = false;
+                    self.shared.connections.starved(false);
                     self.spawn(stream);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    if !std::mem::replace(&mut starved, true) {
+                    if !self.shared.connections.starved(true) {
                         tracing::error!(%error, "cannot accept connections for now; trying again until it works");
                     }
                     self.shared.connections.turn_out_oldest();

@@ -3,13 +3,14 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::TcpStream;
 
 /// How many connections may wait to be accepted. The kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
 /// One listener per worker, all on one port. Several share it by `SO_REUSEPORT`, but only after an exclusive bind has
 /// proved that nobody else has it: a second `serve` must fail, not share.
-pub(super) fn listen(address: SocketAddr, workers: u16) -> io::Result<Vec<std::net::TcpListener>> {
+pub(crate) fn listen(address: SocketAddr, workers: u16) -> io::Result<Vec<std::net::TcpListener>> {
     let exclusive = bind(address, false)?;
     if workers == 1 {
         exclusive.listen(BACKLOG)?;
@@ -38,14 +39,24 @@ fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// What an accepted connection needs: small answers leave at once, and dead peers are found.
-pub(super) fn accepted(stream: &tokio::net::TcpStream) -> io::Result<()> {
+/// For a connection from OpenIM. A peer that takes no data, or has gone without a word, holds an answer for 30 s at most.
+pub(crate) fn accepted(stream: &TcpStream) -> io::Result<()> {
+    connection(stream, Duration::from_mins(1), Duration::from_secs(30))
+}
+
+/// For a connection to the decision service. Packets that nobody acknowledges are found out after 3 s.
+pub(crate) fn connected(stream: &TcpStream) -> io::Result<()> {
+    connection(stream, Duration::from_secs(15), Duration::from_secs(3))
+}
+
+/// Small messages leave at once, and dead peers are found: after `idle` without traffic, or `unacknowledged` with some.
+fn connection(stream: &TcpStream, idle: Duration, unacknowledged: Duration) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15));
-    socket.set_tcp_keepalive(&keepalive)?;
-    // A peer that takes no data, or has gone without a word, cannot hold an answer for longer.
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(idle / 4))?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(Duration::from_secs(30)))?;
+    socket.set_tcp_user_timeout(Some(unacknowledged))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = unacknowledged;
     Ok(())
 }
