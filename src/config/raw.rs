@@ -73,7 +73,8 @@ pub(super) struct RawUpstream {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawDecision {
-    /// From the first byte of OpenIM's request to the bridge's answer. Keep it below the callback's `timeout` in
+    /// From the first byte of OpenIM's request to the bridge's answer. The decision service is given up 1 % earlier, so
+    /// that the answer is out by then. Keep it below the callback's `timeout` in
     /// OpenIM's webhooks.yml (5 s as shipped). OpenIM itself gives up after 15 s, whatever webhooks.yml says.
     #[schemars(extend("x-flag" = "timeout"))]
     pub(super) timeout: Period<10, OPENIM_CAP>,

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// From the first byte of OpenIM's request to the moment when its answer is due.
+/// The share of the timeout that is kept for answering: 1 %. Many callbacks may give up at one moment, and each answer
+/// must be out by the deadline, not just begun.
+const FOR_ANSWERING: u32 = 100;
+
+/// From the first byte of OpenIM's request to the moment when waiting for anything ends, so that the answer is out by
+/// the time it is due.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
     started: Instant,
@@ -12,13 +17,13 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// `timeout` after `started`.
+    /// The answer is due `timeout` after `started`.
     #[must_use]
     pub fn new(started: Instant, timeout: Duration) -> Self {
-        Self { started, at: started + timeout }
+        Self { started, at: started + timeout - timeout / FOR_ANSWERING }
     }
 
-    /// The moment itself.
+    /// When waiting ends.
     #[must_use]
     pub const fn at(self) -> Instant {
         self.at
@@ -30,7 +35,7 @@ impl Deadline {
         self.started.elapsed()
     }
 
-    /// What is left; zero when it has passed.
+    /// What is left for waiting; zero when it has passed.
     #[must_use]
     pub fn remaining(self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
