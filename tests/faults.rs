@@ -137,7 +137,7 @@ fn hangs_after_taking_the_call() {
     let bridge = bridge().asking(&app).timeout(ms(150)).refusing().start();
     let asked = Instant::now();
     bridge.ask("mock:hang").refuses(200, TIMEOUT);
-    assert!(asked.elapsed() >= ms(150), "it has all of its time");
+    assert!(asked.elapsed() >= ms(150) * 99 / 100, "it has all of its time, but for the share kept for answering");
     bridge.ask("pal").goes_on_with("pal");
 }
 
@@ -256,7 +256,7 @@ fn the_second_try_has_what_is_left_of_the_time() {
     let bridge = bridge().asking_at(player.address).timeout(ms(300)).refusing().start();
     let asked = Instant::now();
     bridge.ask("pal").refuses(200, TIMEOUT);
-    assert!(asked.elapsed() >= ms(300));
+    assert!(asked.elapsed() >= ms(300) * 99 / 100);
     assert_eq!(player.requests(), AGAIN_ON_A_NEW_CONNECTION);
 }
 
