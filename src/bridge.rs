@@ -27,7 +27,7 @@ use receive::{Received, Rejected};
 
 use crate::callback::{Question, Served};
 use crate::config::Settings;
-use crate::decision::{Asked, Call, CallError, Deadline, ErrorClass, Spent, Upstream};
+use crate::decision::{Asked, Call, CallError, Deadline, ErrorClass, Pool, Spent, Upstream};
 use crate::openim::OperationId;
 use crate::telemetry;
 
@@ -50,11 +50,15 @@ pub struct Answer {
 }
 
 impl Bridge {
-    /// A bridge for one worker, in whose runtime this must be called. `limits` are the whole process's.
+    /// A bridge for one worker, in whose runtime this must be called. `limits` and `pool` are the whole process's.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, limits: Arc<SharedLimits>, registry: &'static [Served]) -> Self {
-        let upstream = Upstream::new(&settings.upstream);
-        Self { settings, limits, registry, upstream }
+    pub fn new(
+        settings: Arc<Settings>,
+        limits: Arc<SharedLimits>,
+        pool: Arc<Pool>,
+        registry: &'static [Served],
+    ) -> Self {
+        Self { settings, limits, registry, upstream: Upstream::new(pool) }
     }
 
     /// The deadline of a request whose first byte came at `started`.
@@ -95,7 +99,8 @@ impl Bridge {
 
     async fn ask(&self, served: &Served, question: &Question, id: &OperationId, deadline: Deadline) -> Asked {
         let Some(_permit) = self.limits.in_flight.take(1) else {
-            return Asked { reply: Err(CallError::Limit("limits.in_flight")), spent: Spent::default() };
+            let reply = Err(CallError::Limit("limits.in_flight"));
+            return Asked { reply, endpoint: None, spent: Spent::default() };
         };
         let call = Call { method: served.method, message: &question.message, operation_id: id.metadata() };
         self.upstream.ask(&call, deadline).await
@@ -113,7 +118,7 @@ impl Bridge {
         }
         .serving(served)
         .between(question.parties)
-        .after(asked.spent)
+        .after(asked.spent, asked.endpoint)
     }
 
     /// The fallback for a callback that was never read, so that its fields are not known: OpenIM keeps its user's.

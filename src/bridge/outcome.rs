@@ -1,6 +1,8 @@
 //! What became of a callback: one value, from which OpenIM's answer, the log line and the metrics all come, so that they
 //! can never disagree.
 
+use std::net::SocketAddr;
+
 use http::StatusCode;
 
 use crate::callback::{BodyError, Decision, Parties, Served};
@@ -20,6 +22,7 @@ pub struct Outcome {
     pub(crate) operation_id: Option<OperationId>,
     pub(crate) parties: Option<Parties>,
     pub(crate) spent: Spent,
+    pub(crate) endpoint: Option<SocketAddr>,
     /// For the log; its class is in `reason`.
     pub(crate) error: Option<CallError>,
 }
@@ -70,6 +73,7 @@ impl Outcome {
             operation_id: None,
             parties: None,
             spent: Spent::default(),
+            endpoint: None,
             error: None,
         }
     }
@@ -126,8 +130,8 @@ impl Outcome {
         Self { parties: Some(parties), ..self }
     }
 
-    pub(super) fn after(self, spent: Spent) -> Self {
-        Self { spent, ..self }
+    pub(super) fn after(self, spent: Spent, endpoint: Option<SocketAddr>) -> Self {
+        Self { spent, endpoint, ..self }
     }
 
     /// What OpenIM is told, in a word.

@@ -215,6 +215,13 @@ mod tests {
         workers                       1                               default
         upstream.addresses            [http://a:1, "http://[::1]:2"]  --upstream
         upstream.connect_timeout      1s                              default
+        upstream.connections          4                               default
+        upstream.health.service       ""                              default
+        upstream.health.interval      2s                              default
+        upstream.health.timeout       1s                              default
+        upstream.eject.failures       5                               default
+        upstream.eject.probe_min      500ms                           default
+        upstream.eject.probe_max      2s                              default
         decision.timeout              4s                              default
         fallback.action               allow                           default
         fallback.class.timeout        unset                           default

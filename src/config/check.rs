@@ -14,7 +14,7 @@ use super::{
     raw::Raw,
 };
 use crate::{
-    decision::{FallbackPolicy, FallbackRefusal, UpstreamSettings},
+    decision::{EjectSettings, FallbackPolicy, FallbackRefusal, HealthSettings, UpstreamSettings},
     openim::RefusalDefaults,
 };
 
@@ -52,6 +52,11 @@ impl Raw {
                 self.upstream.connect_timeout.0 = timeout;
             }
         }
+        let (least, most) = (self.upstream.eject.probe_min.0, self.upstream.eject.probe_max.0);
+        if most < least {
+            let most = say("upstream.eject.probe_max", &human(most));
+            wrong(format!("{most} must be at least {}", say("upstream.eject.probe_min", &human(least))));
+        }
         let (delay, drain) = (self.drain.delay.0, self.drain.timeout.0);
         let least = delay + timeout + DRAIN_MARGIN;
         if drain < least {
@@ -86,6 +91,17 @@ impl Raw {
             upstream: UpstreamSettings {
                 addresses: self.upstream.addresses.0.into_iter().map(|address| address.0).collect(),
                 connect_timeout: self.upstream.connect_timeout.0,
+                connections: self.upstream.connections.0,
+                health: HealthSettings {
+                    service: self.upstream.health.service.0,
+                    interval: self.upstream.health.interval.0,
+                    timeout: self.upstream.health.timeout.0,
+                },
+                eject: EjectSettings {
+                    failures: self.upstream.eject.failures.0,
+                    probe_min: self.upstream.eject.probe_min.0,
+                    probe_max: self.upstream.eject.probe_max.0,
+                },
             },
             decision: DecisionSettings { timeout: self.decision.timeout.0 },
             fallback: FallbackPolicy {

@@ -67,6 +67,39 @@ pub(super) struct RawUpstream {
     pub(super) addresses: Upstreams,
     /// How long one connection to the decision service may take to be made. Never longer than `decision.timeout`.
     pub(super) connect_timeout: Period<1, OPENIM_CAP>,
+    /// Connections of one worker to one endpoint, at most, where the decision service allows too few calls at one time
+    /// on a connection (its HTTP/2 `MAX_CONCURRENT_STREAMS`).
+    pub(super) connections: Whole<4>,
+    /// How the decision service is asked for its health, by the standard `grpc.health.v1`. A service that offers none
+    /// counts as healthy when it says so.
+    pub(super) health: RawHealth,
+    /// When an endpoint of the decision service is taken out, and how it comes back.
+    pub(super) eject: RawEject,
+}
+
+/// How the decision service is asked for its health.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawHealth {
+    /// The service that is asked for. Empty: the server as a whole.
+    pub(super) service: AnyText,
+    /// From one check of an endpoint to the next.
+    pub(super) interval: Period<100, HOUR>,
+    /// How long an answer may take. An unanswered check takes the endpoint out.
+    pub(super) timeout: Period<10, OPENIM_CAP>,
+}
+
+/// When an endpoint of the decision service is taken out, and how it comes back.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawEject {
+    /// So many failures in a row take an endpoint out: connecting failed, the connection broke, UNAVAILABLE, no answer
+    /// by the deadline.
+    pub(super) failures: Whole<MAX_COUNT>,
+    /// The first pause between probes of an endpoint that is out, with jitter.
+    pub(super) probe_min: Period<10, HOUR>,
+    /// The pause to which that of `upstream.eject.probe_min` rises.
+    pub(super) probe_max: Period<10, HOUR>,
 }
 
 /// How the decision service is asked.
@@ -236,7 +269,24 @@ impl Default for RawUpstream {
         Self {
             addresses: Upstreams(upstream.addresses.into_iter().map(Upstream).collect()),
             connect_timeout: Period(upstream.connect_timeout),
+            connections: Whole(upstream.connections),
+            health: RawHealth::default(),
+            eject: RawEject::default(),
         }
+    }
+}
+
+impl Default for RawHealth {
+    fn default() -> Self {
+        let health = Settings::default().upstream.health;
+        Self { service: AnyText(health.service), interval: Period(health.interval), timeout: Period(health.timeout) }
+    }
+}
+
+impl Default for RawEject {
+    fn default() -> Self {
+        let eject = Settings::default().upstream.eject;
+        Self { failures: Whole(eject.failures), probe_min: Period(eject.probe_min), probe_max: Period(eject.probe_max) }
     }
 }
 

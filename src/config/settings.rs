@@ -9,7 +9,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{FallbackPolicy, UpstreamAddress, UpstreamSettings};
+use crate::decision::{FallbackPolicy, UpstreamSettings};
 use crate::openim::{NextCodeForm, RefusalDefaults};
 
 /// OpenIM's own cap on a callback's timeout: its HTTP client gives up after this long, whatever webhooks.yml says.
@@ -169,10 +169,7 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10006)),
             workers: NonZeroU16::MIN,
-            upstream: UpstreamSettings {
-                addresses: vec![UpstreamAddress::default()],
-                connect_timeout: Duration::from_secs(1),
-            },
+            upstream: UpstreamSettings::default(),
             decision: DecisionSettings { timeout: Duration::from_secs(4) },
             fallback: FallbackPolicy::default(),
             refusal: RefusalDefaults::default(),

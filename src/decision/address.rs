@@ -1,6 +1,6 @@
 //! Where the App's decision service listens.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, num::NonZeroUsize, str::FromStr, time::Duration};
 
 use http::Uri;
 
@@ -11,6 +11,60 @@ pub struct UpstreamSettings {
     pub addresses: Vec<UpstreamAddress>,
     /// How long one connection may take to be made. Below `decision.timeout`.
     pub connect_timeout: Duration,
+    /// Connections of one worker to one endpoint, where the peer allows too few calls on one. 1 to 4.
+    pub connections: NonZeroUsize,
+    /// How health is asked for.
+    pub health: HealthSettings,
+    /// When an endpoint is taken out, and how it comes back.
+    pub eject: EjectSettings,
+}
+
+/// How `grpc.health.v1` is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthSettings {
+    /// The service named in the question; empty is the server as a whole.
+    pub service: String,
+    /// From one check to the next.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+/// When an endpoint is taken out, and how it comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EjectSettings {
+    /// Failures in a row.
+    pub failures: NonZeroUsize,
+    /// The first pause between probes.
+    pub probe_min: Duration,
+    /// The longest pause between probes.
+    pub probe_max: Duration,
+}
+
+impl Default for UpstreamSettings {
+    fn default() -> Self {
+        const fn at_least_one(number: usize) -> NonZeroUsize {
+            match NonZeroUsize::new(number) {
+                Some(number) => number,
+                None => NonZeroUsize::MIN,
+            }
+        }
+        Self {
+            addresses: vec![UpstreamAddress::default()],
+            connect_timeout: Duration::from_secs(1),
+            connections: at_least_one(4),
+            health: HealthSettings {
+                service: String::new(),
+                interval: Duration::from_secs(2),
+                timeout: Duration::from_secs(1),
+            },
+            eject: EjectSettings {
+                failures: at_least_one(5),
+                probe_min: Duration::from_millis(500),
+                probe_max: Duration::from_secs(2),
+            },
+        }
+    }
 }
 
 /// One address of the decision service: `http://HOST:PORT`.

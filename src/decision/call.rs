@@ -1,16 +1,20 @@
 //! One question to the decision service: within the deadline, with one retry where it is safe, and with every failure
 //! as a typed [`CallError`].
 
-use std::{error::Error as StdError, rc::Rc, time::Duration};
+use std::{error::Error as StdError, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, uri::PathAndQuery};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, client::Grpc, metadata::AsciiMetadataValue};
 
-use super::channel::{Channel, Connection, SendError, find_source};
+use tower::retry::budget::Budget as _;
+
+use super::balancer::Balancer;
+use super::channel::{SendError, find_source};
 use super::codec::BytesCodec;
-use super::{ConnectError, Deadline, ErrorClass, UpstreamSettings};
+use super::endpoint::Endpoint;
+use super::{ConnectError, Deadline, ErrorClass, Pool};
 
 /// An error that comes with less than this left is a matter of the deadline: a server enforces `grpc-timeout` too, and
 /// its CANCELLED races the bridge's own timer.
@@ -19,7 +23,8 @@ const DEADLINE_MARGIN: Duration = Duration::from_millis(10);
 /// A worker's way to the App's decision service.
 #[derive(Debug)]
 pub struct Upstream {
-    channel: Rc<Channel>,
+    pool: Arc<Pool>,
+    balancer: Balancer,
 }
 
 /// What the App is asked.
@@ -38,6 +43,8 @@ pub struct Call<'a> {
 pub struct Asked {
     /// The reply, not decoded, or why there is none.
     pub reply: Result<Bytes, CallError>,
+    /// Where it was sent last.
+    pub endpoint: Option<SocketAddr>,
     /// Where the time went.
     pub spent: Spent,
 }
@@ -62,14 +69,17 @@ pub enum CallError {
     /// One of the bridge's own limits.
     #[error("{0} is reached")]
     Limit(&'static str),
+    /// No endpoint is in.
+    #[error("no endpoint of the decision service is in")]
+    NoEndpoint,
     /// No connection could be had.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The connection broke, or the peer gave the request up, before there was a reply.
     #[error("the connection to the decision service broke")]
     Broken {
-        /// Whether the call may be made again: the service has not seen it, or nothing of a reply had come.
-        retryable: bool,
+        /// Whether the call may be made again.
+        retry: Retry,
         /// The whole chain, for the log.
         #[source]
         status: Box<Status>,
@@ -82,6 +92,17 @@ pub enum CallError {
     InvalidReply,
 }
 
+/// Whether a call may be made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// The service has not seen it.
+    Free,
+    /// The service may have seen it, but nothing of a reply had come: as far as the budget allows.
+    Budgeted,
+    /// A reply had begun, or the error is the service's own answer.
+    Never,
+}
+
 impl CallError {
     /// The class, given what was left of the deadline when the error came.
     #[must_use]
@@ -92,7 +113,7 @@ impl CallError {
         match self {
             Self::Deadline => ErrorClass::Timeout,
             Self::Limit(_) => ErrorClass::Overloaded,
-            Self::Connect(_) | Self::Broken { .. } => ErrorClass::Unavailable,
+            Self::NoEndpoint | Self::Connect(_) | Self::Broken { .. } => ErrorClass::Unavailable,
             Self::InvalidReply => ErrorClass::InvalidReply,
             Self::Status(status) => match status.code() {
                 Code::DeadlineExceeded | Code::Cancelled => ErrorClass::Timeout,
@@ -105,8 +126,13 @@ impl CallError {
         }
     }
 
-    const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::Broken { retryable: true, .. })
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Connect(_) => Retry::Free,
+            Self::Broken { retry, .. } => *retry,
+            Self::Status(status) if status.code() == Code::Unavailable => Retry::Budgeted,
+            _ => Retry::Never,
+        }
     }
 }
 
@@ -117,10 +143,11 @@ impl From<Status> for CallError {
             if let SendError::NotGrpc(http) = send {
                 return Self::Status(Box::new(Status::new(code_of_http(*http), send.to_string())));
             }
-            return match reset_by_peer(send) {
-                Some(code) => Self::Status(Box::new(Status::new(code, "the stream was reset"))),
-                None => Self::Broken { retryable: true, status: Box::new(status) },
-            };
+            if let Some(code) = reset_by_peer(send) {
+                return Self::Status(Box::new(Status::new(code, "the stream was reset")));
+            }
+            let retry = if matches!(send, SendError::NeverSent(_)) { Retry::Free } else { Retry::Budgeted };
+            return Self::Broken { retry, status: Box::new(status) };
         }
         let source = status.source();
         let broken = source.is_some_and(|source| {
@@ -130,7 +157,7 @@ impl From<Status> for CallError {
         });
         match source.and_then(reset_by_peer) {
             Some(code) => Self::Status(Box::new(Status::new(code, "the stream was reset"))),
-            None if broken => Self::Broken { retryable: false, status: Box::new(status) },
+            None if broken => Self::Broken { retry: Retry::Never, status: Box::new(status) },
             None => Self::Status(Box::new(status)),
         }
     }
@@ -169,53 +196,46 @@ const fn code_of_http(status: StatusCode) -> Code {
 }
 
 impl Upstream {
-    /// Starts connecting at once, so that the first callback finds a connection. Must run in a worker's runtime.
+    /// Connects to every endpoint at once, so that the first callback finds a connection. Must run in a worker's runtime.
     #[must_use]
-    pub fn new(settings: &UpstreamSettings) -> Self {
-        // The configuration holds at least one address.
-        let address = settings.addresses.first().cloned().unwrap_or_default();
-        let channel = Channel::new(address, settings.clone());
-        let warming = Rc::clone(&channel);
-        tokio::task::spawn_local(async move {
-            if let Err(error) = warming.connection(None).await {
-                tracing::warn!(
-                    error = &error as &dyn StdError,
-                    "the decision service cannot be reached; trying again with the next callback"
-                );
-            }
-        });
-        Self { channel }
+    pub fn new(pool: Arc<Pool>) -> Self {
+        let upstream = Self { balancer: Balancer::new(pool.endpoints(), pool.settings.clone()), pool };
+        upstream.balancer.refresh();
+        upstream
     }
 
-    /// Asks, and asks once more on a new connection where that is safe.
+    /// Asks, and asks once more, elsewhere if possible, where that is safe.
     pub async fn ask(&self, call: &Call<'_>, deadline: Deadline) -> Asked {
         let mut spent = Spent::default();
-        let mut connection = None;
-        let attempts = self.attempts(call, deadline, &mut spent, &mut connection);
+        let mut tried = None;
+        let attempts = self.attempts(call, deadline, &mut spent, &mut tried);
         let reply = timeout_at(deadline.at(), attempts).await.unwrap_or(Err(CallError::Deadline));
-        if let Some(connection) = connection {
-            match &reply {
-                Err(CallError::Deadline) => self.channel.unanswered(&connection),
-                _ => connection.answered(),
-            }
+        if let (Err(CallError::Deadline), Some(Tried { endpoint, .. })) = (&reply, &tried) {
+            endpoint.failed();
         }
-        Asked { reply, spent }
+        Asked { reply, endpoint: tried.map(|tried| tried.endpoint.address), spent }
     }
 
-    /// Leaves the connection that was used last in `used`.
+    /// Leaves in `tried` what was tried last.
     async fn attempts(
         &self,
         call: &Call<'_>,
         deadline: Deadline,
         spent: &mut Spent,
-        used: &mut Option<Connection>,
+        tried: &mut Option<Tried>,
     ) -> Result<Bytes, CallError> {
+        self.pool.budget.deposit();
         loop {
-            let error = match self.attempt(call, deadline, spent, used).await {
+            let error = match self.attempt(call, deadline, spent, tried).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            if spent.retries > 0 || !error.is_retryable() {
+            let may_retry = match error.retry() {
+                Retry::Never => false,
+                Retry::Free => true,
+                Retry::Budgeted => self.pool.budget.withdraw(),
+            };
+            if spent.retries > 0 || !may_retry {
                 return Err(error);
             }
             spent.retries += 1;
@@ -227,13 +247,17 @@ impl Upstream {
         call: &Call<'_>,
         deadline: Deadline,
         spent: &mut Spent,
-        used: &mut Option<Connection>,
+        tried: &mut Option<Tried>,
     ) -> Result<Bytes, CallError> {
         let started = Instant::now();
-        let connection = self.channel.connection(used.as_ref()).await;
+        let channel = self.balancer.pick(tried.as_ref().map(|tried| &tried.endpoint)).await?;
+        let avoided = tried.take().filter(|tried| Arc::ptr_eq(&tried.endpoint, &channel.endpoint));
+        let place = channel.place(avoided.and_then(|tried| tried.broken_connection)).await;
         let connected = Instant::now();
         spent.connecting += connected - started;
-        let connection = used.insert(connection?);
+        let place = place?;
+        let endpoint = Arc::clone(place.endpoint());
+        let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None });
 
         let mut request = tonic::Request::new(call.message.clone());
         request.set_timeout(deadline.remaining());
@@ -242,9 +266,30 @@ impl Upstream {
         {
             request.metadata_mut().insert("operation-id", value);
         }
-        let mut client = Grpc::with_origin(connection.clone(), self.channel.origin.clone());
+        let mut client = Grpc::with_origin(place.sender(), endpoint.origin.clone());
         let reply = client.unary(request, PathAndQuery::from_static(call.method), BytesCodec).await;
         spent.calling += connected.elapsed();
-        Ok(reply?.into_inner())
+        match reply.map_err(CallError::from) {
+            Ok(reply) => {
+                endpoint.answered();
+                Ok(reply.into_inner())
+            }
+            Err(error) => {
+                match &error {
+                    CallError::Status(status) if status.code() == Code::Unavailable => endpoint.failed(),
+                    CallError::Status(_) => endpoint.answered(),
+                    // Counted once for the whole connection, where it broke.
+                    _ => tried.broken_connection = Some(place.connection_number()),
+                }
+                Err(error)
+            }
+        }
     }
+}
+
+/// What an attempt was made on.
+#[derive(Debug)]
+struct Tried {
+    endpoint: Arc<Endpoint>,
+    broken_connection: Option<u64>,
 }

@@ -1,4 +1,5 @@
-//! A worker's connection to the decision service: made at start, shared by all calls, made anew when it has gone.
+//! A worker's connections to one endpoint: made at start, kept, made again when they have gone, and more than one only
+//! when the peer allows no more calls on those there are.
 //!
 //! This is hyper's own HTTP/2 connection under tonic's client instead of tonic's `Channel`: no buffer task between the
 //! call and the connection, and errors arrive as they are, so that what was never sent can be told from what was.
@@ -6,56 +7,66 @@
 use std::{
     cell::{Cell, RefCell},
     error::Error as StdError,
-    future::Future,
+    future::{Future, poll_fn},
     io,
-    pin::Pin,
+    net::SocketAddr,
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use futures_util::future::{FutureExt as _, LocalBoxFuture, Shared};
-use http::{Request, Response, StatusCode, Uri};
+use futures_util::future::{Either, FutureExt as _, LocalBoxFuture, Shared, select};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, task::AbortHandle, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::Notify,
+    time::{sleep, timeout},
+};
 use tonic::{Status, body::Body};
 
-use super::{UpstreamAddress, UpstreamSettings};
+use super::UpstreamSettings;
+use super::endpoint::{Endpoint, State};
+use super::pool::jittered;
 use crate::socket;
 
-/// Connections to one address of the decision service; one at a time.
+/// Pauses between attempts to connect that no call asked for.
+const RECONNECT_MIN: Duration = Duration::from_millis(50);
+const RECONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// One worker's connections to one endpoint.
 #[derive(Debug)]
 pub(super) struct Channel {
-    address: UpstreamAddress,
-    /// `http://HOST:PORT`, for every request's `:scheme` and `:authority`.
-    pub(super) origin: Uri,
+    pub(super) endpoint: Arc<Endpoint>,
     settings: UpstreamSettings,
-    state: RefCell<State>,
-    connections_made: Cell<u64>,
+    open: RefCell<Vec<Connection>>,
+    connecting: RefCell<Option<Connecting>>,
+    /// A connection has closed.
+    closed: Notify,
+    /// Calls that wait for a place, and what wakes them.
+    waiting: Cell<usize>,
+    room: Notify,
 }
 
-#[derive(Debug)]
-enum State {
-    Disconnected,
-    /// Every call that comes meanwhile waits for the same attempt: never a thundering herd.
-    Connecting(Shared<LocalBoxFuture<'static, Result<Connection, ConnectError>>>),
-    Connected(Connection),
-}
+/// Every call that comes meanwhile waits for the same attempt: never a thundering herd.
+type Connecting = Shared<LocalBoxFuture<'static, Result<Connection, ConnectError>>>;
 
 /// Why no connection could be had.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConnectError {
     /// Name, network or peer.
     #[error("cannot connect to {0}")]
-    Io(UpstreamAddress, #[source] Arc<io::Error>),
+    Io(SocketAddr, #[source] Arc<io::Error>),
     /// Took longer than `upstream.connect_timeout`.
     #[error("cannot connect to {0} in time")]
-    Timeout(UpstreamAddress),
+    Timeout(SocketAddr),
     /// The peer did not take the HTTP/2 preface.
     #[error("{0} does not speak HTTP/2")]
-    Handshake(UpstreamAddress, #[source] Arc<hyper::Error>),
+    Handshake(SocketAddr, #[source] Arc<hyper::Error>),
     /// The runtime is going down.
     #[error("the bridge is stopping")]
     Stopping,
@@ -64,101 +75,211 @@ pub enum ConnectError {
 /// One HTTP/2 connection. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
-    id: u64,
+    number: u64,
     sender: SendRequest<Body>,
-    /// Calls in a row that have got no reply at all by their deadline.
-    unanswered: Rc<Cell<u32>>,
-    driver: AbortHandle,
+    /// Calls on it.
+    calls: Rc<Cell<usize>>,
+    /// As many as the peer allows.
+    most_calls: Rc<Cell<usize>>,
 }
 
-/// After so many calls in a row without a reply a connection is given up: whoever is there does not speak HTTP/2, or no
-/// longer, and what was sent to it would pile up.
-const UNANSWERED: u32 = 5;
-
 impl Connection {
-    /// A reply came, whatever it says.
-    pub(super) fn answered(&self) {
-        self.unanswered.set(0);
+    fn has_room(&self) -> bool {
+        self.calls.get() < self.most_calls.get()
+    }
+}
+
+/// A connection with a place for one call, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    channel: Rc<Channel>,
+    connection: Connection,
+}
+
+impl Place {
+    pub(super) fn sender(&self) -> Sender {
+        Sender(self.connection.sender.clone())
+    }
+
+    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.channel.endpoint
+    }
+
+    pub(super) fn connection_number(&self) -> u64 {
+        self.connection.number
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connection.calls.set(self.connection.calls.get() - 1);
+        self.channel.endpoint.call_ends();
+        if self.channel.waiting.get() > 0 {
+            self.channel.room.notify_one();
+        }
     }
 }
 
 impl Channel {
-    pub(super) fn new(address: UpstreamAddress, settings: UpstreamSettings) -> Rc<Self> {
-        // An address was parsed from such a URL, so this parses; were it not to, the path alone still works.
-        let origin = address.to_string().parse().unwrap_or_default();
-        Rc::new(Self {
-            address,
-            origin,
+    /// Connects at once, and keeps connected for as long as the endpoint is there.
+    pub(super) fn start(endpoint: Arc<Endpoint>, settings: UpstreamSettings) -> Rc<Self> {
+        let channel = Rc::new(Self {
+            endpoint,
             settings,
-            state: RefCell::new(State::Disconnected),
-            connections_made: Cell::new(0),
-        })
+            open: RefCell::default(),
+            connecting: RefCell::default(),
+            closed: Notify::new(),
+            waiting: Cell::new(0),
+            room: Notify::new(),
+        });
+        tokio::task::spawn_local(Rc::clone(&channel).keep_connected());
+        channel
     }
 
-    /// The open connection, or a new one: also when the open one is `avoided`, because a call just failed on it.
-    pub(super) async fn connection(self: &Rc<Self>, avoided: Option<&Connection>) -> Result<Connection, ConnectError> {
-        let connecting = {
-            let mut state = self.state.borrow_mut();
-            match &*state {
-                State::Connected(connection)
-                    if !connection.sender.is_closed() && avoided.is_none_or(|avoided| avoided.id != connection.id) =>
-                {
-                    return Ok(connection.clone());
-                }
-                State::Connecting(connecting) => connecting.clone(),
-                State::Connected(_) | State::Disconnected => {
-                    let connecting = self.connect();
-                    *state = State::Connecting(connecting.clone());
-                    connecting
-                }
+    /// Whether a call could begin at once.
+    pub(super) fn is_ready(&self) -> bool {
+        self.open.borrow().iter().any(|connection| !connection.sender.is_closed())
+    }
+
+    /// A place on an open connection other than `avoided`, or on a new one.
+    pub(super) async fn place(self: &Rc<Self>, avoided: Option<u64>) -> Result<Place, ConnectError> {
+        loop {
+            let least_busy = self
+                .open
+                .borrow()
+                .iter()
+                .filter(|connection| !connection.sender.is_closed() && Some(connection.number) != avoided)
+                .min_by_key(|connection| connection.calls.get())
+                .cloned();
+            let may_open = self.open.borrow().len() < self.settings.connections.get();
+            match least_busy {
+                Some(connection) if connection.has_room() => return Ok(self.take(connection)),
+                Some(_) if !may_open => self.wait_for_room().await,
+                // Full, or none at all.
+                _ => drop(self.connect().await?),
             }
-        };
-        connecting.await
-    }
-
-    /// A call got no reply by its deadline. Ends the connection when that has happened too often in a row; the calls that
-    /// are still on it are made again on a new one.
-    pub(super) fn unanswered(&self, connection: &Connection) {
-        connection.unanswered.set(connection.unanswered.get() + 1);
-        if connection.unanswered.get() < UNANSWERED {
-            return;
-        }
-        connection.driver.abort();
-        let mut state = self.state.borrow_mut();
-        if matches!(&*state, State::Connected(current) if current.id == connection.id) {
-            *state = State::Disconnected;
         }
     }
 
-    /// Connects in a task of its own, which goes on when the call that wanted it has gone.
-    fn connect(self: &Rc<Self>) -> Shared<LocalBoxFuture<'static, Result<Connection, ConnectError>>> {
+    async fn wait_for_room(&self) {
+        self.waiting.set(self.waiting.get() + 1);
+        // Given back also when the call's deadline ends the wait.
+        let _waiting = scopeguard::guard((), |()| self.waiting.set(self.waiting.get() - 1));
+        self.room.notified().await;
+    }
+
+    fn take(self: &Rc<Self>, connection: Connection) -> Place {
+        connection.calls.set(connection.calls.get() + 1);
+        self.endpoint.call_begins();
+        Place { channel: Rc::clone(self), connection }
+    }
+
+    /// Joins the attempt that is under way, or begins one: in a task of its own, which goes on when the call that wanted
+    /// it has gone.
+    fn connect(self: &Rc<Self>) -> Connecting {
+        let mut connecting = self.connecting.borrow_mut();
+        if let Some(connecting) = &*connecting {
+            return connecting.clone();
+        }
         let channel = Rc::clone(self);
         let task = tokio::task::spawn_local(async move {
-            let connected = timeout(channel.settings.connect_timeout, channel.open())
+            let address = channel.endpoint.address;
+            let opened = timeout(channel.settings.connect_timeout, open(address))
                 .await
-                .unwrap_or_else(|_| Err(ConnectError::Timeout(channel.address.clone())));
-            *channel.state.borrow_mut() = match &connected {
-                Ok(connection) => State::Connected(connection.clone()),
-                Err(_) => State::Disconnected,
-            };
-            connected
+                .unwrap_or(Err(ConnectError::Timeout(address)));
+            *channel.connecting.borrow_mut() = None;
+            match opened {
+                Ok((sender, driver)) => Ok(channel.adopt(sender, driver)),
+                Err(error) => {
+                    channel.endpoint.failed();
+                    Err(error)
+                }
+            }
         });
-        task.map(|joined| joined.unwrap_or(Err(ConnectError::Stopping))).boxed_local().shared()
+        let joined = task.map(|joined| joined.unwrap_or(Err(ConnectError::Stopping))).boxed_local().shared();
+        *connecting = Some(joined.clone());
+        joined
     }
 
-    async fn open(&self) -> Result<Connection, ConnectError> {
-        let failed = |error| ConnectError::Io(self.address.clone(), Arc::new(error));
-        let stream = TcpStream::connect((&*self.address.host, self.address.port)).await.map_err(failed)?;
-        socket::connected(&stream).map_err(failed)?;
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| ConnectError::Handshake(self.address.clone(), Arc::new(error)))?;
-        // How it ended is told to each call that was on it.
-        let driver = tokio::spawn(connection.map(drop)).abort_handle();
-        self.connections_made.set(self.connections_made.get() + 1);
-        Ok(Connection { id: self.connections_made.get(), sender, unanswered: Rc::default(), driver })
+    fn adopt(self: &Rc<Self>, sender: SendRequest<Body>, driver: Driver) -> Connection {
+        let connection = Connection {
+            number: self.endpoint.connected(sender.clone()),
+            sender,
+            calls: Rc::default(),
+            most_calls: Rc::new(Cell::new(driver.current_max_send_streams())),
+        };
+        self.open.borrow_mut().push(connection.clone());
+        tokio::task::spawn_local(Rc::clone(self).drive(connection.clone(), driver));
+        connection
     }
+
+    /// Runs a connection to its end. An ejected endpoint's connections end at once, so that the calls on them can still
+    /// be made elsewhere; a gone one's when their calls have ended.
+    async fn drive(self: Rc<Self>, connection: Connection, mut driver: Driver) {
+        let running = poll_fn(|context| {
+            let polled = Pin::new(&mut driver).poll(context);
+            connection.most_calls.set(driver.current_max_send_streams());
+            polled
+        });
+        let mut states = self.endpoint.states();
+        let ejected = pin!(states.wait_for(|state| *state == State::Ejected));
+        let broke = match select(pin!(running), ejected).await {
+            Either::Left((ended, _)) => ended.is_err(),
+            Either::Right(_) => false,
+        };
+        // One failure, however many calls were on it: a connection is one thing that broke.
+        if broke && connection.calls.get() > 0 {
+            self.endpoint.failed();
+        }
+        self.endpoint.disconnected(connection.number);
+        self.open.borrow_mut().retain(|other| other.number != connection.number);
+        self.closed.notify_one();
+        self.room.notify_waiters();
+    }
+
+    async fn keep_connected(self: Rc<Self>) {
+        let mut states = self.endpoint.states();
+        let mut pause = RECONNECT_MIN;
+        loop {
+            let state = *states.borrow_and_update();
+            match state {
+                State::Gone => return self.open.borrow_mut().clear(),
+                State::Ejected => drop(states.changed().await),
+                State::In | State::NotServing if self.is_ready() => {
+                    pause = RECONNECT_MIN;
+                    let closed = pin!(self.all_closed());
+                    let changed = pin!(states.changed());
+                    select(closed, changed).await;
+                }
+                State::In | State::NotServing => {
+                    if self.connect().await.is_err() {
+                        sleep(jittered(pause)).await;
+                        pause = (pause * 2).min(RECONNECT_MAX);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn all_closed(&self) {
+        while self.is_ready() {
+            self.closed.notified().await;
+        }
+    }
+}
+
+/// The half of a connection that does the work.
+pub(super) type Driver = http2::Connection<TokioIo<TcpStream>, Body, TokioExecutor>;
+
+/// A new connection, which its driver must be polled for.
+pub(super) async fn open(address: SocketAddr) -> Result<(SendRequest<Body>, Driver), ConnectError> {
+    let failed = |error| ConnectError::Io(address, Arc::new(error));
+    let stream = TcpStream::connect(address).await.map_err(failed)?;
+    socket::connected(&stream).map_err(failed)?;
+    http2::Builder::new(TokioExecutor::new())
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| ConnectError::Handshake(address, Arc::new(error)))
 }
 
 /// Why a request got no response head of gRPC's.
@@ -175,17 +296,21 @@ pub(super) enum SendError {
     NotGrpc(StatusCode),
 }
 
-impl tower_service::Service<Request<Body>> for Connection {
+/// A connection as tonic's client takes it.
+#[derive(Debug, Clone)]
+pub(super) struct Sender(pub(super) SendRequest<Body>);
+
+impl tower_service::Service<Request<Body>> for Sender {
     type Response = Response<Incoming>;
     type Error = SendError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, SendError>>>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, SendError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let response = self.sender.try_send_request(request);
+        let response = self.0.try_send_request(request);
         Box::pin(async move {
             let response = response.await.map_err(|mut error| {
                 if error.take_message().is_some() || was_refused(error.error()) {

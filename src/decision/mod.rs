@@ -2,7 +2,10 @@
 //! what OpenIM is told when there is no decision.
 //!
 //! - [`address`](UpstreamAddress): where the decision service listens.
-//! - [`channel`](ConnectError): a worker's connection to it.
+//! - [`pool`](Pool): its endpoints, and the control thread that watches over them: one for the process.
+//! - `endpoint`: one of them, as the whole process sees it. `health`: its sign of life.
+//! - `balancer`: which endpoint a worker's next call goes to.
+//! - [`channel`](ConnectError): a worker's connections to one endpoint.
 //! - [`call`](Upstream): one question, with its deadline and its retry.
 //! - [`error`](ErrorClass): the classes of failure.
 //! - [`fallback`](FallbackPolicy): policy and class give allow or refuse.
@@ -10,16 +13,21 @@
 //! The only importer of tonic's client on the path of a callback. Knows nothing of OpenIM's JSON or of HTTP/1.
 
 mod address;
+mod balancer;
 mod call;
 mod channel;
 mod codec;
 mod deadline;
+mod endpoint;
 mod error;
 mod fallback;
+mod health;
+mod pool;
 
-pub use address::{InvalidUpstream, UpstreamAddress, UpstreamSettings};
-pub use call::{Asked, Call, CallError, Spent, Upstream};
+pub use address::{EjectSettings, HealthSettings, InvalidUpstream, UpstreamAddress, UpstreamSettings};
+pub use call::{Asked, Call, CallError, Retry, Spent, Upstream};
 pub use channel::ConnectError;
 pub use deadline::Deadline;
 pub use error::ErrorClass;
 pub use fallback::{Action, FallbackPolicy, FallbackRefusal};
+pub use pool::Pool;

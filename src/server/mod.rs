@@ -23,6 +23,7 @@ pub use drain::Stage;
 use crate::bridge::SharedLimits;
 use crate::callback::Served;
 use crate::config::Settings;
+use crate::decision::Pool;
 use crate::socket;
 use connections::Connections;
 use drain::Drain;
@@ -35,6 +36,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 struct Shared {
     settings: Arc<Settings>,
     limits: Arc<SharedLimits>,
+    pool: Arc<Pool>,
     connections: Arc<Connections>,
     drain: Drain,
     registry: &'static [Served],
@@ -83,6 +85,7 @@ impl Server {
         let limit = settings.limits.connections.map_or_else(default_connections, std::num::NonZeroUsize::get);
         let shared = Arc::new(Shared {
             limits: SharedLimits::new(&settings.limits),
+            pool: Pool::start(settings.upstream.clone()).map_err(StartError::Worker)?,
             settings: Arc::new(settings),
             connections: Connections::new(limit),
             drain: Drain::default(),

@@ -51,7 +51,8 @@ pub(super) fn run(shared: &Arc<Shared>, listener: std::net::TcpListener, started
             Ok(listener) => listener,
             Err(error) => return report(started, Err(error)),
         };
-        let bridge = Bridge::new(Arc::clone(&shared.settings), Arc::clone(&shared.limits), shared.registry);
+        let (settings, limits) = (Arc::clone(&shared.settings), Arc::clone(&shared.limits));
+        let bridge = Bridge::new(settings, limits, Arc::clone(&shared.pool), shared.registry);
         let worker = Rc::new(Worker { shared: Arc::clone(shared), bridge });
         report(started, Ok(()));
         let stopped = pin!(shared.drain.reached(Stage::Stopped));

@@ -72,6 +72,7 @@ fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, trouble: Option<u64
                 reason,
                 error,
                 remark = answered,
+                endpoint = outcome.endpoint.as_ref().map(tracing::field::display),
                 retries = spent.retries,
                 connecting_ms = millis(spent.connecting),
                 calling_ms = millis(spent.calling),

@@ -1,0 +1,139 @@
+//! One endpoint of the decision service, as the whole process sees it: whether it is in, how much it has to do, and the
+//! connections on which its health is asked.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use http::Uri;
+use hyper::client::conn::http2::SendRequest;
+use tokio::sync::watch;
+use tonic::body::Body;
+
+/// Whether an endpoint gets calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// It does.
+    In,
+    /// Its health service says that it does not serve.
+    NotServing,
+    /// Too many failures in a row, or an unanswered health check. Probed until it is in again.
+    Ejected,
+    /// Its name no longer resolves to it.
+    Gone,
+}
+
+/// One address, shared by all workers and the control thread.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) address: SocketAddr,
+    /// `http://HOST:PORT` as configured, for every request's `:scheme` and `:authority`.
+    pub(super) origin: Uri,
+    /// So many failures in a row eject.
+    eject_after: usize,
+    state: watch::Sender<State>,
+    failures: AtomicUsize,
+    load: AtomicUsize,
+    next_connection: AtomicU64,
+    /// The open connections of all workers, the newest last.
+    serving: Mutex<Vec<(u64, SendRequest<Body>)>>,
+}
+
+impl Endpoint {
+    pub(super) fn new(address: SocketAddr, origin: Uri, eject_after: usize) -> Self {
+        Self {
+            address,
+            origin,
+            eject_after,
+            state: watch::Sender::new(State::In),
+            failures: AtomicUsize::new(0),
+            load: AtomicUsize::new(0),
+            next_connection: AtomicU64::new(0),
+            serving: Mutex::default(),
+        }
+    }
+
+    pub(super) fn is_in(&self) -> bool {
+        *self.state.borrow() == State::In
+    }
+
+    pub(super) fn states(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Moves from one of `from` to `to`; nothing happens in any other state.
+    pub(super) fn enter(&self, to: State, from: &[State]) {
+        let changed = self.state.send_if_modified(|state| {
+            let moves = from.contains(state);
+            if moves {
+                *state = to;
+            }
+            moves
+        });
+        if changed {
+            self.failures.store(0, Relaxed);
+            match to {
+                State::In => tracing::info!(endpoint = %self.address, "an endpoint is in again"),
+                State::NotServing => {
+                    tracing::warn!(endpoint = %self.address, "an endpoint says that it does not serve");
+                }
+                State::Ejected => {
+                    tracing::warn!(endpoint = %self.address, "an endpoint is out, and probed until it answers");
+                }
+                State::Gone => tracing::info!(endpoint = %self.address, "an endpoint is gone from its name"),
+            }
+        }
+    }
+
+    /// Connecting failed, the connection broke, its own UNAVAILABLE, or no answer by the deadline.
+    pub(super) fn failed(&self) {
+        if self.failures.fetch_add(1, Relaxed) + 1 >= self.eject_after {
+            self.enter(State::Ejected, &[State::In]);
+        }
+    }
+
+    /// It answered, whatever it said.
+    pub(super) fn answered(&self) {
+        // Mostly 0 already: reading leaves the cache line shared.
+        if self.failures.load(Relaxed) != 0 {
+            self.failures.store(0, Relaxed);
+        }
+    }
+
+    /// Calls under way, of all workers.
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Relaxed)
+    }
+
+    pub(super) fn call_begins(&self) {
+        self.load.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn call_ends(&self) {
+        self.load.fetch_sub(1, Relaxed);
+    }
+
+    /// Notes an open connection. Returns its number, which no other has.
+    pub(super) fn connected(&self, sender: SendRequest<Body>) -> u64 {
+        let number = self.next_connection.fetch_add(1, Relaxed);
+        self.serving().push((number, sender));
+        number
+    }
+
+    pub(super) fn disconnected(&self, number: u64) {
+        self.serving().retain(|(other, _)| *other != number);
+    }
+
+    /// A connection that serves calls, to ask for health on.
+    pub(super) fn serving_connection(&self) -> Option<SendRequest<Body>> {
+        self.serving().iter().rev().map(|(_, sender)| sender).find(|sender| !sender.is_closed()).cloned()
+    }
+
+    fn serving(&self) -> std::sync::MutexGuard<'_, Vec<(u64, SendRequest<Body>)>> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

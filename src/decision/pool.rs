@@ -1,0 +1,178 @@
+//! The endpoints of the decision service, and what watches over them: one for the process.
+//!
+//! A control thread of its own resolves names, asks each endpoint for its health, and probes those that are out, so that
+//! a worker's callbacks never wait for any of that.
+
+use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+
+use http::Uri;
+use tokio::{
+    sync::{oneshot, watch},
+    time::{sleep, timeout},
+};
+use tower::retry::budget::TpsBudget;
+
+use super::endpoint::{Endpoint, State};
+use super::health::{self, Health};
+use super::{UpstreamAddress, UpstreamSettings};
+
+/// Retries may be this share of the calls of the last [`BUDGET_WINDOW`], plus [`BUDGET_FLOOR`] a second.
+const BUDGET_SHARE: f32 = 0.2;
+const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+const BUDGET_FLOOR: u32 = 10;
+
+/// How often a name is resolved again.
+const RESOLVE_EVERY: Duration = Duration::from_secs(5);
+
+/// `None` until names have been resolved for the first time.
+pub(super) type Endpoints = Option<Arc<[Arc<Endpoint>]>>;
+
+/// The decision service's endpoints. Dropped, it ends its control thread.
+#[derive(Debug)]
+pub struct Pool {
+    pub(super) settings: UpstreamSettings,
+    pub(super) budget: TpsBudget,
+    endpoints: watch::Sender<Endpoints>,
+    _control: Option<oneshot::Sender<()>>,
+}
+
+impl Pool {
+    /// Starts the control thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(settings: UpstreamSettings) -> io::Result<Arc<Self>> {
+        let (running, stopped) = oneshot::channel::<()>();
+        let endpoints = watch::Sender::new(literal_endpoints(&settings));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let control = Control { settings: settings.clone(), endpoints: endpoints.clone() };
+        thread::Builder::new().name("upstream".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = control.run() => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        let budget = TpsBudget::new(BUDGET_WINDOW, BUDGET_FLOOR, BUDGET_SHARE);
+        Ok(Arc::new(Self { settings, budget, endpoints, _control: Some(running) }))
+    }
+
+    pub(super) fn endpoints(&self) -> watch::Receiver<Endpoints> {
+        self.endpoints.subscribe()
+    }
+}
+
+/// IP addresses need no resolving, and are there at once.
+fn literal_endpoints(settings: &UpstreamSettings) -> Endpoints {
+    let literal = |address: &UpstreamAddress| {
+        let ip = address.host.parse().ok()?;
+        Some(endpoint(SocketAddr::new(ip, address.port), address, settings))
+    };
+    settings.addresses.iter().map(literal).collect()
+}
+
+fn endpoint(at: SocketAddr, address: &UpstreamAddress, settings: &UpstreamSettings) -> Arc<Endpoint> {
+    // An address was parsed from such a URL, so this parses; were it not to, the path alone still works.
+    let origin: Uri = address.to_string().parse().unwrap_or_default();
+    Arc::new(Endpoint::new(at, origin, settings.eject.failures.get()))
+}
+
+/// What runs on the control thread.
+struct Control {
+    settings: UpstreamSettings,
+    endpoints: watch::Sender<Endpoints>,
+}
+
+impl Control {
+    async fn run(self) {
+        self.watch_over(self.endpoints.borrow().iter().flat_map(|endpoints| endpoints.iter()));
+        if self.settings.addresses.iter().all(|address| address.host.parse::<std::net::IpAddr>().is_ok()) {
+            return std::future::pending().await;
+        }
+        loop {
+            self.resolve().await;
+            sleep(RESOLVE_EVERY).await;
+        }
+    }
+
+    fn watch_over<'a>(&self, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) {
+        for endpoint in endpoints {
+            tokio::spawn(watch_over(Arc::clone(endpoint), self.settings.clone()));
+        }
+    }
+
+    /// Takes new addresses in and gone ones out. A name that cannot be resolved keeps the addresses it had.
+    async fn resolve(&self) {
+        let old = self.endpoints.borrow().clone().unwrap_or_default();
+        let mut new: Vec<Arc<Endpoint>> = Vec::new();
+        for address in &self.settings.addresses {
+            let of_this_name =
+                |endpoint: &&Arc<Endpoint>| endpoint.origin.to_string().starts_with(&address.to_string());
+            match tokio::net::lookup_host((&*address.host, address.port)).await {
+                Ok(found) => new.extend(found.map(|at| {
+                    old.iter()
+                        .find(|known| known.address == at)
+                        .cloned()
+                        .unwrap_or_else(|| endpoint(at, address, &self.settings))
+                })),
+                Err(error) => {
+                    tracing::warn!(%error, %address, "a name of the decision service does not resolve");
+                    new.extend(old.iter().filter(of_this_name).cloned());
+                }
+            }
+        }
+        new.sort_by_key(|endpoint| endpoint.address);
+        new.dedup_by_key(|endpoint| endpoint.address);
+        let is_known = |endpoint: &&Arc<Endpoint>| old.iter().any(|known| Arc::ptr_eq(known, endpoint));
+        let first = self.endpoints.borrow().is_none();
+        let unchanged = new.len() == old.len() && new.iter().all(|endpoint| is_known(&endpoint));
+        if unchanged && !first {
+            return;
+        }
+        self.watch_over(new.iter().filter(|endpoint| !is_known(endpoint)));
+        for gone in old.iter().filter(|known| !new.iter().any(|endpoint| Arc::ptr_eq(endpoint, known))) {
+            gone.enter(State::Gone, &[State::In, State::NotServing, State::Ejected]);
+        }
+        self.endpoints.send_replace(Some(new.into()));
+    }
+}
+
+/// One endpoint's health, for as long as it is there: asked on a connection that serves calls while it is in, and by
+/// probes of its own while it is out.
+async fn watch_over(endpoint: Arc<Endpoint>, settings: UpstreamSettings) {
+    let mut states = endpoint.states();
+    let mut pause = settings.eject.probe_min;
+    loop {
+        let state = *states.borrow_and_update();
+        let wait = match state {
+            State::Gone => return,
+            State::In | State::NotServing => settings.health.interval,
+            State::Ejected => jittered(pause),
+        };
+        // A change of state begins anew: an ejected endpoint is not probed at once, but after a pause.
+        if timeout(wait, states.changed()).await.is_ok() {
+            pause = settings.eject.probe_min;
+            continue;
+        }
+        match state {
+            State::Ejected => {
+                pause = (pause * 2).min(settings.eject.probe_max);
+                if let Health::Alive = health::probe(&endpoint, &settings).await {
+                    endpoint.enter(State::In, &[State::Ejected]);
+                }
+            }
+            _ => match health::check(&endpoint, &settings.health).await {
+                Health::Alive => endpoint.enter(State::In, &[State::NotServing]),
+                Health::NotServing => endpoint.enter(State::NotServing, &[State::In]),
+                Health::Unanswered => endpoint.enter(State::Ejected, &[State::In, State::NotServing]),
+                Health::Unknown => {}
+            },
+        }
+    }
+}
+
+/// Between half of `pause` and all of it, so that many bridges do not act in step.
+pub(super) fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
