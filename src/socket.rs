@@ -1,6 +1,10 @@
 //! Socket options. The only code that differs between Linux, where the bridge runs, and macOS, where it must build.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{Shutdown, SocketAddr},
+    time::Duration,
+};
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpStream;
@@ -45,8 +49,20 @@ pub(crate) fn accepted(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// For a connection to the decision service. Packets that nobody acknowledges are found out after 3 s.
-pub(crate) fn connected(stream: &TcpStream) -> io::Result<()> {
-    connection(stream, Duration::from_secs(15), Duration::from_secs(3))
+pub(crate) fn connected(stream: &TcpStream) -> io::Result<End> {
+    connection(stream, Duration::from_secs(15), Duration::from_secs(3))?;
+    Ok(End(SockRef::from(stream).try_clone()?))
+}
+
+/// Ends a connection from outside of whatever uses it, which then sees it closed.
+#[derive(Debug)]
+pub(crate) struct End(Socket);
+
+impl End {
+    pub(crate) fn now(&self) {
+        // Fails only when it has ended already.
+        let _ended = self.0.shutdown(Shutdown::Both);
+    }
 }
 
 /// Small messages leave at once, and dead peers are found: after `idle` without traffic, or `unacknowledged` with some.

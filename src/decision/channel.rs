@@ -189,7 +189,7 @@ impl Channel {
                 .unwrap_or(Err(ConnectError::Timeout(address)));
             *channel.connecting.borrow_mut() = None;
             match opened {
-                Ok((sender, driver)) => Ok(channel.adopt(sender, driver)),
+                Ok(opened) => Ok(channel.adopt(opened)),
                 Err(error) => {
                     channel.endpoint.failed();
                     Err(error)
@@ -201,7 +201,7 @@ impl Channel {
         joined
     }
 
-    fn adopt(self: &Rc<Self>, sender: SendRequest<Body>, driver: Driver) -> Connection {
+    fn adopt(self: &Rc<Self>, Opened { sender, driver, end }: Opened) -> Connection {
         let connection = Connection {
             number: self.endpoint.connected(sender.clone()),
             sender,
@@ -209,13 +209,13 @@ impl Channel {
             most_calls: Rc::new(Cell::new(driver.current_max_send_streams())),
         };
         self.open.borrow_mut().push(connection.clone());
-        tokio::task::spawn_local(Rc::clone(self).drive(connection.clone(), driver));
+        tokio::task::spawn_local(Rc::clone(self).drive(connection.clone(), driver, end));
         connection
     }
 
     /// Runs a connection to its end. An ejected endpoint's connections end at once, so that the calls on them can still
     /// be made elsewhere; a gone one's when their calls have ended.
-    async fn drive(self: Rc<Self>, connection: Connection, mut driver: Driver) {
+    async fn drive(self: Rc<Self>, connection: Connection, mut driver: Driver, end: socket::End) {
         let running = poll_fn(|context| {
             let polled = Pin::new(&mut driver).poll(context);
             connection.most_calls.set(driver.current_max_send_streams());
@@ -225,7 +225,10 @@ impl Channel {
         let ejected = pin!(states.wait_for(|state| *state == State::Ejected));
         let broke = match select(pin!(running), ejected).await {
             Either::Left((ended, _)) => ended.is_err(),
-            Either::Right(_) => false,
+            Either::Right(_) => {
+                end.now();
+                false
+            }
         };
         // One failure, however many calls were on it: a connection is one thing that broke.
         if broke && connection.calls.get() > 0 {
@@ -269,17 +272,26 @@ impl Channel {
 }
 
 /// The half of a connection that does the work.
-pub(super) type Driver = http2::Connection<TokioIo<TcpStream>, Body, TokioExecutor>;
+type Driver = http2::Connection<TokioIo<TcpStream>, Body, TokioExecutor>;
 
-/// A new connection, which its driver must be polled for.
-pub(super) async fn open(address: SocketAddr) -> Result<(SendRequest<Body>, Driver), ConnectError> {
+/// A new connection.
+pub(super) struct Opened {
+    pub(super) sender: SendRequest<Body>,
+    /// To be polled for as long as the connection is used.
+    pub(super) driver: Driver,
+    /// hyper's tasks would go on for as long as the peer owes an answer.
+    pub(super) end: socket::End,
+}
+
+pub(super) async fn open(address: SocketAddr) -> Result<Opened, ConnectError> {
     let failed = |error| ConnectError::Io(address, Arc::new(error));
     let stream = TcpStream::connect(address).await.map_err(failed)?;
-    socket::connected(&stream).map_err(failed)?;
-    http2::Builder::new(TokioExecutor::new())
+    let end = socket::connected(&stream).map_err(failed)?;
+    let (sender, driver) = http2::Builder::new(TokioExecutor::new())
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| ConnectError::Handshake(address, Arc::new(error)))
+        .map_err(|error| ConnectError::Handshake(address, Arc::new(error)))?;
+    Ok(Opened { sender, driver, end })
 }
 
 /// Why a request got no response head of gRPC's.

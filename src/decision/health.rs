@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tonic::{body::Body, client::Grpc};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus};
 
-use super::channel::{Sender, open};
+use super::channel::{Opened, Sender, open};
 use super::codec::BytesCodec;
 use super::endpoint::Endpoint;
 use super::{CallError, HealthSettings, UpstreamSettings};
@@ -39,9 +39,10 @@ pub(super) async fn check(endpoint: &Endpoint, settings: &HealthSettings) -> Hea
 /// Connects, and asks on that connection.
 pub(super) async fn probe(endpoint: &Endpoint, settings: &UpstreamSettings) -> Health {
     match timeout(settings.connect_timeout, open(endpoint.address)).await {
-        Ok(Ok((sender, connection))) => {
-            let driver = tokio::spawn(connection);
+        Ok(Ok(Opened { sender, driver, end })) => {
+            let driver = tokio::spawn(driver);
             let health = ask(endpoint, sender, &settings.health).await;
+            end.now();
             driver.abort();
             health
         }

@@ -146,7 +146,7 @@ pub fn nowhere() -> SocketAddr {
 
 /// Waits for what must come to be, and cannot be waited for in another way.
 #[track_caller]
-pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < end, "not in time: {what}");
