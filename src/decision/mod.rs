@@ -9,6 +9,7 @@
 //! - [`call`](Upstream): one question, with its deadline and its retry.
 //! - [`error`](ErrorClass): the classes of failure.
 //! - [`fallback`](FallbackPolicy): policy and class give allow or refuse.
+//! - [`resolve`]: which IP addresses a host name has, and for how long.
 //!
 //! The only importer of tonic's client on the path of a callback. Knows nothing of OpenIM's JSON or of HTTP/1.
 
@@ -23,6 +24,7 @@ mod error;
 mod fallback;
 mod health;
 mod pool;
+mod resolve;
 
 pub use address::{EjectSettings, HealthSettings, InvalidUpstream, UpstreamAddress, UpstreamSettings};
 pub use call::{Asked, Call, CallError, Retry, Spent, Upstream};
