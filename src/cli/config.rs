@@ -216,6 +216,8 @@ mod tests {
         upstream.addresses            [http://a:1, "http://[::1]:2"]  --upstream
         upstream.connect_timeout      1s                              default
         upstream.connections          4                               default
+        upstream.resolve.ttl_min      1s                              default
+        upstream.resolve.ttl_max      30s                             default
         upstream.health.service       ""                              default
         upstream.health.interval      2s                              default
         upstream.health.timeout       1s                              default

@@ -14,7 +14,7 @@ use super::{
     raw::Raw,
 };
 use crate::{
-    decision::{EjectSettings, FallbackPolicy, FallbackRefusal, HealthSettings, UpstreamSettings},
+    decision::{EjectSettings, FallbackPolicy, FallbackRefusal, HealthSettings, TtlBounds, UpstreamSettings},
     openim::RefusalDefaults,
 };
 
@@ -52,10 +52,24 @@ impl Raw {
                 self.upstream.connect_timeout.0 = timeout;
             }
         }
-        let (least, most) = (self.upstream.eject.probe_min.0, self.upstream.eject.probe_max.0);
-        if most < least {
-            let most = say("upstream.eject.probe_max", &human(most));
-            wrong(format!("{most} must be at least {}", say("upstream.eject.probe_min", &human(least))));
+        for (least_key, least, most_key, most) in [
+            (
+                "upstream.eject.probe_min",
+                self.upstream.eject.probe_min.0,
+                "upstream.eject.probe_max",
+                self.upstream.eject.probe_max.0,
+            ),
+            (
+                "upstream.resolve.ttl_min",
+                self.upstream.resolve.ttl_min.0,
+                "upstream.resolve.ttl_max",
+                self.upstream.resolve.ttl_max.0,
+            ),
+        ] {
+            if most < least {
+                let most = say(most_key, &human(most));
+                wrong(format!("{most} must be at least {}", say(least_key, &human(least))));
+            }
         }
         let (delay, drain) = (self.drain.delay.0, self.drain.timeout.0);
         let least = delay + timeout + DRAIN_MARGIN;
@@ -92,6 +106,7 @@ impl Raw {
                 addresses: self.upstream.addresses.0.into_iter().map(|address| address.0).collect(),
                 connect_timeout: self.upstream.connect_timeout.0,
                 connections: self.upstream.connections.0,
+                resolve: TtlBounds { min: self.upstream.resolve.ttl_min.0, max: self.upstream.resolve.ttl_max.0 },
                 health: HealthSettings {
                     service: self.upstream.health.service.0,
                     interval: self.upstream.health.interval.0,

@@ -70,11 +70,23 @@ pub(super) struct RawUpstream {
     /// Connections of one worker to one endpoint, at most, where the decision service allows too few calls at one time
     /// on a connection (its HTTP/2 `MAX_CONCURRENT_STREAMS`).
     pub(super) connections: Whole<4>,
+    /// How often names are resolved again; at once after a failed connection.
+    pub(super) resolve: RawResolve,
     /// How the decision service is asked for its health, by the standard `grpc.health.v1`. A service that offers none
     /// counts as healthy when it says so.
     pub(super) health: RawHealth,
     /// When an endpoint of the decision service is taken out, and how it comes back.
     pub(super) eject: RawEject,
+}
+
+/// How often names are resolved again.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawResolve {
+    /// A name is resolved again when its DNS answer's time to live is over, but not before this.
+    pub(super) ttl_min: Period<100, HOUR>,
+    /// A name is resolved again after this at the latest, whatever its DNS answer says.
+    pub(super) ttl_max: Period<100, HOUR>,
 }
 
 /// How the decision service is asked for its health.
@@ -270,9 +282,17 @@ impl Default for RawUpstream {
             addresses: Upstreams(upstream.addresses.into_iter().map(Upstream).collect()),
             connect_timeout: Period(upstream.connect_timeout),
             connections: Whole(upstream.connections),
+            resolve: RawResolve::default(),
             health: RawHealth::default(),
             eject: RawEject::default(),
         }
+    }
+}
+
+impl Default for RawResolve {
+    fn default() -> Self {
+        let resolve = Settings::default().upstream.resolve;
+        Self { ttl_min: Period(resolve.min), ttl_max: Period(resolve.max) }
     }
 }
 

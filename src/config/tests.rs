@@ -97,7 +97,10 @@ fn every_setting_arrives_from_every_layer() {
         "limits.request_bytes" | "limits.body_bytes" => "1000".to_owned(),
         "upstream.addresses" => "http://a:1,http://b:2".to_owned(),
         "upstream.connect_timeout" | "upstream.health.timeout" | "upstream.eject.probe_min" => "300ms".to_owned(),
-        "upstream.health.interval" | "upstream.eject.probe_max" => "700ms".to_owned(),
+        "upstream.health.interval"
+        | "upstream.eject.probe_max"
+        | "upstream.resolve.ttl_min"
+        | "upstream.resolve.ttl_max" => "700ms".to_owned(),
         "upstream.connections" => "2".to_owned(),
         "upstream.eject.failures" => "9".to_owned(),
         "decision.timeout" | "drain.delay" => "6s".to_owned(),

@@ -4,6 +4,8 @@ use std::{fmt, num::NonZeroUsize, str::FromStr, time::Duration};
 
 use http::Uri;
 
+use super::TtlBounds;
+
 /// The App's decision service.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
@@ -13,6 +15,8 @@ pub struct UpstreamSettings {
     pub connect_timeout: Duration,
     /// Connections of one worker to one endpoint, where the peer allows too few calls on one. 1 to 4.
     pub connections: NonZeroUsize,
+    /// How long a name's addresses are taken for true.
+    pub resolve: TtlBounds,
     /// How health is asked for.
     pub health: HealthSettings,
     /// When an endpoint is taken out, and how it comes back.
@@ -53,6 +57,7 @@ impl Default for UpstreamSettings {
             addresses: vec![UpstreamAddress::default()],
             connect_timeout: Duration::from_secs(1),
             connections: at_least_one(4),
+            resolve: TtlBounds { min: Duration::from_secs(1), max: Duration::from_secs(30) },
             health: HealthSettings {
                 service: String::new(),
                 interval: Duration::from_secs(2),

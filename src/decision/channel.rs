@@ -191,7 +191,7 @@ impl Channel {
             match opened {
                 Ok(opened) => Ok(channel.adopt(opened)),
                 Err(error) => {
-                    channel.endpoint.failed();
+                    channel.endpoint.connection_failed();
                     Err(error)
                 }
             }
@@ -232,7 +232,7 @@ impl Channel {
         };
         // One failure, however many calls were on it: a connection is one thing that broke.
         if broke && connection.calls.get() > 0 {
-            self.endpoint.failed();
+            self.endpoint.connection_failed();
         }
         self.endpoint.disconnected(connection.number);
         self.open.borrow_mut().retain(|other| other.number != connection.number);

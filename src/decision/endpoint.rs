@@ -4,14 +4,14 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
 
 use http::Uri;
 use hyper::client::conn::http2::SendRequest;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tonic::body::Body;
 
 /// Whether an endpoint gets calls.
@@ -35,6 +35,8 @@ pub(super) struct Endpoint {
     pub(super) origin: Uri,
     /// So many failures in a row eject.
     eject_after: usize,
+    /// Told when a connection fails: the name may have moved.
+    look_again: Arc<Notify>,
     state: watch::Sender<State>,
     failures: AtomicUsize,
     load: AtomicUsize,
@@ -44,11 +46,12 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn new(address: SocketAddr, origin: Uri, eject_after: usize) -> Self {
+    pub(super) fn new(address: SocketAddr, origin: Uri, eject_after: usize, look_again: Arc<Notify>) -> Self {
         Self {
             address,
             origin,
             eject_after,
+            look_again,
             state: watch::Sender::new(State::In),
             failures: AtomicUsize::new(0),
             load: AtomicUsize::new(0),
@@ -94,6 +97,12 @@ impl Endpoint {
         if self.failures.fetch_add(1, Relaxed) + 1 >= self.eject_after {
             self.enter(State::Ejected, &[State::In]);
         }
+    }
+
+    /// Connecting failed, or a connection with calls on it broke.
+    pub(super) fn connection_failed(&self) {
+        self.look_again.notify_one();
+        self.failed();
     }
 
     /// It answered, whatever it said.

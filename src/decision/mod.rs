@@ -4,6 +4,7 @@
 //! - [`address`](UpstreamAddress): where the decision service listens.
 //! - [`pool`](Pool): its endpoints, and the control thread that watches over them: one for the process.
 //! - `endpoint`: one of them, as the whole process sees it. `health`: its sign of life.
+//! - `resolve`: from a name to addresses, for as long as its answer says.
 //! - `balancer`: which endpoint a worker's next call goes to.
 //! - [`channel`](ConnectError): a worker's connections to one endpoint.
 //! - [`call`](Upstream): one question, with its deadline and its retry.
@@ -33,3 +34,4 @@ pub use deadline::Deadline;
 pub use error::ErrorClass;
 pub use fallback::{Action, FallbackPolicy, FallbackRefusal};
 pub use pool::Pool;
+pub use resolve::TtlBounds;

@@ -7,13 +7,14 @@ use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use http::Uri;
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{Notify, oneshot, watch},
     time::{sleep, timeout},
 };
 use tower::retry::budget::TpsBudget;
 
 use super::endpoint::{Endpoint, State};
 use super::health::{self, Health};
+use super::resolve::Resolver;
 use super::{UpstreamAddress, UpstreamSettings};
 
 /// Retries may be this share of the calls of the last [`BUDGET_WINDOW`], plus [`BUDGET_FLOOR`] a second.
@@ -21,8 +22,8 @@ const BUDGET_SHARE: f32 = 0.2;
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 const BUDGET_FLOOR: u32 = 10;
 
-/// How often a name is resolved again.
-const RESOLVE_EVERY: Duration = Duration::from_secs(5);
+/// Names are never resolved more often, however many connections fail.
+const RESOLVE_PAUSE: Duration = Duration::from_millis(500);
 
 /// `None` until names have been resolved for the first time.
 pub(super) type Endpoints = Option<Arc<[Arc<Endpoint>]>>;
@@ -43,9 +44,10 @@ impl Pool {
     /// When the system gives no thread.
     pub fn start(settings: UpstreamSettings) -> io::Result<Arc<Self>> {
         let (running, stopped) = oneshot::channel::<()>();
-        let endpoints = watch::Sender::new(literal_endpoints(&settings));
+        let look_again = Arc::new(Notify::new());
+        let endpoints = watch::Sender::new(literal_endpoints(&settings, &look_again));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let control = Control { settings: settings.clone(), endpoints: endpoints.clone() };
+        let control = Control { settings: settings.clone(), endpoints: endpoints.clone(), look_again };
         thread::Builder::new().name("upstream".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
@@ -64,35 +66,48 @@ impl Pool {
 }
 
 /// IP addresses need no resolving, and are there at once.
-fn literal_endpoints(settings: &UpstreamSettings) -> Endpoints {
+fn literal_endpoints(settings: &UpstreamSettings, look_again: &Arc<Notify>) -> Endpoints {
     let literal = |address: &UpstreamAddress| {
         let ip = address.host.parse().ok()?;
-        Some(endpoint(SocketAddr::new(ip, address.port), address, settings))
+        Some(endpoint(SocketAddr::new(ip, address.port), address, settings, look_again))
     };
     settings.addresses.iter().map(literal).collect()
 }
 
-fn endpoint(at: SocketAddr, address: &UpstreamAddress, settings: &UpstreamSettings) -> Arc<Endpoint> {
+fn endpoint(
+    at: SocketAddr,
+    address: &UpstreamAddress,
+    settings: &UpstreamSettings,
+    look_again: &Arc<Notify>,
+) -> Arc<Endpoint> {
+    Arc::new(Endpoint::new(at, origin(address), settings.eject.failures.get(), Arc::clone(look_again)))
+}
+
+fn origin(address: &UpstreamAddress) -> Uri {
     // An address was parsed from such a URL, so this parses; were it not to, the path alone still works.
-    let origin: Uri = address.to_string().parse().unwrap_or_default();
-    Arc::new(Endpoint::new(at, origin, settings.eject.failures.get()))
+    address.to_string().parse().unwrap_or_default()
 }
 
 /// What runs on the control thread.
 struct Control {
     settings: UpstreamSettings,
     endpoints: watch::Sender<Endpoints>,
+    /// A connection failed: the names may have moved.
+    look_again: Arc<Notify>,
 }
 
 impl Control {
     async fn run(self) {
         self.watch_over(self.endpoints.borrow().iter().flat_map(|endpoints| endpoints.iter()));
-        if self.settings.addresses.iter().all(|address| address.host.parse::<std::net::IpAddr>().is_ok()) {
+        if self.endpoints.borrow().is_some() {
+            // All of them are IP addresses.
             return std::future::pending().await;
         }
+        let resolver = Resolver::system(self.settings.resolve);
         loop {
-            self.resolve().await;
-            sleep(RESOLVE_EVERY).await;
+            let valid_for = self.resolve(&resolver).await;
+            sleep(RESOLVE_PAUSE).await;
+            let _looked_again = timeout(valid_for.saturating_sub(RESOLVE_PAUSE), self.look_again.notified()).await;
         }
     }
 
@@ -102,23 +117,32 @@ impl Control {
         }
     }
 
-    /// Takes new addresses in and gone ones out. A name that cannot be resolved keeps the addresses it had.
-    async fn resolve(&self) {
+    /// Takes new addresses in and gone ones out. A name that cannot be resolved keeps the addresses it had. Returns when
+    /// to look again.
+    async fn resolve(&self, resolver: &Resolver) -> Duration {
         let old = self.endpoints.borrow().clone().unwrap_or_default();
         let mut new: Vec<Arc<Endpoint>> = Vec::new();
+        let mut valid_for = self.settings.resolve.max;
         for address in &self.settings.addresses {
-            let of_this_name =
-                |endpoint: &&Arc<Endpoint>| endpoint.origin.to_string().starts_with(&address.to_string());
-            match tokio::net::lookup_host((&*address.host, address.port)).await {
-                Ok(found) => new.extend(found.map(|at| {
-                    old.iter()
-                        .find(|known| known.address == at)
-                        .cloned()
-                        .unwrap_or_else(|| endpoint(at, address, &self.settings))
-                })),
+            let origin = origin(address);
+            let of_this_name = old.iter().filter(|known| known.origin == origin);
+            match resolver.lookup(&address.host).await {
+                Ok(found) => {
+                    valid_for = valid_for.min(found.valid_for);
+                    new.extend(found.addresses.into_iter().map(|ip| {
+                        let at = SocketAddr::new(ip, address.port);
+                        let known = of_this_name.clone().find(|known| known.address == at);
+                        known.cloned().unwrap_or_else(|| endpoint(at, address, &self.settings, &self.look_again))
+                    }));
+                    if !found.complete {
+                        new.extend(of_this_name.cloned());
+                    }
+                }
                 Err(error) => {
-                    tracing::warn!(%error, %address, "a name of the decision service does not resolve");
-                    new.extend(old.iter().filter(of_this_name).cloned());
+                    valid_for = self.settings.resolve.min;
+                    let kept = of_this_name.clone().count();
+                    tracing::warn!(%error, %address, kept, "a name of the decision service does not resolve");
+                    new.extend(of_this_name.cloned());
                 }
             }
         }
@@ -128,13 +152,14 @@ impl Control {
         let first = self.endpoints.borrow().is_none();
         let unchanged = new.len() == old.len() && new.iter().all(|endpoint| is_known(&endpoint));
         if unchanged && !first {
-            return;
+            return valid_for;
         }
         self.watch_over(new.iter().filter(|endpoint| !is_known(endpoint)));
         for gone in old.iter().filter(|known| !new.iter().any(|endpoint| Arc::ptr_eq(endpoint, known))) {
             gone.enter(State::Gone, &[State::In, State::NotServing, State::Ejected]);
         }
         self.endpoints.send_replace(Some(new.into()));
+        valid_for
     }
 }
 

@@ -40,11 +40,11 @@ const QUERY_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// Between which times an answer may be believed, whatever TTL it came with. `min` is at most `max`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TtlBounds {
+pub struct TtlBounds {
     /// So that a TTL of 0 does not mean asking all the time.
-    pub(super) min: Duration,
+    pub min: Duration,
     /// So that what has changed is seen.
-    pub(super) max: Duration,
+    pub max: Duration,
 }
 
 impl TtlBounds {
@@ -122,6 +122,7 @@ impl Resolver {
         Self::new(config, options, Hosts::from_system().unwrap_or_default(), bounds)
     }
 
+    #[cfg(test)]
     /// Asks only this name server, over UDP and TCP: no search list, no `/etc/hosts`.
     pub(super) fn asking(name_server: SocketAddr, bounds: TtlBounds) -> Self {
         Self::new(only(name_server), ResolverOpts::default(), Hosts::default(), bounds)
@@ -217,6 +218,7 @@ impl Resolver {
     }
 }
 
+#[cfg(test)]
 fn only(name_server: SocketAddr) -> ResolverConfig {
     let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
         connection.port = name_server.port();
