@@ -52,8 +52,10 @@ pub fn run(
     matches: &ArgMatches,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<ExitCode> {
-    let (out, log) = (&mut io::stdout().lock(), &mut io::stderr().lock());
-    run_to(matches, environment, out, log)
+    let mut out = Vec::new();
+    let code = run_to(matches, environment, &mut out, &mut io::stderr().lock())?;
+    super::print(&String::from_utf8_lossy(&out))?;
+    Ok(code)
 }
 
 fn run_to(

@@ -1,7 +1,6 @@
 //! `demo`: the mock and the bridge in one process, with sample callbacks sent through both.
 
 use std::{
-    io::Write as _,
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
     time::Duration,
@@ -11,7 +10,10 @@ use anyhow::Context as _;
 use http::HeaderValue;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::send::{self, Exchange};
+use super::{
+    print,
+    send::{self, Exchange},
+};
 use crate::callback::REGISTRY;
 use crate::config::{LogLevel, LogSettings, Settings};
 use crate::mock::{Mock, Rules};
@@ -121,7 +123,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let showing = async {
         let all_right = show(server.address(), mock_address).await?;
         if !args.once {
-            say(&next_steps(server.address()))?;
+            print(&next_steps(server.address()))?;
             stop_signal().await?;
         }
         drop(stop);
@@ -143,7 +145,7 @@ async fn stop_signal() -> anyhow::Result<()> {
 /// Sends every sample; true when each went as it should.
 async fn show(bridge: SocketAddr, mock: SocketAddr) -> anyhow::Result<bool> {
     let url = url(bridge);
-    say(&format!(
+    print(&format!(
         "OpenIM Server  --HTTP/JSON-->  openim-bridge {bridge}  --gRPC-->  your decision service (the mock, {mock})\n"
     ))?;
     let mut all_right = true;
@@ -159,7 +161,7 @@ async fn show(bridge: SocketAddr, mock: SocketAddr) -> anyhow::Result<bool> {
         let exchange = send::exchange(&request, &base, OPENIM_TIMEOUT).await?;
         let right = sample.expected.is(&exchange);
         all_right &= right;
-        say(&sample.told(number, &request.url(&base), &request, &exchange, right))?;
+        print(&sample.told(number, &request.url(&base), &request, &exchange, right))?;
     }
     Ok(all_right)
 }
@@ -195,6 +197,8 @@ impl Sample {
 fn next_steps(bridge: SocketAddr) -> String {
     let url = url(bridge);
     let command = crate::openim::request::BEFORE_SET_FRIEND_REMARK;
+    // As the reader called it: `cargo run` leaves the program where no shell looks for it.
+    let program = std::env::args().next().unwrap_or_else(|| "openim-bridge".to_owned());
     format!(
         r#"
 Try it yourself:
@@ -204,17 +208,11 @@ Try it yourself:
 Other remarks that the mock understands: mock:allow, mock:replace=TEXT, mock:delay=250ms, mock:hang,
 mock:status=NAME (any gRPC status), mock:invalid=unset|code|empty. To read the answers as OpenIM does:
 
-   openim-bridge send --url {url} --remark mock:hang
+   {program} send --url {url} --remark mock:hang
 
 Bridge and mock stay up until Ctrl-C.
 "#
     )
-}
-
-fn say(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 /// What OpenIM's `url` in webhooks.yml would be.

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
+use super::{WRONG_USAGE, complain};
 use crate::config::{LogFormat, LogLevel, LogSettings};
 use crate::mock::{Mock, Rules};
 use crate::telemetry;
@@ -15,6 +16,8 @@ use crate::telemetry;
 /// A remark tells it what to answer: mock:allow, mock:refuse, mock:refuse=5001,text, mock:replace=New name,
 /// mock:delay=250ms, mock:hang, mock:status=UNAVAILABLE (any gRPC status name), mock:invalid=unset|code|empty. Every
 /// other remark is answered by the rules, and allowed where none holds.
+///
+/// Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong flags or rules.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where to listen; port 0 takes a free one, and the first log line names it
@@ -38,11 +41,17 @@ pub struct Args {
 ///
 /// # Errors
 ///
-/// Where the rules are not valid or the address cannot be listened on.
+/// Where the address cannot be listened on.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let level = LogLevel::Info;
     telemetry::init_logs(LogSettings { level, format: args.log_format, remarks: args.log_remarks });
-    let rules = args.rules.as_deref().map(Rules::load).transpose()?.unwrap_or_default();
+    let rules = match args.rules.as_deref().map(Rules::load).transpose() {
+        Ok(rules) => rules.unwrap_or_default(),
+        Err(wrong) => {
+            complain(&format!("{:#}", anyhow::Error::from(wrong)));
+            return Ok(ExitCode::from(WRONG_USAGE));
+        }
+    };
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let shutdown = async move {

@@ -9,7 +9,11 @@ pub mod mock;
 pub mod send;
 pub mod serve;
 
-use std::{env, io::Write as _, process::ExitCode};
+use std::{
+    env,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::{Args as _, Command};
 
@@ -63,9 +67,18 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
+/// Writes a result to stdout. That a reader such as `head` has seen enough is no failure.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// An error for people. Nothing more can be done where stderr is closed.
 fn complain(text: &str) {
-    let _closed = writeln!(std::io::stderr(), "error: {text}");
+    let _closed = writeln!(io::stderr(), "error: {text}");
 }
 
 #[cfg(test)]

@@ -297,7 +297,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Output::Text => report.to_string(),
         Output::Json => format!("{}\n", report.json()),
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    super::print(&text)?;
     Ok(ExitCode::from(report.exchange.ending().exit_code()))
 }
 
