@@ -3,9 +3,12 @@
 #![allow(clippy::expect_used)] // clippy.toml allows it in test functions only, not in what they share
 
 use std::{
-    io::pipe,
-    process::{Command, Stdio},
+    io::{BufRead as _, BufReader, Read as _, Write as _, pipe},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
 };
+
+use serde_json::Value;
 
 fn openim_bridge(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_openim-bridge"));
@@ -38,4 +41,54 @@ fn rules_that_are_wrong_are_wrong_configuration() {
     std::fs::write(&rules, "rules: [{then: alow}]").expect("the file");
     let output = openim_bridge(&["mock", "--listen", "127.0.0.1:0", "--rules"]).arg(&rules).output().expect("the mock");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+/// Ended with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+#[test]
+fn every_log_line_is_json_of_the_bridge_s_own_and_holds_no_remark() {
+    let arguments = "serve --listen 127.0.0.1:0 --admin-listen off --upstream http://127.0.0.1:1 --timeout 4s --log-format json --log-level trace";
+    let mut command = openim_bridge(&arguments.split(' ').collect::<Vec<_>>());
+    let mut serve = Running(command.stderr(Stdio::piped()).spawn().expect("the program"));
+    let log = BufReader::new(serve.0.stderr.take().expect("piped"));
+    let mut lines = log.lines().map(|line| {
+        let line = line.expect("a line");
+        assert!(!line.contains("My Best Friend"), "{line}");
+        serde_json::from_str::<Value>(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    });
+
+    let first = lines.next().expect("a first line");
+    assert_eq!(first["message"], "listening");
+    let mut bridge = TcpStream::connect(first["address"].as_str().expect("the bound address")).expect("a connection");
+    let body = r#"{"callbackCommand":"callbackBeforeSetFriendRemarkCommand","ownerUserID":"u1","friendUserID":"u2","remark":"My Best Friend"}"#;
+    let request = format!(
+        "POST /callbackBeforeSetFriendRemarkCommand HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\noperationID: o1\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    bridge.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    bridge.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.ends_with(r#""remark":"My Best Friend"}"#), "{answer}");
+
+    let mut before = vec![];
+    let callback = lines.find(|line| {
+        before.push(line["message"].as_str().unwrap_or_default().to_owned());
+        line["message"] == "callback"
+    });
+    let error = callback.expect("the callback's line")["error"].to_string();
+    assert!(error.contains("cannot connect to") && error.contains("refused"), "with its cause: {error}");
+    let ours = |message: &String| {
+        ["when http://", "the decision service cannot be reached", "callback"]
+            .iter()
+            .any(|ours| message.starts_with(ours))
+    };
+    assert!(before.iter().all(ours), "{before:?}");
 }

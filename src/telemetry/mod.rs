@@ -2,18 +2,20 @@
 
 mod rate;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, iter, time::Duration};
 
 use tracing::{Level, level_filters::LevelFilter};
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::bridge::{Kind, Outcome, Source};
+use crate::bridge::{Outcome, Reason};
 use crate::config::{LogFormat, LogLevel, LogSettings};
 use crate::openim::Verdict;
 use rate::RateLimit;
 
 static TROUBLE: RateLimit = RateLimit::new();
 
-/// Sends log lines to stderr from now on. Only the first call in a process has an effect.
+/// Sends log lines to stderr from now on: this crate's from `settings.level` on, and no more than warnings of others, whose
+/// lines about frames and buffers would bury a callback's, and of which nobody has promised what they hold. Only the first call in a process has an effect.
 pub fn init_logs(settings: LogSettings) {
     let level = match settings.level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -22,18 +24,21 @@ pub fn init_logs(settings: LogSettings) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(level.min(LevelFilter::WARN));
     let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
     // Failing means that a subscriber is there already, which then stays.
     let _already_there = match settings.format {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => {
+            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).finish().with(ours).try_init()
+        }
+        LogFormat::Json => lines.json().flatten_event(true).finish().with(ours).try_init(),
     };
 }
 
-/// Records what became of a callback: one line at debug, or at warn for a fallback or a bad request, of which a flood is
-/// counted and not written in full.
+/// Records what became of a callback: one line at debug, or at warn for a fallback, a bad request or a refusal whose code
+/// is none of an App's, of which a flood is counted and not written in full.
 pub(crate) fn record(outcome: &Outcome, elapsed: Duration, remarks: bool) {
-    let troubled = outcome.source() == Source::Fallback || outcome.kind() == Kind::BadRequest;
+    let troubled = matches!(outcome.reason(), Some(Reason::Error(_) | Reason::Bad(_)));
     if !troubled {
         if tracing::enabled!(Level::DEBUG) {
             line(outcome, elapsed, remarks, None);
@@ -52,8 +57,8 @@ fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, trouble: Option<u64
     let operation_id = outcome.operation_id.as_ref().map(|id| truncated(id.as_str()));
     let owner = outcome.parties.as_ref().map(|parties| truncated(&parties.owner));
     let friend = outcome.parties.as_ref().map(|parties| truncated(&parties.friend));
-    let reason = outcome.reason().map(super::bridge::Reason::name);
-    let error = outcome.error.as_ref().map(|error| error as &dyn Error);
+    let reason = outcome.reason().map(Reason::name);
+    let error = outcome.error.as_ref().map(|error| chain(error));
     let answered = match outcome.verdict() {
         Verdict::GoOn(fields) if remarks => fields.first().map(|(_, value)| value.as_str()),
         _ => None,
@@ -83,6 +88,12 @@ fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, trouble: Option<u64
         };
     }
     if trouble.is_some() { line!(Level::WARN) } else { line!(Level::DEBUG) }
+}
+
+/// With what brought it on: a JSON line would hold no more of an error than its first text.
+fn chain(error: &dyn Error) -> String {
+    let texts = iter::successors(Some(error), |&error| error.source()).map(ToString::to_string);
+    texts.collect::<Vec<_>>().join(": ")
 }
 
 fn millis(duration: Duration) -> f64 {
