@@ -12,7 +12,9 @@ use crate::config::{LogFormat, LogLevel, LogSettings};
 use crate::openim::Verdict;
 use rate::RateLimit;
 
-static TROUBLE: RateLimit = RateLimit::new();
+/// Two, so that whoever sends rubbish cannot hide what ails the decision service.
+static FALLBACKS: RateLimit = RateLimit::new();
+static BAD_REQUESTS: RateLimit = RateLimit::new();
 
 /// Sends log lines to stderr from now on: this crate's from `settings.level` on, and no more than warnings of others, whose
 /// lines about frames and buffers would bury a callback's, and of which nobody has promised what they hold. Only the first call in a process has an effect.
@@ -38,13 +40,18 @@ pub fn init_logs(settings: LogSettings) {
 /// Records what became of a callback: one line at debug, or at warn for a fallback, a bad request or a refusal whose code
 /// is none of an App's, of which a flood is counted and not written in full.
 pub(crate) fn record(outcome: &Outcome, elapsed: Duration, remarks: bool) {
-    let troubled = matches!(outcome.reason(), Some(Reason::Error(_) | Reason::Bad(_)));
-    if !troubled {
-        if tracing::enabled!(Level::DEBUG) {
-            line(outcome, elapsed, remarks, None);
+    let limit = match outcome.reason() {
+        Some(Reason::Error(_)) => &FALLBACKS,
+        Some(Reason::Bad(_)) => &BAD_REQUESTS,
+        Some(Reason::Unserved) | None => {
+            if tracing::enabled!(Level::DEBUG) {
+                line(outcome, elapsed, remarks, None);
+            }
+            return;
         }
-    } else if tracing::enabled!(Level::WARN)
-        && let Some(left_out) = TROUBLE.admit()
+    };
+    if tracing::enabled!(Level::WARN)
+        && let Some(left_out) = limit.admit()
     {
         line(outcome, elapsed, remarks, Some(left_out));
     }
