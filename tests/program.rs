@@ -53,6 +53,29 @@ impl Drop for Running {
 }
 
 #[test]
+fn callbacks_are_answered_when_no_log_line_can_be_written_any_more() {
+    let (reader, writer) = pipe().expect("a pipe");
+    let arguments = "serve --listen 127.0.0.1:0 --admin-listen off --upstream http://127.0.0.1:1 --fallback refuse";
+    let mut command = openim_bridge(&arguments.split(' ').collect::<Vec<_>>());
+    let _serve = Running(command.stderr(writer).spawn().expect("the program"));
+    // Its copy of the pipe goes with it.
+    drop(command);
+    let mut log = BufReader::new(reader);
+    let mut first = String::new();
+    log.read_line(&mut first).expect("a first line");
+    let (_, address) = first.trim().split_once("address=").expect("the bound address");
+    let address = address.split(' ').next().expect("the bound address");
+    drop(log);
+
+    // Each of these falls back, which is logged.
+    for _ in 0..3 {
+        let url = format!("http://{address}/");
+        let sent = openim_bridge(&["send", "--url", &url, "--remark", "x"]).output().expect("send");
+        assert_eq!(sent.status.code(), Some(3), "{sent:?}");
+    }
+}
+
+#[test]
 fn every_log_line_is_json_of_the_bridge_s_own_and_holds_no_remark() {
     let arguments = "serve --listen 127.0.0.1:0 --admin-listen off --upstream http://127.0.0.1:1 --timeout 4s --log-format json --log-level trace";
     let mut command = openim_bridge(&arguments.split(' ').collect::<Vec<_>>());

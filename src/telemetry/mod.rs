@@ -27,7 +27,12 @@ pub fn init_logs(settings: LogSettings) {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(level.min(LevelFilter::WARN));
-    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    // A line that cannot be written is lost. Saying so on stderr, where it could not be written, would panic.
+    let lines = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     // Failing means that a subscriber is there already, which then stays.
     let _already_there = match settings.format {
         LogFormat::Text => {
