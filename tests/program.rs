@@ -3,9 +3,10 @@
 #![allow(clippy::expect_used)] // clippy.toml allows it in test functions only, not in what they share
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _, pipe},
+    io::{BufRead, BufReader, Read as _, Write as _, pipe},
     net::TcpStream,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -52,6 +53,14 @@ impl Drop for Running {
     }
 }
 
+/// The address that the first log line names.
+fn address(log: &mut impl BufRead) -> String {
+    let mut first = String::new();
+    log.read_line(&mut first).expect("a first line");
+    let (_, address) = first.trim().split_once("address=").expect("the bound address");
+    address.split(' ').next().unwrap_or_default().to_owned()
+}
+
 #[test]
 fn callbacks_are_answered_when_no_log_line_can_be_written_any_more() {
     let (reader, writer) = pipe().expect("a pipe");
@@ -61,10 +70,7 @@ fn callbacks_are_answered_when_no_log_line_can_be_written_any_more() {
     // Its copy of the pipe goes with it.
     drop(command);
     let mut log = BufReader::new(reader);
-    let mut first = String::new();
-    log.read_line(&mut first).expect("a first line");
-    let (_, address) = first.trim().split_once("address=").expect("the bound address");
-    let address = address.split(' ').next().expect("the bound address");
+    let address = address(&mut log);
     drop(log);
 
     // Each of these falls back, which is logged.
@@ -72,6 +78,35 @@ fn callbacks_are_answered_when_no_log_line_can_be_written_any_more() {
         let url = format!("http://{address}/");
         let sent = openim_bridge(&["send", "--url", &url, "--remark", "x"]).output().expect("send");
         assert_eq!(sent.status.code(), Some(3), "{sent:?}");
+    }
+}
+
+#[test]
+fn callbacks_do_not_wait_for_a_reader_of_the_log_that_has_stopped_reading() {
+    let arguments = "serve --listen 127.0.0.1:0 --admin-listen off --commands-unserved allow --log-level debug";
+    let mut command = openim_bridge(&arguments.split(' ').collect::<Vec<_>>());
+    let mut serve = Running(command.stderr(Stdio::piped()).spawn().expect("the program"));
+    let mut unread = BufReader::new(serve.0.stderr.take().expect("piped"));
+    let mut bridge = TcpStream::connect(address(&mut unread)).expect("a connection");
+    bridge.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+
+    // Each is logged in some 400 bytes: together, twice what a pipe holds.
+    let body = r#"{"callbackCommand":"callbackBeforeAddFriendCommand"}"#;
+    let request = format!(
+        "POST /callbackBeforeAddFriendCommand HTTP/1.1\r\nHost: bridge\r\noperationID: {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "o".repeat(256),
+        body.len()
+    );
+    for number in 1..=400 {
+        bridge.write_all(request.as_bytes()).expect("sent");
+        let mut answer = vec![];
+        while !answer.ends_with(b"}") {
+            let mut some = [0; 1024];
+            let read = bridge.read(&mut some).unwrap_or_else(|error| panic!("no answer to number {number}: {error}"));
+            assert_ne!(read, 0, "number {number} is not answered");
+            answer.extend_from_slice(&some[..read]);
+        }
     }
 }
 

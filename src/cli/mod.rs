@@ -17,6 +17,8 @@ use std::{
 
 use clap::{Args as _, Command};
 
+use crate::telemetry;
+
 /// Parses the command line, and runs the subcommand that it names.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -29,6 +31,8 @@ pub fn main() -> ExitCode {
         Some(("config", flags)) => config::run(flags, env::vars_os()),
         _ => Ok(ExitCode::from(WRONG_USAGE)),
     };
+    // So that an error stands below the lines that led to it.
+    telemetry::flush_logs();
     done.unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
         ExitCode::FAILURE

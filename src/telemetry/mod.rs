@@ -1,5 +1,6 @@
 //! What operators see: the log. Remarks are personal data, and are in no line unless `log.remarks` says so.
 
+mod lines;
 mod rate;
 
 use std::{error::Error, iter, time::Duration};
@@ -10,6 +11,7 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::Subsc
 use crate::bridge::{Outcome, Reason};
 use crate::config::{LogFormat, LogLevel, LogSettings};
 use crate::openim::Verdict;
+use lines::Lines;
 use rate::RateLimit;
 
 /// Two, so that whoever sends rubbish cannot hide what ails the decision service.
@@ -27,11 +29,12 @@ pub fn init_logs(settings: LogSettings) {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(level.min(LevelFilter::WARN));
+    let writer = Lines::start();
     // A line that cannot be written is lost. Saying so on stderr, where it could not be written, would panic.
     let lines = tracing_subscriber::fmt()
         .log_internal_errors(false)
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(move || writer)
         .with_target(false);
     // Failing means that a subscriber is there already, which then stays.
     let _already_there = match settings.format {
@@ -40,6 +43,11 @@ pub fn init_logs(settings: LogSettings) {
         }
         LogFormat::Json => lines.json().flatten_event(true).finish().with(ours).try_init(),
     };
+}
+
+/// Waits, for a second at most, until all log lines so far are written: the end of the program would lose them.
+pub fn flush_logs() {
+    lines::flush();
 }
 
 /// Records what became of a callback: one line at debug, or at warn for a fallback, a bad request or a refusal whose code
@@ -62,8 +70,8 @@ pub(crate) fn record(outcome: &Outcome, elapsed: Duration, remarks: bool) {
     }
 }
 
-/// How much of an operation ID is logged.
-const OPERATION_ID_BYTES: usize = 256;
+/// How much is logged of any one text that users choose.
+const TEXT_BYTES: usize = 256;
 
 fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, trouble: Option<u64>) {
     let operation_id = outcome.operation_id.as_ref().map(|id| truncated(id.as_str()));
@@ -72,7 +80,7 @@ fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, trouble: Option<u64
     let reason = outcome.reason().map(Reason::name);
     let error = outcome.error.as_ref().map(|error| chain(error));
     let answered = match outcome.verdict() {
-        Verdict::GoOn(fields) if remarks => fields.first().map(|(_, value)| value.as_str()),
+        Verdict::GoOn(fields) if remarks => fields.first().map(|(_, value)| truncated(value)),
         _ => None,
     };
     let spent = outcome.spent;
@@ -114,5 +122,5 @@ fn millis(duration: Duration) -> f64 {
 }
 
 fn truncated(text: &str) -> &str {
-    &text[..text.floor_char_boundary(OPERATION_ID_BYTES)]
+    &text[..text.floor_char_boundary(TEXT_BYTES)]
 }
