@@ -1,4 +1,4 @@
-//! The YAML file: from text to keys and values that know where they stand. Called by [`super::load`] alone.
+//! The YAML file: from text to keys and values that know where they stand. Called by [`super::load()`] alone.
 //!
 //! What a setting's value may be is not known here, only which keys there are.
 

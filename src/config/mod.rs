@@ -7,7 +7,7 @@
 //! - `raw`: the one definition of every setting, with its documentation; `field`: the types of settings.
 //! - `leaf`: the settings as a list, and what follows from it: [`args`], [`schema`], variables.
 //! - `file`: the YAML file, with the place of every value.
-//! - `load`: the layers put together: [`load`].
+//! - `load`: the layers put together: [`load()`].
 //! - `check`: from raw to [`Settings`].
 //! - `error`: what can be wrong, in words for people.
 //!
