@@ -19,7 +19,8 @@ static FALLBACKS: RateLimit = RateLimit::new();
 static BAD_REQUESTS: RateLimit = RateLimit::new();
 
 /// Sends log lines to stderr from now on: this crate's from `settings.level` on, and no more than warnings of others, whose
-/// lines about frames and buffers would bury a callback's, and of which nobody has promised what they hold. Only the first call in a process has an effect.
+/// lines about frames and buffers would bury a callback's, and of which nobody has promised what they hold. Only the first
+/// call in a process has an effect.
 pub fn init_logs(settings: LogSettings) {
     let level = match settings.level {
         LogLevel::Error => LevelFilter::ERROR,
