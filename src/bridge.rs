@@ -15,7 +15,7 @@ mod limits;
 mod outcome;
 mod receive;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{StatusCode, request::Parts};
@@ -67,12 +67,12 @@ impl Bridge {
         Deadline::new(started, self.settings.decision.timeout)
     }
 
-    /// The whole path. Always answers, and by the deadline; what it leaves unread of `body` is the caller's to discard.
-    pub async fn answer<B>(&self, request: &Parts, body: &mut B, deadline: Deadline) -> Answer
+    /// The whole path, for a request of this peer. Always answers, and by the deadline; what it leaves unread of `body` is the caller's to discard.
+    pub async fn answer<B>(&self, peer: IpAddr, request: &Parts, body: &mut B, deadline: Deadline) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let outcome = match self.receive(request, body, deadline).await {
+        let outcome = match self.receive(peer, request, body, deadline).await {
             Ok(Received::Callback { served, operation_id, body, permit: _held }) => {
                 match served.decode(&body, &operation_id) {
                     Ok(question) => {

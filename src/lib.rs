@@ -13,6 +13,7 @@
 //! - [`bridge`]: the path of one callback, in one screen. Start reading there.
 //! - [`telemetry`]: what operators see.
 //! - [`config`]: raw values, then checked settings.
+//! - [`access`]: who may call.
 //! - [`callback`]: the callbacks that are served, one file each.
 //! - [`decision`]: the App's side: connections, the call, error classes, fallback.
 //! - [`openim`]: OpenIM's side: commands, codes, answers.
@@ -20,6 +21,7 @@
 //! - [`mock`]: the bundled decision service.
 //! - [`proto`]: the public contract, generated.
 
+pub mod access;
 pub mod bridge;
 pub mod callback;
 pub mod cli;

@@ -1,6 +1,8 @@
 //! From an HTTP request to a callback that is served, or to the reason why it is turned away. The order of the checks is
 //! the order of the README's table of codes.
 
+use std::net::IpAddr;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, header, request::Parts};
 use http_body::Body;
@@ -48,10 +50,17 @@ enum Target {
 }
 
 impl Bridge {
-    pub(super) async fn receive<B>(&self, head: &Parts, body: &mut B, deadline: Deadline) -> Result<Received, Rejected>
+    pub(super) async fn receive<B>(
+        &self,
+        peer: IpAddr,
+        head: &Parts,
+        body: &mut B,
+        deadline: Deadline,
+    ) -> Result<Received, Rejected>
     where
         B: Body<Data = Bytes> + Unpin,
     {
+        self.settings.access.check(peer, &head.headers)?;
         if head.method != Method::POST {
             return Err(BadRequest::Method.into());
         }

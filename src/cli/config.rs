@@ -214,6 +214,8 @@ mod tests {
         assert_snapshot!(out, @r#"
         KEY                           VALUE                           FROM
         listen                        127.0.0.1:10006                 default
+        access.allow                  []                              default
+        access.basic_auth_file        unset                           default
         workers                       1                               default
         upstream.addresses            [http://a:1, "http://[::1]:2"]  --upstream
         upstream.connect_timeout      1s                              default

@@ -11,9 +11,11 @@ use super::{
     ResponseSettings, Settings,
     error::{Problem, Source},
     field::human,
+    file::read_text,
     raw::Raw,
 };
 use crate::{
+    access::{AccessSettings, Credentials},
     decision::{EjectSettings, FallbackPolicy, FallbackRefusal, HealthSettings, TtlBounds, UpstreamSettings},
     openim::RefusalDefaults,
 };
@@ -95,11 +97,22 @@ impl Raw {
         problems
     }
 
+    /// What the file with the credentials holds, if one is named.
+    pub(super) fn credentials(&self, origins: &impl Origins) -> Result<Option<Credentials>, Problem> {
+        let Some(path) = self.access.basic_auth_file.as_ref().map(|path| path.0.clone()) else { return Ok(None) };
+        match read_text(&path).map(|text| Credentials::parse(&text)) {
+            Ok(Ok(credentials)) => Ok(Some(credentials)),
+            Ok(Err(wrong)) => Err(Problem::Credentials { at: origins.source("access.basic_auth_file"), path, wrong }),
+            Err(source) => Err(Problem::Unreadable { path, source }),
+        }
+    }
+
     /// The settings, once [`Self::check`] found nothing.
-    pub(super) fn into_settings(self) -> Settings {
+    pub(super) fn into_settings(self, basic_auth: Option<Credentials>) -> Settings {
         let class = self.fallback.class;
         Settings {
             listen: self.listen.0,
+            access: AccessSettings { allow: self.access.allow.0, basic_auth },
             // 256 at most, by its type.
             workers: NonZeroU16::try_from(self.workers.0).unwrap_or(NonZeroU16::MAX),
             upstream: UpstreamSettings {

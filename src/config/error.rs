@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::access::InvalidCredentials;
+
 /// Where a setting's value came from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -129,6 +131,16 @@ pub enum Problem {
         value: String,
         /// What would be right.
         expected: String,
+    },
+    /// A line of the file with the credentials. Never quotes it.
+    #[error("{}:{}: {} (`access.basic_auth_file`, {at})", path.display(), wrong.line, wrong.wrong)]
+    Credentials {
+        /// Where the file was named.
+        at: Source,
+        /// As it was given.
+        path: PathBuf,
+        /// What is wrong with it.
+        wrong: InvalidCredentials,
     },
     /// Settings that cannot be together.
     #[error("{0}")]

@@ -1,7 +1,17 @@
 //! The types of raw settings: each can only hold what is right for one setting by itself, and says in its schema what
 //! that is (`x-expected`, which error messages quote, and `x-value`, its name in `--help`; see [`super::leaf`]).
 
-use std::{borrow::Cow, fmt, net::SocketAddr, num::NonZeroUsize, str::FromStr, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use ipnet::{IpNet, Ipv4Net};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -139,6 +149,23 @@ schema!([] AnyText, json_schema!({
     "x-expected": "a text, in quotes where it could be read as a number",
 }));
 
+/// The path of a file.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct FilePath(pub(super) PathBuf);
+
+impl<'de> Deserialize<'de> for FilePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        NonEmpty::deserialize(deserializer).map(|path| Self(path.0.into()))
+    }
+}
+
+schema!([] FilePath, json_schema!({
+    "type": "string",
+    "minLength": 1,
+    "x-value": "FILE",
+    "x-expected": "the path of a file",
+}));
+
 /// Where to listen: an IP address and a port.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Listen(pub(super) SocketAddr);
@@ -242,3 +269,36 @@ impl JsonSchema for Upstreams {
         })
     }
 }
+
+/// Addresses and ranges of them, IPv4 as such and never mapped into IPv6.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Networks(pub(super) Vec<IpNet>);
+
+impl<'de> Deserialize<'de> for Networks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let ranges: Option<_> = texts.iter().map(|text| network(text)).collect();
+        ranges.map(Self).ok_or_else(|| D::Error::custom("not a range of addresses"))
+    }
+}
+
+/// `None` also for a range that begins within itself: 10.1.2.3/8 may be meant to be 10.1.2.3, or all of 10.0.0.0/8.
+fn network(text: &str) -> Option<IpNet> {
+    /// What comes before the IPv4 address in an IPv6 one, in bits.
+    const MAPPING: u8 = 96;
+    let range: IpNet = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()?;
+    if range.addr() != range.network() {
+        return None;
+    }
+    match (range.addr().to_canonical(), range.prefix_len()) {
+        (IpAddr::V4(address), length @ MAPPING..) => Ipv4Net::new(address, length - MAPPING).ok().map(IpNet::from),
+        _ => Some(range),
+    }
+}
+
+schema!([] Networks, json_schema!({
+    "type": "array",
+    "items": { "type": "string", "pattern": "^[0-9a-fA-F:.]+(/[0-9]+)?$" },
+    "x-value": "RANGE",
+    "x-expected": "a list of IP addresses and CIDR ranges, each from its first address on, such as [10.0.0.0/8, 192.0.2.7]",
+}));

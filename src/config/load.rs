@@ -157,7 +157,11 @@ fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Ve
     }
     let whole = |error: serde_json::Error| ConfigError { problems: vec![Problem::Combination(error.to_string())] };
     let mut raw: Raw = serde_json::from_value(tree).map_err(whole)?;
-    let problems = raw.check(&entries);
+    let mut problems = raw.check(&entries);
+    let credentials = raw.credentials(&entries).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
     if !problems.is_empty() {
         return Err(ConfigError { problems });
     }
@@ -168,7 +172,7 @@ fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Ve
         source: entries.source(&leaf.key),
     });
     let values = values.collect();
-    Ok((raw.into_settings(), values))
+    Ok((raw.into_settings(credentials), values))
 }
 
 /// Puts a value where its key belongs.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     LogFormat, LogLevel, MissingOperationId, OPENIM_TIMEOUT_CAP, Settings, Unserved,
-    field::{AnyText, Code, Listen, ListenOrOff, NonEmpty, Period, Upstream, Upstreams, Whole},
+    field::{AnyText, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Upstream, Upstreams, Whole},
 };
 use crate::{
     decision::{Action, ErrorClass},
@@ -31,6 +31,8 @@ const MAX_COUNT: usize = 1_000_000;
 pub(super) struct Raw {
     /// Where OpenIM's callbacks are received, as an IP address and a port. Port 0 takes a free one.
     pub(super) listen: Listen,
+    /// Who may call.
+    pub(super) access: RawAccess,
     /// Worker threads, each with its own listener and its own connections to the decision service.
     pub(super) workers: Whole<256>,
     /// The App's decision service.
@@ -55,6 +57,18 @@ pub(super) struct Raw {
     pub(super) drain: RawDrain,
     /// What is logged, to standard error.
     pub(super) log: RawLog,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAccess {
+    /// The addresses that may call: single ones and CIDR ranges. Empty: all. The peer's own address counts; forwarded
+    /// headers are not believed. All others get 403 and code 9909.
+    pub(super) allow: Networks,
+    /// A file with one `user:password` a line, of which every request must carry one, by HTTP Basic; lines that begin
+    /// with `#` are comments. Read at start. All others get 401 and code 9907. Unset: no credentials are asked for.
+    pub(super) basic_auth_file: Option<FilePath>,
 }
 
 /// The App's decision service.
@@ -259,6 +273,7 @@ impl Default for Raw {
         let settings = Settings::default();
         Self {
             listen: Listen(settings.listen),
+            access: RawAccess::default(),
             workers: Whole(settings.workers.into()),
             upstream: RawUpstream::default(),
             decision: RawDecision::default(),

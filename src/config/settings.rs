@@ -9,6 +9,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::access::AccessSettings;
 use crate::decision::{FallbackPolicy, UpstreamSettings};
 use crate::openim::{NextCodeForm, RefusalDefaults};
 
@@ -20,6 +21,8 @@ pub const OPENIM_TIMEOUT_CAP: Duration = Duration::from_secs(15);
 pub struct Settings {
     /// Where OpenIM's callbacks are received. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Who may call.
+    pub access: AccessSettings,
     /// Worker threads, each with its own runtime, listener and connections to the decision service.
     pub workers: NonZeroU16,
     /// The App's decision service.
@@ -168,6 +171,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10006)),
+            access: AccessSettings::default(),
             workers: NonZeroU16::MIN,
             upstream: UpstreamSettings::default(),
             decision: DecisionSettings { timeout: Duration::from_secs(4) },

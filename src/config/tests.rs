@@ -90,11 +90,16 @@ fn flag_over_variable_over_file_over_default() {
 
 #[test]
 fn every_setting_arrives_from_every_layer() {
+    let users = tempfile::NamedTempFile::new().expect("file");
+    fs::write(&users, "openim:s3cret\n").expect("file");
+    let users = users.path().to_str().expect("UTF-8");
     // Another value than the default for each.
     let other = |leaf: &Leaf| match leaf.key.as_str() {
         "listen" | "admin.listen" => "127.0.0.2:1".to_owned() + &leaf.key.len().to_string(),
         "workers" | "limits.in_flight" | "limits.connections" => "7".to_owned(),
         "limits.request_bytes" | "limits.body_bytes" => "1000".to_owned(),
+        "access.allow" => "10.0.0.0/8,192.0.2.7".to_owned(),
+        "access.basic_auth_file" => users.to_owned(),
         "upstream.addresses" => "http://a:1,http://b:2".to_owned(),
         "upstream.connect_timeout" | "upstream.health.timeout" | "upstream.eject.probe_min" => "300ms".to_owned(),
         "upstream.health.interval"
@@ -301,15 +306,15 @@ fn unknown_keys_are_told_with_what_was_meant() {
     bridge.yaml:1:28: `log.format` is xml: expected `text` or `json`
     "#);
     assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @r#"
-    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log
+    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log
     bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, remarks
     "#);
 }
 
 #[test]
 fn files_that_are_no_configuration() {
-    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
-    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
+    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
+    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
     assert_snapshot!(file_errors("admin: off\n"), @"bridge.yaml:1:8: `admin` must be a mapping, with the keys listen");
     assert_snapshot!(file_errors("workers: 1\nlog: {level: info}\nworkers: 2\n"), @"bridge.yaml:3:1: `workers` is set twice, first at bridge.yaml:1:1: keep one");
     assert_snapshot!(file_errors("log:\n  level: info\n  level: info\n"), @"bridge.yaml:3:3: `log.level` is set twice, first at bridge.yaml:2:3: keep one");
@@ -387,6 +392,48 @@ fn several_addresses_of_the_decision_service() {
     assert_eq!(addresses(Given { variables, ..Given::default() }), "http://a:1 http://b:2");
     let file = Some("upstream:\n  addresses:\n    - http://a:1\n    - http://b:2\n");
     assert_eq!(addresses(Given { file, ..Given::default() }), "http://a:1 http://b:2");
+}
+
+#[test]
+fn addresses_that_may_call() {
+    let allow = |text: &str| {
+        let allow = file_settings(&format!("access: {{allow: {text}}}")).access.allow;
+        allow.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(allow("[]"), "");
+    assert_eq!(allow("[10.0.0.0/8, 192.0.2.7, 0.0.0.0/0]"), "10.0.0.0/8 192.0.2.7/32 0.0.0.0/0");
+    assert_eq!(allow("['::1', 'fd00::/8', '::/0']"), "::1/128 fd00::/8 ::/0");
+    // IPv4 is always written as such.
+    assert_eq!(
+        allow("['::ffff:192.0.2.7', '::ffff:10.0.0.0/104', '::ffff:0.0.0.0/96']"),
+        "192.0.2.7/32 10.0.0.0/8 0.0.0.0/0"
+    );
+    assert_snapshot!(file_errors("access:\n  allow: [10.1.2.3/8]\n"), @"bridge.yaml:2:10: `access.allow` is [10.1.2.3/8]: expected a list of IP addresses and CIDR ranges, each from its first address on, such as [10.0.0.0/8, 192.0.2.7]");
+    for wrong in ["localhost", "10.0.0.0/33", "10.0.0", "10.0.0.1:80", "''", "10.0.0.0/", "1"] {
+        assert!(file_errors(&format!("access: {{allow: [{wrong}]}}")).contains("`access.allow` is"), "{wrong}");
+    }
+}
+
+#[test]
+fn credentials_are_read_and_never_shown() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("users");
+    let load = |text: &str| {
+        fs::write(&path, text).expect("file");
+        let flags = &["--access-basic-auth-file", path.to_str().expect("UTF-8")];
+        let loaded = Given { flags, ..Given::default() }.load();
+        loaded.map_err(|error| error.replace(&format!("{}/", folder.path().display()), ""))
+    };
+    let loaded = load("# those who may call\n\nopenim:s3cret\nother:wh4tever\n").expect("right");
+    assert!(loaded.settings.access.basic_auth.is_some());
+    let shown = format!("{loaded:?}");
+    for secret in ["s3cret", "wh4tever", "openim:"] {
+        assert!(!shown.contains(secret), "{secret} is in {shown}");
+    }
+    assert_snapshot!(load("openim:s3cret\ns3cret\n").expect_err("wrong"), @"users:2: expected `user:password`, with neither of them empty (`access.basic_auth_file`, --access-basic-auth-file)");
+    assert_snapshot!(load("# nobody\n").expect_err("wrong"), @"users:1: expected at least one `user:password` in the file, so that somebody may call (`access.basic_auth_file`, --access-basic-auth-file)");
+    let error = flag_errors(&["--access-basic-auth-file", "no/such/users"]);
+    assert_snapshot!(error, @"no/such/users: cannot be read: No such file or directory (os error 2)");
 }
 
 #[test]

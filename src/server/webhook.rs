@@ -1,7 +1,7 @@
 //! One HTTP request to the bridge and back: the bare service on hyper's own connections. It has one route, so it needs
 //! no router.
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, rc::Rc};
+use std::{convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, rc::Rc};
 
 use bytes::Bytes;
 use futures_util::future::FutureExt as _;
@@ -21,16 +21,17 @@ use crate::decision::Deadline;
 /// clients read none before they have sent all.
 const DISCARDED_BYTES: usize = 32 << 20;
 
-/// Answers one request, whose first byte came at `started`.
+/// Answers one request of this peer, whose first byte came at `started`.
 pub(super) async fn answer(
     worker: Rc<Worker>,
     watch: Rc<Watch>,
+    peer: IpAddr,
     request: Request<Incoming>,
     started: Instant,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let deadline = worker.bridge.deadline(started);
     let (head, mut body) = request.into_parts();
-    let answer = AssertUnwindSafe(worker.bridge.answer(&head, &mut body, deadline))
+    let answer = AssertUnwindSafe(worker.bridge.answer(peer, &head, &mut body, deadline))
         .catch_unwind()
         .await
         .unwrap_or_else(|_| worker.bridge.answer_to_panic(deadline));
@@ -55,6 +56,9 @@ fn response(answer: Answer, close: bool) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"openim-bridge\""));
+    }
     if close {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     pin::pin,
     rc::Rc,
     sync::{Arc, mpsc::SyncSender},
@@ -84,9 +85,9 @@ impl Worker {
         loop {
             self.shared.connections.room().await;
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     self.shared.connections.starved(false);
-                    self.spawn(stream);
+                    self.spawn(stream, peer.ip());
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -106,9 +107,9 @@ impl Worker {
         let listener = listener.into_std()?;
         loop {
             match listener.accept() {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     stream.set_nonblocking(true)?;
-                    self.spawn(TcpStream::from_std(stream)?);
+                    self.spawn(TcpStream::from_std(stream)?, peer.ip());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_of_one_connection(&error) => {}
@@ -117,15 +118,15 @@ impl Worker {
         }
     }
 
-    fn spawn(self: &Rc<Self>, stream: TcpStream) {
+    fn spawn(self: &Rc<Self>, stream: TcpStream, peer: IpAddr) {
         let connections = &self.shared.connections;
         let place = connections.enter();
         let number = place.number();
-        let task = tokio::task::spawn_local(Rc::clone(self).connection(stream, place));
+        let task = tokio::task::spawn_local(Rc::clone(self).connection(stream, peer, place));
         connections.may_turn_out(number, task.abort_handle());
     }
 
-    async fn connection(self: Rc<Self>, stream: TcpStream, place: Place) {
+    async fn connection(self: Rc<Self>, stream: TcpStream, peer: IpAddr, place: Place) {
         if let Err(error) = socket::accepted(&stream) {
             return tracing::debug!(%error, "a connection went away at once");
         }
@@ -135,7 +136,7 @@ impl Worker {
             if is_first {
                 place.has_spoken();
             }
-            webhook::answer(Rc::clone(&self), Rc::clone(&watch), request, started)
+            webhook::answer(Rc::clone(&self), Rc::clone(&watch), peer, request, started)
         });
         let socket = TokioIo::new(Watched::new(stream, Rc::clone(&watch)));
         let mut connection = pin!(http1::Builder::new().max_buf_size(HEAD_BYTES).serve_connection(socket, webhook));
