@@ -7,6 +7,7 @@
 //!
 //! - [`receive`]: what came in over HTTP is a callback that is served, or a [`BadRequest`](crate::openim::BadRequest).
 //! - [`outcome`]: what became of it, which is what OpenIM is told and what is recorded.
+//! - [`shadow`]: the decision is asked for, and has no effect.
 //! - [`limits`]: how much is taken in at one time.
 //!
 //! Called by `server` for each request. Knows nothing of sockets, and names no callback.
@@ -14,8 +15,9 @@
 mod limits;
 mod outcome;
 mod receive;
+mod shadow;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use http::{StatusCode, request::Parts};
@@ -24,11 +26,12 @@ use http_body::Body;
 pub use limits::{Gauge, Permit, SharedLimits};
 pub use outcome::{Kind, Outcome, Reason, Source};
 use receive::{Received, Rejected};
+use shadow::Shadowed;
 
 use crate::callback::{Question, Served};
 use crate::config::Settings;
-use crate::decision::{Asked, Call, CallError, Deadline, ErrorClass, Pool, Spent, Upstream};
-use crate::openim::OperationId;
+use crate::decision::{Asked, Call, CallError, Deadline, ErrorClass, Percent, Pool, Spent, Upstream};
+use crate::openim::{OperationId, Verdict};
 use crate::telemetry;
 
 /// One worker's bridge.
@@ -67,16 +70,22 @@ impl Bridge {
         Deadline::new(started, self.settings.decision.timeout)
     }
 
-    /// The whole path, for a request of this peer. Always answers, and by the deadline; what it leaves unread of `body` is the caller's to discard.
-    pub async fn answer<B>(&self, peer: IpAddr, request: &Parts, body: &mut B, deadline: Deadline) -> Answer
+    /// The whole path, for a request of this peer. Always answers, and by the deadline; what it leaves unread of `body` is
+    /// the caller's to discard.
+    pub async fn answer<B>(self: &Rc<Self>, peer: IpAddr, request: &Parts, body: &mut B, deadline: Deadline) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let outcome = match self.receive(peer, request, body, deadline).await {
-            Ok(Received::Callback { served, operation_id, body, permit: _held }) => {
+            Ok(Received::Callback { served, operation_id, body, permit }) => {
                 match served.decode(&body, &operation_id) {
                     Ok(question) => {
-                        let asked = self.ask(served, &question, &operation_id, deadline).await;
+                        let place = self.limits.in_flight.take(1);
+                        if !self.settings.decision.enforce_percent.includes(&question.parties.owner) {
+                            let shadowed = Shadowed { served, operation_id, question, place, body: permit };
+                            return self.shadow(shadowed, deadline);
+                        }
+                        let asked = self.ask(served, &question, &operation_id, place, deadline).await;
                         self.decide(served, question, asked, deadline)
                     }
                     Err(error) => Outcome::bad_request(error.into()).serving(served),
@@ -85,7 +94,7 @@ impl Bridge {
             }
             Ok(Received::Unserved { operation_id }) => Outcome::unserved().of(operation_id),
             Err(Rejected::Bad(bad)) => Outcome::bad_request(bad),
-            Err(Rejected::Overloaded(limit)) => self.fall_back(CallError::Limit(limit), deadline),
+            Err(Rejected::Overloaded(limit)) => self.fall_back(ErrorClass::Overloaded, Some(CallError::Limit(limit))),
         };
         self.finish(&outcome, deadline)
     }
@@ -93,12 +102,19 @@ impl Bridge {
     /// The answer when a panic has ended the path.
     #[must_use]
     pub fn answer_to_panic(&self, deadline: Deadline) -> Answer {
-        let outcome = Outcome::fallback(&self.settings.fallback, ErrorClass::Internal, vec![], None);
-        self.finish(&outcome, deadline)
+        self.finish(&self.fall_back(ErrorClass::Internal, None), deadline)
     }
 
-    async fn ask(&self, served: &Served, question: &Question, id: &OperationId, deadline: Deadline) -> Asked {
-        let Some(_permit) = self.limits.in_flight.take(1) else {
+    /// Asks the App, as one of those that have a `place` among the callbacks being decided.
+    async fn ask(
+        &self,
+        served: &Served,
+        question: &Question,
+        id: &OperationId,
+        place: Option<Permit>,
+        deadline: Deadline,
+    ) -> Asked {
+        let Some(_place) = place else {
             let reply = Err(CallError::Limit("limits.in_flight"));
             return Asked { reply, endpoint: None, spent: Spent::default() };
         };
@@ -121,15 +137,23 @@ impl Bridge {
         .after(asked.spent, asked.endpoint)
     }
 
-    /// The fallback for a callback that was never read, so that its fields are not known: OpenIM keeps its user's.
-    fn fall_back(&self, error: CallError, deadline: Deadline) -> Outcome {
-        let class = error.class(deadline.remaining());
-        Outcome::fallback(&self.settings.fallback, class, vec![], Some(error))
+    /// The fallback for a callback that was never read, so that its fields are not known, and OpenIM keeps its user's;
+    /// nor is its owner, so that it has effect unless no owner's has.
+    fn fall_back(&self, class: ErrorClass, error: Option<CallError>) -> Outcome {
+        let outcome = Outcome::fallback(&self.settings.fallback, class, vec![], error);
+        if self.settings.decision.enforce_percent == Percent::NONE { outcome.in_shadow() } else { outcome }
     }
 
     /// Encodes, and records: once, from the same value.
     fn finish(&self, outcome: &Outcome, deadline: Deadline) -> Answer {
         telemetry::record(outcome, deadline.elapsed(), self.settings.log.remarks);
-        Answer { status: outcome.status(), body: outcome.verdict().encode(self.settings.response.next_code) }
+        match outcome.source() {
+            Source::Shadow => self.encode(&Verdict::GoOn(vec![])),
+            _ => Answer { status: outcome.status(), ..self.encode(outcome.verdict()) },
+        }
+    }
+
+    fn encode(&self, verdict: &Verdict) -> Answer {
+        Answer { status: StatusCode::OK, body: verdict.encode(self.settings.response.next_code) }
     }
 }

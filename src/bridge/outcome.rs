@@ -15,6 +15,8 @@ use crate::proto::Refuse;
 pub struct Outcome {
     kind: Kind,
     source: Source,
+    /// Whether it has no effect: OpenIM is told to go on.
+    in_shadow: bool,
     reason: Option<Reason>,
     verdict: Verdict,
     /// What is known of the callback; less, the earlier the path ended.
@@ -49,6 +51,8 @@ pub enum Source {
     Fallback,
     /// The bridge itself: bad requests, commands that are not served.
     Bridge,
+    /// The App or the fallback policy, but without effect: OpenIM was told to go on, by `decision.enforce_percent`.
+    Shadow,
 }
 
 /// Why it was not simply the App's decision.
@@ -67,6 +71,7 @@ impl Outcome {
         Self {
             kind,
             source,
+            in_shadow: false,
             reason,
             verdict,
             command: None,
@@ -134,7 +139,12 @@ impl Outcome {
         Self { spent, endpoint, ..self }
     }
 
-    /// What OpenIM is told, in a word.
+    /// It is what would have become of the callback: OpenIM was told to go on.
+    pub(super) fn in_shadow(self) -> Self {
+        Self { in_shadow: true, ..self }
+    }
+
+    /// What OpenIM is told, or in the shadow would have been, in a word.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
@@ -143,16 +153,15 @@ impl Outcome {
     /// Who decided.
     #[must_use]
     pub const fn source(&self) -> Source {
-        self.source
+        if self.in_shadow { Source::Shadow } else { self.source }
     }
-
     /// Why it was not simply the App's decision.
     #[must_use]
     pub const fn reason(&self) -> Option<Reason> {
         self.reason
     }
 
-    /// What OpenIM is told.
+    /// What OpenIM is told, or in the shadow would have been.
     #[must_use]
     pub const fn verdict(&self) -> &Verdict {
         &self.verdict
@@ -212,6 +221,7 @@ impl Source {
             Self::App => "app",
             Self::Fallback => "fallback",
             Self::Bridge => "bridge",
+            Self::Shadow => "shadow",
         }
     }
 }

@@ -222,6 +222,7 @@ mod tests {
         upstream.connections          4                               default
         upstream.resolve.ttl_min      1s                              default
         upstream.resolve.ttl_max      30s                             default
+        upstream.resolve.server       unset                           default
         upstream.health.service       ""                              default
         upstream.health.interval      2s                              default
         upstream.health.timeout       1s                              default
@@ -229,6 +230,7 @@ mod tests {
         upstream.eject.probe_min      500ms                           default
         upstream.eject.probe_max      2s                              default
         decision.timeout              4s                              default
+        decision.enforce_percent      100                             default
         fallback.action               allow                           default
         fallback.class.timeout        unset                           default
         fallback.class.unavailable    unset                           default

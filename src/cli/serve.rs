@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::{WRONG_USAGE, complain, runtime};
 use crate::callback::REGISTRY;
 use crate::config::{self, Loaded, Settings};
-use crate::decision::{Action, ErrorClass};
+use crate::decision::{Action, ErrorClass, Percent};
 use crate::server::Server;
 use crate::telemetry;
 
@@ -44,6 +44,7 @@ pub fn run(
 
     let drain = settings.drain;
     let unreachable = what_happens_when_unreachable(&settings);
+    let percent = settings.decision.enforce_percent;
     runtime()?.block_on(async {
         // Before anything listens, so that no signal is missed.
         let mut signals = Signals::new()?;
@@ -56,6 +57,13 @@ pub fn run(
             warn!(%error, "the limit on open files stays as it was");
         }
         info!("{unreachable}");
+        if percent != Percent::ALL {
+            warn!(
+                "decisions have effect for {} % of the owners only; the others' actions are allowed, and the log shows what \
+                 would have been decided, as source=shadow",
+                percent.get()
+            );
+        }
 
         let first = signals.next().await;
         let delay = if first == SignalKind::interrupt() { Duration::ZERO } else { drain.delay };

@@ -120,6 +120,7 @@ impl Raw {
                 connect_timeout: self.upstream.connect_timeout.0,
                 connections: self.upstream.connections.0,
                 resolve: TtlBounds { min: self.upstream.resolve.ttl_min.0, max: self.upstream.resolve.ttl_max.0 },
+                name_server: self.upstream.resolve.server.map(|server| server.0),
                 health: HealthSettings {
                     service: self.upstream.health.service.0,
                     interval: self.upstream.health.interval.0,
@@ -131,7 +132,10 @@ impl Raw {
                     probe_max: self.upstream.eject.probe_max.0,
                 },
             },
-            decision: DecisionSettings { timeout: self.decision.timeout.0 },
+            decision: DecisionSettings {
+                timeout: self.decision.timeout.0,
+                enforce_percent: self.decision.enforce_percent.0,
+            },
             fallback: FallbackPolicy {
                 action: self.fallback.action,
                 // In the order of `ErrorClass::ALL`.

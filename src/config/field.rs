@@ -16,7 +16,10 @@ use ipnet::{IpNet, Ipv4Net};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::{decision::UpstreamAddress, openim::RefusalCode};
+use crate::{
+    decision::{Percent, UpstreamAddress},
+    openim::RefusalCode,
+};
 
 /// Implements `JsonSchema` with a schema in place of a reference, so that every setting's schema is whole.
 macro_rules! schema {
@@ -54,6 +57,30 @@ schema!([const MAX: usize] Whole<MAX>, json_schema!({
     "maximum": MAX,
     "x-value": "NUMBER",
     "x-expected": format!("a whole number from 1 to {MAX}"),
+}));
+
+/// A percentage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share(pub(super) Percent);
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.get().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Percent::try_from(u8::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
+    }
+}
+
+schema!([] Share, json_schema!({
+    "type": "integer",
+    "minimum": 0,
+    "maximum": 100,
+    "x-value": "PERCENT",
+    "x-expected": "a whole number from 0 to 100",
 }));
 
 /// A refusal's code, from 5000 to `MAX`.

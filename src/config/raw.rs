@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     LogFormat, LogLevel, MissingOperationId, OPENIM_TIMEOUT_CAP, Settings, Unserved,
-    field::{AnyText, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Upstream, Upstreams, Whole},
+    field::{
+        AnyText, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Share, Upstream, Upstreams, Whole,
+    },
 };
 use crate::{
     decision::{Action, ErrorClass},
@@ -101,6 +103,8 @@ pub(super) struct RawResolve {
     pub(super) ttl_min: Period<100, HOUR>,
     /// A name is resolved again after this at the latest, whatever its DNS answer says.
     pub(super) ttl_max: Period<100, HOUR>,
+    /// The name server to ask, over UDP and TCP. Unset: those of `/etc/resolv.conf`, after `/etc/hosts`.
+    pub(super) server: Option<Listen>,
 }
 
 /// How the decision service is asked for its health.
@@ -137,6 +141,10 @@ pub(super) struct RawDecision {
     /// OpenIM's webhooks.yml (5 s as shipped). OpenIM itself gives up after 15 s, whatever webhooks.yml says.
     #[schemars(extend("x-flag" = "timeout"))]
     pub(super) timeout: Period<10, OPENIM_CAP>,
+    /// The share of owners, in percent, for whom decisions have effect. Who they are follows from a hash of the owner's
+    /// ID, and stays the same. For the others OpenIM is told at once to go on, and the decision service is asked in the
+    /// background: only the log shows what it would have decided. 0 is shadow mode.
+    pub(super) enforce_percent: Share,
 }
 
 /// What OpenIM is told when there is no good reply in time.
@@ -307,7 +315,7 @@ impl Default for RawUpstream {
 impl Default for RawResolve {
     fn default() -> Self {
         let resolve = Settings::default().upstream.resolve;
-        Self { ttl_min: Period(resolve.min), ttl_max: Period(resolve.max) }
+        Self { ttl_min: Period(resolve.min), ttl_max: Period(resolve.max), server: None }
     }
 }
 
@@ -327,7 +335,8 @@ impl Default for RawEject {
 
 impl Default for RawDecision {
     fn default() -> Self {
-        Self { timeout: Period(Settings::default().decision.timeout) }
+        let decision = Settings::default().decision;
+        Self { timeout: Period(decision.timeout), enforce_percent: Share(decision.enforce_percent) }
     }
 }
 

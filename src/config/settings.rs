@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessSettings;
-use crate::decision::{FallbackPolicy, UpstreamSettings};
+use crate::decision::{FallbackPolicy, Percent, UpstreamSettings};
 use crate::openim::{NextCodeForm, RefusalDefaults};
 
 /// OpenIM's own cap on a callback's timeout: its HTTP client gives up after this long, whatever webhooks.yml says.
@@ -54,6 +54,8 @@ pub struct Settings {
 pub struct DecisionSettings {
     /// From the first byte of OpenIM's request to the bridge's answer. Under [`OPENIM_TIMEOUT_CAP`].
     pub timeout: Duration,
+    /// Whose callbacks it decides. For the others it is asked in the shadow of an answer that allows.
+    pub enforce_percent: Percent,
 }
 
 /// How answers are written.
@@ -174,7 +176,7 @@ impl Default for Settings {
             access: AccessSettings::default(),
             workers: NonZeroU16::MIN,
             upstream: UpstreamSettings::default(),
-            decision: DecisionSettings { timeout: Duration::from_secs(4) },
+            decision: DecisionSettings { timeout: Duration::from_secs(4), enforce_percent: Percent::ALL },
             fallback: FallbackPolicy::default(),
             refusal: RefusalDefaults::default(),
             response: ResponseSettings::default(),

@@ -95,9 +95,10 @@ fn every_setting_arrives_from_every_layer() {
     let users = users.path().to_str().expect("UTF-8");
     // Another value than the default for each.
     let other = |leaf: &Leaf| match leaf.key.as_str() {
-        "listen" | "admin.listen" => "127.0.0.2:1".to_owned() + &leaf.key.len().to_string(),
+        "listen" | "admin.listen" | "upstream.resolve.server" => "127.0.0.2:1".to_owned() + &leaf.key.len().to_string(),
         "workers" | "limits.in_flight" | "limits.connections" => "7".to_owned(),
         "limits.request_bytes" | "limits.body_bytes" => "1000".to_owned(),
+        "decision.enforce_percent" => "50".to_owned(),
         "access.allow" => "10.0.0.0/8,192.0.2.7".to_owned(),
         "access.basic_auth_file" => users.to_owned(),
         "upstream.addresses" => "http://a:1,http://b:2".to_owned(),

@@ -1,6 +1,6 @@
 //! Where the App's decision service listens.
 
-use std::{fmt, num::NonZeroUsize, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, num::NonZeroUsize, str::FromStr, time::Duration};
 
 use http::Uri;
 
@@ -17,6 +17,8 @@ pub struct UpstreamSettings {
     pub connections: NonZeroUsize,
     /// How long a name's addresses are taken for true.
     pub resolve: TtlBounds,
+    /// The name server to ask. `None`: those of `/etc/resolv.conf`, after `/etc/hosts`.
+    pub name_server: Option<SocketAddr>,
     /// How health is asked for.
     pub health: HealthSettings,
     /// When an endpoint is taken out, and how it comes back.
@@ -58,6 +60,7 @@ impl Default for UpstreamSettings {
             connect_timeout: Duration::from_secs(1),
             connections: at_least_one(4),
             resolve: TtlBounds { min: Duration::from_secs(1), max: Duration::from_secs(30) },
+            name_server: None,
             health: HealthSettings {
                 service: String::new(),
                 interval: Duration::from_secs(2),

@@ -10,7 +10,7 @@
 //! - [`call`](Upstream): one question, with its deadline and its retry.
 //! - [`error`](ErrorClass): the classes of failure.
 //! - [`fallback`](FallbackPolicy): policy and class give allow or refuse.
-//! - [`resolve`]: which IP addresses a host name has, and for how long.
+//! - [`percent`](Percent): whose callbacks it decides.
 //!
 //! The only importer of tonic's client on the path of a callback. Knows nothing of OpenIM's JSON or of HTTP/1.
 
@@ -24,6 +24,7 @@ mod endpoint;
 mod error;
 mod fallback;
 mod health;
+mod percent;
 mod pool;
 mod resolve;
 
@@ -33,5 +34,6 @@ pub use channel::ConnectError;
 pub use deadline::Deadline;
 pub use error::ErrorClass;
 pub use fallback::{Action, FallbackPolicy, FallbackRefusal};
+pub use percent::{InvalidPercent, Percent};
 pub use pool::Pool;
 pub use resolve::TtlBounds;

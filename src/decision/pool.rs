@@ -103,7 +103,10 @@ impl Control {
             // All of them are IP addresses.
             return std::future::pending().await;
         }
-        let resolver = Resolver::system(self.settings.resolve);
+        let resolver = match self.settings.name_server {
+            Some(server) => Resolver::asking(server, self.settings.resolve),
+            None => Resolver::system(self.settings.resolve),
+        };
         loop {
             let valid_for = self.resolve(&resolver).await;
             sleep(RESOLVE_PAUSE).await;

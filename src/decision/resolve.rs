@@ -122,7 +122,6 @@ impl Resolver {
         Self::new(config, options, Hosts::from_system().unwrap_or_default(), bounds)
     }
 
-    #[cfg(test)]
     /// Asks only this name server, over UDP and TCP: no search list, no `/etc/hosts`.
     pub(super) fn asking(name_server: SocketAddr, bounds: TtlBounds) -> Self {
         Self::new(only(name_server), ResolverOpts::default(), Hosts::default(), bounds)
@@ -218,7 +217,6 @@ impl Resolver {
     }
 }
 
-#[cfg(test)]
 fn only(name_server: SocketAddr) -> ResolverConfig {
     let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
         connection.port = name_server.port();

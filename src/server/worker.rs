@@ -37,7 +37,7 @@ const LAST_LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
-    pub(super) bridge: Bridge,
+    pub(super) bridge: Rc<Bridge>,
 }
 
 /// Serves until the drain has ended or everything is stopped. Says in `started` whether it could begin.
@@ -54,7 +54,7 @@ pub(super) fn run(shared: &Arc<Shared>, listener: std::net::TcpListener, started
         };
         let (settings, limits) = (Arc::clone(&shared.settings), Arc::clone(&shared.limits));
         let bridge = Bridge::new(settings, limits, Arc::clone(&shared.pool), shared.registry);
-        let worker = Rc::new(Worker { shared: Arc::clone(shared), bridge });
+        let worker = Rc::new(Worker { shared: Arc::clone(shared), bridge: Rc::new(bridge) });
         report(started, Ok(()));
         let stopped = pin!(shared.drain.reached(Stage::Stopped));
         select(pin!(worker.serve(listener)), stopped).await;
@@ -75,8 +75,9 @@ impl Worker {
         if let Err(error) = self.accept_waiting(listener) {
             tracing::warn!(%error, "connections that waited to be accepted may be lost");
         }
-        while self.shared.connections.open() > 0 {
-            // The wait is bounded, since the last connection may close between the look and the wait.
+        while self.shared.connections.open() > 0 || self.shared.limits.in_flight.held() > 0 {
+            // The wait is bounded, since the last connection may close between the look and the wait, and a callback may
+            // be asked in the shadow when its connection has gone.
             let _looked_again = timeout(ACCEPT_PAUSE, self.shared.connections.one_closed()).await;
         }
     }
