@@ -216,6 +216,8 @@ mod tests {
         listen                        127.0.0.1:10006                 default
         access.allow                  []                              default
         access.basic_auth_file        unset                           default
+        tls.cert                      unset                           default
+        tls.key                       unset                           default
         workers                       1                               default
         upstream.addresses            [http://a:1, "http://[::1]:2"]  --upstream
         upstream.connect_timeout      1s                              default

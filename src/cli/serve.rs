@@ -11,7 +11,7 @@ use super::{WRONG_USAGE, complain, runtime};
 use crate::callback::REGISTRY;
 use crate::config::{self, Loaded, Settings};
 use crate::decision::{Action, ErrorClass, Percent};
-use crate::server::Server;
+use crate::server::{Server, StartError};
 use crate::telemetry;
 
 /// The subcommand, with every setting as a flag.
@@ -26,7 +26,7 @@ pub fn command() -> Command {
 /// Serves until SIGTERM or SIGINT, and then drains.
 ///
 /// # Errors
-/// When the address cannot be listened on, or the system gives no thread.
+/// When the certificate cannot be used, the address cannot be listened on, or the system gives no thread.
 pub fn run(
     flags: &ArgMatches,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -48,8 +48,11 @@ pub fn run(
     runtime()?.block_on(async {
         // Before anything listens, so that no signal is missed.
         let mut signals = Signals::new()?;
-        let mut server = Server::start(settings, REGISTRY)
-            .context("choose another address with --listen (port 0 takes a free one), or end what has this one")?;
+        let mut server = Server::start(settings, REGISTRY).map_err(|error| match error {
+            StartError::Bind { .. } => anyhow::Error::new(error)
+                .context("choose another address with --listen (port 0 takes a free one), or end what has this one"),
+            StartError::Tls(_) | StartError::Worker(_) => error.into(),
+        })?;
         for warning in warnings {
             warn!("{warning}");
         }

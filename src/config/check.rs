@@ -3,12 +3,13 @@
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroU16,
+    path::Path,
     time::Duration,
 };
 
 use super::{
     AdminSettings, CommandSettings, DecisionSettings, DrainSettings, Limits, LogSettings, OperationIdSettings,
-    ResponseSettings, Settings,
+    ResponseSettings, Settings, TlsSettings,
     error::{Problem, Source},
     field::human,
     file::read_text,
@@ -85,6 +86,14 @@ impl Raw {
                 human(least),
             ));
         }
+        let needs = |one: &str, path: &Path, other: &str| {
+            format!("{} needs `{other}` too: HTTPS takes both, plain HTTP neither", say(one, &path.display()))
+        };
+        match (&self.tls.cert, &self.tls.key) {
+            (Some(cert), None) => wrong(needs("tls.cert", &cert.0, "tls.key")),
+            (None, Some(key)) => wrong(needs("tls.key", &key.0, "tls.cert")),
+            _ => {}
+        }
         if let Some(admin) = self.admin.listen.0.filter(|admin| meet(*admin, self.listen.0)) {
             let admin = say("admin.listen", &admin);
             wrong(format!("{admin} must have another port than {}", say("listen", &self.listen.0)));
@@ -113,6 +122,11 @@ impl Raw {
         Settings {
             listen: self.listen.0,
             access: AccessSettings { allow: self.access.allow.0, basic_auth },
+            tls: self.tls.cert.zip(self.tls.key).map(|(cert, key)| TlsSettings {
+                cert: cert.0,
+                key: key.0,
+                look_every: TlsSettings::LOOK_EVERY,
+            }),
             // 256 at most, by its type.
             workers: NonZeroU16::try_from(self.workers.0).unwrap_or(NonZeroU16::MAX),
             upstream: UpstreamSettings {

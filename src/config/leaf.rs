@@ -196,6 +196,7 @@ fn heading_of(group: &str) -> String {
     match group {
         "Options" => group.to_owned(),
         "operation_id" => "Operation ID".to_owned(),
+        "tls" => "TLS".to_owned(),
         _ => {
             let (first, rest) = group.split_at(1);
             format!("{}{rest}", first.to_uppercase())

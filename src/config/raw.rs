@@ -35,6 +35,8 @@ pub(super) struct Raw {
     pub(super) listen: Listen,
     /// Who may call.
     pub(super) access: RawAccess,
+    /// HTTPS from OpenIM.
+    pub(super) tls: RawTls,
     /// Worker threads, each with its own listener and its own connections to the decision service.
     pub(super) workers: Whole<256>,
     /// The App's decision service.
@@ -71,6 +73,17 @@ pub(super) struct RawAccess {
     /// A file with one `user:password` a line, of which every request must carry one, by HTTP Basic; lines that begin
     /// with `#` are comments. Read at start. All others get 401 and code 9907. Unset: no credentials are asked for.
     pub(super) basic_auth_file: Option<FilePath>,
+}
+
+/// HTTPS from OpenIM.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTls {
+    /// A PEM file with the certificate that OpenIM is shown, followed by those that lead to its root. With it, `listen`
+    /// takes HTTPS only. Read again when it changes. Unset: plain HTTP.
+    pub(super) cert: Option<FilePath>,
+    /// A PEM file with the private key of `tls.cert`. Read again when it changes. Unset: plain HTTP.
+    pub(super) key: Option<FilePath>,
 }
 
 /// The App's decision service.
@@ -282,6 +295,7 @@ impl Default for Raw {
         Self {
             listen: Listen(settings.listen),
             access: RawAccess::default(),
+            tls: RawTls::default(),
             workers: Whole(settings.workers.into()),
             upstream: RawUpstream::default(),
             decision: RawDecision::default(),

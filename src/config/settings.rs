@@ -3,6 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::{NonZeroU16, NonZeroUsize},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -23,6 +24,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Who may call.
     pub access: AccessSettings,
+    /// HTTPS from OpenIM; `None` is plain HTTP.
+    pub tls: Option<TlsSettings>,
     /// Worker threads, each with its own runtime, listener and connections to the decision service.
     pub workers: NonZeroU16,
     /// The App's decision service.
@@ -47,6 +50,23 @@ pub struct Settings {
     pub drain: DrainSettings,
     /// What is logged.
     pub log: LogSettings,
+}
+
+/// HTTPS from OpenIM. That the files hold what they should is seen when they are read, at the start and again whenever
+/// they change.
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// PEM: the certificate, followed by those that lead to its root.
+    pub cert: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
+    /// How often the files are looked at. Not to be configured: [`TlsSettings::LOOK_EVERY`], but in tests.
+    pub look_every: Duration,
+}
+
+impl TlsSettings {
+    /// Kubernetes itself takes up to a minute to bring a new file into a pod.
+    pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 }
 
 /// How the decision service is asked.
@@ -174,6 +194,7 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10006)),
             access: AccessSettings::default(),
+            tls: None,
             workers: NonZeroU16::MIN,
             upstream: UpstreamSettings::default(),
             decision: DecisionSettings { timeout: Duration::from_secs(4), enforce_percent: Percent::ALL },

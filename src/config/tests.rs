@@ -96,6 +96,7 @@ fn every_setting_arrives_from_every_layer() {
     // Another value than the default for each.
     let other = |leaf: &Leaf| match leaf.key.as_str() {
         "listen" | "admin.listen" | "upstream.resolve.server" => "127.0.0.2:1".to_owned() + &leaf.key.len().to_string(),
+        "tls.cert" | "tls.key" => "tls.pem".to_owned(),
         "workers" | "limits.in_flight" | "limits.connections" => "7".to_owned(),
         "limits.request_bytes" | "limits.body_bytes" => "1000".to_owned(),
         "decision.enforce_percent" => "50".to_owned(),
@@ -307,15 +308,15 @@ fn unknown_keys_are_told_with_what_was_meant() {
     bridge.yaml:1:28: `log.format` is xml: expected `text` or `json`
     "#);
     assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @r#"
-    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log
+    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log
     bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, remarks
     "#);
 }
 
 #[test]
 fn files_that_are_no_configuration() {
-    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
-    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
+    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
+    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
     assert_snapshot!(file_errors("admin: off\n"), @"bridge.yaml:1:8: `admin` must be a mapping, with the keys listen");
     assert_snapshot!(file_errors("workers: 1\nlog: {level: info}\nworkers: 2\n"), @"bridge.yaml:3:1: `workers` is set twice, first at bridge.yaml:1:1: keep one");
     assert_snapshot!(file_errors("log:\n  level: info\n  level: info\n"), @"bridge.yaml:3:3: `log.level` is set twice, first at bridge.yaml:2:3: keep one");
@@ -358,6 +359,8 @@ fn settings_that_cannot_be_together() {
     assert_snapshot!(flag_errors(&["--admin-listen", "127.0.0.1:10006"]), @"`admin.listen` (127.0.0.1:10006, --admin-listen) must have another port than `listen` (127.0.0.1:10006, default)");
     assert_snapshot!(file_errors("listen: 0.0.0.0:10007\n"), @"`admin.listen` (127.0.0.1:10007, default) must have another port than `listen` (0.0.0.0:10007, bridge.yaml:1:9)");
     assert_snapshot!(file_errors("listen: '[::]:10007'\n"), @"`admin.listen` (127.0.0.1:10007, default) must have another port than `listen` ([::]:10007, bridge.yaml:1:9)");
+    assert_snapshot!(file_errors("tls: {cert: tls.crt}\n"), @"`tls.cert` (tls.crt, bridge.yaml:1:13) needs `tls.key` too: HTTPS takes both, plain HTTP neither");
+    assert_snapshot!(flag_errors(&["--tls-key", "tls.key"]), @"`tls.key` (tls.key, --tls-key) needs `tls.cert` too: HTTPS takes both, plain HTTP neither");
     assert_snapshot!(file_errors("limits: {request_bytes: 2000, body_bytes: 1999}\n"), @"`limits.body_bytes` (1999, bridge.yaml:1:43) must be at least `limits.request_bytes` (2000, bridge.yaml:1:25)");
 }
 

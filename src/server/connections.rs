@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -50,6 +51,7 @@ pub(super) struct Connections {
 pub(super) struct Place {
     connections: Arc<Connections>,
     number: u64,
+    peer: IpAddr,
 }
 
 impl Connections {
@@ -80,13 +82,13 @@ impl Connections {
 
     /// A place for a new connection. Beyond the limit, the oldest that has never sent a request makes room, where it has
     /// had time to send one.
-    pub(super) fn enter(self: &Arc<Self>) -> Place {
+    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Place {
         let number = self.next.fetch_add(1, Relaxed);
         if self.open.fetch_add(1, Relaxed) >= self.limit {
             self.turn_out_oldest();
         }
         self.silent().insert(number, SilentConnection { since: Instant::now(), handle: None });
-        Place { connections: Arc::clone(self), number }
+        Place { connections: Arc::clone(self), number, peer }
     }
 
     /// From now on the connection can be turned out, unless it has spoken or gone already.
@@ -133,6 +135,11 @@ impl Connections {
 impl Place {
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The other side's address.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
     }
 
     /// It has sent a request, and may stay.

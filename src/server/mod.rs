@@ -2,6 +2,8 @@
 //!
 //! - [`worker`]: one thread, its runtime, its listener, its bridge.
 //! - [`connections`]: how many there are in the process, and which one goes when there are too many.
+//! - [`tls`]: HTTPS: the handshake, and the certificate that follows its files.
+//! - [`http2`]: a connection on which the handshake agreed on HTTP/2.
 //! - [`watched`]: the wrapper around a socket that knows when a request began, and keeps the limits on its head.
 //! - [`webhook`]: one HTTP request to the bridge and back.
 //! - [`drain`]: the stages of stopping.
@@ -10,6 +12,8 @@
 
 mod connections;
 mod drain;
+mod http2;
+mod tls;
 mod watched;
 mod webhook;
 mod worker;
@@ -19,6 +23,7 @@ use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
 
 pub use drain::Stage;
+pub use tls::{Reloads, TlsError};
 
 use crate::bridge::SharedLimits;
 use crate::callback::Served;
@@ -27,6 +32,7 @@ use crate::decision::Pool;
 use crate::socket;
 use connections::Connections;
 use drain::Drain;
+use tls::Tls;
 
 /// How often a drain looks whether all is answered.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -39,6 +45,8 @@ struct Shared {
     pool: Arc<Pool>,
     connections: Arc<Connections>,
     drain: Drain,
+    /// `None` is plain HTTP.
+    tls: Option<Tls>,
     registry: &'static [Served],
 }
 
@@ -62,6 +70,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A worker's thread or runtime cannot be had.
     #[error("cannot start a worker: {0}")]
     Worker(#[source] io::Error),
@@ -71,16 +82,17 @@ impl Server {
     /// Binds, and starts the workers. Returns once the port accepts connections.
     ///
     /// # Errors
-    /// When the address is in use or not there, or the system gives no thread.
+    /// When the certificate cannot be used, the address is in use or not there, or the system gives no thread.
     pub fn start(settings: Settings, registry: &'static [Served]) -> Result<Self, StartError> {
         let configured = settings.listen;
         let workers = settings.workers.get();
+        let tls = settings.tls.as_ref().map(Tls::start).transpose()?;
         let bind_error = |source| StartError::Bind { address: configured, source };
         let listeners = socket::listen(configured, workers).map_err(bind_error)?;
         let address =
             listeners.first().map_or(Ok(configured), std::net::TcpListener::local_addr).map_err(bind_error)?;
 
-        tracing::info!(%address, workers, "listening");
+        tracing::info!(%address, workers, https = tls.is_some(), "listening");
 
         let limit = settings.limits.connections.map_or_else(default_connections, std::num::NonZeroUsize::get);
         let shared = Arc::new(Shared {
@@ -89,6 +101,7 @@ impl Server {
             settings: Arc::new(settings),
             connections: Connections::new(limit),
             drain: Drain::default(),
+            tls,
             registry,
         });
         let (alive, ended) = mpsc::channel(1);
@@ -125,6 +138,12 @@ impl Server {
             in_flight: self.shared.limits.in_flight.held(),
             body_bytes: self.shared.limits.body_bytes.held(),
         }
+    }
+
+    /// How often the certificate was read again; `None` with plain HTTP.
+    #[must_use]
+    pub fn reloads(&self) -> Option<Reloads> {
+        self.shared.tls.as_ref().map(Tls::reloads)
     }
 
     /// From now on every response announces that its connection closes.

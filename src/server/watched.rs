@@ -61,6 +61,11 @@ impl Watch {
         self.phase.set(Phase::Idle);
     }
 
+    /// The latest that its first request may come.
+    pub(super) fn first_request_by(&self) -> Instant {
+        self.accepted + FIRST_REQUEST
+    }
+
     pub(super) fn is_silent(&self) -> bool {
         matches!(self.phase.get(), Phase::Silent)
     }
@@ -78,7 +83,7 @@ impl Watch {
 
     /// When waiting for more bytes ends.
     fn limit(&self) -> Option<Instant> {
-        let first_request = self.accepted + FIRST_REQUEST;
+        let first_request = self.first_request_by();
         match self.phase.get() {
             Phase::Silent => Some(first_request),
             Phase::Head { first_byte, is_first: true } => Some(first_request.min(first_byte + HEAD)),

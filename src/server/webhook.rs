@@ -5,15 +5,15 @@ use std::{convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, rc::Rc};
 
 use bytes::Bytes;
 use futures_util::future::FutureExt as _;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
+use super::Stage;
 use super::watched::Watch;
 use super::worker::Worker;
-use super::{Shared, Stage};
 use crate::bridge::Answer;
 use crate::decision::Deadline;
 
@@ -21,8 +21,8 @@ use crate::decision::Deadline;
 /// clients read none before they have sent all.
 const DISCARDED_BYTES: usize = 32 << 20;
 
-/// Answers one request of this peer, whose first byte came at `started`.
-pub(super) async fn answer(
+/// Answers one request of this peer over HTTP/1.1, whose first byte came at `started`.
+pub(super) async fn answer_http1(
     worker: Rc<Worker>,
     watch: Rc<Watch>,
     peer: IpAddr,
@@ -31,10 +31,7 @@ pub(super) async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let deadline = worker.bridge.deadline(started);
     let (head, mut body) = request.into_parts();
-    let answer = AssertUnwindSafe(worker.bridge.answer(peer, &head, &mut body, deadline))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| worker.bridge.answer_to_panic(deadline));
+    let mut response = response(worker.answer(peer, &head, &mut body, deadline).await);
 
     let all_read = body.is_end_stream() || matches!(body.frame().now_or_never(), Some(None));
     if all_read {
@@ -42,15 +39,39 @@ pub(super) async fn answer(
     } else {
         tokio::task::spawn_local(discard(body, deadline));
     }
-    Ok(response(answer, !all_read || announces_close(&worker.shared)))
+    if !all_read || worker.announces_close() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
-/// Draining, or out of places for new connections.
-fn announces_close(shared: &Shared) -> bool {
-    shared.drain.stage() >= Stage::Announcing || shared.connections.are_full()
+/// Answers one request of this peer over HTTP/2, whose head is there. A body that nobody wants is taken back from its sender by
+/// resetting the stream, and a connection is closed by GOAWAY, both of which is not this function's.
+pub(super) async fn answer_http2(
+    worker: Rc<Worker>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let deadline = worker.bridge.deadline(Instant::now());
+    let (head, mut body) = request.into_parts();
+    Ok(response(worker.answer(peer, &head, &mut body, deadline).await))
 }
 
-fn response(answer: Answer, close: bool) -> Response<Full<Bytes>> {
+impl Worker {
+    /// Whether answers announce that their connection closes: draining, or out of places for new ones.
+    pub(super) fn announces_close(&self) -> bool {
+        self.shared.drain.stage() >= Stage::Announcing || self.shared.connections.are_full()
+    }
+
+    async fn answer(&self, peer: IpAddr, head: &Parts, body: &mut Incoming, deadline: Deadline) -> Answer {
+        AssertUnwindSafe(self.bridge.answer(peer, head, body, deadline))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| self.bridge.answer_to_panic(deadline))
+    }
+}
+
+fn response(answer: Answer) -> Response<Full<Bytes>> {
     let status = answer.status;
     let mut response = Response::new(Full::new(answer.body));
     *response.status_mut() = status;
@@ -58,9 +79,6 @@ fn response(answer: Answer, close: bool) -> Response<Full<Bytes>> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"openim-bridge\""));
-    }
-    if close {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(header::ALLOW, HeaderValue::from_static("POST"));

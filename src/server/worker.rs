@@ -14,24 +14,29 @@ use futures_util::future::{Either, select};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     runtime::{Builder, LocalOptions},
-    time::{sleep, timeout},
+    time::{sleep, sleep_until, timeout},
 };
 
 use super::connections::Place;
+use super::tls::{self, Tls};
 use super::watched::{Watch, Watched};
 use super::{Shared, Stage, webhook};
 use crate::bridge::Bridge;
 use crate::socket;
 
 /// The longest head that is read. Operation IDs of 10 kB and more are seen.
-const HEAD_BYTES: usize = 64 << 10;
+pub(super) const HEAD_BYTES: u32 = 64 << 10;
 /// How long accepting pauses when the system has no more file descriptors or memory for connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long an idle connection is still read at the very end: it may just have been accepted, or its next request be on
 /// its way.
-const LAST_LOOK: Duration = Duration::from_millis(100);
+pub(super) const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// How a connection ended: for the log alone.
+pub(super) type Ended = Result<(), Box<dyn std::error::Error>>;
 
 /// What the connections of one worker share.
 #[derive(Debug)]
@@ -121,42 +126,77 @@ impl Worker {
 
     fn spawn(self: &Rc<Self>, stream: TcpStream, peer: IpAddr) {
         let connections = &self.shared.connections;
-        let place = connections.enter();
+        let place = connections.enter(peer);
         let number = place.number();
-        let task = tokio::task::spawn_local(Rc::clone(self).connection(stream, peer, place));
+        let task = tokio::task::spawn_local(Rc::clone(self).connection(stream, place));
         connections.may_turn_out(number, task.abort_handle());
     }
 
-    async fn connection(self: Rc<Self>, stream: TcpStream, peer: IpAddr, place: Place) {
+    async fn connection(self: Rc<Self>, stream: TcpStream, place: Place) {
         if let Err(error) = socket::accepted(&stream) {
             return tracing::debug!(%error, "a connection went away at once");
         }
         let watch = Watch::new();
+        let ended = match &self.shared.tls {
+            None => self.http1(stream, watch, &place).await,
+            // Boxed, since it is large and most connections are plain.
+            Some(tls) => Box::pin(self.https(tls, stream, watch, &place)).await,
+        };
+        if let Err(error) = ended {
+            tracing::debug!(error, "a connection ended early");
+        }
+    }
+
+    /// The handshake, then what it has agreed on.
+    async fn https(self: &Rc<Self>, tls: &Tls, stream: TcpStream, watch: Rc<Watch>, place: &Place) -> Ended {
+        let stream = tokio::select! {
+            stream = tls.accept(stream) => stream?,
+            () = self.too_late_to_speak(&watch) => return Ok(()),
+        };
+        if tls::is_http2(&stream) {
+            self.http2(stream, watch, place).await
+        } else {
+            self.http1(stream, watch, place).await
+        }
+    }
+
+    /// Returns when a connection that has sent no request has had its time, or the drain waits no longer for one.
+    pub(super) async fn too_late_to_speak(&self, watch: &Watch) {
+        let finishing = async {
+            self.shared.drain.reached(Stage::Finishing).await;
+            sleep(LAST_LOOK).await;
+        };
+        select(pin!(sleep_until(watch.first_request_by())), pin!(finishing)).await;
+    }
+
+    async fn http1<S>(self: &Rc<Self>, stream: S, watch: Rc<Watch>, place: &Place) -> Ended
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
         let webhook = service_fn(|request| {
             let (started, is_first) = watch.request();
             if is_first {
                 place.has_spoken();
             }
-            webhook::answer(Rc::clone(&self), Rc::clone(&watch), peer, request, started)
+            webhook::answer_http1(Rc::clone(self), Rc::clone(&watch), place.peer(), request, started)
         });
         let socket = TokioIo::new(Watched::new(stream, Rc::clone(&watch)));
-        let mut connection = pin!(http1::Builder::new().max_buf_size(HEAD_BYTES).serve_connection(socket, webhook));
+        let mut connection =
+            pin!(http1::Builder::new().max_buf_size(HEAD_BYTES as usize).serve_connection(socket, webhook));
 
         let finishing = pin!(self.shared.drain.reached(Stage::Finishing));
-        let ended = match select(connection.as_mut(), finishing).await {
-            Either::Left((ended, _)) => ended,
+        match select(connection.as_mut(), finishing).await {
+            Either::Left((ended, _)) => ended?,
             Either::Right(_) => match timeout(LAST_LOOK, connection.as_mut()).await {
-                Ok(ended) => ended,
-                Err(_) if watch.is_silent() => return,
+                Ok(ended) => ended?,
+                Err(_) if watch.is_silent() => {}
                 Err(_) => {
                     connection.as_mut().graceful_shutdown();
-                    connection.await
+                    connection.await?;
                 }
             },
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
         }
+        Ok(())
     }
 }
 

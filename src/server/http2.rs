@@ -1,0 +1,138 @@
+//! A connection on which the handshake agreed on HTTP/2: many requests at a time, and closing by GOAWAY.
+//!
+//! The limits of [`watched`](super::watched) are about the bytes of one request after another, which is not how HTTP/2
+//! is. Here the first request is due by the same time, h2 bounds what a head may be, and a request's time runs from its
+//! head.
+
+use std::{
+    cell::Cell,
+    future::{Future, pending},
+    pin::pin,
+    rc::Rc,
+};
+
+use hyper::{rt::Executor, server::conn::http2, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+    time::sleep,
+};
+
+use super::connections::Place;
+use super::watched::Watch;
+use super::worker::{Ended, HEAD_BYTES, LAST_LOOK, Worker};
+use super::{Stage, webhook};
+
+/// How many requests one connection may have open. OpenIM's services send all of theirs over a few connections.
+const STREAMS: u32 = 1000;
+
+/// What a connection is doing; shared by it and the requests on it.
+#[derive(Default)]
+struct Streams {
+    /// Whether there ever was a request.
+    any: Cell<bool>,
+    /// Requests being answered.
+    open: Cell<usize>,
+    /// Told when a request came while connections are to close.
+    leave: Notify,
+}
+
+/// One request being answered.
+struct Open(Rc<Streams>);
+
+impl Open {
+    fn new(streams: &Rc<Streams>) -> Self {
+        streams.open.set(streams.open.get() + 1);
+        Self(Rc::clone(streams))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+    }
+}
+
+impl Worker {
+    pub(super) async fn http2<S>(self: &Rc<Self>, stream: S, watch: Rc<Watch>, place: &Place) -> Ended
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let streams = Rc::new(Streams::default());
+        let webhook = service_fn(|request| {
+            if !streams.any.replace(true) {
+                place.has_spoken();
+            }
+            if self.announces_close() {
+                streams.leave.notify_one();
+            }
+            let open = Open::new(&streams);
+            let answer = webhook::answer_http2(Rc::clone(self), place.peer(), request);
+            async move {
+                let _open = open;
+                answer.await
+            }
+        });
+        let mut connection = pin!(
+            http2::Builder::new(OnThisThread)
+                .max_concurrent_streams(STREAMS)
+                .max_header_list_size(HEAD_BYTES)
+                .serve_connection(TokioIo::new(stream), webhook)
+        );
+        tokio::select! {
+            ended = connection.as_mut() => return Ok(ended?),
+            () = self.too_late(&watch, &streams) => return Ok(()),
+            () = self.to_leave(&streams) => connection.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            ended = connection => Ok(ended?),
+            () = self.all_over(&streams) => Ok(()),
+        }
+    }
+
+    /// Returns when no request came in time. One that has come puts an end to this limit.
+    async fn too_late(&self, watch: &Watch, streams: &Streams) {
+        self.too_late_to_speak(watch).await;
+        if streams.any.get() {
+            pending::<()>().await;
+        }
+    }
+
+    /// Returns when it is time for the GOAWAY. Not before the first request: it is on its way, and its sender may take
+    /// the GOAWAY for an answer to it.
+    async fn to_leave(&self, streams: &Streams) {
+        let announcing = async {
+            self.shared.drain.reached(Stage::Announcing).await;
+            if !streams.any.get() {
+                pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = announcing => {}
+            () = streams.leave.notified() => {}
+        }
+    }
+
+    /// After the GOAWAY the client closes the connection, or hyper does once all is answered and the client has seen
+    /// it. Returns when a drain waits no longer for a client that does neither.
+    async fn all_over(&self, streams: &Streams) {
+        self.shared.drain.reached(Stage::Finishing).await;
+        loop {
+            sleep(LAST_LOOK * 10).await;
+            if streams.open.get() == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// Spawns on the worker's own thread.
+#[derive(Clone, Copy)]
+struct OnThisThread;
+
+impl<F: Future + 'static> Executor<F> for OnThisThread {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
