@@ -5,7 +5,8 @@
 mod kit;
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     net::SocketAddr,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -21,7 +22,9 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use kit::{App, Bridge, BridgeBuilder, PATIENCE, Reply, Request, app, bridge, eventually, ms};
 use openim_bridge::callback::REGISTRY;
+use openim_bridge::cli::send::{self, Ending, NoAnswer, exchange_trusting};
 use openim_bridge::config::{Settings, TlsSettings};
+use openim_bridge::openim::{CallbackRequest, UrlForm};
 use openim_bridge::server::{Load, Reloads, Server};
 use rustls::{
     ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
@@ -592,4 +595,47 @@ fn a_client_that_ignores_the_goaway_does_not_hold_up_the_drain() {
         drop(client);
     });
     assert_eq!(app.calls(), 1);
+}
+
+fn callback() -> CallbackRequest {
+    CallbackRequest {
+        owner: "u1".to_owned(),
+        friend: "u2".to_owned(),
+        remark: "pal".to_owned(),
+        operation_id: http::HeaderValue::from_static("op-1"),
+        form: UrlForm::Path,
+    }
+}
+
+#[test]
+fn send_speaks_https_as_openim_does() {
+    let pair = Pair::new();
+    let secret = Secret::new(&pair);
+    let app = app();
+    let bridge = https(&secret).asking(&app).start();
+    let url = format!("https://{}/callbackExample", bridge.address());
+    let ca = secret.path("tls.crt");
+    // The path goes along: after a 307 no command is appended.
+    let location = format!("https://{}{}", bridge.address(), kit::PATH);
+    let redirecting = kit::peer(move |mut stream| {
+        let mut request = [0; 4096];
+        let _read = io::Read::read(&mut stream, &mut request);
+        let head = format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let _gone = stream.write_all(head.as_bytes());
+    });
+    runtime().block_on(async {
+        for base in [url.clone(), format!("http://{redirecting}/cb")] {
+            let exchange = exchange_trusting(Some(&ca), &callback(), &base, PATIENCE).await.expect("sent");
+            assert_eq!(exchange.ending(), Ending::GoesOn, "{base}: {exchange:?}");
+        }
+        assert_eq!(app.calls(), 2);
+        // The system does not know this certificate, so OpenIM would not take it.
+        let exchange = send::exchange(&callback(), &url, PATIENCE).await.expect("sent");
+        assert!(matches!(exchange.answer, Err(NoAnswer::Connection(_))), "{exchange:?}");
+        assert_eq!(app.calls(), 0);
+        for wrong in [secret.path("tls.key"), secret.path("gone")] {
+            let error = exchange_trusting(Some(&wrong), &callback(), &url, PATIENCE).await.expect_err("no roots");
+            assert!(error.to_string().starts_with("--ca must name a file"), "{error}");
+        }
+    });
 }

@@ -218,7 +218,7 @@ async fn exits_by_what_openim_does() {
     assert_eq!(code(ALLOW).await, exit(0));
     assert_eq!(code(REFUSE).await, exit(3));
     assert_eq!(code(r#"{"nextCode":"0"}"#).await, exit(4));
-    for url in ["https://127.0.0.1/cb", "ftp://127.0.0.1/cb", "127.0.0.1:10006/cb", ""] {
+    for url in ["ftp://127.0.0.1/cb", "127.0.0.1:10006/cb", ""] {
         assert_eq!(format!("{:?}", run(args(url, &[])).await.expect("printed")), exit(2), "{url}");
     }
     let control = Args { operation_id: Some("a\nb".to_owned()), ..args("http://127.0.0.1:1/", &[]) };
@@ -266,12 +266,6 @@ async fn ten_requests_are_the_most() {
     let nine = vec![redirect("307 Temporary Redirect", "/again"); 9];
     let server = Server::start(nine.into_iter().chain([ok("{}")])).await;
     assert_eq!(ask(&server.url()).await.expect("an exchange").ending(), Ending::GoesOn);
-}
-
-#[tokio::test]
-async fn a_redirect_to_https_is_no_verdict() {
-    let server = Server::start([redirect("302 Found", "https://127.0.0.1/")]).await;
-    assert!(matches!(ask(&server.url()).await, Err(CannotSend::TlsRedirect)));
 }
 
 #[tokio::test]

@@ -1,17 +1,25 @@
 //! `send`: act as OpenIM Server towards a URL, and say what OpenIM would make of the answer.
 //!
 //! [`exchange`] is one callback and its answer, also for `demo`, `doctor` and tests; [`run`] prints it. The HTTP client is
-//! set up to do what OpenIM's (Go's `net/http`) does: HTTP/1.1, no proxy, redirects, gzip, Basic from the URL. It sends
+//! set up to do what OpenIM's (Go's `net/http`) does: HTTP/1.1, over https HTTP/2 where the other side has it, the system's
+//! roots, no proxy, redirects, gzip, Basic from the URL. It sends
 //! one header more, `Accept: */*`, which this client cannot be kept from.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, StatusCode};
 use reqwest::{Client, Url, redirect};
+use rustls::pki_types::{
+    CertificateDer,
+    pem::{self, PemObject as _},
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::json;
 
 use crate::openim::{CallbackRequest, OpenIm, OpenImError, Reading, UrlForm};
@@ -48,6 +56,9 @@ pub struct Args {
     /// The remark that the user typed; may be empty.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub remark: String,
+    /// A PEM file with certificates to trust for https, besides the system's, which are all that OpenIM trusts.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// The header operationID; one is made up unless given.
     #[arg(long, value_name = "ID")]
     pub operation_id: Option<String>,
@@ -148,12 +159,18 @@ pub enum CannotSend {
     /// The scheme is neither http nor https.
     #[error("--url has the scheme {0:?}; OpenIM posts to http:// or https://")]
     Scheme(String),
-    /// The URL is https.
-    #[error("this build's `send` has no TLS yet, so it cannot post to https://: try the http:// address behind it")]
-    Tls,
-    /// The URL redirects to https.
-    #[error("redirected to https://, but this build's `send` has no TLS yet: OpenIM would have gone there")]
-    TlsRedirect,
+    /// The file of `--ca` holds no certificates.
+    #[error("--ca must name a file with certificates in PEM, which {} is not", path.display())]
+    Ca {
+        /// As it was given.
+        path: PathBuf,
+        /// What was found.
+        #[source]
+        source: pem::Error,
+    },
+    /// TLS could not be set up.
+    #[error("TLS could not be set up")]
+    Tls(#[source] rustls::Error),
     /// The operation ID holds what no header can.
     #[error("--operation-id holds a control character, which no HTTP header can carry")]
     OperationId,
@@ -213,15 +230,28 @@ impl Exchange {
 ///
 /// Only when nothing could be found out about OpenIM. That there is no answer is a result, not an error.
 pub async fn exchange(request: &CallbackRequest, base: &str, timeout: Duration) -> Result<Exchange, CannotSend> {
+    exchange_trusting(None, request, base, timeout).await
+}
+
+/// The same, trusting for https what the PEM file `ca` holds besides the system's roots.
+///
+/// # Errors
+///
+/// As [`exchange`], and when there is no certificate in `ca`.
+pub async fn exchange_trusting(
+    ca: Option<&Path>,
+    request: &CallbackRequest,
+    base: &str,
+    timeout: Duration,
+) -> Result<Exchange, CannotSend> {
     let url = parse(&request.url(base))?;
-    let client = client(timeout).map_err(CannotSend::Client)?;
+    let client = client(timeout, tls(ca)?).map_err(CannotSend::Client)?;
     let begin = Instant::now();
     let answer = ask(&client, url, request).await;
     let elapsed = begin.elapsed();
     let answer = match answer {
         Ok((status, body)) => Ok(Answered { status, reading: Reading::of(&body), body }),
-        Err(no_answer) if redirected(&no_answer) == Some(RedirectError::Tls) => return Err(CannotSend::TlsRedirect),
-        Err(no_answer) if redirected(&no_answer) == Some(RedirectError::TooMany) => Err(NoAnswer::Redirects),
+        Err(no_answer) if is_redirected_too_often(&no_answer) => Err(NoAnswer::Redirects),
         Err(NoAnswer::Connection(error) | NoAnswer::Body { source: error, .. }) if error.is_timeout() => {
             Err(NoAnswer::Timeout(timeout))
         }
@@ -233,35 +263,53 @@ pub async fn exchange(request: &CallbackRequest, base: &str, timeout: Duration) 
 fn parse(url: &str) -> Result<Url, CannotSend> {
     let url = Url::parse(url).map_err(|error| CannotSend::Url(error.to_string()))?;
     match url.scheme() {
-        "http" => Ok(url),
-        "https" => Err(CannotSend::Tls),
+        "http" | "https" => Ok(url),
         scheme => Err(CannotSend::Scheme(scheme.to_owned())),
     }
 }
 
-fn client(timeout: Duration) -> reqwest::Result<Client> {
+fn client(timeout: Duration, tls: ClientConfig) -> reqwest::Result<Client> {
     let redirects = redirect::Policy::custom(|attempt| {
-        if attempt.previous().len() >= MAX_REQUESTS {
-            attempt.error(RedirectError::TooMany)
-        } else if attempt.url().scheme() == "https" {
-            attempt.error(RedirectError::Tls)
-        } else {
-            attempt.follow()
-        }
+        if attempt.previous().len() >= MAX_REQUESTS { attempt.error(TooManyRedirects) } else { attempt.follow() }
     });
-    Client::builder().timeout(timeout).redirect(redirects).no_proxy().http1_only().http1_title_case_headers().build()
+    Client::builder()
+        .timeout(timeout)
+        .redirect(redirects)
+        .no_proxy()
+        .http1_title_case_headers()
+        .tls_backend_preconfigured(tls)
+        .build()
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum RedirectError {
-    #[error("too many redirects")]
-    TooMany,
-    #[error("redirected to https://")]
-    Tls,
+/// As Go's: the system's roots, and HTTP/2 first. reqwest's own would fail where there are no roots, for http:// too.
+fn tls(ca: Option<&Path>) -> Result<ClientConfig, CannotSend> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = ca {
+        let wrong = |source| CannotSend::Ca { path: path.to_owned(), source };
+        let mut certificates = CertificateDer::pem_file_iter(path).map_err(wrong)?.peekable();
+        if certificates.peek().is_none() {
+            return Err(wrong(pem::Error::NoItemsFound));
+        }
+        for certificate in certificates {
+            roots.add(certificate.map_err(wrong)?).map_err(CannotSend::Tls)?;
+        }
+    }
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .map_err(CannotSend::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }
 
-fn redirected(error: &NoAnswer) -> Option<RedirectError> {
-    sources(error).find_map(|source| source.downcast_ref().copied())
+#[derive(Debug, thiserror::Error)]
+#[error("too many redirects")]
+struct TooManyRedirects;
+
+fn is_redirected_too_often(error: &NoAnswer) -> bool {
+    sources(error).any(<dyn Error>::is::<TooManyRedirects>)
 }
 
 async fn ask(client: &Client, url: Url, request: &CallbackRequest) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
@@ -321,7 +369,7 @@ pub async fn send(args: &Args) -> Result<Report, CannotSend> {
             Form::Query => UrlForm::Query,
         },
     };
-    let exchange = exchange(&request, &args.url, args.timeout).await?;
+    let exchange = exchange_trusting(args.ca.as_deref(), &request, &args.url, args.timeout).await?;
     Ok(Report { url: shown_url(&request.url(&args.url)), request, exchange })
 }
 
