@@ -639,3 +639,14 @@ fn send_speaks_https_as_openim_does() {
         }
     });
 }
+
+#[test]
+fn the_demo_shows_https() {
+    let demo = std::process::Command::new(env!("CARGO_BIN_EXE_openim-bridge"))
+        .args(["demo", "--tls", "--once"])
+        .output()
+        .expect("the demo runs");
+    let shown = String::from_utf8(demo.stdout).expect("UTF-8");
+    assert!(demo.status.success(), "{shown}");
+    assert_eq!(shown.matches("POST https://127.0.0.1:").count(), 6, "{shown}");
+}

@@ -1,13 +1,16 @@
 //! `demo`: the mock and the bridge in one process, with sample callbacks sent through both.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    io::Write as _,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
     process::ExitCode,
     time::Duration,
 };
 
 use anyhow::Context as _;
 use http::HeaderValue;
+use tempfile::NamedTempFile;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -15,7 +18,7 @@ use super::{
     send::{self, Exchange},
 };
 use crate::callback::REGISTRY;
-use crate::config::{LogLevel, LogSettings, Settings};
+use crate::config::{LogLevel, LogSettings, Settings, TlsSettings};
 use crate::mock::{Mock, Rules};
 use crate::openim::{CallbackRequest, OpenIm, UrlForm};
 use crate::server::Server;
@@ -38,6 +41,10 @@ pub struct Args {
     /// Exit after the samples
     #[arg(long)]
     once: bool,
+
+    /// Receive callbacks by HTTPS, with a certificate made on the spot
+    #[arg(long)]
+    tls: bool,
 }
 
 /// One callback, and what must come of it.
@@ -115,15 +122,19 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     settings.decision.timeout = DECISION_TIMEOUT;
     settings.upstream.connect_timeout = DECISION_TIMEOUT;
     settings.upstream.addresses = vec![format!("http://{}", mock.local_addr()).parse()?];
+    let certificate = args.tls.then(|| certificate(settings.listen.ip())).transpose()?;
+    let ca = certificate.as_ref().map(NamedTempFile::path);
+    settings.tls =
+        ca.map(|path| TlsSettings { cert: path.to_owned(), key: path.to_owned(), look_every: TlsSettings::LOOK_EVERY });
     let server = Server::start(settings, REGISTRY).context("choose another address with --listen")?;
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mock_address = mock.local_addr();
     let serving = mock.serve(async { drop(stopped.await) });
     let showing = async {
-        let all_right = show(server.address(), mock_address).await?;
+        let all_right = show(server.address(), ca, mock_address).await?;
         if !args.once {
-            print(&next_steps(server.address()))?;
+            print(&next_steps(server.address(), ca))?;
             stop_signal().await?;
         }
         drop(stop);
@@ -143,10 +154,11 @@ async fn stop_signal() -> anyhow::Result<()> {
 }
 
 /// Sends every sample; true when each went as it should.
-async fn show(bridge: SocketAddr, mock: SocketAddr) -> anyhow::Result<bool> {
-    let url = url(bridge);
+async fn show(bridge: SocketAddr, ca: Option<&Path>, mock: SocketAddr) -> anyhow::Result<bool> {
+    let url = url(bridge, ca);
+    let http = if ca.is_some() { "HTTPS" } else { "HTTP" };
     print(&format!(
-        "OpenIM Server  --HTTP/JSON-->  openim-bridge {bridge}  --gRPC-->  your decision service (the mock, {mock})\n"
+        "OpenIM Server  --{http}/JSON-->  openim-bridge {bridge}  --gRPC-->  your decision service (the mock, {mock})\n"
     ))?;
     let mut all_right = true;
     for (number, sample) in (1..).zip(&SAMPLES) {
@@ -158,7 +170,7 @@ async fn show(bridge: SocketAddr, mock: SocketAddr) -> anyhow::Result<bool> {
             form: UrlForm::Path,
         };
         let base = format!("{url}{}", sample.suffix);
-        let exchange = send::exchange(&request, &base, OPENIM_TIMEOUT).await?;
+        let exchange = send::exchange_trusting(ca, &request, &base, OPENIM_TIMEOUT).await?;
         let right = sample.expected.is(&exchange);
         all_right &= right;
         print(&sample.told(number, &request.url(&base), &request, &exchange, right))?;
@@ -194,8 +206,10 @@ impl Sample {
     }
 }
 
-fn next_steps(bridge: SocketAddr) -> String {
-    let url = url(bridge);
+fn next_steps(bridge: SocketAddr, ca: Option<&Path>) -> String {
+    let url = url(bridge, ca);
+    let trusting = |flag: &str| ca.map(|path| format!(" {flag} '{}'", path.display())).unwrap_or_default();
+    let (cacert, ca) = (trusting("--cacert"), trusting("--ca"));
     let command = crate::openim::request::BEFORE_SET_FRIEND_REMARK;
     // As the reader called it: `cargo run` leaves the program where no shell looks for it.
     let program = std::env::args().next().unwrap_or_else(|| "openim-bridge".to_owned());
@@ -203,12 +217,12 @@ fn next_steps(bridge: SocketAddr) -> String {
         r#"
 Try it yourself:
 
-   curl -s '{url}/{command}' -H 'Content-Type: application/json' -H 'operationID: by-hand' -d '{{"callbackCommand":"{command}","ownerUserID":"user123","friendUserID":"user456","remark":"mock:refuse=5001,Not this one"}}'
+   curl -s{cacert} '{url}/{command}' -H 'Content-Type: application/json' -H 'operationID: by-hand' -d '{{"callbackCommand":"{command}","ownerUserID":"user123","friendUserID":"user456","remark":"mock:refuse=5001,Not this one"}}'
 
 Other remarks that the mock understands: mock:allow, mock:replace=TEXT, mock:delay=250ms, mock:hang,
 mock:status=NAME (any gRPC status), mock:invalid=unset|code|empty. To read the answers as OpenIM does:
 
-   {program} send --url {url} --remark mock:hang
+   {program} send --url {url}{ca} --remark mock:hang
 
 Bridge and mock stay up until Ctrl-C.
 "#
@@ -216,6 +230,16 @@ Bridge and mock stay up until Ctrl-C.
 }
 
 /// What OpenIM's `url` in webhooks.yml would be.
-fn url(bridge: SocketAddr) -> String {
-    format!("http://{bridge}/callbackExample")
+fn url(bridge: SocketAddr, ca: Option<&Path>) -> String {
+    let scheme = if ca.is_some() { "https" } else { "http" };
+    format!("{scheme}://{bridge}/callbackExample")
+}
+
+/// A file with a certificate for this address, and its key. Nobody else can read it, and it goes with the demo.
+fn certificate(address: IpAddr) -> anyhow::Result<NamedTempFile> {
+    let names = [address.to_string(), Ipv4Addr::LOCALHOST.to_string(), "localhost".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names)?;
+    let mut file = tempfile::Builder::new().prefix("openim-bridge-demo-").suffix(".pem").tempfile()?;
+    write!(file, "{}{}", made.cert.pem(), made.signing_key.serialize_pem())?;
+    Ok(file)
 }
