@@ -425,7 +425,7 @@ fn what_is_no_certificate_is_told_at_the_start() {
     insta::assert_snapshot!(told(&cert, &folder.path().join("gone")), @"`tls.key` (gone) cannot be read");
     insta::assert_snapshot!(told(&empty, &key), @"`tls.cert` (empty) holds no certificate in PEM");
     insta::assert_snapshot!(told(&key, &key), @"`tls.cert` (one.key) holds no certificate in PEM");
-    insta::assert_snapshot!(told(&cert, &cert), @"`tls.key` (one.crt) holds no private key in PEM");
+    insta::assert_snapshot!(told(&cert, &cert), @"`tls.key` (one.crt) holds no unencrypted private key in PEM");
     insta::assert_snapshot!(told(&cert, &other), @"`tls.cert` (one.crt) and `tls.key` (other.key) make no certificate");
 }
 

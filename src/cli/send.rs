@@ -1,9 +1,9 @@
 //! `send`: act as OpenIM Server towards a URL, and say what OpenIM would make of the answer.
 //!
 //! [`exchange`] is one callback and its answer, also for `demo`, `doctor` and tests; [`run`] prints it. The HTTP client is
-//! set up to do what OpenIM's (Go's `net/http`) does: HTTP/1.1, over https HTTP/2 where the other side has it, the system's
-//! roots, no proxy, redirects, gzip, Basic from the URL. It sends
-//! one header more, `Accept: */*`, which this client cannot be kept from.
+//! set up to do what OpenIM's (Go's `net/http`) does: HTTP/1.1, and over https HTTP/2 where the other side has it, the
+//! system's roots, no proxy, redirects, gzip, Basic from the URL. It sends one header more, `Accept: */*`, which this
+//! client cannot be kept from.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};

@@ -9,6 +9,7 @@ use std::{
     future::{Future, pending},
     pin::pin,
     rc::Rc,
+    time::Duration,
 };
 
 use hyper::{rt::Executor, server::conn::http2, service::service_fn};
@@ -21,11 +22,15 @@ use tokio::{
 
 use super::connections::Place;
 use super::watched::Watch;
-use super::worker::{Ended, HEAD_BYTES, LAST_LOOK, Worker};
+use super::worker::{Ended, HEAD_BYTES, Worker};
 use super::{Stage, webhook};
 
 /// How many requests one connection may have open. OpenIM's services send all of theirs over a few connections.
 const STREAMS: u32 = 1000;
+
+/// How often a drain that has come to its end looks whether a connection still answers. A client has this long to take in
+/// its last answer, and the GOAWAY.
+const LAST_LOOKS: Duration = Duration::from_secs(1);
 
 /// What a connection is doing; shared by it and the requests on it.
 #[derive(Default)]
@@ -81,11 +86,14 @@ impl Worker {
                 .serve_connection(TokioIo::new(stream), webhook)
         );
         tokio::select! {
+            // A request that is there comes before its time being over.
+            biased;
             ended = connection.as_mut() => return Ok(ended?),
             () = self.too_late(&watch, &streams) => return Ok(()),
             () = self.to_leave(&streams) => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
+            biased;
             ended = connection => Ok(ended?),
             () = self.all_over(&streams) => Ok(()),
         }
@@ -119,7 +127,7 @@ impl Worker {
     async fn all_over(&self, streams: &Streams) {
         self.shared.drain.reached(Stage::Finishing).await;
         loop {
-            sleep(LAST_LOOK * 10).await;
+            sleep(LAST_LOOKS).await;
             if streams.open.get() == 0 {
                 return;
             }

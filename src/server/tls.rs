@@ -4,7 +4,8 @@
 //! symlink included, and needs nothing of the system. A thread of its own does it: no callback waits for a disk.
 
 use std::{
-    fs, io,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError, RwLock,
@@ -31,6 +32,8 @@ use crate::config::TlsSettings;
 
 const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
+/// No more of a file is read. A chain of certificates is some kilobytes.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +170,9 @@ struct Contents {
 impl Contents {
     fn read(settings: &TlsSettings) -> Result<Self, TlsError> {
         let read = |key, path: &Path| {
-            fs::read(path).map_err(|source| TlsError::Unreadable { key, path: path.to_owned(), source })
+            let mut bytes = Vec::new();
+            let read = File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+            read.map(|_| bytes).map_err(|source| TlsError::Unreadable { key, path: path.to_owned(), source })
         };
         Ok(Self { cert: read("tls.cert", &settings.cert)?, key: read("tls.key", &settings.key)? })
     }
@@ -181,7 +186,7 @@ impl Contents {
         let private = PrivateKeyDer::from_pem_slice(&self.key).map_err(|source| TlsError::Pem {
             key: "tls.key",
             path: key.clone(),
-            expected: "private key",
+            expected: "unencrypted private key",
             source,
         })?;
         CertifiedKey::from_der(chain, private, provider).map_err(|source| TlsError::Pair {

@@ -33,7 +33,7 @@ pub(super) const HEAD_BYTES: u32 = 64 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long an idle connection is still read at the very end: it may just have been accepted, or its next request be on
 /// its way.
-pub(super) const LAST_LOOK: Duration = Duration::from_millis(100);
+const LAST_LOOK: Duration = Duration::from_millis(100);
 
 /// How a connection ended: for the log alone.
 pub(super) type Ended = Result<(), Box<dyn std::error::Error>>;
@@ -139,7 +139,7 @@ impl Worker {
         let watch = Watch::new();
         let ended = match &self.shared.tls {
             None => self.http1(stream, watch, &place).await,
-            // Boxed, since it is large and most connections are plain.
+            // Boxed, so that a plain connection does not pay for its size.
             Some(tls) => Box::pin(self.https(tls, stream, watch, &place)).await,
         };
         if let Err(error) = ended {
@@ -150,6 +150,7 @@ impl Worker {
     /// The handshake, then what it has agreed on.
     async fn https(self: &Rc<Self>, tls: &Tls, stream: TcpStream, watch: Rc<Watch>, place: &Place) -> Ended {
         let stream = tokio::select! {
+            biased;
             stream = tls.accept(stream) => stream?,
             () = self.too_late_to_speak(&watch) => return Ok(()),
         };
