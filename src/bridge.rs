@@ -92,8 +92,8 @@ impl Bridge {
                 }
                 .of(operation_id)
             }
-            Ok(Received::Unserved { operation_id }) => Outcome::unserved().of(operation_id),
-            Err(Rejected::Bad(bad)) => Outcome::bad_request(bad),
+            Ok(Received::Unserved { operation_id }) => Outcome::unserved().of(operation_id).at(&request.uri),
+            Err(Rejected::Bad(bad)) => Outcome::bad_request(bad).at(&request.uri),
             Err(Rejected::Overloaded(limit)) => self.fall_back(ErrorClass::Overloaded, Some(CallError::Limit(limit))),
         };
         self.finish(&outcome, deadline)

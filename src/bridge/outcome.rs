@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
 use crate::callback::{BodyError, Decision, Parties, Served};
 use crate::decision::{Action, CallError, ErrorClass, FallbackPolicy, Spent};
@@ -22,6 +22,8 @@ pub struct Outcome {
     /// What is known of the callback; less, the earlier the path ended.
     pub(crate) command: Option<&'static str>,
     pub(crate) operation_id: Option<OperationId>,
+    /// What was asked for, where it is not a callback that is served.
+    pub(crate) url: Option<String>,
     pub(crate) parties: Option<Parties>,
     pub(crate) spent: Spent,
     pub(crate) endpoint: Option<SocketAddr>,
@@ -76,6 +78,7 @@ impl Outcome {
             verdict,
             command: None,
             operation_id: None,
+            url: None,
             parties: None,
             spent: Spent::default(),
             endpoint: None,
@@ -129,6 +132,10 @@ impl Outcome {
 
     pub(super) fn of(self, operation_id: OperationId) -> Self {
         Self { operation_id: Some(operation_id), ..self }
+    }
+
+    pub(super) fn at(self, uri: &Uri) -> Self {
+        Self { url: Some(uri.to_string()), ..self }
     }
 
     pub(super) fn between(self, parties: Parties) -> Self {

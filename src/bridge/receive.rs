@@ -10,7 +10,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::timeout_at;
 
 use super::{Bridge, Permit};
-use crate::callback::{Served, command_of_unserved};
+use crate::callback::{BodyError, Served, command_of_unserved};
 use crate::config::{MissingOperationId, Unserved};
 use crate::decision::Deadline;
 use crate::openim::{BadRequest, OPERATION_ID_HEADER, OperationId, UrlCommand};
@@ -45,6 +45,8 @@ impl From<BadRequest> for Rejected {
 /// What the URL asks for.
 enum Target {
     Served(&'static Served),
+    /// One command as a parameter, and this other one that is served in its path. Turned away, once all else is right.
+    Ambiguous(&'static Served),
     /// Not served, but allowed where the body says the same name.
     Unserved(String),
 }
@@ -76,6 +78,10 @@ impl Bridge {
         let (body, permit) = self.read(body, deadline).await?;
         match target {
             Target::Served(served) => Ok(Received::Callback { served, operation_id, body, permit }),
+            Target::Ambiguous(served) => match served.decode(&body, &operation_id) {
+                Err(BodyError::Malformed) => Err(BadRequest::BodyMalformed.into()),
+                Ok(_) | Err(BodyError::OtherCommand) => Err(BadRequest::CommandAmbiguous.into()),
+            },
             Target::Unserved(name) => match command_of_unserved(&body) {
                 Some(command) if command == name => Ok(Received::Unserved { operation_id }),
                 None if is_command(&name) => Err(BadRequest::BodyMalformed.into()),
@@ -92,7 +98,7 @@ impl Bridge {
             && let Some(in_path) = url.segment.as_deref().and_then(served)
             && by_name.is_none_or(|by_name| by_name.command != in_path.command)
         {
-            return Err(BadRequest::CommandAmbiguous);
+            return Ok(Target::Ambiguous(by_name.unwrap_or(in_path)));
         }
         match (by_name, self.settings.commands.unserved) {
             (Some(served), _) => Ok(Target::Served(served)),

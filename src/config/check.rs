@@ -37,8 +37,7 @@ fn meet(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 impl Raw {
-    /// The checks that need more than one setting. Caps `upstream.connect_timeout`, where nobody said both it and
-    /// `decision.timeout`.
+    /// The checks that need more than one setting. Caps `upstream.connect_timeout` where nobody has set it.
     pub(super) fn check(&mut self, origins: &impl Origins) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut wrong = |text: String| problems.push(Problem::Combination(text));
@@ -48,7 +47,7 @@ impl Raw {
 
         let (timeout, connect) = (self.decision.timeout.0, self.upstream.connect_timeout.0);
         if connect >= timeout {
-            if is_set("upstream.connect_timeout") && is_set("decision.timeout") {
+            if is_set("upstream.connect_timeout") {
                 let connect = say("upstream.connect_timeout", &human(connect));
                 wrong(format!("{connect} must be less than {}", say("decision.timeout", &human(timeout))));
             } else {

@@ -381,7 +381,7 @@ fn connecting_is_never_given_longer_than_the_decision() {
     assert_eq!(loaded.settings.upstream.connect_timeout.as_millis(), 200);
     let shown = loaded.values.iter().find(|value| value.key == "upstream.connect_timeout").expect("shown");
     assert_eq!(shown.value, "200ms");
-    assert_eq!(file_settings("upstream: {connect_timeout: 9s}").upstream.connect_timeout.as_secs(), 4);
+    assert_snapshot!(file_errors("upstream: {connect_timeout: 9s}"), @"`upstream.connect_timeout` (9s, bridge.yaml:1:29) must be less than `decision.timeout` (4s, default)");
 }
 
 #[test]

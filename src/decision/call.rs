@@ -249,13 +249,12 @@ impl Upstream {
         spent: &mut Spent,
         tried: &mut Option<Tried>,
     ) -> Result<Bytes, CallError> {
-        let started = Instant::now();
+        let connecting = Stopwatch::start(&mut spent.connecting);
         let channel = self.balancer.pick(tried.as_ref().map(|tried| &tried.endpoint)).await?;
         let avoided = tried.take().filter(|tried| Arc::ptr_eq(&tried.endpoint, &channel.endpoint));
-        let place = channel.place(avoided.and_then(|tried| tried.broken_connection)).await;
-        let connected = Instant::now();
-        spent.connecting += connected - started;
-        let place = place?;
+        let place = channel.place(avoided.and_then(|tried| tried.broken_connection)).await?;
+        drop(connecting);
+        let _calling = Stopwatch::start(&mut spent.calling);
         let endpoint = Arc::clone(place.endpoint());
         let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None });
 
@@ -268,7 +267,6 @@ impl Upstream {
         }
         let mut client = Grpc::with_origin(place.sender(), endpoint.origin.clone());
         let reply = client.unary(request, PathAndQuery::from_static(call.method), BytesCodec).await;
-        spent.calling += connected.elapsed();
         match reply.map_err(CallError::from) {
             Ok(reply) => {
                 endpoint.answered();
@@ -284,6 +282,24 @@ impl Upstream {
                 Err(error)
             }
         }
+    }
+}
+
+/// Adds the time of its life to a total, also where the deadline ends it.
+struct Stopwatch<'a> {
+    total: &'a mut Duration,
+    since: Instant,
+}
+
+impl<'a> Stopwatch<'a> {
+    fn start(total: &'a mut Duration) -> Self {
+        Self { total, since: Instant::now() }
+    }
+}
+
+impl Drop for Stopwatch<'_> {
+    fn drop(&mut self) {
+        *self.total += self.since.elapsed();
     }
 }
 

@@ -21,8 +21,6 @@ pub enum BadRequest {
     CommandSwallowed,
     /// The URL names a command that is not served.
     CommandUnserved,
-    /// The URL names one command as a parameter, and another served one in its path.
-    CommandAmbiguous,
     /// The URL's parameter `contenttype` is not `json`.
     ContentTypeParameter,
     /// The content type is missing or not JSON.
@@ -35,6 +33,8 @@ pub enum BadRequest {
     BodyIncomplete,
     /// The body is malformed, or a field is missing or of the wrong type.
     BodyMalformed,
+    /// The URL names one command as a parameter, and another served one in its path.
+    CommandAmbiguous,
     /// The command in the body is another than the URL's.
     CommandMismatch,
 }
@@ -48,13 +48,13 @@ impl BadRequest {
         Self::CommandMissing,
         Self::CommandSwallowed,
         Self::CommandUnserved,
-        Self::CommandAmbiguous,
         Self::ContentTypeParameter,
         Self::ContentType,
         Self::OperationId,
         Self::BodyTooLarge,
         Self::BodyIncomplete,
         Self::BodyMalformed,
+        Self::CommandAmbiguous,
         Self::CommandMismatch,
     ];
 

@@ -63,7 +63,7 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address to listen on cannot be had.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Bind {
         /// As configured.
         address: SocketAddr,
@@ -74,7 +74,7 @@ pub enum StartError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// A worker's thread or runtime cannot be had.
-    #[error("cannot start a worker: {0}")]
+    #[error("cannot start a worker")]
     Worker(#[source] io::Error),
 }
 
@@ -92,9 +92,9 @@ impl Server {
         let address =
             listeners.first().map_or(Ok(configured), std::net::TcpListener::local_addr).map_err(bind_error)?;
 
-        tracing::info!(%address, workers, https = tls.is_some(), "listening");
-
         let limit = settings.limits.connections.map_or_else(default_connections, std::num::NonZeroUsize::get);
+        tracing::info!(%address, workers, https = tls.is_some(), connections = limit, "listening");
+
         let shared = Arc::new(Shared {
             limits: SharedLimits::new(&settings.limits),
             pool: Pool::start(settings.upstream.clone()).map_err(StartError::Worker)?,

@@ -90,6 +90,7 @@ fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, trouble: Option<u64
             tracing::event!(
                 $level,
                 command = outcome.command,
+                url = outcome.url.as_deref().map(truncated),
                 operation_id,
                 owner,
                 friend,
