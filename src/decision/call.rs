@@ -252,11 +252,11 @@ impl Upstream {
         let connecting = Stopwatch::start(&mut spent.connecting);
         let channel = self.balancer.pick(tried.as_ref().map(|tried| &tried.endpoint)).await?;
         let avoided = tried.take().filter(|tried| Arc::ptr_eq(&tried.endpoint, &channel.endpoint));
+        let endpoint = Arc::clone(&channel.endpoint);
+        let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None });
         let place = channel.place(avoided.and_then(|tried| tried.broken_connection)).await?;
         drop(connecting);
         let _calling = Stopwatch::start(&mut spent.calling);
-        let endpoint = Arc::clone(place.endpoint());
-        let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None });
 
         let mut request = tonic::Request::new(call.message.clone());
         request.set_timeout(deadline.remaining());

@@ -101,10 +101,6 @@ impl Place {
         Sender(self.connection.sender.clone())
     }
 
-    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.channel.endpoint
-    }
-
     pub(super) fn connection_number(&self) -> u64 {
         self.connection.number
     }
