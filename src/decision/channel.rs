@@ -37,6 +37,8 @@ use crate::socket;
 /// Pauses between attempts to connect that no call asked for.
 const RECONNECT_MIN: Duration = Duration::from_millis(50);
 const RECONNECT_MAX: Duration = Duration::from_secs(2);
+/// How often a connection that is out of use is looked at, whether its calls have ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// One worker's connections to one endpoint.
 #[derive(Debug)]
@@ -209,17 +211,14 @@ impl Channel {
         connection
     }
 
-    /// Runs a connection to its end. An ejected endpoint's connections end at once, so that the calls on them can still
-    /// be made elsewhere; a gone one's when their calls have ended.
+    /// Runs a connection to its end.
     async fn drive(self: Rc<Self>, connection: Connection, mut driver: Driver, end: socket::End) {
         let running = poll_fn(|context| {
             let polled = Pin::new(&mut driver).poll(context);
             connection.most_calls.set(driver.current_max_send_streams());
             polled
         });
-        let mut states = self.endpoint.states();
-        let ejected = pin!(states.wait_for(|state| *state == State::Ejected));
-        let broke = match select(pin!(running), ejected).await {
+        let broke = match select(pin!(running), pin!(self.out_of_use(&connection))).await {
             Either::Left((ended, _)) => ended.is_err(),
             Either::Right(_) => {
                 end.now();
@@ -231,6 +230,23 @@ impl Channel {
             self.endpoint.connection_failed();
         }
         self.endpoint.disconnected(connection.number);
+        self.forget(&connection);
+    }
+
+    /// Returns when a connection is to end because of its endpoint: at once when that hangs, so that the calls on it can
+    /// still be made elsewhere, and otherwise when they have ended.
+    async fn out_of_use(&self, connection: &Connection) {
+        let mut states = self.endpoint.states();
+        let out = |state: &State| matches!(state, State::Ejected | State::Hung | State::Gone);
+        let hangs = states.wait_for(out).await.is_ok_and(|state| *state == State::Hung);
+        self.forget(connection);
+        while !hangs && connection.calls.get() > 0 {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// No call begins on it from now on.
+    fn forget(&self, connection: &Connection) {
         self.open.borrow_mut().retain(|other| other.number != connection.number);
         self.closed.notify_one();
         self.room.notify_waiters();
@@ -242,8 +258,8 @@ impl Channel {
         loop {
             let state = *states.borrow_and_update();
             match state {
-                State::Gone => return self.open.borrow_mut().clear(),
-                State::Ejected => drop(states.changed().await),
+                State::Gone => return,
+                State::Ejected | State::Hung => drop(states.changed().await),
                 State::In | State::NotServing if self.is_ready() => {
                     pause = RECONNECT_MIN;
                     let closed = pin!(self.all_closed());

@@ -21,8 +21,10 @@ pub(super) enum State {
     In,
     /// Its health service says that it does not serve.
     NotServing,
-    /// Too many failures in a row, or an unanswered health check. Probed until it is in again.
+    /// Too many failures in a row. Calls on it may still end well. Probed until it is in again.
     Ejected,
+    /// A health check went unanswered: nothing on it will end well. Probed until it is in again.
+    Hung,
     /// Its name no longer resolves to it.
     Gone,
 }
@@ -86,6 +88,9 @@ impl Endpoint {
                 }
                 State::Ejected => {
                     tracing::warn!(endpoint = %self.address, "an endpoint is out, and probed until it answers");
+                }
+                State::Hung => {
+                    tracing::warn!(endpoint = %self.address, "an endpoint hangs: it is out, and probed until it answers");
                 }
                 State::Gone => tracing::info!(endpoint = %self.address, "an endpoint is gone from its name"),
             }

@@ -159,7 +159,7 @@ impl Control {
         }
         self.watch_over(new.iter().filter(|endpoint| !is_known(endpoint)));
         for gone in old.iter().filter(|known| !new.iter().any(|endpoint| Arc::ptr_eq(endpoint, known))) {
-            gone.enter(State::Gone, &[State::In, State::NotServing, State::Ejected]);
+            gone.enter(State::Gone, &[State::In, State::NotServing, State::Ejected, State::Hung]);
         }
         self.endpoints.send_replace(Some(new.into()));
         valid_for
@@ -176,7 +176,7 @@ async fn watch_over(endpoint: Arc<Endpoint>, settings: UpstreamSettings) {
         let wait = match state {
             State::Gone => return,
             State::In | State::NotServing => settings.health.interval,
-            State::Ejected => jittered(pause),
+            State::Ejected | State::Hung => jittered(pause),
         };
         // A change of state begins anew: an ejected endpoint is not probed at once, but after a pause.
         if timeout(wait, states.changed()).await.is_ok() {
@@ -184,16 +184,16 @@ async fn watch_over(endpoint: Arc<Endpoint>, settings: UpstreamSettings) {
             continue;
         }
         match state {
-            State::Ejected => {
+            State::Ejected | State::Hung => {
                 pause = (pause * 2).min(settings.eject.probe_max);
                 if let Health::Alive = health::probe(&endpoint, &settings).await {
-                    endpoint.enter(State::In, &[State::Ejected]);
+                    endpoint.enter(State::In, &[State::Ejected, State::Hung]);
                 }
             }
             _ => match health::check(&endpoint, &settings.health).await {
                 Health::Alive => endpoint.enter(State::In, &[State::NotServing]),
                 Health::NotServing => endpoint.enter(State::NotServing, &[State::In]),
-                Health::Unanswered => endpoint.enter(State::Ejected, &[State::In, State::NotServing]),
+                Health::Unanswered => endpoint.enter(State::Hung, &[State::In, State::NotServing]),
                 Health::Unknown => {}
             },
         }
