@@ -4,10 +4,31 @@
 
 mod kit;
 
-use std::{net::SocketAddr, num::NonZeroUsize};
+use std::{
+    io::Read as _,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
-use kit::{App, BridgeBuilder, Client, Request, app, app_at, app_ruled_by, bridge, eventually, ms, nowhere, peer};
+use kit::{
+    App, BridgeBuilder, Client, Request, app, app_at, app_ruled_by, bridge,
+    dns::name_server,
+    eventually,
+    frames::{allow, answer, plays},
+    ms, nowhere, peer,
+    service::{serving, serving_together},
+};
 use openim_bridge::config::Settings;
+use tonic::Code;
+use tonic_health::pb::health_check_response::ServingStatus;
+
+/// Longer than any test: for what must not happen by itself.
+const NEVER: Duration = Duration::from_hours(1);
 
 /// Fallbacks are refusals, so that each shows.
 fn asking_all(addresses: &[SocketAddr]) -> BridgeBuilder {
@@ -129,4 +150,192 @@ fn all_workers_share_what_they_know_of_an_endpoint() {
         all_decided(&mut bridge.connect(), 3);
     }
     assert_eq!(good.calls(), 90);
+}
+
+#[test]
+fn a_name_s_new_address_gets_the_calls_and_a_gone_one_none() {
+    let [first, second] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(|ip| IpAddr::from(Ipv4Addr::from(ip)));
+    let old = plays([allow()]);
+    let new = app_at(SocketAddr::new(second, old.address.port()));
+    let names = name_server(first);
+    let bridge = bridge()
+        .refusing()
+        .with(|settings| {
+            let url = format!("http://pods.test:{}", old.address.port());
+            settings.upstream.addresses = vec![url.parse().expect("an address")];
+            settings.upstream.name_server = Some(names.address);
+            settings.upstream.resolve.min = ms(100);
+            // What the old one is asked is counted.
+            settings.upstream.health.interval = NEVER;
+        })
+        .start();
+    let mut client = bridge.connect();
+    all_decided(&mut client, 50);
+    assert_eq!(old.requests().len(), 50);
+
+    names.says(second);
+    let mut asked = 0;
+    eventually("the new address is asked", || {
+        all_decided(&mut client, 10);
+        asked += new.calls();
+        asked > 0
+    });
+    let was_asked = old.requests().len();
+    all_decided(&mut client, 50);
+    assert_eq!((old.requests().len(), new.calls()), (was_asked, 50));
+}
+
+/// `count` callbacks at one time, each on its own connection, all decided by the App.
+#[track_caller]
+fn all_decided_at_once(bridge: &kit::Bridge, count: usize) {
+    let mut clients: Vec<_> = (0..count).map(|_| bridge.connect()).collect();
+    for client in &mut clients {
+        client.write(&Request::new().bytes());
+    }
+    for client in &mut clients {
+        client.reply().goes_on_with("pal");
+    }
+}
+
+#[test]
+fn beyond_the_peer_s_stream_limit_more_connections_are_made_at_most_four() {
+    // Answers only when all are there at one time: each connection must be used to the full.
+    let service = serving_together(40, ms(0), |server| server.max_concurrent_streams(10));
+    let bridge = checking_health_often(service.address).start();
+    eventually("it has said what it allows", || service.seen.checks.load(Relaxed) > 1);
+
+    all_decided_at_once(&bridge, 40);
+
+    assert_eq!(service.seen.calls.load(Relaxed), 40);
+    assert_eq!(service.seen.connections.load(Relaxed), 4);
+}
+
+#[test]
+fn what_has_no_stream_on_any_connection_waits_and_is_decided() {
+    let service = serving(ms(50), |server| server.max_concurrent_streams(10));
+    let bridge = asking_all(&[service.address]).timeout(ms(14_000)).start();
+
+    all_decided_at_once(&bridge, 60);
+    all_decided_at_once(&bridge, 60);
+
+    assert_eq!(service.seen.calls.load(Relaxed), 120);
+    let [connections, most] = [&service.seen.connections, &service.seen.most].map(|seen| seen.load(Relaxed));
+    assert!(connections <= 4 && most <= 40, "{connections} connections, {most} calls at one time");
+}
+
+fn checking_health_often(address: SocketAddr) -> BridgeBuilder {
+    asking_all(&[address]).timeout(ms(14_000)).with(|settings| {
+        settings.upstream.health.interval = ms(10);
+        // Only what is said counts, however busy the machine is.
+        settings.upstream.health.timeout = ms(14_000);
+    })
+}
+
+#[test]
+fn an_endpoint_that_says_it_does_not_serve_is_out_until_it_says_it_does() {
+    let service = serving(ms(0), |server| server);
+    let bridge = checking_health_often(service.address).start();
+    let mut client = bridge.connect();
+    all_decided(&mut client, 10);
+
+    service.says(Ok(ServingStatus::NotServing));
+    eventually("it is out", || !is_allowed(&mut client));
+    let calls = service.seen.calls.load(Relaxed);
+    for _ in 0..20 {
+        assert!(!is_allowed(&mut client));
+    }
+    assert_eq!(service.seen.calls.load(Relaxed), calls);
+
+    service.says(Ok(ServingStatus::Serving));
+    eventually("it is in", || is_allowed(&mut client));
+    all_decided(&mut client, 10);
+}
+
+#[test]
+fn an_endpoint_without_a_health_service_stays_in() {
+    for code in [Code::Unimplemented, Code::NotFound] {
+        let service = serving(ms(0), |server| server);
+        service.says(Err(code));
+        let bridge = checking_health_often(service.address).start();
+        let mut client = bridge.connect();
+        eventually("it is checked often", || {
+            all_decided(&mut client, 10);
+            service.seen.checks.load(Relaxed) > 10
+        });
+    }
+}
+
+#[test]
+fn connections_that_the_service_ends_when_they_are_old_cost_no_fallback() {
+    let service = serving(ms(2), |server| server.max_connection_age(ms(20)));
+    let bridge = asking_all(&[service.address]).start();
+    let mut client = bridge.connect();
+    let mut callbacks = 0;
+    eventually("many connections were ended", || {
+        all_decided(&mut client, 20);
+        all_decided_at_once(&bridge, 5);
+        callbacks += 25;
+        callbacks >= 300 && service.seen.connections.load(Relaxed) > 10
+    });
+    assert_eq!(service.seen.calls.load(Relaxed), callbacks);
+}
+
+#[test]
+fn retries_are_one_a_call_and_within_the_budget() {
+    let service = plays([answer().closes()]);
+    let bridge = asking_all(&[service.address])
+        .with(|settings| {
+            settings.upstream.health.interval = NEVER;
+            settings.upstream.eject.failures = NonZeroUsize::MAX;
+        })
+        .start();
+    let started = Instant::now();
+    let mut client = bridge.connect();
+    for calls in 1..=20 {
+        assert!(!is_allowed(&mut client));
+        assert!(service.requests().len() <= 2 * calls);
+    }
+    for _ in 20..300 {
+        assert!(!is_allowed(&mut client));
+    }
+    let requests = service.requests().len();
+    // 20 % of the calls, and what 10 s give at 10 a second; as much again for each further 10 s.
+    let budget = 60 + 100 * (1 + started.elapsed().as_secs() / 10);
+    assert!(requests > 300, "there were retries");
+    assert!(requests as u64 <= 300 + budget, "{requests} requests for 300 calls");
+}
+
+#[test]
+fn nothing_more_is_sent_to_a_peer_that_never_speaks_once_it_is_out() {
+    let [open, connections, bytes] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
+    let seen = [Arc::clone(&open), Arc::clone(&connections), Arc::clone(&bytes)];
+    let mute = peer(move |mut stream| {
+        let [open, connections, bytes] = &seen;
+        open.fetch_add(1, Relaxed);
+        connections.fetch_add(1, Relaxed);
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            bytes.fetch_add(length, Relaxed);
+        }
+        open.fetch_sub(1, Relaxed);
+    });
+    let bridge = asking_all(&[mute])
+        .timeout(ms(14_000))
+        .with(|settings| {
+            settings.upstream.health.interval = ms(50);
+            settings.upstream.health.timeout = ms(50);
+            settings.upstream.eject.probe_min = NEVER;
+            settings.upstream.eject.probe_max = NEVER;
+        })
+        .start();
+    let mut client = bridge.connect();
+    assert!(!is_allowed(&mut client));
+    eventually("it is let go", || connections.load(Relaxed) > 0 && open.load(Relaxed) == 0);
+    let seen = || (connections.load(Relaxed), bytes.load(Relaxed));
+    let before = seen();
+    for _ in 0..500 {
+        assert!(!is_allowed(&mut client));
+    }
+    assert_eq!(seen(), before);
+    assert!(before.1 < 4096, "{} bytes for one callback", before.1);
 }

@@ -11,7 +11,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::{Pin, pin},
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -81,13 +81,18 @@ pub(super) struct Connection {
     sender: SendRequest<Body>,
     /// Calls on it.
     calls: Rc<Cell<usize>>,
-    /// As many as the peer allows.
-    most_calls: Rc<Cell<usize>>,
+    /// Gone when the connection has ended.
+    driver: Weak<RefCell<Driver>>,
 }
 
 impl Connection {
+    /// How many calls the peer allows now. Asked for each time: its SETTINGS come in without a word to anybody here.
+    fn most_calls(&self) -> usize {
+        self.driver.upgrade().map_or(0, |driver| driver.borrow().current_max_send_streams())
+    }
+
     fn has_room(&self) -> bool {
-        self.calls.get() < self.most_calls.get()
+        self.calls.get() < self.most_calls()
     }
 }
 
@@ -153,8 +158,13 @@ impl Channel {
             match least_busy {
                 Some(connection) if connection.has_room() => return Ok(self.take(connection)),
                 Some(_) if !may_open => self.wait_for_room().await,
-                // Full, or none at all.
-                _ => drop(self.connect().await?),
+                // Full, or none at all. The new one is taken at once: that of a gone endpoint is not among the open ones.
+                _ => {
+                    let connection = self.connect().await?;
+                    if connection.has_room() {
+                        return Ok(self.take(connection));
+                    }
+                }
             }
         }
     }
@@ -180,9 +190,11 @@ impl Channel {
             return connecting.clone();
         }
         let channel = Rc::clone(self);
+        // What the peer allows on its other connections holds for this one, until it says so itself.
+        let most_calls = self.open.borrow().iter().map(Connection::most_calls).filter(|most| *most > 0).min();
         let task = tokio::task::spawn_local(async move {
             let address = channel.endpoint.address;
-            let opened = timeout(channel.settings.connect_timeout, open(address))
+            let opened = timeout(channel.settings.connect_timeout, open(address, most_calls))
                 .await
                 .unwrap_or(Err(ConnectError::Timeout(address)));
             *channel.connecting.borrow_mut() = None;
@@ -200,25 +212,23 @@ impl Channel {
     }
 
     fn adopt(self: &Rc<Self>, Opened { sender, driver, end }: Opened) -> Connection {
+        let driver = Rc::new(RefCell::new(driver));
         let connection = Connection {
             number: self.endpoint.connected(sender.clone()),
             sender,
             calls: Rc::default(),
-            most_calls: Rc::new(Cell::new(driver.current_max_send_streams())),
+            driver: Rc::downgrade(&driver),
         };
         self.open.borrow_mut().push(connection.clone());
-        tokio::task::spawn_local(Rc::clone(self).drive(connection.clone(), driver, end));
+        let calls = Rc::clone(&connection.calls);
+        tokio::task::spawn_local(Rc::clone(self).drive(connection.number, calls, driver, end));
         connection
     }
 
     /// Runs a connection to its end.
-    async fn drive(self: Rc<Self>, connection: Connection, mut driver: Driver, end: socket::End) {
-        let running = poll_fn(|context| {
-            let polled = Pin::new(&mut driver).poll(context);
-            connection.most_calls.set(driver.current_max_send_streams());
-            polled
-        });
-        let broke = match select(pin!(running), pin!(self.out_of_use(&connection))).await {
+    async fn drive(self: Rc<Self>, number: u64, calls: Rc<Cell<usize>>, driver: Rc<RefCell<Driver>>, end: socket::End) {
+        let running = poll_fn(|context| Pin::new(&mut *driver.borrow_mut()).poll(context));
+        let broke = match select(running, pin!(self.out_of_use(number, &calls))).await {
             Either::Left((ended, _)) => ended.is_err(),
             Either::Right(_) => {
                 end.now();
@@ -226,28 +236,28 @@ impl Channel {
             }
         };
         // One failure, however many calls were on it: a connection is one thing that broke.
-        if broke && connection.calls.get() > 0 {
+        if broke && calls.get() > 0 {
             self.endpoint.connection_failed();
         }
-        self.endpoint.disconnected(connection.number);
-        self.forget(&connection);
+        self.forget(number);
     }
 
     /// Returns when a connection is to end because of its endpoint: at once when that hangs, so that the calls on it can
     /// still be made elsewhere, and otherwise when they have ended.
-    async fn out_of_use(&self, connection: &Connection) {
+    async fn out_of_use(&self, number: u64, calls: &Cell<usize>) {
         let mut states = self.endpoint.states();
         let out = |state: &State| matches!(state, State::Ejected | State::Hung | State::Gone);
         let hangs = states.wait_for(out).await.is_ok_and(|state| *state == State::Hung);
-        self.forget(connection);
-        while !hangs && connection.calls.get() > 0 {
+        self.forget(number);
+        while !hangs && calls.get() > 0 {
             sleep(LOOK_AGAIN).await;
         }
     }
 
     /// No call begins on it from now on.
-    fn forget(&self, connection: &Connection) {
-        self.open.borrow_mut().retain(|other| other.number != connection.number);
+    fn forget(&self, number: u64) {
+        self.endpoint.disconnected(number);
+        self.open.borrow_mut().retain(|other| other.number != number);
         self.closed.notify_one();
         self.room.notify_waiters();
     }
@@ -295,11 +305,13 @@ pub(super) struct Opened {
     pub(super) end: socket::End,
 }
 
-pub(super) async fn open(address: SocketAddr) -> Result<Opened, ConnectError> {
+/// `most_calls`: how many calls the peer is taken to allow until it says so.
+pub(super) async fn open(address: SocketAddr, most_calls: Option<usize>) -> Result<Opened, ConnectError> {
     let failed = |error| ConnectError::Io(address, Arc::new(error));
     let stream = TcpStream::connect(address).await.map_err(failed)?;
     let end = socket::connected(&stream).map_err(failed)?;
     let (sender, driver) = http2::Builder::new(TokioExecutor::new())
+        .initial_max_send_streams(most_calls)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| ConnectError::Handshake(address, Arc::new(error)))?;

@@ -143,12 +143,18 @@ impl Answer {
 pub struct Player {
     pub address: SocketAddr,
     requests: Arc<Mutex<Vec<usize>>>,
+    open: Arc<AtomicUsize>,
 }
 
 impl Player {
     /// For each request until now the number of the connection that it came on, the first being 0.
     pub fn requests(&self) -> Vec<usize> {
         self.requests.lock().expect("requests").clone()
+    }
+
+    /// How many connections have not ended.
+    pub fn open_connections(&self) -> usize {
+        self.open.load(Relaxed)
     }
 }
 
@@ -158,16 +164,20 @@ pub fn plays<const N: usize>(answers: [Answer; N]) -> Player {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let connections = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&requests);
+    let open = Arc::<AtomicUsize>::default();
+    let now_open = Arc::clone(&open);
     let address = peer(move |mut stream| {
         let connection = connections.fetch_add(1, Relaxed);
+        now_open.fetch_add(1, Relaxed);
         // Whatever fails here, the bridge has gone.
         let _gone = play(&mut stream, || {
             let mut seen = seen.lock().expect("requests");
             seen.push(connection);
             answers[(seen.len() - 1).min(N - 1)].clone()
         });
+        now_open.fetch_sub(1, Relaxed);
     });
-    Player { address, requests }
+    Player { address, requests, open }
 }
 
 fn play(stream: &mut TcpStream, next_answer: impl Fn() -> Answer) -> std::io::Result<()> {

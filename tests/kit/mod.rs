@@ -4,7 +4,9 @@
 
 #![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
 
+pub mod dns;
 pub mod frames;
+pub mod service;
 
 use std::{
     io::{Read, Write},
