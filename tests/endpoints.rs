@@ -153,7 +153,7 @@ fn all_workers_share_what_they_know_of_an_endpoint() {
 }
 
 #[test]
-fn a_name_s_new_address_gets_the_calls_and_a_gone_one_none() {
+fn a_name_s_new_address_gets_the_calls_and_a_gone_one_s_connection_is_closed() {
     let [first, second] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(|ip| IpAddr::from(Ipv4Addr::from(ip)));
     let old = plays([allow()]);
     let new = app_at(SocketAddr::new(second, old.address.port()));
@@ -183,6 +183,7 @@ fn a_name_s_new_address_gets_the_calls_and_a_gone_one_none() {
     let was_asked = old.requests().len();
     all_decided(&mut client, 50);
     assert_eq!((old.requests().len(), new.calls()), (was_asked, 50));
+    eventually("nothing is left of the old one", || old.open_connections() == 0);
 }
 
 /// `count` callbacks at one time, each on its own connection, all decided by the App.
