@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{Shutdown, SocketAddr},
+    os::fd::AsFd,
     time::Duration,
 };
 
@@ -51,7 +52,7 @@ pub(crate) fn accepted(stream: &TcpStream) -> io::Result<()> {
 /// For a connection to the decision service. Packets that nobody acknowledges are found out after 3 s.
 pub(crate) fn connected(stream: &TcpStream) -> io::Result<End> {
     connection(stream, Duration::from_secs(15), Duration::from_secs(3))?;
-    Ok(End(SockRef::from(stream).try_clone()?))
+    End::of(stream)
 }
 
 /// Ends a connection from outside of whatever uses it, which then sees it closed.
@@ -59,6 +60,11 @@ pub(crate) fn connected(stream: &TcpStream) -> io::Result<End> {
 pub(crate) struct End(Socket);
 
 impl End {
+    /// For a socket of any kind.
+    pub(crate) fn of(stream: &impl AsFd) -> io::Result<Self> {
+        Ok(Self(SockRef::from(stream).try_clone()?))
+    }
+
     pub(crate) fn now(&self) {
         // Fails only when it has ended already.
         let _ended = self.0.shutdown(Shutdown::Both);

@@ -1,12 +1,10 @@
 //! What became of a callback: one value, from which OpenIM's answer, the log line and the metrics all come, so that they
 //! can never disagree.
 
-use std::net::SocketAddr;
-
 use http::{StatusCode, Uri};
 
 use crate::callback::{BodyError, Decision, Parties, Served};
-use crate::decision::{Action, CallError, ErrorClass, FallbackPolicy, Spent};
+use crate::decision::{Action, CallError, ErrorClass, FallbackPolicy, Spent, Target};
 use crate::openim::{BadRequest, Fields, OperationId, Refusal, RefusalCode, RefusalDefaults, ReservedCode, Verdict};
 use crate::proto::Refuse;
 
@@ -26,7 +24,7 @@ pub struct Outcome {
     pub(crate) url: Option<String>,
     pub(crate) parties: Option<Parties>,
     pub(crate) spent: Spent,
-    pub(crate) endpoint: Option<SocketAddr>,
+    pub(crate) endpoint: Option<Target>,
     /// For the log; its class is in `reason`.
     pub(crate) error: Option<CallError>,
 }
@@ -142,7 +140,7 @@ impl Outcome {
         Self { parties: Some(parties), ..self }
     }
 
-    pub(super) fn after(self, spent: Spent, endpoint: Option<SocketAddr>) -> Self {
+    pub(super) fn after(self, spent: Spent, endpoint: Option<Target>) -> Self {
         Self { spent, endpoint, ..self }
     }
 

@@ -263,7 +263,7 @@ impl<'de> Deserialize<'de> for Upstream {
 
 schema!([] Upstream, json_schema!({
     "type": "string",
-    "pattern": "^http://[^/?#@]+/?$",
+    "pattern": "^(http://([^/?#@:\\[\\]]+|\\[[0-9a-fA-F:.]+\\])(:0*[1-9][0-9]{0,4})?/?|unix:///.*[^/])$",
 }));
 
 /// At least one of them.
@@ -292,7 +292,7 @@ impl JsonSchema for Upstreams {
             "items": Upstream::json_schema(generator),
             "minItems": 1,
             "x-value": "URL",
-            "x-expected": "a list of URLs of the form http://HOST:PORT, such as [http://127.0.0.1:50051]",
+            "x-expected": "a list of URLs of the form http://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]",
         })
     }
 }

@@ -90,8 +90,8 @@ pub(super) struct RawTls {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawUpstream {
-    /// Where the decision service listens: one or more URLs of the form `http://HOST:PORT`. The flag may be repeated;
-    /// flag and variable also take several with commas between.
+    /// Where the decision service listens: one or more URLs of the form `http://HOST:PORT`, or `unix:///PATH` for a
+    /// socket in the file system. The flag may be repeated; flag and variable also take several with commas between.
     #[schemars(extend("x-flag" = "upstream"))]
     pub(super) addresses: Upstreams,
     /// How long one connection to the decision service may take to be made. Never longer than `decision.timeout`.

@@ -272,7 +272,7 @@ fn wrong_values_are_all_told_with_their_places() {
     assert_snapshot!(given.errors(), @r#"
     bridge.yaml:1:9: `listen` is localhost:10006: expected an IP address and a port, such as 127.0.0.1:10006, or 0.0.0.0:10006 for every interface
     bridge.yaml:2:10: `workers` is 0: expected a whole number from 1 to 256
-    bridge.yaml:4:14: `upstream.addresses` is http://a:1: expected a list of URLs of the form http://HOST:PORT, such as [http://127.0.0.1:50051]
+    bridge.yaml:4:14: `upstream.addresses` is http://a:1: expected a list of URLs of the form http://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]
     bridge.yaml:5:20: `upstream.connect_timeout` is 20s: expected a duration of at least 1ms and under 15s, with its unit, such as 500ms or 4s
     bridge.yaml:7:12: `decision.timeout` is 4: expected a duration of at least 10ms and under 15s, with its unit, such as 500ms or 4s
     bridge.yaml:9:11: `fallback.action` is deny: expected `allow` or `refuse`
@@ -284,7 +284,7 @@ fn wrong_values_are_all_told_with_their_places() {
     bridge.yaml:20:12: `log.remarks` is "yes: no": expected `true` or `false`
     OPENIM_BRIDGE_LIMITS_IN_FLIGHT: `limits.in_flight` is many: expected a whole number from 1 to 1000000
     OPENIM_BRIDGE_LOG_FORMAT: `log.format` is xml: expected `text` or `json`
-    --upstream: `upstream.addresses` is [https://a:1]: expected a list of URLs of the form http://HOST:PORT, such as [http://127.0.0.1:50051]
+    --upstream: `upstream.addresses` is [https://a:1]: expected a list of URLs of the form http://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]
     --limits-body-bytes: `limits.body_bytes` is 0: expected a whole number from 1 to 2147483648
     --drain-delay: `drain.delay` is 5 minuets: expected a duration of at least 0s and under 1h, with its unit, such as 500ms or 4s
     "#);
@@ -396,6 +396,14 @@ fn several_addresses_of_the_decision_service() {
     assert_eq!(addresses(Given { variables, ..Given::default() }), "http://a:1 http://b:2");
     let file = Some("upstream:\n  addresses:\n    - http://a:1\n    - http://b:2\n");
     assert_eq!(addresses(Given { file, ..Given::default() }), "http://a:1 http://b:2");
+}
+
+#[test]
+fn forms_of_the_decision_services_address() {
+    let socket = file_settings("upstream: {addresses: ['unix:///run/decisions.sock']}").upstream.addresses;
+    assert_eq!(socket[0].to_string(), "unix:///run/decisions.sock");
+    assert_snapshot!(flag_errors(&["--upstream", "unix://decisions.sock"]), @"--upstream: `upstream.addresses` is [unix://decisions.sock]: expected a list of URLs of the form http://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]");
+    assert_snapshot!(flag_errors(&["--upstream", "http://decisions:0"]), @"--upstream: `upstream.addresses` is [http://decisions:0]: expected a list of URLs of the form http://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]");
 }
 
 #[test]

@@ -1,10 +1,21 @@
 //! Where the App's decision service listens.
 
-use std::{fmt, net::SocketAddr, num::NonZeroUsize, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::{Ipv6Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::Path,
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use http::Uri;
 
 use super::TtlBounds;
+
+/// Where a URL names no port.
+const HTTP_PORT: u16 = 80;
 
 /// The App's decision service.
 #[derive(Debug, Clone)]
@@ -75,49 +86,107 @@ impl Default for UpstreamSettings {
     }
 }
 
-/// One address of the decision service: `http://HOST:PORT`.
+/// One address of the decision service, as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamAddress {
-    /// Host name, or IP address without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
+pub enum UpstreamAddress {
+    /// `http://HOST:PORT`.
+    Http {
+        /// Host name, or IP address without brackets.
+        host: String,
+        /// TCP port. Never 0.
+        port: u16,
+    },
+    /// `unix:///PATH`: a socket in the file system. Absolute, and no longer than the system takes.
+    Unix(Arc<Path>),
 }
 
 /// Why a text is no [`UpstreamAddress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a URL of the form http://HOST:PORT, such as http://127.0.0.1:50051")]
+#[error("expected a URL of the form http://HOST:PORT or unix:///PATH, such as http://127.0.0.1:50051")]
 pub struct InvalidUpstream;
 
 impl FromStr for UpstreamAddress {
     type Err = InvalidUpstream;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let uri: Uri = text.parse().map_err(|_| InvalidUpstream)?;
-        let host = uri.host().filter(|host| !host.is_empty());
-        let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-        let userinfo = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-        match (uri.scheme_str(), host) {
-            (Some("http"), Some(host)) if bare && !userinfo => {
-                Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port: uri.port_u16().unwrap_or(80) })
-            }
-            _ => Err(InvalidUpstream),
+        match text.strip_prefix("unix://") {
+            Some(path) => socket_path(path),
+            None => http_url(text),
+        }
+        .ok_or(InvalidUpstream)
+    }
+}
+
+/// As it stands, without percent-encoding, as gRPC takes such a target.
+fn socket_path(path: &str) -> Option<UpstreamAddress> {
+    let names_a_file = path.starts_with('/') && !path.ends_with('/') && !path.contains(char::is_control);
+    // The system allows some 100 bytes.
+    let fits = std::os::unix::net::SocketAddr::from_pathname(path).is_ok();
+    (names_a_file && fits).then(|| UpstreamAddress::Unix(Path::new(path).into()))
+}
+
+fn http_url(text: &str) -> Option<UpstreamAddress> {
+    let uri: Uri = text.parse().ok()?;
+    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+    if uri.scheme_str() != Some("http") || !bare {
+        return None;
+    }
+    let authority = uri.authority()?;
+    let host = authority.host();
+    // `None` also with a user's name before the host.
+    let port = match authority.as_str().strip_prefix(host)? {
+        "" => HTTP_PORT,
+        port => port.strip_prefix(':').filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?,
+    };
+    let host = match host.strip_prefix('[') {
+        Some(bracketed) => bracketed.strip_suffix(']').filter(|ip| ip.parse::<Ipv6Addr>().is_ok())?,
+        None => host,
+    };
+    (!host.is_empty() && port != 0).then(|| UpstreamAddress::Http { host: host.to_owned(), port })
+}
+
+impl UpstreamAddress {
+    /// For every request's `:scheme` and `:authority`.
+    pub(super) fn origin(&self) -> Uri {
+        match self {
+            // It was parsed from such a URL, so this parses; were it not to, the path alone still works.
+            Self::Http { .. } => self.to_string().parse().unwrap_or_default(),
+            Self::Unix(_) => Uri::from_static("http://localhost"),
         }
     }
 }
 
 impl fmt::Display for UpstreamAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "http://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "http://{}:{}", self.host, self.port)
+        match self {
+            Self::Http { host, port } if host.contains(':') => write!(f, "http://[{host}]:{port}"),
+            Self::Http { host, port } => write!(f, "http://{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }
 }
 
 impl Default for UpstreamAddress {
     fn default() -> Self {
-        Self { host: "127.0.0.1".to_owned(), port: 50051 }
+        Self::Http { host: "127.0.0.1".to_owned(), port: 50051 }
+    }
+}
+
+/// What is connected to: an address after names have been resolved.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// By TCP.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix(Arc<Path>),
+}
+
+/// For logs.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One question to the decision service: within the deadline, with one retry where it is safe, and with every failure
 //! as a typed [`CallError`].
 
-use std::{error::Error as StdError, net::SocketAddr, sync::Arc, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, uri::PathAndQuery};
@@ -14,7 +14,7 @@ use super::balancer::Balancer;
 use super::channel::{SendError, find_source};
 use super::codec::BytesCodec;
 use super::endpoint::Endpoint;
-use super::{ConnectError, Deadline, ErrorClass, Pool};
+use super::{ConnectError, Deadline, ErrorClass, Pool, Target};
 
 /// An error that comes with less than this left is a matter of the deadline: a server enforces `grpc-timeout` too, and
 /// its CANCELLED races the bridge's own timer.
@@ -44,7 +44,7 @@ pub struct Asked {
     /// The reply, not decoded, or why there is none.
     pub reply: Result<Bytes, CallError>,
     /// Where it was sent last.
-    pub endpoint: Option<SocketAddr>,
+    pub endpoint: Option<Target>,
     /// Where the time went.
     pub spent: Spent,
 }
@@ -213,7 +213,7 @@ impl Upstream {
         if let (Err(CallError::Deadline), Some(Tried { endpoint, .. })) = (&reply, &tried) {
             endpoint.failed();
         }
-        Asked { reply, endpoint: tried.map(|tried| tried.endpoint.address), spent }
+        Asked { reply, endpoint: tried.map(|tried| tried.endpoint.target.clone()), spent }
     }
 
     /// Leaves in `tried` what was tried last.

@@ -9,7 +9,6 @@ use std::{
     error::Error as StdError,
     future::{Future, poll_fn},
     io,
-    net::SocketAddr,
     pin::{Pin, pin},
     rc::{Rc, Weak},
     sync::Arc,
@@ -23,15 +22,15 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    net::TcpStream,
     sync::Notify,
     time::{sleep, timeout},
 };
 use tonic::{Status, body::Body};
 
-use super::UpstreamSettings;
 use super::endpoint::{Endpoint, State};
 use super::pool::jittered;
+use super::stream::Stream;
+use super::{Target, UpstreamSettings};
 use crate::socket;
 
 /// Pauses between attempts to connect that no call asked for.
@@ -62,13 +61,13 @@ type Connecting = Shared<LocalBoxFuture<'static, Result<Connection, ConnectError
 pub enum ConnectError {
     /// Name, network or peer.
     #[error("cannot connect to {0}")]
-    Io(SocketAddr, #[source] Arc<io::Error>),
+    Io(Target, #[source] Arc<io::Error>),
     /// Took longer than `upstream.connect_timeout`.
     #[error("cannot connect to {0} in time")]
-    Timeout(SocketAddr),
+    Timeout(Target),
     /// The peer did not take the HTTP/2 preface.
     #[error("{0} does not speak HTTP/2")]
-    Handshake(SocketAddr, #[source] Arc<hyper::Error>),
+    Handshake(Target, #[source] Arc<hyper::Error>),
     /// The runtime is going down.
     #[error("the bridge is stopping")]
     Stopping,
@@ -193,10 +192,10 @@ impl Channel {
         // What the peer allows on its other connections holds for this one, until it says so itself.
         let most_calls = self.open.borrow().iter().map(Connection::most_calls).filter(|most| *most > 0).min();
         let task = tokio::task::spawn_local(async move {
-            let address = channel.endpoint.address;
-            let opened = timeout(channel.settings.connect_timeout, open(address, most_calls))
+            let target = &channel.endpoint.target;
+            let opened = timeout(channel.settings.connect_timeout, open(target, most_calls))
                 .await
-                .unwrap_or(Err(ConnectError::Timeout(address)));
+                .unwrap_or_else(|_| Err(ConnectError::Timeout(target.clone())));
             *channel.connecting.borrow_mut() = None;
             match opened {
                 Ok(opened) => Ok(channel.adopt(opened)),
@@ -294,7 +293,7 @@ impl Channel {
 }
 
 /// The half of a connection that does the work.
-type Driver = http2::Connection<TokioIo<TcpStream>, Body, TokioExecutor>;
+type Driver = http2::Connection<TokioIo<Stream>, Body, TokioExecutor>;
 
 /// A new connection.
 pub(super) struct Opened {
@@ -306,15 +305,14 @@ pub(super) struct Opened {
 }
 
 /// `most_calls`: how many calls the peer is taken to allow until it says so.
-pub(super) async fn open(address: SocketAddr, most_calls: Option<usize>) -> Result<Opened, ConnectError> {
-    let failed = |error| ConnectError::Io(address, Arc::new(error));
-    let stream = TcpStream::connect(address).await.map_err(failed)?;
-    let end = socket::connected(&stream).map_err(failed)?;
+pub(super) async fn open(target: &Target, most_calls: Option<usize>) -> Result<Opened, ConnectError> {
+    let connected = Stream::connect(target).await;
+    let (stream, end) = connected.map_err(|error| ConnectError::Io(target.clone(), Arc::new(error)))?;
     let (sender, driver) = http2::Builder::new(TokioExecutor::new())
         .initial_max_send_streams(most_calls)
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| ConnectError::Handshake(address, Arc::new(error)))?;
+        .map_err(|error| ConnectError::Handshake(target.clone(), Arc::new(error)))?;
     Ok(Opened { sender, driver, end })
 }
 

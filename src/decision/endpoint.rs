@@ -1,18 +1,17 @@
 //! One endpoint of the decision service, as the whole process sees it: whether it is in, how much it has to do, and the
 //! connections on which its health is asked.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use http::Uri;
 use hyper::client::conn::http2::SendRequest;
 use tokio::sync::{Notify, watch};
 use tonic::body::Body;
+
+use super::Target;
 
 /// Whether an endpoint gets calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +28,11 @@ pub(super) enum State {
     Gone,
 }
 
-/// One address, shared by all workers and the control thread.
+/// One target, shared by all workers and the control thread.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    pub(super) address: SocketAddr,
-    /// `http://HOST:PORT` as configured, for every request's `:scheme` and `:authority`.
+    pub(super) target: Target,
+    /// Of the configured address, for every request's `:scheme` and `:authority`.
     pub(super) origin: Uri,
     /// So many failures in a row eject.
     eject_after: usize,
@@ -48,9 +47,9 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn new(address: SocketAddr, origin: Uri, eject_after: usize, look_again: Arc<Notify>) -> Self {
+    pub(super) fn new(target: Target, origin: Uri, eject_after: usize, look_again: Arc<Notify>) -> Self {
         Self {
-            address,
+            target,
             origin,
             eject_after,
             look_again,
@@ -82,17 +81,17 @@ impl Endpoint {
         if changed {
             self.failures.store(0, Relaxed);
             match to {
-                State::In => tracing::info!(endpoint = %self.address, "an endpoint is in again"),
+                State::In => tracing::info!(endpoint = %self.target, "an endpoint is in again"),
                 State::NotServing => {
-                    tracing::warn!(endpoint = %self.address, "an endpoint says that it does not serve");
+                    tracing::warn!(endpoint = %self.target, "an endpoint says that it does not serve");
                 }
                 State::Ejected => {
-                    tracing::warn!(endpoint = %self.address, "an endpoint is out, and probed until it answers");
+                    tracing::warn!(endpoint = %self.target, "an endpoint is out, and probed until it answers");
                 }
                 State::Hung => {
-                    tracing::warn!(endpoint = %self.address, "an endpoint hangs: it is out, and probed until it answers");
+                    tracing::warn!(endpoint = %self.target, "an endpoint hangs: it is out, and probed until it answers");
                 }
-                State::Gone => tracing::info!(endpoint = %self.address, "an endpoint is gone from its name"),
+                State::Gone => tracing::info!(endpoint = %self.target, "an endpoint is gone from its name"),
             }
         }
     }

@@ -7,6 +7,7 @@
 //! - `resolve`: from a name to addresses, for as long as its answer says.
 //! - `balancer`: which endpoint a worker's next call goes to.
 //! - [`channel`](ConnectError): a worker's connections to one endpoint.
+//! - `stream`: what such a connection runs over.
 //! - [`call`](Upstream): one question, with its deadline and its retry.
 //! - [`error`](ErrorClass): the classes of failure.
 //! - [`fallback`](FallbackPolicy): policy and class give allow or refuse.
@@ -27,8 +28,9 @@ mod health;
 mod percent;
 mod pool;
 mod resolve;
+mod stream;
 
-pub use address::{EjectSettings, HealthSettings, InvalidUpstream, UpstreamAddress, UpstreamSettings};
+pub use address::{EjectSettings, HealthSettings, InvalidUpstream, Target, UpstreamAddress, UpstreamSettings};
 pub use call::{Asked, Call, CallError, Retry, Spent, Upstream};
 pub use channel::ConnectError;
 pub use deadline::Deadline;

@@ -5,7 +5,6 @@
 
 use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
-use http::Uri;
 use tokio::{
     sync::{Notify, oneshot, watch},
     time::{sleep, timeout},
@@ -15,7 +14,7 @@ use tower::retry::budget::TpsBudget;
 use super::endpoint::{Endpoint, State};
 use super::health::{self, Health};
 use super::resolve::Resolver;
-use super::{UpstreamAddress, UpstreamSettings};
+use super::{Target, UpstreamAddress, UpstreamSettings};
 
 /// Retries may be this share of the calls of the last [`BUDGET_WINDOW`], plus [`BUDGET_FLOOR`] a second.
 const BUDGET_SHARE: f32 = 0.2;
@@ -65,27 +64,25 @@ impl Pool {
     }
 }
 
-/// IP addresses need no resolving, and are there at once.
+/// What needs no resolving is there at once: IP addresses, and sockets in the file system.
 fn literal_endpoints(settings: &UpstreamSettings, look_again: &Arc<Notify>) -> Endpoints {
     let literal = |address: &UpstreamAddress| {
-        let ip = address.host.parse().ok()?;
-        Some(endpoint(SocketAddr::new(ip, address.port), address, settings, look_again))
+        let target = match address {
+            UpstreamAddress::Http { host, port } => Target::Tcp(SocketAddr::new(host.parse().ok()?, *port)),
+            UpstreamAddress::Unix(path) => Target::Unix(Arc::clone(path)),
+        };
+        Some(endpoint(target, address, settings, look_again))
     };
     settings.addresses.iter().map(literal).collect()
 }
 
 fn endpoint(
-    at: SocketAddr,
+    target: Target,
     address: &UpstreamAddress,
     settings: &UpstreamSettings,
     look_again: &Arc<Notify>,
 ) -> Arc<Endpoint> {
-    Arc::new(Endpoint::new(at, origin(address), settings.eject.failures.get(), Arc::clone(look_again)))
-}
-
-fn origin(address: &UpstreamAddress) -> Uri {
-    // An address was parsed from such a URL, so this parses; were it not to, the path alone still works.
-    address.to_string().parse().unwrap_or_default()
+    Arc::new(Endpoint::new(target, address.origin(), settings.eject.failures.get(), Arc::clone(look_again)))
 }
 
 /// What runs on the control thread.
@@ -100,7 +97,7 @@ impl Control {
     async fn run(self) {
         self.watch_over(self.endpoints.borrow().iter().flat_map(|endpoints| endpoints.iter()));
         if self.endpoints.borrow().is_some() {
-            // All of them are IP addresses.
+            // There is no name to resolve.
             return std::future::pending().await;
         }
         let resolver = match self.settings.name_server {
@@ -127,16 +124,24 @@ impl Control {
         let mut new: Vec<Arc<Endpoint>> = Vec::new();
         let mut valid_for = self.settings.resolve.max;
         for address in &self.settings.addresses {
-            let origin = origin(address);
+            let origin = address.origin();
             let of_this_name = old.iter().filter(|known| known.origin == origin);
-            match resolver.lookup(&address.host).await {
+            let known_or_new = |target: Target| {
+                let known = of_this_name.clone().find(|known| known.target == target);
+                known.cloned().unwrap_or_else(|| endpoint(target, address, &self.settings, &self.look_again))
+            };
+            let (host, port) = match address {
+                UpstreamAddress::Http { host, port } => (host, *port),
+                UpstreamAddress::Unix(path) => {
+                    new.push(known_or_new(Target::Unix(Arc::clone(path))));
+                    continue;
+                }
+            };
+            match resolver.lookup(host).await {
                 Ok(found) => {
                     valid_for = valid_for.min(found.valid_for);
-                    new.extend(found.addresses.into_iter().map(|ip| {
-                        let at = SocketAddr::new(ip, address.port);
-                        let known = of_this_name.clone().find(|known| known.address == at);
-                        known.cloned().unwrap_or_else(|| endpoint(at, address, &self.settings, &self.look_again))
-                    }));
+                    let targets = found.addresses.into_iter().map(|ip| Target::Tcp(SocketAddr::new(ip, port)));
+                    new.extend(targets.map(known_or_new));
                     if !found.complete {
                         new.extend(of_this_name.cloned());
                     }
@@ -149,8 +154,8 @@ impl Control {
                 }
             }
         }
-        new.sort_by_key(|endpoint| endpoint.address);
-        new.dedup_by_key(|endpoint| endpoint.address);
+        new.sort_by(|one, other| one.target.cmp(&other.target));
+        new.dedup_by(|one, other| one.target == other.target);
         let is_known = |endpoint: &&Arc<Endpoint>| old.iter().any(|known| Arc::ptr_eq(known, endpoint));
         let first = self.endpoints.borrow().is_none();
         let unchanged = new.len() == old.len() && new.iter().all(|endpoint| is_known(&endpoint));
