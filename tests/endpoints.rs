@@ -340,3 +340,62 @@ fn nothing_more_is_sent_to_a_peer_that_never_speaks_once_it_is_out() {
     assert_eq!(seen(), before);
     assert!(before.1 < 4096, "{} bytes for one callback", before.1);
 }
+
+/// A peer that closes every connection at once, and how many there were.
+fn closing() -> (SocketAddr, Arc<AtomicUsize>) {
+    let connections = Arc::<AtomicUsize>::default();
+    let seen = Arc::clone(&connections);
+    let address = peer(move |stream| {
+        seen.fetch_add(1, Relaxed);
+        drop(stream);
+    });
+    (address, connections)
+}
+
+#[test]
+fn a_peer_that_closes_every_connection_is_connected_to_with_growing_pauses() {
+    let (address, connections) = closing();
+    let started = Instant::now();
+    let _bridge = asking_all(&[address]).start();
+    eventually("four attempts", || connections.load(Relaxed) >= 4);
+    // At least half of 50, 100 and 200 ms.
+    assert!(started.elapsed() >= ms(175), "{:?}", started.elapsed());
+}
+
+#[test]
+fn callbacks_to_a_peer_that_closes_every_connection_fall_back_before_their_deadline() {
+    let (address, connections) = closing();
+    let bridge = asking_all(&[address])
+        .timeout(ms(14_000))
+        .with(|settings| {
+            settings.upstream.eject.probe_min = NEVER;
+            settings.upstream.eject.probe_max = NEVER;
+        })
+        .start();
+    let started = Instant::now();
+    let mut client = bridge.connect();
+    for _ in 0..20 {
+        assert!(!is_allowed(&mut client));
+    }
+    assert!(started.elapsed() < ms(14_000));
+    let connections = connections.load(Relaxed);
+    assert!(connections <= 50, "{connections} connections for 20 callbacks");
+}
+
+#[test]
+fn an_endpoint_that_breaks_every_connection_is_taken_out() {
+    let service = plays([answer().closes()]);
+    let bridge = asking_all(&[service.address])
+        .with(|settings| {
+            settings.upstream.health.interval = NEVER;
+            settings.upstream.eject.probe_min = NEVER;
+            settings.upstream.eject.probe_max = NEVER;
+        })
+        .start();
+    let mut client = bridge.connect();
+    for _ in 0..100 {
+        assert!(!is_allowed(&mut client));
+    }
+    // Five failures in a row; a call may be under way while the last is noticed.
+    assert!(service.requests().len() < 12, "{} requests", service.requests().len());
+}

@@ -23,7 +23,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     sync::Notify,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tonic::{Status, body::Body};
 
@@ -48,6 +48,8 @@ pub(super) struct Channel {
     connecting: RefCell<Option<Connecting>>,
     /// A connection has closed.
     closed: Notify,
+    /// The last one that was counted as a failure.
+    last_broken: Cell<Option<u64>>,
     /// Calls that wait for a place, and what wakes them.
     waiting: Cell<usize>,
     room: Notify,
@@ -68,6 +70,9 @@ pub enum ConnectError {
     /// The peer did not take the HTTP/2 preface.
     #[error("{0} does not speak HTTP/2")]
     Handshake(Target, #[source] Arc<hyper::Error>),
+    /// It was made, and closed before anything could be sent on it.
+    #[error("{0} closes connections at once")]
+    Closed(Target),
     /// The runtime is going down.
     #[error("the bridge is stopping")]
     Stopping,
@@ -131,6 +136,7 @@ impl Channel {
             open: RefCell::default(),
             connecting: RefCell::default(),
             closed: Notify::new(),
+            last_broken: Cell::default(),
             waiting: Cell::new(0),
             room: Notify::new(),
         });
@@ -160,6 +166,11 @@ impl Channel {
                 // Full, or none at all. The new one is taken at once: that of a gone endpoint is not among the open ones.
                 _ => {
                     let connection = self.connect().await?;
+                    if connection.sender.is_closed() {
+                        // Connecting again at once would go on until the deadline.
+                        self.broke(connection.number);
+                        return Err(ConnectError::Closed(self.endpoint.target.clone()));
+                    }
                     if connection.has_room() {
                         return Ok(self.take(connection));
                     }
@@ -234,11 +245,17 @@ impl Channel {
                 false
             }
         };
-        // One failure, however many calls were on it: a connection is one thing that broke.
         if broke && calls.get() > 0 {
-            self.endpoint.connection_failed();
+            self.broke(number);
         }
         self.forget(number);
+    }
+
+    /// One failure, however many calls were on it or waited for it: a connection is one thing that broke.
+    fn broke(&self, number: u64) {
+        if self.last_broken.replace(Some(number)) != Some(number) {
+            self.endpoint.connection_failed();
+        }
     }
 
     /// Returns when a connection is to end because of its endpoint: at once when that hangs, so that the calls on it can
@@ -269,15 +286,17 @@ impl Channel {
             match state {
                 State::Gone => return,
                 State::Ejected | State::Hung => drop(states.changed().await),
-                State::In | State::NotServing if self.is_ready() => {
-                    pause = RECONNECT_MIN;
-                    let closed = pin!(self.all_closed());
-                    let changed = pin!(states.changed());
-                    select(closed, changed).await;
-                }
                 State::In | State::NotServing => {
-                    if self.connect().await.is_err() {
-                        sleep(jittered(pause)).await;
+                    let began = Instant::now();
+                    let connected = self.is_ready() || self.connect().await.is_ok();
+                    if connected {
+                        select(pin!(self.all_closed()), pin!(states.changed())).await;
+                    }
+                    // A peer that takes connections only to close them is one that cannot be connected to.
+                    if connected && began.elapsed() >= pause {
+                        pause = RECONNECT_MIN;
+                    } else {
+                        let _changed = timeout(jittered(pause), states.changed()).await;
                         pause = (pause * 2).min(RECONNECT_MAX);
                     }
                 }

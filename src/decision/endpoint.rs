@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use http::Uri;
@@ -40,6 +40,8 @@ pub(super) struct Endpoint {
     look_again: Arc<Notify>,
     state: watch::Sender<State>,
     failures: AtomicUsize,
+    /// Whether it has answered anything since [`Endpoint::listen`].
+    has_answered: AtomicBool,
     load: AtomicUsize,
     next_connection: AtomicU64,
     /// The open connections of all workers, the newest last.
@@ -55,6 +57,7 @@ impl Endpoint {
             look_again,
             state: watch::Sender::new(State::In),
             failures: AtomicUsize::new(0),
+            has_answered: AtomicBool::new(false),
             load: AtomicUsize::new(0),
             next_connection: AtomicU64::new(0),
             serving: Mutex::default(),
@@ -111,10 +114,23 @@ impl Endpoint {
 
     /// It answered, whatever it said.
     pub(super) fn answered(&self) {
-        // Mostly 0 already: reading leaves the cache line shared.
+        // Mostly so already: reading leaves the cache line shared.
+        if !self.has_answered.load(Relaxed) {
+            self.has_answered.store(true, Relaxed);
+        }
         if self.failures.load(Relaxed) != 0 {
             self.failures.store(0, Relaxed);
         }
+    }
+
+    /// Begins to listen for a sign of life.
+    pub(super) fn listen(&self) {
+        self.has_answered.store(false, Relaxed);
+    }
+
+    /// Whether there was one since.
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered.load(Relaxed)
     }
 
     /// Calls under way, of all workers.

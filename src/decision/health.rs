@@ -30,9 +30,12 @@ pub(super) enum Health {
 
 /// Asks on a connection that serves calls.
 pub(super) async fn check(endpoint: &Endpoint, settings: &HealthSettings) -> Health {
-    match endpoint.serving_connection() {
-        Some(sender) => ask(endpoint, sender, settings).await,
-        None => Health::Unknown,
+    let Some(sender) = endpoint.serving_connection() else { return Health::Unknown };
+    endpoint.listen();
+    match ask(endpoint, sender, settings).await {
+        // All streams of that connection are taken by calls, and some of them end.
+        Health::Unanswered if endpoint.has_answered() => Health::Unknown,
+        health => health,
     }
 }
 
