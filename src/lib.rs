@@ -17,6 +17,7 @@
 //! - [`callback`]: the callbacks that are served, one file each.
 //! - [`decision`]: the App's side: connections, the call, error classes, fallback.
 //! - [`openim`]: OpenIM's side: commands, codes, answers.
+//! - [`tls_files`]: the PEM files of both sides, read again when they change.
 //! - [`socket`]: socket options, the only code that differs between systems.
 //! - [`mock`]: the bundled decision service.
 //! - [`proto`]: the public contract, generated.
@@ -32,6 +33,7 @@ pub mod openim;
 pub mod server;
 mod socket;
 pub mod telemetry;
+mod tls_files;
 
 /// The public contract, generated from `proto/`.
 #[allow(missing_docs, clippy::pedantic, unreachable_pub)]

@@ -225,6 +225,10 @@ mod tests {
         upstream.resolve.ttl_min      1s                              default
         upstream.resolve.ttl_max      30s                             default
         upstream.resolve.server       unset                           default
+        upstream.tls.ca               unset                           default
+        upstream.tls.cert             unset                           default
+        upstream.tls.key              unset                           default
+        upstream.tls.server_name      unset                           default
         upstream.health.service       ""                              default
         upstream.health.interval      2s                              default
         upstream.health.timeout       1s                              default

@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     access::{AccessSettings, Credentials},
-    decision::{EjectSettings, FallbackPolicy, FallbackRefusal, HealthSettings, TtlBounds, UpstreamSettings},
+    decision::{
+        EjectSettings, FallbackPolicy, FallbackRefusal, HealthSettings, TtlBounds, UpstreamSettings,
+        UpstreamTlsSettings,
+    },
     openim::RefusalDefaults,
 };
 
@@ -85,12 +88,19 @@ impl Raw {
                 human(least),
             ));
         }
-        let needs = |one: &str, path: &Path, other: &str| {
-            format!("{} needs `{other}` too: HTTPS takes both, plain HTTP neither", say(one, &path.display()))
+        let needs = |one: &str, path: &Path, other: &str, why: &str| {
+            format!("{} needs `{other}` too: {why}", say(one, &path.display()))
         };
+        let why = "HTTPS takes both, plain HTTP neither";
         match (&self.tls.cert, &self.tls.key) {
-            (Some(cert), None) => wrong(needs("tls.cert", &cert.0, "tls.key")),
-            (None, Some(key)) => wrong(needs("tls.key", &key.0, "tls.cert")),
+            (Some(cert), None) => wrong(needs("tls.cert", &cert.0, "tls.key", why)),
+            (None, Some(key)) => wrong(needs("tls.key", &key.0, "tls.cert", why)),
+            _ => {}
+        }
+        let why = "a certificate is shown with its key, or none is";
+        match (&self.upstream.tls.cert, &self.upstream.tls.key) {
+            (Some(cert), None) => wrong(needs("upstream.tls.cert", &cert.0, "upstream.tls.key", why)),
+            (None, Some(key)) => wrong(needs("upstream.tls.key", &key.0, "upstream.tls.cert", why)),
             _ => {}
         }
         if let Some(admin) = self.admin.listen.0.filter(|admin| meet(*admin, self.listen.0)) {
@@ -134,6 +144,12 @@ impl Raw {
                 connections: self.upstream.connections.0,
                 resolve: TtlBounds { min: self.upstream.resolve.ttl_min.0, max: self.upstream.resolve.ttl_max.0 },
                 name_server: self.upstream.resolve.server.map(|server| server.0),
+                tls: UpstreamTlsSettings {
+                    ca: self.upstream.tls.ca.map(|ca| ca.0),
+                    client: self.upstream.tls.cert.zip(self.upstream.tls.key).map(|(cert, key)| (cert.0, key.0)),
+                    server_name: self.upstream.tls.server_name.map(|name| name.0),
+                    look_every: TlsSettings::LOOK_EVERY,
+                },
                 health: HealthSettings {
                     service: self.upstream.health.service.0,
                     interval: self.upstream.health.interval.0,

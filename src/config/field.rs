@@ -12,6 +12,7 @@ use std::{
 };
 
 use ipnet::{IpNet, Ipv4Net};
+use rustls::pki_types::ServerName;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -263,7 +264,30 @@ impl<'de> Deserialize<'de> for Upstream {
 
 schema!([] Upstream, json_schema!({
     "type": "string",
-    "pattern": "^(http://([^/?#@:\\[\\]]+|\\[[0-9a-fA-F:.]+\\])(:0*[1-9][0-9]{0,4})?/?|unix:///.*[^/])$",
+    "pattern": "^(https?://([^/?#@:\\[\\]]+|\\[[0-9a-fA-F:.]+\\])(:0*[1-9][0-9]{0,4})?/?|unix:///.*[^/])$",
+}));
+
+/// A name that a certificate can be for.
+#[derive(Debug, Clone)]
+pub(super) struct CertName(pub(super) ServerName<'static>);
+
+impl Serialize for CertName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for CertName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ServerName::try_from(String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
+    }
+}
+
+schema!([] CertName, json_schema!({
+    "type": "string",
+    "minLength": 1,
+    "x-value": "NAME",
+    "x-expected": "a host name or an IP address, without a port",
 }));
 
 /// At least one of them.
@@ -292,7 +316,7 @@ impl JsonSchema for Upstreams {
             "items": Upstream::json_schema(generator),
             "minItems": 1,
             "x-value": "URL",
-            "x-expected": "a list of URLs of the form http://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]",
+            "x-expected": "a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]",
         })
     }
 }

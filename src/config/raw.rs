@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     LogFormat, LogLevel, MissingOperationId, OPENIM_TIMEOUT_CAP, Settings, Unserved,
     field::{
-        AnyText, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Share, Upstream, Upstreams, Whole,
+        AnyText, CertName, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Share, Upstream, Upstreams,
+        Whole,
     },
 };
 use crate::{
@@ -90,8 +91,9 @@ pub(super) struct RawTls {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawUpstream {
-    /// Where the decision service listens: one or more URLs of the form `http://HOST:PORT`, or `unix:///PATH` for a
-    /// socket in the file system. The flag may be repeated; flag and variable also take several with commas between.
+    /// Where the decision service listens: one or more URLs of the form `http://HOST:PORT`, `https://HOST:PORT` for
+    /// TLS, or `unix:///PATH` for a socket in the file system. The flag may be repeated; flag and variable also take
+    /// several with commas between.
     #[schemars(extend("x-flag" = "upstream"))]
     pub(super) addresses: Upstreams,
     /// How long one connection to the decision service may take to be made. Never longer than `decision.timeout`.
@@ -101,6 +103,8 @@ pub(super) struct RawUpstream {
     pub(super) connections: Whole<4>,
     /// How often names are resolved again; at once after a failed connection.
     pub(super) resolve: RawResolve,
+    /// TLS to the decision service, where its address is `https`.
+    pub(super) tls: RawUpstreamTls,
     /// How the decision service is asked for its health, by the standard `grpc.health.v1`. A service that offers none
     /// counts as healthy when it says so.
     pub(super) health: RawHealth,
@@ -118,6 +122,22 @@ pub(super) struct RawResolve {
     pub(super) ttl_max: Period<100, HOUR>,
     /// The name server to ask, over UDP and TCP. Unset: those of `/etc/resolv.conf`, after `/etc/hosts`.
     pub(super) server: Option<Listen>,
+}
+
+/// TLS to the decision service.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawUpstreamTls {
+    /// A PEM file with the authorities whose certificates are trusted. Read again when it changes. Unset: those of the
+    /// system, as they are at the start.
+    pub(super) ca: Option<FilePath>,
+    /// A PEM file with the certificate that the decision service is shown, where it asks for one, followed by those that
+    /// lead to its root. Read again when it changes. Unset: none.
+    pub(super) cert: Option<FilePath>,
+    /// A PEM file with the private key of `upstream.tls.cert`. Read again when it changes. Unset: none.
+    pub(super) key: Option<FilePath>,
+    /// The name that the decision service's certificate must be for. Unset: the host of its address.
+    pub(super) server_name: Option<CertName>,
 }
 
 /// How the decision service is asked for its health.
@@ -320,6 +340,7 @@ impl Default for RawUpstream {
             connect_timeout: Period(upstream.connect_timeout),
             connections: Whole(upstream.connections),
             resolve: RawResolve::default(),
+            tls: RawUpstreamTls::default(),
             health: RawHealth::default(),
             eject: RawEject::default(),
         }

@@ -96,7 +96,8 @@ fn every_setting_arrives_from_every_layer() {
     // Another value than the default for each.
     let other = |leaf: &Leaf| match leaf.key.as_str() {
         "listen" | "admin.listen" | "upstream.resolve.server" => "127.0.0.2:1".to_owned() + &leaf.key.len().to_string(),
-        "tls.cert" | "tls.key" => "tls.pem".to_owned(),
+        "tls.cert" | "tls.key" | "upstream.tls.ca" | "upstream.tls.cert" | "upstream.tls.key" => "tls.pem".to_owned(),
+        "upstream.tls.server_name" => "decisions".to_owned(),
         "workers" | "limits.in_flight" | "limits.connections" => "7".to_owned(),
         "limits.request_bytes" | "limits.body_bytes" => "1000".to_owned(),
         "decision.enforce_percent" => "50".to_owned(),
@@ -267,12 +268,12 @@ fn wrong_values_are_all_told_with_their_places() {
              log:\n  remarks: \"yes: no\"\n",
         ),
         variables: &[("OPENIM_BRIDGE_LIMITS_IN_FLIGHT", "many"), ("OPENIM_BRIDGE_LOG_FORMAT", "xml")],
-        flags: &["--drain-delay", "5 minuets", "--upstream", "https://a:1", "--limits-body-bytes=0"],
+        flags: &["--drain-delay", "5 minuets", "--upstream", "ftp://a:1", "--limits-body-bytes=0"],
     };
     assert_snapshot!(given.errors(), @r#"
     bridge.yaml:1:9: `listen` is localhost:10006: expected an IP address and a port, such as 127.0.0.1:10006, or 0.0.0.0:10006 for every interface
     bridge.yaml:2:10: `workers` is 0: expected a whole number from 1 to 256
-    bridge.yaml:4:14: `upstream.addresses` is http://a:1: expected a list of URLs of the form http://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]
+    bridge.yaml:4:14: `upstream.addresses` is http://a:1: expected a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]
     bridge.yaml:5:20: `upstream.connect_timeout` is 20s: expected a duration of at least 1ms and under 15s, with its unit, such as 500ms or 4s
     bridge.yaml:7:12: `decision.timeout` is 4: expected a duration of at least 10ms and under 15s, with its unit, such as 500ms or 4s
     bridge.yaml:9:11: `fallback.action` is deny: expected `allow` or `refuse`
@@ -284,7 +285,7 @@ fn wrong_values_are_all_told_with_their_places() {
     bridge.yaml:20:12: `log.remarks` is "yes: no": expected `true` or `false`
     OPENIM_BRIDGE_LIMITS_IN_FLIGHT: `limits.in_flight` is many: expected a whole number from 1 to 1000000
     OPENIM_BRIDGE_LOG_FORMAT: `log.format` is xml: expected `text` or `json`
-    --upstream: `upstream.addresses` is [https://a:1]: expected a list of URLs of the form http://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]
+    --upstream: `upstream.addresses` is [ftp://a:1]: expected a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]
     --limits-body-bytes: `limits.body_bytes` is 0: expected a whole number from 1 to 2147483648
     --drain-delay: `drain.delay` is 5 minuets: expected a duration of at least 0s and under 1h, with its unit, such as 500ms or 4s
     "#);
@@ -402,8 +403,15 @@ fn several_addresses_of_the_decision_service() {
 fn forms_of_the_decision_services_address() {
     let socket = file_settings("upstream: {addresses: ['unix:///run/decisions.sock']}").upstream.addresses;
     assert_eq!(socket[0].to_string(), "unix:///run/decisions.sock");
-    assert_snapshot!(flag_errors(&["--upstream", "unix://decisions.sock"]), @"--upstream: `upstream.addresses` is [unix://decisions.sock]: expected a list of URLs of the form http://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]");
-    assert_snapshot!(flag_errors(&["--upstream", "http://decisions:0"]), @"--upstream: `upstream.addresses` is [http://decisions:0]: expected a list of URLs of the form http://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]");
+    assert_snapshot!(flag_errors(&["--upstream", "unix://decisions.sock"]), @"--upstream: `upstream.addresses` is [unix://decisions.sock]: expected a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]");
+    let secured =
+        file_settings("upstream: {addresses: ['https://decisions:443'], tls: {server_name: 10.0.0.1}}").upstream;
+    assert_eq!(secured.addresses[0].to_string(), "https://decisions:443");
+    assert_eq!(secured.tls.server_name.expect("set").to_str(), "10.0.0.1");
+    assert_snapshot!(flag_errors(&["--upstream-tls-cert", "c.pem"]), @"`upstream.tls.cert` (c.pem, --upstream-tls-cert) needs `upstream.tls.key` too: a certificate is shown with its key, or none is");
+    assert_snapshot!(flag_errors(&["--upstream-tls-key", "k.pem"]), @"`upstream.tls.key` (k.pem, --upstream-tls-key) needs `upstream.tls.cert` too: a certificate is shown with its key, or none is");
+    assert_snapshot!(flag_errors(&["--upstream-tls-server-name", "a:1"]), @"--upstream-tls-server-name: `upstream.tls.server_name` is a:1: expected a host name or an IP address, without a port");
+    assert_snapshot!(flag_errors(&["--upstream", "http://decisions:0"]), @"--upstream: `upstream.addresses` is [http://decisions:0]: expected a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]");
 }
 
 #[test]

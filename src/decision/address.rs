@@ -11,11 +11,13 @@ use std::{
 };
 
 use http::Uri;
+use rustls::pki_types::ServerName;
 
-use super::TtlBounds;
+use super::{TtlBounds, UpstreamTlsSettings};
 
 /// Where a URL names no port.
 const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 
 /// The App's decision service.
 #[derive(Debug, Clone)]
@@ -30,6 +32,8 @@ pub struct UpstreamSettings {
     pub resolve: TtlBounds,
     /// The name server to ask. `None`: those of `/etc/resolv.conf`, after `/etc/hosts`.
     pub name_server: Option<SocketAddr>,
+    /// TLS with `https` addresses.
+    pub tls: UpstreamTlsSettings,
     /// How health is asked for.
     pub health: HealthSettings,
     /// When an endpoint is taken out, and how it comes back.
@@ -72,6 +76,7 @@ impl Default for UpstreamSettings {
             connections: at_least_one(4),
             resolve: TtlBounds { min: Duration::from_secs(1), max: Duration::from_secs(30) },
             name_server: None,
+            tls: UpstreamTlsSettings { ca: None, client: None, server_name: None, look_every: Duration::from_secs(5) },
             health: HealthSettings {
                 service: String::new(),
                 interval: Duration::from_secs(2),
@@ -89,8 +94,10 @@ impl Default for UpstreamSettings {
 /// One address of the decision service, as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamAddress {
-    /// `http://HOST:PORT`.
+    /// `http://HOST:PORT` or `https://HOST:PORT`.
     Http {
+        /// With `https`, the name that its certificate must be for: that of the host.
+        tls: Option<ServerName<'static>>,
         /// Host name, or IP address without brackets.
         host: String,
         /// TCP port. Never 0.
@@ -102,7 +109,9 @@ pub enum UpstreamAddress {
 
 /// Why a text is no [`UpstreamAddress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a URL of the form http://HOST:PORT or unix:///PATH, such as http://127.0.0.1:50051")]
+#[error(
+    "expected a URL of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as http://127.0.0.1:50051"
+)]
 pub struct InvalidUpstream;
 
 impl FromStr for UpstreamAddress {
@@ -128,13 +137,16 @@ fn socket_path(path: &str) -> Option<UpstreamAddress> {
 fn http_url(text: &str) -> Option<UpstreamAddress> {
     let uri: Uri = text.parse().ok()?;
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-    if uri.scheme_str() != Some("http") || !bare {
-        return None;
-    }
+    let tls = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return None,
+    };
     let authority = uri.authority()?;
     let host = authority.host();
     // `None` also with a user's name before the host.
     let port = match authority.as_str().strip_prefix(host)? {
+        "" if tls => HTTPS_PORT,
         "" => HTTP_PORT,
         port => port.strip_prefix(':').filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?,
     };
@@ -142,7 +154,9 @@ fn http_url(text: &str) -> Option<UpstreamAddress> {
         Some(bracketed) => bracketed.strip_suffix(']').filter(|ip| ip.parse::<Ipv6Addr>().is_ok())?,
         None => host,
     };
-    (!host.is_empty() && port != 0).then(|| UpstreamAddress::Http { host: host.to_owned(), port })
+    let tls = if tls { Some(ServerName::try_from(host).ok()?.to_owned()) } else { None };
+    let right = bare && !host.is_empty() && port != 0;
+    right.then(|| UpstreamAddress::Http { tls, host: host.to_owned(), port })
 }
 
 impl UpstreamAddress {
@@ -159,8 +173,11 @@ impl UpstreamAddress {
 impl fmt::Display for UpstreamAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http { host, port } if host.contains(':') => write!(f, "http://[{host}]:{port}"),
-            Self::Http { host, port } => write!(f, "http://{host}:{port}"),
+            Self::Http { tls, host, port } => {
+                let scheme = if tls.is_some() { "https" } else { "http" };
+                let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+                write!(f, "{scheme}://{open}{host}{close}:{port}")
+            }
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }
@@ -168,7 +185,7 @@ impl fmt::Display for UpstreamAddress {
 
 impl Default for UpstreamAddress {
     fn default() -> Self {
-        Self::Http { host: "127.0.0.1".to_owned(), port: 50051 }
+        Self::Http { tls: None, host: "127.0.0.1".to_owned(), port: 50051 }
     }
 }
 

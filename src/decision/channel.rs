@@ -30,7 +30,7 @@ use tonic::{Status, body::Body};
 use super::endpoint::{Endpoint, State};
 use super::pool::jittered;
 use super::stream::Stream;
-use super::{Target, UpstreamSettings};
+use super::{Target, UpstreamSettings, tls};
 use crate::socket;
 
 /// Pauses between attempts to connect that no call asked for.
@@ -67,6 +67,12 @@ pub enum ConnectError {
     /// Took longer than `upstream.connect_timeout`.
     #[error("cannot connect to {0} in time")]
     Timeout(Target),
+    /// The handshake failed: not TLS, a certificate that is not trusted, or one of another name.
+    #[error("no TLS connection to {0}")]
+    Tls(Target, #[source] Arc<io::Error>),
+    /// The peer does not offer HTTP/2 over TLS.
+    #[error("{0} did not agree on HTTP/2 (`h2`) by ALPN")]
+    Alpn(Target),
     /// The peer did not take the HTTP/2 preface.
     #[error("{0} does not speak HTTP/2")]
     Handshake(Target, #[source] Arc<hyper::Error>),
@@ -203,10 +209,10 @@ impl Channel {
         // What the peer allows on its other connections holds for this one, until it says so itself.
         let most_calls = self.open.borrow().iter().map(Connection::most_calls).filter(|most| *most > 0).min();
         let task = tokio::task::spawn_local(async move {
-            let target = &channel.endpoint.target;
-            let opened = timeout(channel.settings.connect_timeout, open(target, most_calls))
+            let endpoint = &channel.endpoint;
+            let opened = timeout(channel.settings.connect_timeout, open(endpoint, most_calls))
                 .await
-                .unwrap_or_else(|_| Err(ConnectError::Timeout(target.clone())));
+                .unwrap_or_else(|_| Err(ConnectError::Timeout(endpoint.target.clone())));
             *channel.connecting.borrow_mut() = None;
             match opened {
                 Ok(opened) => Ok(channel.adopt(opened)),
@@ -324,9 +330,21 @@ pub(super) struct Opened {
 }
 
 /// `most_calls`: how many calls the peer is taken to allow until it says so.
-pub(super) async fn open(target: &Target, most_calls: Option<usize>) -> Result<Opened, ConnectError> {
+pub(super) async fn open(endpoint: &Endpoint, most_calls: Option<usize>) -> Result<Opened, ConnectError> {
+    let target = &endpoint.target;
     let connected = Stream::connect(target).await;
     let (stream, end) = connected.map_err(|error| ConnectError::Io(target.clone(), Arc::new(error)))?;
+    let stream = match &endpoint.secured {
+        None => stream,
+        Some(secured) => {
+            let shaken = secured.connect(stream).await;
+            let stream = shaken.map_err(|error| ConnectError::Tls(target.clone(), Arc::new(error)))?;
+            if !tls::is_http2(&stream) {
+                return Err(ConnectError::Alpn(target.clone()));
+            }
+            Stream::Tls(Box::new(stream))
+        }
+    };
     let (sender, driver) = http2::Builder::new(TokioExecutor::new())
         .initial_max_send_streams(most_calls)
         .handshake(TokioIo::new(stream))

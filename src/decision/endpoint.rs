@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use tonic::body::Body;
 
 use super::Target;
+use super::tls::Secured;
 
 /// Whether an endpoint gets calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(super) struct Endpoint {
     pub(super) target: Target,
     /// Of the configured address, for every request's `:scheme` and `:authority`.
     pub(super) origin: Uri,
+    /// `None`: plain text.
+    pub(super) secured: Option<Secured>,
     /// So many failures in a row eject.
     eject_after: usize,
     /// Told when a connection fails: the name may have moved.
@@ -49,10 +52,17 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn new(target: Target, origin: Uri, eject_after: usize, look_again: Arc<Notify>) -> Self {
+    pub(super) fn new(
+        target: Target,
+        origin: Uri,
+        secured: Option<Secured>,
+        eject_after: usize,
+        look_again: Arc<Notify>,
+    ) -> Self {
         Self {
             target,
             origin,
+            secured,
             eject_after,
             look_again,
             state: watch::Sender::new(State::In),

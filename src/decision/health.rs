@@ -41,7 +41,7 @@ pub(super) async fn check(endpoint: &Endpoint, settings: &HealthSettings) -> Hea
 
 /// Connects, and asks on that connection.
 pub(super) async fn probe(endpoint: &Endpoint, settings: &UpstreamSettings) -> Health {
-    match timeout(settings.connect_timeout, open(&endpoint.target, None)).await {
+    match timeout(settings.connect_timeout, open(endpoint, None)).await {
         Ok(Ok(Opened { sender, driver, end })) => {
             let driver = tokio::spawn(driver);
             let health = ask(endpoint, sender, &settings.health).await;

@@ -7,7 +7,7 @@
 //! - `resolve`: from a name to addresses, for as long as its answer says.
 //! - `balancer`: which endpoint a worker's next call goes to.
 //! - [`channel`](ConnectError): a worker's connections to one endpoint.
-//! - `stream`: what such a connection runs over.
+//! - `stream`: what such a connection runs over. `tls`: how it is secured.
 //! - [`call`](Upstream): one question, with its deadline and its retry.
 //! - [`error`](ErrorClass): the classes of failure.
 //! - [`fallback`](FallbackPolicy): policy and class give allow or refuse.
@@ -29,6 +29,7 @@ mod percent;
 mod pool;
 mod resolve;
 mod stream;
+mod tls;
 
 pub use address::{EjectSettings, HealthSettings, InvalidUpstream, Target, UpstreamAddress, UpstreamSettings};
 pub use call::{Asked, Call, CallError, Retry, Spent, Upstream};
@@ -37,5 +38,6 @@ pub use deadline::Deadline;
 pub use error::ErrorClass;
 pub use fallback::{Action, FallbackPolicy, FallbackRefusal};
 pub use percent::{InvalidPercent, Percent};
-pub use pool::Pool;
+pub use pool::{Pool, PoolError};
 pub use resolve::TtlBounds;
+pub use tls::UpstreamTlsSettings;

@@ -14,7 +14,9 @@ use tower::retry::budget::TpsBudget;
 use super::endpoint::{Endpoint, State};
 use super::health::{self, Health};
 use super::resolve::Resolver;
+use super::tls::{self, ClientFiles, Secured};
 use super::{Target, UpstreamAddress, UpstreamSettings};
+use crate::tls_files::{Reloads, TlsError};
 
 /// Retries may be this share of the calls of the last [`BUDGET_WINDOW`], plus [`BUDGET_FLOOR`] a second.
 const BUDGET_SHARE: f32 = 0.2;
@@ -33,6 +35,7 @@ pub struct Pool {
     pub(super) settings: UpstreamSettings,
     pub(super) budget: TpsBudget,
     endpoints: watch::Sender<Endpoints>,
+    tls: Option<Arc<ClientFiles>>,
     _control: Option<oneshot::Sender<()>>,
 }
 
@@ -40,13 +43,14 @@ impl Pool {
     /// Starts the control thread.
     ///
     /// # Errors
-    /// When the system gives no thread.
-    pub fn start(settings: UpstreamSettings) -> io::Result<Arc<Self>> {
+    /// When a file of TLS cannot be used, or the system gives no thread.
+    pub fn start(settings: UpstreamSettings) -> Result<Arc<Self>, PoolError> {
         let (running, stopped) = oneshot::channel::<()>();
-        let look_again = Arc::new(Notify::new());
-        let endpoints = watch::Sender::new(literal_endpoints(&settings, &look_again));
+        let maker = Maker::new(settings.clone())?;
+        let tls = maker.tls.clone();
+        let endpoints = watch::Sender::new(maker.literal_endpoints());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let control = Control { settings: settings.clone(), endpoints: endpoints.clone(), look_again };
+        let control = Control { maker, endpoints: endpoints.clone() };
         thread::Builder::new().name("upstream".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
@@ -56,7 +60,12 @@ impl Pool {
             });
         })?;
         let budget = TpsBudget::new(BUDGET_WINDOW, BUDGET_FLOOR, BUDGET_SHARE);
-        Ok(Arc::new(Self { settings, budget, endpoints, _control: Some(running) }))
+        Ok(Arc::new(Self { settings, budget, endpoints, tls, _control: Some(running) }))
+    }
+
+    /// How often the files of TLS were read again; `None` without an `https` address.
+    pub(crate) fn reloads(&self) -> Option<Reloads> {
+        self.tls.as_deref().map(ClientFiles::reloads)
     }
 
     pub(super) fn endpoints(&self) -> watch::Receiver<Endpoints> {
@@ -64,33 +73,62 @@ impl Pool {
     }
 }
 
-/// What needs no resolving is there at once: IP addresses, and sockets in the file system.
-fn literal_endpoints(settings: &UpstreamSettings, look_again: &Arc<Notify>) -> Endpoints {
-    let literal = |address: &UpstreamAddress| {
-        let target = match address {
-            UpstreamAddress::Http { host, port } => Target::Tcp(SocketAddr::new(host.parse().ok()?, *port)),
-            UpstreamAddress::Unix(path) => Target::Unix(Arc::clone(path)),
-        };
-        Some(endpoint(target, address, settings, look_again))
-    };
-    settings.addresses.iter().map(literal).collect()
+/// Why there is no pool.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// A file of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The system gives no thread.
+    #[error("cannot start the control thread")]
+    Thread(#[from] io::Error),
 }
 
-fn endpoint(
-    target: Target,
-    address: &UpstreamAddress,
-    settings: &UpstreamSettings,
-    look_again: &Arc<Notify>,
-) -> Arc<Endpoint> {
-    Arc::new(Endpoint::new(target, address.origin(), settings.eject.failures.get(), Arc::clone(look_again)))
+/// What makes endpoints.
+struct Maker {
+    settings: UpstreamSettings,
+    /// `None`: no address is `https`.
+    tls: Option<Arc<ClientFiles>>,
+    /// A connection failed: the names may have moved.
+    look_again: Arc<Notify>,
+}
+
+impl Maker {
+    fn new(settings: UpstreamSettings) -> Result<Self, TlsError> {
+        let secured = |address: &UpstreamAddress| matches!(address, UpstreamAddress::Http { tls: Some(_), .. });
+        let tls = if settings.addresses.iter().any(secured) { Some(tls::start(&settings.tls)?.into()) } else { None };
+        Ok(Self { settings, tls, look_again: Arc::default() })
+    }
+
+    /// What needs no resolving is there at once: IP addresses, and sockets in the file system.
+    fn literal_endpoints(&self) -> Endpoints {
+        let literal = |address: &UpstreamAddress| {
+            let target = match address {
+                UpstreamAddress::Http { host, port, .. } => Target::Tcp(SocketAddr::new(host.parse().ok()?, *port)),
+                UpstreamAddress::Unix(path) => Target::Unix(Arc::clone(path)),
+            };
+            Some(self.endpoint(target, address))
+        };
+        self.settings.addresses.iter().map(literal).collect()
+    }
+
+    fn endpoint(&self, target: Target, address: &UpstreamAddress) -> Arc<Endpoint> {
+        let secured = match (address, &self.tls) {
+            (UpstreamAddress::Http { tls: Some(of_host), .. }, Some(files)) => {
+                let name = self.settings.tls.server_name.as_ref().unwrap_or(of_host).clone();
+                Some(Secured { files: Arc::clone(files), name })
+            }
+            _ => None,
+        };
+        let eject_after = self.settings.eject.failures.get();
+        Arc::new(Endpoint::new(target, address.origin(), secured, eject_after, Arc::clone(&self.look_again)))
+    }
 }
 
 /// What runs on the control thread.
 struct Control {
-    settings: UpstreamSettings,
+    maker: Maker,
     endpoints: watch::Sender<Endpoints>,
-    /// A connection failed: the names may have moved.
-    look_again: Arc<Notify>,
 }
 
 impl Control {
@@ -100,20 +138,21 @@ impl Control {
             // There is no name to resolve.
             return std::future::pending().await;
         }
-        let resolver = match self.settings.name_server {
-            Some(server) => Resolver::asking(server, self.settings.resolve),
-            None => Resolver::system(self.settings.resolve),
+        let resolver = match self.maker.settings.name_server {
+            Some(server) => Resolver::asking(server, self.maker.settings.resolve),
+            None => Resolver::system(self.maker.settings.resolve),
         };
         loop {
             let valid_for = self.resolve(&resolver).await;
             sleep(RESOLVE_PAUSE).await;
-            let _looked_again = timeout(valid_for.saturating_sub(RESOLVE_PAUSE), self.look_again.notified()).await;
+            let _looked_again =
+                timeout(valid_for.saturating_sub(RESOLVE_PAUSE), self.maker.look_again.notified()).await;
         }
     }
 
     fn watch_over<'a>(&self, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) {
         for endpoint in endpoints {
-            tokio::spawn(watch_over(Arc::clone(endpoint), self.settings.clone()));
+            tokio::spawn(watch_over(Arc::clone(endpoint), self.maker.settings.clone()));
         }
     }
 
@@ -122,16 +161,16 @@ impl Control {
     async fn resolve(&self, resolver: &Resolver) -> Duration {
         let old = self.endpoints.borrow().clone().unwrap_or_default();
         let mut new: Vec<Arc<Endpoint>> = Vec::new();
-        let mut valid_for = self.settings.resolve.max;
-        for address in &self.settings.addresses {
+        let mut valid_for = self.maker.settings.resolve.max;
+        for address in &self.maker.settings.addresses {
             let origin = address.origin();
             let of_this_name = old.iter().filter(|known| known.origin == origin);
             let known_or_new = |target: Target| {
                 let known = of_this_name.clone().find(|known| known.target == target);
-                known.cloned().unwrap_or_else(|| endpoint(target, address, &self.settings, &self.look_again))
+                known.cloned().unwrap_or_else(|| self.maker.endpoint(target, address))
             };
             let (host, port) = match address {
-                UpstreamAddress::Http { host, port } => (host, *port),
+                UpstreamAddress::Http { host, port, .. } => (host, *port),
                 UpstreamAddress::Unix(path) => {
                     new.push(known_or_new(Target::Unix(Arc::clone(path))));
                     continue;
@@ -147,7 +186,7 @@ impl Control {
                     }
                 }
                 Err(error) => {
-                    valid_for = self.settings.resolve.min;
+                    valid_for = self.maker.settings.resolve.min;
                     let kept = of_this_name.clone().count();
                     tracing::warn!(%error, %address, kept, "a name of the decision service does not resolve");
                     new.extend(of_this_name.cloned());

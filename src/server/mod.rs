@@ -22,13 +22,13 @@ use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use tokio::{sync::mpsc, time::sleep};
 
+pub use crate::tls_files::{PemFile, Reloads, TlsError};
 pub use drain::Stage;
-pub use tls::{Reloads, TlsError};
 
 use crate::bridge::SharedLimits;
 use crate::callback::Served;
 use crate::config::Settings;
-use crate::decision::Pool;
+use crate::decision::{Pool, PoolError};
 use crate::socket;
 use connections::Connections;
 use drain::Drain;
@@ -70,12 +70,21 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// The certificate cannot be used.
+    /// A certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// A worker's thread or runtime cannot be had.
     #[error("cannot start a worker")]
     Worker(#[source] io::Error),
+}
+
+impl From<PoolError> for StartError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Tls(error) => Self::Tls(error),
+            PoolError::Thread(error) => Self::Worker(error),
+        }
+    }
 }
 
 impl Server {
@@ -97,7 +106,7 @@ impl Server {
 
         let shared = Arc::new(Shared {
             limits: SharedLimits::new(&settings.limits),
-            pool: Pool::start(settings.upstream.clone()).map_err(StartError::Worker)?,
+            pool: Pool::start(settings.upstream.clone())?,
             settings: Arc::new(settings),
             connections: Connections::new(limit),
             drain: Drain::default(),
@@ -144,6 +153,12 @@ impl Server {
     #[must_use]
     pub fn reloads(&self) -> Option<Reloads> {
         self.shared.tls.as_ref().map(Tls::reloads)
+    }
+
+    /// How often the files of TLS to the decision service were read again; `None` without an `https` address.
+    #[must_use]
+    pub fn upstream_reloads(&self) -> Option<Reloads> {
+        self.shared.pool.reloads()
     }
 
     /// From now on every response announces that its connection closes.

@@ -1,0 +1,142 @@
+//! TLS to the decision service: whom to trust and what to show, which follow their files (see [`crate::tls_files`]).
+//! Connections that are open stay as they are; new ones use what is new.
+
+use std::{io, path::Path, path::PathBuf, sync::Arc, time::Duration};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::{CryptoProvider, ring},
+    pki_types::ServerName,
+    sign::SingleCertAndKey,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::stream::Stream;
+use crate::tls_files::{PairContents, PairFiles, PemFile, Source, TlsError, Watched};
+
+const HTTP2: &[u8] = b"h2";
+
+/// TLS to `https://` addresses. That the files hold what they should is seen when they are read, at the start and again
+/// whenever they change.
+#[derive(Debug, Clone)]
+pub struct UpstreamTlsSettings {
+    /// PEM: the authorities that are trusted. `None`: the system's, as they are at the start.
+    pub ca: Option<PathBuf>,
+    /// PEM: the certificate that is shown, and its private key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// The name in the service's certificate. `None`: the address's host.
+    pub server_name: Option<ServerName<'static>>,
+    /// How often the files are looked at. Not to be configured: as for the listener, but in tests.
+    pub look_every: Duration,
+}
+
+/// What connections are secured with.
+pub(super) type ClientFiles = Watched<ClientConfig>;
+
+/// Reads the files, and watches them from now on.
+pub(super) fn start(settings: &UpstreamTlsSettings) -> Result<ClientFiles, TlsError> {
+    let ca = match &settings.ca {
+        Some(path) => Trust::File(PemFile { key: "upstream.tls.ca", path: path.clone() }),
+        None => Trust::System(system_roots()?),
+    };
+    let client = settings.client.clone().map(|(cert, key)| PairFiles {
+        cert: PemFile { key: "upstream.tls.cert", path: cert },
+        key: PemFile { key: "upstream.tls.key", path: key },
+    });
+    Watched::start(Files { ca, client, provider: Arc::new(ring::default_provider()) }, settings.look_every)
+}
+
+fn system_roots() -> Result<Arc<RootCertStore>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() { Err(TlsError::NoRoots) } else { Ok(Arc::new(roots)) }
+}
+
+struct Files {
+    ca: Trust,
+    client: Option<PairFiles>,
+    provider: Arc<CryptoProvider>,
+}
+
+enum Trust {
+    System(Arc<RootCertStore>),
+    File(PemFile),
+}
+
+/// What they hold.
+#[derive(PartialEq, Eq)]
+struct Contents {
+    ca: Option<Vec<u8>>,
+    client: Option<PairContents>,
+}
+
+impl Source for Files {
+    type Contents = Contents;
+    type Made = ClientConfig;
+
+    fn read(&self) -> Result<Contents, TlsError> {
+        let ca = match &self.ca {
+            Trust::System(_) => None,
+            Trust::File(file) => Some(file.read()?),
+        };
+        Ok(Contents { ca, client: self.client.as_ref().map(PairFiles::read).transpose()? })
+    }
+
+    fn make(&self, contents: &Contents) -> Result<ClientConfig, TlsError> {
+        let roots = match &self.ca {
+            Trust::System(roots) => Arc::clone(roots),
+            Trust::File(file) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in file.certificates(contents.ca.as_deref().unwrap_or_default())? {
+                    roots.add(certificate).map_err(|source| TlsError::Authority {
+                        key: file.key,
+                        path: file.path.clone(),
+                        source,
+                    })?;
+                }
+                Arc::new(roots)
+            }
+        };
+        let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(rustls::ALL_VERSIONS)
+            .map_err(TlsError::Setup)?
+            .with_root_certificates(roots);
+        let mut config = match self.client.as_ref().zip(contents.client.as_ref()) {
+            Some((files, contents)) => {
+                let certificate = files.certificate(contents, &self.provider)?;
+                config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)))
+            }
+            None => config.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![HTTP2.to_vec()];
+        Ok(config)
+    }
+
+    fn file(&self) -> Option<&Path> {
+        match (&self.client, &self.ca) {
+            (Some(files), _) => Some(&files.cert.path),
+            (None, Trust::File(file)) => Some(&file.path),
+            (None, Trust::System(_)) => None,
+        }
+    }
+}
+
+/// How one endpoint's connections are secured.
+#[derive(Debug)]
+pub(super) struct Secured {
+    pub(super) files: Arc<ClientFiles>,
+    /// The name in its certificate.
+    pub(super) name: ServerName<'static>,
+}
+
+impl Secured {
+    /// Shakes hands. The caller limits the time.
+    pub(super) async fn connect(&self, stream: Stream) -> io::Result<TlsStream<Stream>> {
+        TlsConnector::from(self.files.current().get()).connect(self.name.clone(), stream).await
+    }
+}
+
+/// Whether the two have agreed on HTTP/2.
+pub(super) fn is_http2(stream: &TlsStream<Stream>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(HTTP2)
+}

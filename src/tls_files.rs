@@ -1,0 +1,273 @@
+//! The PEM files of TLS, on both sides of the bridge, which are read again when they change.
+//!
+//! The files' contents are looked at every few seconds, which sees whatever way of replacing them, Kubernetes' swap of a
+//! symlink included, and needs nothing of the system. A thread of its own does it: no callback waits for a disk.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use rustls::{
+    crypto::CryptoProvider,
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject as _},
+    },
+    sign::CertifiedKey,
+};
+
+/// No more of a file is read. A chain of certificates is some kilobytes, a bundle of all public roots some hundred.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Why a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file is not there, or not to be read.
+    #[error("`{key}` ({}) cannot be read", path.display())]
+    Unreadable {
+        /// The setting that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("`{key}` ({}) holds no {expected} in PEM", path.display())]
+    Pem {
+        /// The setting that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+        /// What was found.
+        source: pem::Error,
+    },
+    /// A file's certificate is none that others can be checked with.
+    #[error("`{key}` ({}) holds a certificate that is no authority's", path.display())]
+    Authority {
+        /// The setting that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: rustls::Error,
+    },
+    /// Each may be right, but not the two together.
+    #[error("`{}` ({}) and `{}` ({}) make no certificate", cert.key, cert.path.display(), key.key, key.path.display())]
+    Pair {
+        /// The certificate's file.
+        cert: Box<PemFile>,
+        /// The key's file.
+        key: Box<PemFile>,
+        /// What is wrong with them.
+        source: rustls::Error,
+    },
+    /// Nothing to check the decision service's certificate with.
+    #[error("the system has no root certificates: name the decision service's authority by `upstream.tls.ca`")]
+    NoRoots,
+    /// This cryptography cannot do TLS 1.2 and 1.3.
+    #[error("TLS cannot be set up")]
+    Setup(#[source] rustls::Error),
+    /// No thread to watch the files.
+    #[error("cannot watch the certificate's files")]
+    Thread(#[source] io::Error),
+}
+
+/// How often a certificate was read again since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reloads {
+    /// New ones, in use since.
+    pub taken: u64,
+    /// Bad ones, in whose place the one before stays.
+    pub refused: u64,
+}
+
+/// A file that a setting names.
+#[derive(Debug, Clone)]
+pub struct PemFile {
+    /// The setting.
+    pub key: &'static str,
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl PemFile {
+    pub(crate) fn read(&self) -> Result<Vec<u8>, TlsError> {
+        let mut bytes = Vec::new();
+        let read = File::open(&self.path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+        read.map(|_| bytes).map_err(|source| TlsError::Unreadable { key: self.key, path: self.path.clone(), source })
+    }
+
+    /// At least one.
+    pub(crate) fn certificates(&self, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
+        found
+            .and_then(|found| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) })
+            .map_err(|source| self.wrong("certificate", source))
+    }
+
+    fn private_key(&self, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+        PrivateKeyDer::from_pem_slice(bytes).map_err(|source| self.wrong("unencrypted private key", source))
+    }
+
+    fn wrong(&self, expected: &'static str, source: pem::Error) -> TlsError {
+        TlsError::Pem { key: self.key, path: self.path.clone(), expected, source }
+    }
+}
+
+/// The files of a certificate and of its key.
+#[derive(Debug, Clone)]
+pub(crate) struct PairFiles {
+    pub(crate) cert: PemFile,
+    pub(crate) key: PemFile,
+}
+
+/// What the two hold.
+#[derive(PartialEq, Eq)]
+pub(crate) struct PairContents {
+    cert: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl PairFiles {
+    pub(crate) fn read(&self) -> Result<PairContents, TlsError> {
+        Ok(PairContents { cert: self.cert.read()?, key: self.key.read()? })
+    }
+
+    pub(crate) fn certificate(
+        &self,
+        contents: &PairContents,
+        provider: &CryptoProvider,
+    ) -> Result<CertifiedKey, TlsError> {
+        let chain = self.cert.certificates(&contents.cert)?;
+        let private = self.key.private_key(&contents.key)?;
+        CertifiedKey::from_der(chain, private, provider).map_err(|source| TlsError::Pair {
+            cert: Box::new(self.cert.clone()),
+            key: Box::new(self.key.clone()),
+            source,
+        })
+    }
+}
+
+/// Files that something is made of.
+pub(crate) trait Source: Send + 'static {
+    type Contents: PartialEq + Send;
+    type Made: Send + Sync + 'static;
+
+    fn read(&self) -> Result<Self::Contents, TlsError>;
+
+    fn make(&self, contents: &Self::Contents) -> Result<Self::Made, TlsError>;
+
+    /// For logs: the one that says which they are. `None`: there is none, and nothing to be watched.
+    fn file(&self) -> Option<&Path>;
+}
+
+/// What was made of files, made again when they change.
+#[derive(Debug)]
+pub(crate) struct Watched<M> {
+    current: Arc<Current<M>>,
+    /// Dropped, it ends the thread that watches the files.
+    _watched: Sender<()>,
+}
+
+/// What is in use.
+#[derive(Debug)]
+pub(crate) struct Current<M> {
+    made: RwLock<Arc<M>>,
+    taken: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl<M> Current<M> {
+    pub(crate) fn get(&self) -> Arc<M> {
+        Arc::clone(&self.made.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<M: Send + Sync + 'static> Watched<M> {
+    /// Reads the files, and watches them from now on.
+    pub(crate) fn start(source: impl Source<Made = M>, look_every: Duration) -> Result<Self, TlsError> {
+        let contents = source.read()?;
+        let current = Arc::new(Current {
+            made: RwLock::new(Arc::new(source.make(&contents)?)),
+            taken: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        });
+        let (watched, ended) = mpsc::channel();
+        if source.file().is_some() {
+            let mut watch = Watch { source, seen: Some(contents), problem: None, current: Arc::clone(&current) };
+            let watching = move || {
+                while ended.recv_timeout(look_every) == Err(RecvTimeoutError::Timeout) {
+                    watch.look();
+                }
+            };
+            thread::Builder::new().name("tls-files".to_owned()).spawn(watching).map_err(TlsError::Thread)?;
+        }
+        Ok(Self { current, _watched: watched })
+    }
+
+    pub(crate) fn current(&self) -> &Arc<Current<M>> {
+        &self.current
+    }
+
+    pub(crate) fn reloads(&self) -> Reloads {
+        Reloads { taken: self.current.taken.load(Relaxed), refused: self.current.refused.load(Relaxed) }
+    }
+}
+
+/// What the thread that watches the files knows.
+struct Watch<S: Source> {
+    source: S,
+    /// At the look before; `None` when they could not be read.
+    seen: Option<S::Contents>,
+    /// What was wrong with them then, until it is told.
+    problem: Option<TlsError>,
+    current: Arc<Current<S::Made>>,
+}
+
+impl<S: Source> Watch<S> {
+    /// New files are used at once. Bad ones are told when they are still the same at the next look: before, only one of
+    /// them may have been replaced.
+    fn look(&mut self) {
+        let found = self.source.read();
+        if found.as_ref().ok() == self.seen.as_ref() {
+            if let Some(problem) = self.problem.take() {
+                self.current.refused.fetch_add(1, Relaxed);
+                tracing::error!(
+                    error = &problem as &dyn std::error::Error,
+                    "the new certificate cannot be used; the one before stays in use"
+                );
+            }
+            return;
+        }
+        let (seen, made) = match found {
+            Ok(contents) => {
+                let made = self.source.make(&contents);
+                (Some(contents), made)
+            }
+            Err(unreadable) => (None, Err(unreadable)),
+        };
+        self.seen = seen;
+        self.problem = match made {
+            Ok(made) => {
+                *self.current.made.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
+                self.current.taken.fetch_add(1, Relaxed);
+                let file = self.source.file().map(|path| tracing::field::display(path.display()));
+                tracing::info!(file, "a new certificate is in use");
+                None
+            }
+            Err(problem) => Some(problem),
+        };
+    }
+}
