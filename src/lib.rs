@@ -28,6 +28,7 @@ pub mod callback;
 pub mod cli;
 pub mod config;
 pub mod decision;
+mod error_chain;
 pub mod mock;
 pub mod openim;
 pub mod server;

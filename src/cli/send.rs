@@ -22,6 +22,7 @@ use rustls::pki_types::{
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::json;
 
+use crate::error_chain;
 use crate::openim::{CallbackRequest, OpenIm, OpenImError, Reading, UrlForm};
 
 /// Larger answers are not read.
@@ -309,7 +310,7 @@ fn tls(ca: Option<&Path>) -> Result<ClientConfig, CannotSend> {
 struct TooManyRedirects;
 
 fn is_redirected_too_often(error: &NoAnswer) -> bool {
-    sources(error).any(<dyn Error>::is::<TooManyRedirects>)
+    error_chain::sources(error).any(<dyn Error>::is::<TooManyRedirects>)
 }
 
 async fn ask(client: &Client, url: Url, request: &CallbackRequest) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
@@ -337,7 +338,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let report = match send(&args).await {
         Ok(report) => report,
         Err(error) => {
-            writeln!(std::io::stderr(), "error: {}", safe(&chain(&error), usize::MAX))?;
+            writeln!(std::io::stderr(), "error: {}", safe(&error_chain::text(&error), usize::MAX))?;
             return Ok(ExitCode::from(USAGE));
         }
     };
@@ -411,7 +412,7 @@ impl Report {
                 json!({"kind": "refused", "errCode": code, "errMsg": message, "errDlt": detail})
             }
             OpenIm::Fails { error, why } => {
-                json!({"kind": "fails", "errCode": error.code(), "errMsg": error.name(), "why": chain(why)})
+                json!({"kind": "fails", "errCode": error.code(), "errMsg": error.name(), "why": error_chain::text(why)})
             }
         };
         let cautions = answered.map(|answered| answered.reading.cautions()).unwrap_or_default();
@@ -473,7 +474,7 @@ pub fn words(open_im: OpenIm<'_>) -> String {
             "OpenIM fails its user's action with {} {}: {}.",
             error.code(),
             error.name(),
-            safe(&chain(why), SHOWN_CHARS)
+            safe(&error_chain::text(why), SHOWN_CHARS)
         ),
     }
 }
@@ -503,15 +504,6 @@ fn safe(text: &str, limit: usize) -> String {
         }
     }
     safe
-}
-
-/// An error and what it came from, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    sources(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
 }
 
 #[cfg(test)]

@@ -11,10 +11,11 @@ use tonic::{Code, Status, client::Grpc, metadata::AsciiMetadataValue};
 use tower::retry::budget::Budget as _;
 
 use super::balancer::Balancer;
-use super::channel::{SendError, find_source};
+use super::channel::SendError;
 use super::codec::BytesCodec;
 use super::endpoint::Endpoint;
 use super::{ConnectError, Deadline, ErrorClass, Pool, Target};
+use crate::error_chain;
 
 /// An error that comes with less than this left is a matter of the deadline: a server enforces `grpc-timeout` too, and
 /// its CANCELLED races the bridge's own timer.
@@ -139,7 +140,7 @@ impl CallError {
 impl From<Status> for CallError {
     /// tonic turns every error into a status. What the source chain holds tells which statuses were really received.
     fn from(status: Status) -> Self {
-        if let Some(send) = find_source::<SendError>(&status) {
+        if let Some(send) = error_chain::find::<SendError>(&status) {
             if let SendError::NotGrpc(http) = send {
                 return Self::Status(Box::new(Status::new(code_of_http(*http), send.to_string())));
             }
@@ -151,9 +152,9 @@ impl From<Status> for CallError {
         }
         let source = status.source();
         let broken = source.is_some_and(|source| {
-            find_source::<hyper::Error>(source).is_some()
-                || find_source::<h2::Error>(source).is_some()
-                || find_source::<std::io::Error>(source).is_some()
+            error_chain::find::<hyper::Error>(source).is_some()
+                || error_chain::find::<h2::Error>(source).is_some()
+                || error_chain::find::<std::io::Error>(source).is_some()
         });
         match source.and_then(reset_by_peer) {
             Some(code) => Self::Status(Box::new(Status::new(code, "the stream was reset"))),
@@ -166,7 +167,7 @@ impl From<Status> for CallError {
 /// The peer reset this one stream, and the connection lives: a status, by the table of gRPC over HTTP/2. `None` for
 /// everything else, a refused stream included.
 fn reset_by_peer(error: &(dyn StdError + 'static)) -> Option<Code> {
-    let error = find_source::<h2::Error>(error)?;
+    let error = error_chain::find::<h2::Error>(error)?;
     if !error.is_reset() || !error.is_remote() {
         return None;
     }

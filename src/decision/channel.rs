@@ -6,7 +6,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    error::Error as StdError,
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
@@ -31,7 +30,7 @@ use super::endpoint::{Endpoint, State};
 use super::pool::jittered;
 use super::stream::Stream;
 use super::{Target, UpstreamSettings, tls};
-use crate::socket;
+use crate::{error_chain, socket};
 
 /// Pauses between attempts to connect that no call asked for.
 const RECONNECT_MIN: Duration = Duration::from_millis(50);
@@ -68,8 +67,8 @@ pub enum ConnectError {
     #[error("cannot connect to {0} in time")]
     Timeout(Target),
     /// The handshake failed: not TLS, a certificate that is not trusted, or one of another name.
-    #[error("no TLS connection to {0}")]
-    Tls(Target, #[source] Arc<io::Error>),
+    #[error("no TLS connection to {0}: {1}")]
+    Tls(Target, Arc<io::Error>),
     /// The peer does not offer HTTP/2 over TLS.
     #[error("{0} did not agree on HTTP/2 (`h2`) by ALPN")]
     Alpn(Target),
@@ -294,7 +293,7 @@ impl Channel {
                 State::Ejected | State::Hung => drop(states.changed().await),
                 State::In | State::NotServing => {
                     let began = Instant::now();
-                    let connected = self.is_ready() || self.connect().await.is_ok();
+                    let connected = self.is_ready() || self.connected(pause == RECONNECT_MIN).await;
                     if connected {
                         select(pin!(self.all_closed()), pin!(states.changed())).await;
                     }
@@ -308,6 +307,16 @@ impl Channel {
                 }
             }
         }
+    }
+
+    /// Connects, and says why it cannot: `aloud` once for each time that the endpoint is away.
+    async fn connected(self: &Rc<Self>, aloud: bool) -> bool {
+        let Err(error) = self.connect().await else { return true };
+        if aloud {
+            let why = error_chain::text(&error);
+            tracing::warn!(endpoint = %self.endpoint.target, error = why, "an endpoint cannot be connected to");
+        }
+        false
     }
 
     async fn all_closed(&self) {
@@ -404,17 +413,5 @@ fn was_refused(error: &hyper::Error) -> bool {
         error.reason() == Some(h2::Reason::REFUSED_STREAM)
             || (error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
     };
-    find_source::<h2::Error>(error).is_some_and(refused)
-}
-
-/// The first error of type `E` in a source chain, the error itself included.
-pub(super) fn find_source<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+    error_chain::find::<h2::Error>(error).is_some_and(refused)
 }

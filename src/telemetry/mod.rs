@@ -3,13 +3,14 @@
 mod lines;
 mod rate;
 
-use std::{error::Error, iter, time::Duration};
+use std::time::Duration;
 
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::bridge::{Outcome, Reason};
 use crate::config::{LogFormat, LogLevel, LogSettings};
+use crate::error_chain;
 use crate::openim::Verdict;
 use lines::Lines;
 use rate::RateLimit;
@@ -79,7 +80,7 @@ fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, trouble: Option<u64
     let owner = outcome.parties.as_ref().map(|parties| truncated(&parties.owner));
     let friend = outcome.parties.as_ref().map(|parties| truncated(&parties.friend));
     let reason = outcome.reason().map(Reason::name);
-    let error = outcome.error.as_ref().map(|error| chain(error));
+    let error = outcome.error.as_ref().map(|error| error_chain::text(error));
     let answered = match outcome.verdict() {
         Verdict::GoOn(fields) if remarks => fields.first().map(|(_, value)| truncated(value)),
         _ => None,
@@ -110,12 +111,6 @@ fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, trouble: Option<u64
         };
     }
     if trouble.is_some() { line!(Level::WARN) } else { line!(Level::DEBUG) }
-}
-
-/// With what brought it on: a JSON line would hold no more of an error than its first text.
-fn chain(error: &dyn Error) -> String {
-    let texts = iter::successors(Some(error), |&error| error.source()).map(ToString::to_string);
-    texts.collect::<Vec<_>>().join(": ")
 }
 
 fn millis(duration: Duration) -> f64 {
