@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessSettings;
-use crate::decision::{FallbackPolicy, Percent, UpstreamSettings};
+use crate::decision::{FallbackPolicy, Percent, UpstreamSettings, at_least_one};
 use crate::openim::{NextCodeForm, RefusalDefaults};
 
 /// OpenIM's own cap on a callback's timeout: its HTTP client gives up after this long, whatever webhooks.yml says.
@@ -213,12 +213,6 @@ impl Default for Settings {
 
 impl Default for Limits {
     fn default() -> Self {
-        const fn at_least_one(number: usize) -> NonZeroUsize {
-            match NonZeroUsize::new(number) {
-                Some(number) => number,
-                None => NonZeroUsize::MIN,
-            }
-        }
         Self {
             request_bytes: at_least_one(1 << 20),
             body_bytes: at_least_one(32 << 20),

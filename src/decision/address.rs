@@ -62,14 +62,16 @@ pub struct EjectSettings {
     pub probe_max: Duration,
 }
 
+/// For constants: 0 becomes 1.
+pub(crate) const fn at_least_one(number: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(number) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
+}
+
 impl Default for UpstreamSettings {
     fn default() -> Self {
-        const fn at_least_one(number: usize) -> NonZeroUsize {
-            match NonZeroUsize::new(number) {
-                Some(number) => number,
-                None => NonZeroUsize::MIN,
-            }
-        }
         Self {
             addresses: vec![UpstreamAddress::default()],
             connect_timeout: Duration::from_secs(1),

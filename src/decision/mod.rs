@@ -31,6 +31,7 @@ mod resolve;
 mod stream;
 mod tls;
 
+pub(crate) use address::at_least_one;
 pub use address::{EjectSettings, HealthSettings, InvalidUpstream, Target, UpstreamAddress, UpstreamSettings};
 pub use call::{Asked, Call, CallError, Retry, Spent, Upstream};
 pub use channel::ConnectError;
