@@ -231,12 +231,13 @@ impl Upstream {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            let may_retry = match error.retry() {
-                Retry::Never => false,
-                Retry::Free => true,
-                Retry::Budgeted => self.pool.budget.withdraw(),
-            };
-            if spent.retries > 0 || !may_retry {
+            let may_retry = spent.retries == 0
+                && match error.retry() {
+                    Retry::Never => false,
+                    Retry::Free => true,
+                    Retry::Budgeted => self.pool.budget.withdraw(),
+                };
+            if !may_retry {
                 return Err(error);
             }
             spent.retries += 1;
