@@ -3,10 +3,10 @@
 mod lines;
 mod rate;
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use tracing::{Level, level_filters::LevelFilter};
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
 use crate::bridge::{Outcome, Reason};
 use crate::config::{LogFormat, LogLevel, LogSettings};
@@ -19,32 +19,44 @@ use rate::RateLimit;
 static FALLBACKS: RateLimit = RateLimit::new();
 static BAD_REQUESTS: RateLimit = RateLimit::new();
 
+/// What [`set_log_level`] changes.
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
 /// Sends log lines to stderr from now on: this crate's from `settings.level` on, and no more than warnings of others, whose
 /// lines about frames and buffers would bury a callback's, and of which nobody has promised what they hold. Only the first
 /// call in a process has an effect.
 pub fn init_logs(settings: LogSettings) {
-    let level = match settings.level {
+    let (filter, handle) = reload::Layer::new(filter(settings.level));
+    let writer = Lines::start();
+    // A line that cannot be written is lost. Saying so on stderr, where it could not be written, would panic.
+    let lines =
+        tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(move || writer).with_target(false);
+    let log = tracing_subscriber::registry().with(filter);
+    let started = match settings.format {
+        LogFormat::Text => log.with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))).try_init(),
+        LogFormat::Json => log.with(lines.json().flatten_event(true)).try_init(),
+    };
+    // Failing means that a subscriber is there already, which then stays.
+    if started.is_ok() {
+        let _never_before = FILTER.set(handle);
+    }
+}
+
+/// Logs from this level on from now on. Without effect before [`init_logs`].
+pub fn set_log_level(level: LogLevel) {
+    // It fails only where the subscriber has gone, and there is no log.
+    let _gone = FILTER.get().map(|handle| handle.reload(filter(level)));
+}
+
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(level.min(LevelFilter::WARN));
-    let writer = Lines::start();
-    // A line that cannot be written is lost. Saying so on stderr, where it could not be written, would panic.
-    let lines = tracing_subscriber::fmt()
-        .log_internal_errors(false)
-        .with_max_level(level)
-        .with_writer(move || writer)
-        .with_target(false);
-    // Failing means that a subscriber is there already, which then stays.
-    let _already_there = match settings.format {
-        LogFormat::Text => {
-            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).finish().with(ours).try_init()
-        }
-        LogFormat::Json => lines.json().flatten_event(true).finish().with(ours).try_init(),
-    };
+    Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(level.min(LevelFilter::WARN))
 }
 
 /// Waits, for a second at most, until all log lines so far are written: the end of the program would lose them.
