@@ -1,17 +1,18 @@
 //! A decision service of several endpoints that come and go: no callback may fail, and few may fall back.
 
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::disallowed_methods)]
 
 mod kit;
 
 use std::{
     io::Read as _,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,7 @@ use kit::{
     dns::name_server,
     eventually,
     frames::{allow, answer, plays},
-    ms, nowhere, peer,
+    log, ms, nowhere, peer,
     service::{serving, serving_together},
 };
 use openim_bridge::config::Settings;
@@ -222,6 +223,72 @@ fn what_has_no_stream_on_any_connection_waits_and_is_decided() {
     assert_eq!(service.seen.calls.load(Relaxed), 120);
     let [connections, most] = [&service.seen.connections, &service.seen.most].map(|seen| seen.load(Relaxed));
     assert!(connections <= 4 && most <= 40, "{connections} connections, {most} calls at one time");
+}
+
+#[test]
+fn the_time_that_a_callback_waits_for_a_stream_is_logged_as_waiting_and_not_as_calling() {
+    log::keep();
+    let service = serving(ms(0), |server| server.max_concurrent_streams(10));
+    let bridge = checking_health_often(service.address).start();
+    eventually("it has said what it allows", || service.seen.checks.load(Relaxed) > 1);
+
+    service.holds(true);
+    let request = Request::new().header("operationID", "waits");
+    let mut clients: Vec<_> = (0..80).map(|_| bridge.connect()).collect();
+    for client in &mut clients {
+        client.write(&request.bytes());
+    }
+    eventually("all are there, and half of them wait", || {
+        service.seen.now.load(Relaxed) == 40 && bridge.server.load().in_flight == 80
+    });
+    let since = Instant::now();
+    thread::sleep(ms(100));
+    let held = since.elapsed();
+    service.holds(false);
+    for client in &mut clients {
+        client.reply().goes_on_with("pal");
+    }
+    assert_eq!(service.seen.connections.load(Relaxed), 4);
+
+    eventually("all are logged", || log::of("waits").len() == 80);
+    let lines = log::of("waits");
+    let ms_of = |line: &serde_json::Value, field: &str| line[field].as_f64().expect("milliseconds");
+    let held = held.as_secs_f64() * 1e3;
+    let longer = |field| lines.iter().filter(|line| ms_of(line, field) >= held).count();
+    // More, where they have waited for the further connections, or the service is slow itself.
+    assert!(longer("waiting_ms") >= 40 && longer("calling_ms") >= 40, "{held} {}", longer("waiting_ms"));
+    for line in &lines {
+        let parts: f64 = ["connecting_ms", "waiting_ms", "calling_ms"].map(|part| ms_of(line, part)).iter().sum();
+        assert!(parts <= ms_of(line, "total_ms"), "{line}");
+    }
+}
+
+/// Takes one connection, which leads to `service`, and refuses all others.
+fn door_of_one_connection(service: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        let (bridge, _) = listener.accept().expect("a connection");
+        drop(listener);
+        let service = TcpStream::connect(service).expect("the service");
+        let streams = |one: &TcpStream, other: &TcpStream| [one, other].map(|stream| stream.try_clone().expect("it"));
+        for [mut from, mut to] in [streams(&bridge, &service), streams(&service, &bridge)] {
+            // Either side may go.
+            thread::spawn(move || std::io::copy(&mut from, &mut to).and_then(|_| to.shutdown(Shutdown::Both)));
+        }
+    });
+    address
+}
+
+#[test]
+fn a_further_connection_that_cannot_be_made_costs_no_callback() {
+    let service = serving(ms(0), |server| server.max_concurrent_streams(10));
+    let bridge = checking_health_often(door_of_one_connection(service.address)).start();
+    eventually("it has said what it allows", || service.seen.checks.load(Relaxed) > 1);
+    for _ in 0..3 {
+        all_decided_at_once(&bridge, 50);
+    }
+    assert_eq!(service.seen.connections.load(Relaxed), 1);
 }
 
 fn checking_health_often(address: SocketAddr) -> BridgeBuilder {

@@ -5,13 +5,11 @@
 mod kit;
 
 use std::{
-    io,
     num::{NonZeroU16, NonZeroUsize},
-    sync::{Mutex, Once},
     time::Duration,
 };
 
-use kit::{App, Bridge, BridgeBuilder, COMMAND, PATIENCE, Request, app, bridge, eventually, ms};
+use kit::{App, Bridge, BridgeBuilder, COMMAND, PATIENCE, Request, app, bridge, eventually, log, ms};
 use openim_bridge::callback::{Callback, Decision, Parties, Served};
 use openim_bridge::decision::Percent;
 use openim_bridge::openim::{Fields, OperationId};
@@ -24,46 +22,18 @@ const LONG: Duration = ms(14_000);
 
 const REFUSE: &str = "mock:refuse=5001,No";
 
-/// What has been logged in this process.
-static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
-struct Log;
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.lock().expect("the log").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// A bridge that decides for this share of the owners, and whose log is kept.
 fn enforcing(percent: u8) -> BridgeBuilder {
-    static LOGS: Once = Once::new();
-    LOGS.call_once(|| {
-        let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(|| Log);
-        lines.json().flatten_event(true).init();
-    });
+    log::keep();
     bridge().with(|settings| settings.decision.enforce_percent = Percent::try_from(percent).expect("a percentage"))
-}
-
-/// The lines about a callback so far.
-fn logged(operation_id: &str) -> Vec<Value> {
-    let log = LOG.lock().expect("the log");
-    let lines = log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let lines = lines.map(|line| serde_json::from_slice(line).expect("a line of JSON"));
-    lines.filter(|line: &Value| line["message"] == "callback" && line["operation_id"] == operation_id).collect()
 }
 
 /// The one line about a callback: level, outcome, source, reason. No more than ten warnings a second are logged: these
 /// tests together bring about fewer.
 #[track_caller]
 fn recorded(operation_id: &str) -> String {
-    eventually("the callback is recorded", || !logged(operation_id).is_empty());
-    let lines = logged(operation_id);
+    eventually("the callback is recorded", || !log::of(operation_id).is_empty());
+    let lines = log::of(operation_id);
     assert_eq!(lines.len(), 1, "recorded once: {lines:?}");
     let of = |field: &str| lines[0][field].as_str().unwrap_or("-").to_owned();
     [of("level"), of("outcome"), of("source"), of("reason")].join(" ")
@@ -91,7 +61,7 @@ fn at_0_percent_all_is_allowed_and_the_app_is_asked_all_the_same() {
         let call = app.next_call();
         assert_eq!((&*call.owner, &*call.remark, &*call.operation_id), ("u1", remark, operation_id));
         assert_eq!(recorded(operation_id), expected);
-        assert!(!format!("{:?}", logged(operation_id)).contains("Another"), "a remark is logged");
+        assert!(!format!("{:?}", log::of(operation_id)).contains("Another"), "a remark is logged");
     }
     holds_nothing(&bridge);
 }
@@ -221,7 +191,7 @@ fn a_drain_waits_for_what_is_asked_in_the_shadow() {
     bridge.send(&request("shadow-drain", "mock:hang")).goes_on_with("mock:hang");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     assert!(runtime.block_on(bridge.server.drain(Duration::ZERO, PATIENCE)));
-    assert_eq!(logged("shadow-drain").len(), 1, "recorded before the end");
+    assert_eq!(log::of("shadow-drain").len(), 1, "recorded before the end");
 }
 
 /// A callback whose code has bugs, where the remark says so.

@@ -1,13 +1,19 @@
 //! Which endpoint a worker's next call goes to: of two that are picked at random, the one with less to do.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use futures_util::{TryFutureExt as _, future::select_ok};
+use tokio::{sync::watch, time::timeout};
 
 use super::channel::Channel;
 use super::endpoint::Endpoint;
 use super::pool::Endpoints;
-use super::{CallError, UpstreamSettings};
+use super::spent::{Spent, Stopwatch};
+use super::{CallError, ConnectError, UpstreamSettings};
+
+/// How long a retry waits for a connection to another endpoint before it goes to the same one again: the "Connection
+/// Attempt Delay" that RFC 8305 recommends.
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// One worker's channels to all endpoints.
 #[derive(Debug)]
@@ -29,19 +35,42 @@ impl Balancer {
         Self { endpoints, settings, channels: RefCell::default() }
     }
 
-    /// A channel to an endpoint that is in, other than `avoided` where there is another. Waits only until names have
-    /// been resolved for the first time.
-    pub(super) async fn pick(&self, avoided: Option<&Arc<Endpoint>>) -> Result<Rc<Channel>, CallError> {
+    /// A channel to an endpoint that is in, other than `avoided` where there is another. Waits only while there is no
+    /// connection to any of them, or no name has been resolved yet.
+    pub(super) async fn pick(
+        &self,
+        avoided: Option<&Arc<Endpoint>>,
+        spent: &mut Spent,
+    ) -> Result<Rc<Channel>, CallError> {
         self.refresh();
+        if let Some(ready) = self.channels.borrow().as_ref().and_then(|channels| choose(&channels.channels, avoided)) {
+            return Ok(Rc::clone(ready));
+        }
+        let _connecting = Stopwatch::start(&mut spent.connecting);
         if self.channels.borrow().is_none() {
             // Fails only when the control thread has gone, and then nothing more will come.
             let mut endpoints = self.endpoints.clone();
             let _gone = endpoints.wait_for(Option::is_some).await;
             self.refresh();
         }
+        let (avoided, others): (Vec<_>, Vec<_>) =
+            self.endpoints_in().into_iter().partition(|channel| is_of(channel, avoided));
+        match (others.as_slice(), avoided.first()) {
+            ([], Some(avoided)) => Ok(Rc::clone(avoided)),
+            ([], None) => Err(CallError::NoEndpoint),
+            ([only], None) => Ok(Rc::clone(only)),
+            (others, None) => Ok(first_connected(others).await?),
+            (others, Some(avoided)) => {
+                let other = timeout(HEAD_START, first_connected(others)).await;
+                Ok(other.ok().and_then(Result::ok).unwrap_or_else(|| Rc::clone(avoided)))
+            }
+        }
+    }
+
+    fn endpoints_in(&self) -> Vec<Rc<Channel>> {
         let channels = self.channels.borrow();
-        let channels = channels.as_ref().map(|channels| &*channels.channels).unwrap_or_default();
-        choose(channels, avoided).cloned().ok_or(CallError::NoEndpoint)
+        let all = channels.iter().flat_map(|channels| &channels.channels);
+        all.filter(|channel| channel.endpoint.is_in()).cloned().collect()
     }
 
     /// Takes in what the control thread has found. Channels of endpoints that stay are kept.
@@ -61,19 +90,25 @@ impl Balancer {
     }
 }
 
-/// Two at random first. When neither can take a call at once, any that can; then any that is in; `avoided` comes last.
+/// Of those that can take a call at once: of two at random the one with less to do, or any where neither can.
 fn choose<'a>(channels: &'a [Rc<Channel>], avoided: Option<&Arc<Endpoint>>) -> Option<&'a Rc<Channel>> {
     if channels.is_empty() {
         return None;
     }
-    let is_avoided = |channel: &Channel| avoided.is_some_and(|avoided| Arc::ptr_eq(avoided, &channel.endpoint));
-    let is_ready = |channel: &Channel| channel.endpoint.is_in() && channel.is_ready() && !is_avoided(channel);
+    let is_ready = |channel: &Channel| channel.endpoint.is_in() && channel.is_ready() && !is_of(channel, avoided);
     let from = fastrand::usize(..channels.len());
     let two = [&channels[from], &channels[fastrand::usize(..channels.len())]];
     let ready = two.into_iter().filter(|channel| is_ready(channel)).min_by_key(|channel| channel.endpoint.load());
-    let all = || channels[from..].iter().chain(&channels[..from]);
-    ready
-        .or_else(|| all().find(|channel| is_ready(channel)))
-        .or_else(|| all().find(|channel| channel.endpoint.is_in() && !is_avoided(channel)))
-        .or_else(|| all().find(|channel| channel.endpoint.is_in()))
+    ready.or_else(|| channels[from..].iter().chain(&channels[..from]).find(|channel| is_ready(channel)))
+}
+
+fn is_of(channel: &Channel, endpoint: Option<&Arc<Endpoint>>) -> bool {
+    endpoint.is_some_and(|endpoint| Arc::ptr_eq(endpoint, &channel.endpoint))
+}
+
+/// All are connected to at one time, and the first that succeeds is taken: one that cannot be reached, such as those of
+/// an address family without a route, holds up nobody. The last error, when none can be.
+async fn first_connected(channels: &[Rc<Channel>]) -> Result<Rc<Channel>, ConnectError> {
+    let attempts = channels.iter().map(|channel| channel.connection().map_ok(|_| Rc::clone(channel)));
+    select_ok(attempts).await.map(|(first, _others)| first)
 }

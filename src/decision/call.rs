@@ -5,7 +5,7 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, uri::PathAndQuery};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use tonic::{Code, Status, client::Grpc, metadata::AsciiMetadataValue};
 
 use tower::retry::budget::Budget as _;
@@ -14,6 +14,7 @@ use super::balancer::Balancer;
 use super::channel::SendError;
 use super::codec::BytesCodec;
 use super::endpoint::Endpoint;
+use super::spent::{Spent, Stopwatch};
 use super::{ConnectError, Deadline, ErrorClass, Pool, Target};
 use crate::error_chain;
 
@@ -48,17 +49,6 @@ pub struct Asked {
     pub endpoint: Option<Target>,
     /// Where the time went.
     pub spent: Spent,
-}
-
-/// Where a call's time went.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Spent {
-    /// Until there was a connection.
-    pub connecting: Duration,
-    /// From sending to the reply.
-    pub calling: Duration,
-    /// How often it was sent again.
-    pub retries: u8,
 }
 
 /// Why there is no reply.
@@ -251,13 +241,11 @@ impl Upstream {
         spent: &mut Spent,
         tried: &mut Option<Tried>,
     ) -> Result<Bytes, CallError> {
-        let connecting = Stopwatch::start(&mut spent.connecting);
-        let channel = self.balancer.pick(tried.as_ref().map(|tried| &tried.endpoint)).await?;
+        let channel = self.balancer.pick(tried.as_ref().map(|tried| &tried.endpoint), spent).await?;
         let avoided = tried.take().filter(|tried| Arc::ptr_eq(&tried.endpoint, &channel.endpoint));
         let endpoint = Arc::clone(&channel.endpoint);
         let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None });
-        let place = channel.place(avoided.and_then(|tried| tried.broken_connection)).await?;
-        drop(connecting);
+        let place = channel.place(avoided.and_then(|tried| tried.broken_connection), spent).await?;
         let _calling = Stopwatch::start(&mut spent.calling);
 
         let mut request = tonic::Request::new(call.message.clone());
@@ -284,24 +272,6 @@ impl Upstream {
                 Err(error)
             }
         }
-    }
-}
-
-/// Adds the time of its life to a total, also where the deadline ends it.
-struct Stopwatch<'a> {
-    total: &'a mut Duration,
-    since: Instant,
-}
-
-impl<'a> Stopwatch<'a> {
-    fn start(total: &'a mut Duration) -> Self {
-        Self { total, since: Instant::now() }
-    }
-}
-
-impl Drop for Stopwatch<'_> {
-    fn drop(&mut self) {
-        *self.total += self.since.elapsed();
     }
 }
 

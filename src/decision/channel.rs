@@ -28,6 +28,7 @@ use tonic::{Status, body::Body};
 
 use super::endpoint::{Endpoint, State};
 use super::pool::jittered;
+use super::spent::{Spent, Stopwatch};
 use super::stream::Stream;
 use super::{Target, UpstreamSettings, tls};
 use crate::{error_chain, socket};
@@ -52,6 +53,8 @@ pub(super) struct Channel {
     /// Calls that wait for a place, and what wakes them.
     waiting: Cell<usize>,
     room: Notify,
+    /// No connection beside others is tried before, since the last attempt failed.
+    further_from: Cell<Instant>,
 }
 
 /// Every call that comes meanwhile waits for the same attempt: never a thundering herd.
@@ -144,6 +147,7 @@ impl Channel {
             last_broken: Cell::default(),
             waiting: Cell::new(0),
             room: Notify::new(),
+            further_from: Cell::new(Instant::now()),
         });
         tokio::task::spawn_local(Rc::clone(&channel).keep_connected());
         channel
@@ -155,7 +159,7 @@ impl Channel {
     }
 
     /// A place on an open connection other than `avoided`, or on a new one.
-    pub(super) async fn place(self: &Rc<Self>, avoided: Option<u64>) -> Result<Place, ConnectError> {
+    pub(super) async fn place(self: &Rc<Self>, avoided: Option<u64>, spent: &mut Spent) -> Result<Place, ConnectError> {
         loop {
             let least_busy = self
                 .open
@@ -164,23 +168,42 @@ impl Channel {
                 .filter(|connection| !connection.sender.is_closed() && Some(connection.number) != avoided)
                 .min_by_key(|connection| connection.calls.get())
                 .cloned();
-            let may_open = self.open.borrow().len() < self.settings.connections.get();
             match least_busy {
                 Some(connection) if connection.has_room() => return Ok(self.take(connection)),
-                Some(_) if !may_open => self.wait_for_room().await,
-                // Full, or none at all. The new one is taken at once: that of a gone endpoint is not among the open ones.
-                _ => {
-                    let connection = self.connect().await?;
-                    if connection.sender.is_closed() {
-                        // Connecting again at once would go on until the deadline.
-                        self.broke(connection.number);
-                        return Err(ConnectError::Closed(self.endpoint.target.clone()));
-                    }
+                Some(_) => {
+                    self.connect_further();
+                    let _waiting = Stopwatch::start(&mut spent.waiting);
+                    self.wait_for_room().await;
+                }
+                // The new one is taken at once: that of a gone endpoint is not among the open ones.
+                None => {
+                    let connection = self.connect(spent).await?;
                     if connection.has_room() {
                         return Ok(self.take(connection));
                     }
                 }
             }
+        }
+    }
+
+    /// A connection, when there is none.
+    async fn connect(self: &Rc<Self>, spent: &mut Spent) -> Result<Connection, ConnectError> {
+        let _connecting = Stopwatch::start(&mut spent.connecting);
+        let connection = self.connection().await?;
+        if connection.sender.is_closed() {
+            // Connecting again at once would go on until the deadline.
+            self.broke(connection.number);
+            return Err(ConnectError::Closed(self.endpoint.target.clone()));
+        }
+        Ok(connection)
+    }
+
+    /// Begins to connect, beside connections on which the peer allows no more calls, as far as that is allowed. The calls
+    /// wait for whatever comes first: the connection, or the end of a call on another.
+    fn connect_further(self: &Rc<Self>) {
+        if self.open.borrow().len() < self.settings.connections.get() && self.further_from.get() <= Instant::now() {
+            // It goes on by itself.
+            drop(self.connection());
         }
     }
 
@@ -199,7 +222,7 @@ impl Channel {
 
     /// Joins the attempt that is under way, or begins one: in a task of its own, which goes on when the call that wanted
     /// it has gone.
-    fn connect(self: &Rc<Self>) -> Connecting {
+    pub(super) fn connection(self: &Rc<Self>) -> Connecting {
         let mut connecting = self.connecting.borrow_mut();
         if let Some(connecting) = &*connecting {
             return connecting.clone();
@@ -216,6 +239,7 @@ impl Channel {
             match opened {
                 Ok(opened) => Ok(channel.adopt(opened)),
                 Err(error) => {
+                    channel.further_from.set(Instant::now() + jittered(RECONNECT_MAX));
                     channel.endpoint.connection_failed();
                     Err(error)
                 }
@@ -235,6 +259,7 @@ impl Channel {
             driver: Rc::downgrade(&driver),
         };
         self.open.borrow_mut().push(connection.clone());
+        self.room.notify_waiters();
         let calls = Rc::clone(&connection.calls);
         tokio::task::spawn_local(Rc::clone(self).drive(connection.number, calls, driver, end));
         connection
@@ -311,7 +336,7 @@ impl Channel {
 
     /// Connects, and says why it cannot: `aloud` once for each time that the endpoint is away.
     async fn connected(self: &Rc<Self>, aloud: bool) -> bool {
-        let Err(error) = self.connect().await else { return true };
+        let Err(error) = self.connection().await else { return true };
         if aloud {
             let why = error_chain::text(&error);
             tracing::warn!(endpoint = %self.endpoint.target, error = why, "an endpoint cannot be connected to");

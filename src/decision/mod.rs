@@ -8,6 +8,7 @@
 //! - `balancer`: which endpoint a worker's next call goes to.
 //! - [`channel`](ConnectError): a worker's connections to one endpoint.
 //! - `stream`: what such a connection runs over. `tls`: how it is secured.
+//! - [`spent`](Spent): where a call's time goes.
 //! - [`call`](Upstream): one question, with its deadline and its retry.
 //! - [`error`](ErrorClass): the classes of failure.
 //! - [`fallback`](FallbackPolicy): policy and class give allow or refuse.
@@ -28,12 +29,13 @@ mod health;
 mod percent;
 mod pool;
 mod resolve;
+mod spent;
 mod stream;
 mod tls;
 
 pub(crate) use address::at_least_one;
 pub use address::{EjectSettings, HealthSettings, InvalidUpstream, Target, UpstreamAddress, UpstreamSettings};
-pub use call::{Asked, Call, CallError, Retry, Spent, Upstream};
+pub use call::{Asked, Call, CallError, Retry, Upstream};
 pub use channel::ConnectError;
 pub use deadline::Deadline;
 pub use error::ErrorClass;
@@ -41,4 +43,5 @@ pub use fallback::{Action, FallbackPolicy, FallbackRefusal};
 pub use percent::{InvalidPercent, Percent};
 pub use pool::{Pool, PoolError};
 pub use resolve::TtlBounds;
+pub use spent::Spent;
 pub use tls::UpstreamTlsSettings;

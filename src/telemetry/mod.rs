@@ -115,6 +115,7 @@ fn line(outcome: &Outcome, elapsed: Duration, remarks: bool, trouble: Option<u64
                 endpoint = outcome.endpoint.as_ref().map(tracing::field::display),
                 retries = spent.retries,
                 connecting_ms = millis(spent.connecting),
+                waiting_ms = millis(spent.waiting),
                 calling_ms = millis(spent.calling),
                 total_ms = millis(elapsed),
                 lines_left_out = trouble.filter(|left_out| *left_out > 0),

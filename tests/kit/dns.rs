@@ -15,14 +15,14 @@ use hickory_resolver::proto::{
 
 pub struct NameServer {
     pub address: SocketAddr,
-    says: Arc<Mutex<IpAddr>>,
+    says: Arc<Mutex<Vec<IpAddr>>>,
 }
 
 /// Every name has this address, and no other, until told otherwise.
 pub fn name_server(says: IpAddr) -> NameServer {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let address = socket.local_addr().expect("an address");
-    let says = Arc::new(Mutex::new(says));
+    let says = Arc::new(Mutex::new(vec![says]));
     let said = Arc::clone(&says);
     thread::spawn(move || {
         let mut buffer = [0; 4096];
@@ -30,10 +30,11 @@ pub fn name_server(says: IpAddr) -> NameServer {
             let question = Message::from_vec(&buffer[..length]).expect("a question");
             let query = question.queries.first().expect("a query").clone();
             let mut reply = question.into_response();
-            let address = *said.lock().expect("what is said");
-            let kind = if address.is_ipv4() { RecordType::A } else { RecordType::AAAA };
-            if query.query_type() == kind {
-                reply.add_answers([Record::from_rdata(query.name().clone(), 0, RData::from(address))]);
+            for address in said.lock().expect("what is said").iter().copied() {
+                let kind = if address.is_ipv4() { RecordType::A } else { RecordType::AAAA };
+                if query.query_type() == kind {
+                    reply.add_answers([Record::from_rdata(query.name().clone(), 0, RData::from(address))]);
+                }
             }
             // The bridge may have gone.
             let _gone = socket.send_to(&reply.to_vec().expect("a reply"), asker);
@@ -44,6 +45,10 @@ pub fn name_server(says: IpAddr) -> NameServer {
 
 impl NameServer {
     pub fn says(&self, address: IpAddr) {
-        *self.says.lock().expect("what is said") = address;
+        self.says_all(&[address]);
+    }
+
+    pub fn says_all(&self, addresses: &[IpAddr]) {
+        *self.says.lock().expect("what is said") = addresses.to_vec();
     }
 }

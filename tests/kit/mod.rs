@@ -6,6 +6,7 @@
 
 pub mod dns;
 pub mod frames;
+pub mod log;
 pub mod service;
 
 use std::{

@@ -19,7 +19,7 @@ use openim_bridge::proto::{
     before_set_friend_remark_response::Decision,
     friend_callback_service_server::{FriendCallbackService, FriendCallbackServiceServer},
 };
-use tokio::sync::{Barrier, oneshot};
+use tokio::sync::{Barrier, oneshot, watch};
 use tonic::{
     Code, Request, Response, Status,
     transport::{Server, server::TcpIncoming},
@@ -46,6 +46,7 @@ pub struct Serving {
     pub address: SocketAddr,
     pub seen: Arc<Seen>,
     health: Arc<Mutex<Result<ServingStatus, Code>>>,
+    holds: watch::Sender<bool>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -62,11 +63,13 @@ pub fn serving_together(calls: usize, delay: Duration, limit: impl FnOnce(Server
     let address = listener.local_addr().expect("an address");
     let seen = Arc::new(Seen::default());
     let health = Arc::new(Mutex::new(Ok(ServingStatus::Serving)));
+    let (holds, held) = watch::channel(false);
     let (stop, stopped) = oneshot::channel::<()>();
     let server = limit(Server::builder())
         .add_service(FriendCallbackServiceServer::new(Decides {
             together: Barrier::new(calls),
             delay,
+            held,
             seen: Arc::clone(&seen),
         }))
         .add_service(HealthServer::new(Says { health: Arc::clone(&health), seen: Arc::clone(&seen) }));
@@ -84,13 +87,18 @@ pub fn serving_together(calls: usize, delay: Duration, limit: impl FnOnce(Server
             }
         });
     });
-    Serving { address, seen, health, stop: Some(stop), thread: Some(thread) }
+    Serving { address, seen, health, holds, stop: Some(stop), thread: Some(thread) }
 }
 
 impl Serving {
     /// What its health service says from now on.
     pub fn says(&self, health: Result<ServingStatus, Code>) {
         *self.health.lock().expect("health") = health;
+    }
+
+    /// Whether it keeps the calls that it has, and those that come.
+    pub fn holds(&self, holds: bool) {
+        self.holds.send_replace(holds);
     }
 }
 
@@ -106,6 +114,7 @@ impl Drop for Serving {
 struct Decides {
     together: Barrier,
     delay: Duration,
+    held: watch::Receiver<bool>,
     seen: Arc<Seen>,
 }
 
@@ -123,6 +132,8 @@ impl FriendCallbackService for Decides {
         });
         self.together.wait().await;
         tokio::time::sleep(self.delay).await;
+        // Fails only when the test is over.
+        drop(self.held.clone().wait_for(|holds| !holds).await);
         Ok(Response::new(BeforeSetFriendRemarkResponse { decision: Some(Decision::Allow(Allow {})) }))
     }
 }
