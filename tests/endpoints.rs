@@ -466,3 +466,26 @@ fn an_endpoint_that_breaks_every_connection_is_taken_out() {
     // Five failures in a row; a call may be under way while the last is noticed.
     assert!(service.requests().len() < 12, "{} requests", service.requests().len());
 }
+
+#[test]
+fn why_an_endpoint_stays_out_is_logged_when_it_changes() {
+    log::keep();
+    let app = app();
+    let address = app.address;
+    let bridge = asking_all(&[address]).with(|settings| settings.upstream.health.timeout = ms(200)).start();
+    app.stop();
+    let why = || -> Vec<String> {
+        let of_probes = |line: &serde_json::Value| {
+            line["endpoint"] == address.to_string() && line["message"] == "an endpoint is out still: a probe failed"
+        };
+        log::lines().iter().filter(|line| of_probes(line)).map(|line| line["error"].to_string()).collect()
+    };
+    let mut client = bridge.connect();
+    eventually("it is out, and was probed", || !is_allowed(&mut client) && !why().is_empty());
+
+    let mute = TcpListener::bind(address).expect("the address");
+    let _held: Vec<_> = mute.incoming().take(4).collect();
+    let why = why();
+    assert_eq!(why.len(), 2, "{why:?}");
+    assert!(why[0].contains("refused") && why[1].contains("does not answer a health check in time"), "{why:?}");
+}

@@ -10,7 +10,7 @@ use std::{
 use super::{
     AdminSettings, CommandSettings, DecisionSettings, DrainSettings, Limits, LogSettings, OperationIdSettings,
     ResponseSettings, Settings, TlsSettings,
-    error::{Problem, Source},
+    error::{Problem, Source, Warning},
     field::human,
     file::read_text,
     raw::Raw,
@@ -76,6 +76,13 @@ impl Raw {
                 wrong(format!("{most} must be at least {}", say(least_key, &human(least))));
             }
         }
+        let addresses: Vec<_> = self.upstream.addresses.0.iter().map(|address| &address.0).collect();
+        for (index, address) in addresses.iter().enumerate() {
+            if let Some(first) = addresses[..index].iter().find(|first| first.is_same_place(address)) {
+                let at = origins.source("upstream.addresses");
+                wrong(format!("`upstream.addresses` ({at}) names one place twice: keep one of {first} and {address}"));
+            }
+        }
         let (delay, drain) = (self.drain.delay.0, self.drain.timeout.0);
         let least = delay + timeout + DRAIN_MARGIN;
         if drain < least {
@@ -113,6 +120,19 @@ impl Raw {
             wrong(format!("{body} must be at least {}", say("limits.request_bytes", &request)));
         }
         problems
+    }
+
+    /// What is odd, where [`Self::check`] found nothing wrong.
+    pub(super) fn warnings(&self, origins: &impl Origins) -> Vec<Warning> {
+        if self.upstream.addresses.0.iter().any(|address| address.0.is_secured()) {
+            return Vec::new();
+        }
+        ["upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server_name"]
+            .into_iter()
+            .map(|key| (key, origins.source(key)))
+            .filter(|(_, at)| *at != Source::Default)
+            .map(|(key, at)| Warning::UnusedTls { key, at })
+            .collect()
     }
 
     /// What the file with the credentials holds, if one is named.

@@ -158,6 +158,14 @@ pub enum Warning {
         /// A variable that is one.
         hint: Option<String>,
     },
+    /// A setting of TLS to the decision service, whose addresses are all in plain text.
+    #[error("`{key}` ({at}) has no effect: no address in `upstream.addresses` begins with https://")]
+    UnusedTls {
+        /// The setting.
+        key: &'static str,
+        /// Where its value came from.
+        at: Source,
+    },
 }
 
 fn did_you_mean(hint: Option<&str>) -> String {

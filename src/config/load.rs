@@ -93,14 +93,15 @@ impl Sources {
     pub fn load(self) -> Result<Loaded, ConfigError> {
         let from_file = self.file.as_deref().map(|path| file::read(path, leaves()));
         let (mut entries, mut problems) = from_file.unwrap_or_default();
-        let warnings = self.variables(&mut entries, &mut problems);
+        let mut warnings = self.variables(&mut entries, &mut problems);
         for (key, values) in &self.flags {
             if let Some(leaf) = leaves().iter().find(|leaf| leaf.key == *key) {
                 let source = Source::Flag { name: leaf.known_flag() };
                 entries.push(Entry { leaf, value: leaf.value(&values.join(",")), source });
             }
         }
-        let (settings, values) = finish(&entries, problems)?;
+        let (settings, values, more) = finish(&entries, problems)?;
+        warnings.extend(more);
         Ok(Loaded { settings, file: self.file, values, warnings })
     }
 
@@ -135,7 +136,7 @@ fn is_from_kubernetes(name: &str) -> bool {
     name == "PORT" || name.starts_with("PORT_") || name.starts_with("SERVICE_")
 }
 
-fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Vec<Value>), ConfigError> {
+fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Vec<Value>, Vec<Warning>), ConfigError> {
     let mut tree = json!({});
     for Entry { leaf, value, source } in entries {
         // By itself first, so that every wrong value is told, and not only the first.
@@ -165,6 +166,7 @@ fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Ve
     if !problems.is_empty() {
         return Err(ConfigError { problems });
     }
+    let warnings = raw.warnings(&entries);
     let effective = serde_json::to_value(&raw).map_err(whole)?;
     let values = leaves().iter().map(|leaf| Value {
         key: &leaf.key,
@@ -172,7 +174,7 @@ fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Ve
         source: entries.source(&leaf.key),
     });
     let values = values.collect();
-    Ok((raw.into_settings(credentials), values))
+    Ok((raw.into_settings(credentials), values, warnings))
 }
 
 /// Puts a value where its key belongs.

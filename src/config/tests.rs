@@ -196,6 +196,38 @@ fn unknown_variables_are_warnings_but_for_those_of_kubernetes() {
 }
 
 #[test]
+fn tls_settings_without_an_https_address_are_warnings() {
+    let flags = &["--upstream-tls-ca=/ca.pem"];
+    let file = "upstream: {addresses: [http://a:1, unix:///run/a.sock], tls: {server_name: a}}\n";
+    let loaded = Given { flags, file: Some(file), ..Given::default() }.load().expect("right");
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_snapshot!(warnings.join("\n").replace(&*loaded.file.expect("a file").to_string_lossy(), "bridge.yaml"), @"
+    `upstream.tls.ca` (--upstream-tls-ca) has no effect: no address in `upstream.addresses` begins with https://
+    `upstream.tls.server_name` (bridge.yaml:1:76) has no effect: no address in `upstream.addresses` begins with https://
+    ");
+
+    let flags = &["--upstream-tls-ca=/ca.pem", "--upstream=http://a:1,https://b:1"];
+    assert_eq!(Given { flags, ..Given::default() }.load().expect("right").warnings, []);
+}
+
+#[test]
+fn an_endpoint_that_is_named_twice() {
+    for (one, other) in [
+        ("http://a:80", "http://A"),
+        ("http://127.0.0.1:50051", "http://127.0.0.1:50051/"),
+        ("http://[::1]:1", "http://[0:0:0:0:0:0:0:1]:1"),
+        ("http://a:443", "https://a"),
+        ("unix:///run/a.sock", "unix:///run/a.sock"),
+    ] {
+        let flags = &[&*format!("--upstream={one}"), "--upstream=http://b:1", &format!("--upstream={other}")];
+        let error = Given { flags, ..Given::default() }.load().expect_err(other);
+        assert!(error.starts_with("`upstream.addresses` (--upstream) names one place twice: keep one of "), "{error}");
+    }
+    let flags = &["--upstream=http://a:1,http://a:2,http://b:1,unix:///a,unix:///b"];
+    assert_eq!(Given { flags, ..Given::default() }.settings().upstream.addresses.len(), 5);
+}
+
+#[test]
 fn no_setting_could_be_taken_for_a_variable_of_kubernetes() {
     for leaf in leaves() {
         assert!(!leaf.key.starts_with("port") && !leaf.key.starts_with("service"), "{}", leaf.key);

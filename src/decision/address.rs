@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroUsize,
     path::Path,
     str::FromStr,
@@ -162,6 +162,26 @@ fn http_url(text: &str) -> Option<UpstreamAddress> {
 }
 
 impl UpstreamAddress {
+    /// Whether calls to it go over TLS.
+    #[must_use]
+    pub const fn is_secured(&self) -> bool {
+        matches!(self, Self::Http { tls: Some(_), .. })
+    }
+
+    /// Whether the two are surely one endpoint, however they are written.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Http { host, port, .. }, Self::Http { host: other_host, port: other_port, .. }) => {
+                let ip = |host: &str| host.parse::<IpAddr>().ok();
+                let same_ip = ip(host).is_some_and(|address| ip(other_host) == Some(address));
+                port == other_port && (host.eq_ignore_ascii_case(other_host) || same_ip)
+            }
+            (Self::Unix(path), Self::Unix(other_path)) => path == other_path,
+            _ => false,
+        }
+    }
+
     /// For every request's `:scheme` and `:authority`.
     pub(super) fn origin(&self) -> Uri {
         match self {

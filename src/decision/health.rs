@@ -11,64 +11,66 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_res
 use super::channel::{Opened, Sender, open};
 use super::codec::BytesCodec;
 use super::endpoint::Endpoint;
-use super::{CallError, HealthSettings, UpstreamSettings};
+use super::{CallError, ConnectError, HealthSettings, UpstreamSettings};
 
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 
-/// What is known of an endpoint's health.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Health {
-    /// It answered, and did not say that it does not serve.
-    Alive,
+/// Why an endpoint has given no sign of life.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoLife {
+    /// It cannot be connected to.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// It says that it does not serve.
+    #[error("its health service says that it does not serve")]
     NotServing,
     /// It did not answer in time.
+    #[error("it does not answer a health check in time")]
     Unanswered,
-    /// There was no connection to ask on, or it broke, which is noticed elsewhere.
-    Unknown,
+    /// There was no connection to ask on, or all of its streams are taken by calls, of which some end.
+    #[error("it could not be asked for its health")]
+    NotAsked,
+    /// The connection broke.
+    #[error(transparent)]
+    Broken(CallError),
 }
 
 /// Asks on a connection that serves calls.
-pub(super) async fn check(endpoint: &Endpoint, settings: &HealthSettings) -> Health {
-    let Some(sender) = endpoint.serving_connection() else { return Health::Unknown };
+pub(super) async fn check(endpoint: &Endpoint, settings: &HealthSettings) -> Result<(), NoLife> {
+    let sender = endpoint.serving_connection().ok_or(NoLife::NotAsked)?;
     endpoint.listen();
     match ask(endpoint, sender, settings).await {
-        // All streams of that connection are taken by calls, and some of them end.
-        Health::Unanswered if endpoint.has_answered() => Health::Unknown,
-        health => health,
+        Err(NoLife::Unanswered) if endpoint.has_answered() => Err(NoLife::NotAsked),
+        asked => asked,
     }
 }
 
 /// Connects, and asks on that connection.
-pub(super) async fn probe(endpoint: &Endpoint, settings: &UpstreamSettings) -> Health {
-    match timeout(settings.connect_timeout, open(endpoint, None)).await {
-        Ok(Ok(Opened { sender, driver, end })) => {
-            let driver = tokio::spawn(driver);
-            let health = ask(endpoint, sender, &settings.health).await;
-            end.now();
-            driver.abort();
-            health
-        }
-        Ok(Err(_)) | Err(_) => Health::Unknown,
-    }
+pub(super) async fn probe(endpoint: &Endpoint, settings: &UpstreamSettings) -> Result<(), NoLife> {
+    let opened = timeout(settings.connect_timeout, open(endpoint, None)).await;
+    let Opened { sender, driver, end } = opened.map_err(|_| ConnectError::Timeout(endpoint.target.clone()))??;
+    let driver = tokio::spawn(driver);
+    let asked = ask(endpoint, sender, &settings.health).await;
+    end.now();
+    driver.abort();
+    asked
 }
 
-async fn ask(endpoint: &Endpoint, sender: SendRequest<Body>, settings: &HealthSettings) -> Health {
+async fn ask(endpoint: &Endpoint, sender: SendRequest<Body>, settings: &HealthSettings) -> Result<(), NoLife> {
     let request = HealthCheckRequest { service: settings.service.clone() };
     let mut request = tonic::Request::new(Bytes::from(request.encode_to_vec()));
     request.set_timeout(settings.timeout);
     let mut client = Grpc::with_origin(Sender(sender), endpoint.origin.clone());
     let asked = client.unary(request, PathAndQuery::from_static(CHECK), BytesCodec);
-    match timeout(settings.timeout, asked).await {
-        Err(_) => Health::Unanswered,
-        Ok(Ok(reply)) => match HealthCheckResponse::decode(reply.into_inner()) {
-            Ok(reply) if reply.status() == ServingStatus::NotServing => Health::NotServing,
-            _ => Health::Alive,
+    match timeout(settings.timeout, asked).await.map_err(|_| NoLife::Unanswered)? {
+        Ok(reply) => match HealthCheckResponse::decode(reply.into_inner()) {
+            Ok(reply) if reply.status() == ServingStatus::NotServing => Err(NoLife::NotServing),
+            _ => Ok(()),
         },
-        Ok(Err(status)) => match CallError::from(status) {
+        Err(status) => match CallError::from(status) {
             // Such as UNIMPLEMENTED or NOT_FOUND: it offers none. Whatever it says, it speaks.
-            CallError::Status(_) => Health::Alive,
-            _ => Health::Unknown,
+            CallError::Status(_) => Ok(()),
+            broken => Err(NoLife::Broken(broken)),
         },
     }
 }

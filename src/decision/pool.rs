@@ -12,13 +12,14 @@ use tokio::{
 use tower::retry::budget::TpsBudget;
 
 use super::endpoint::{Endpoint, State};
-use super::health::{self, Health};
+use super::health::{self, NoLife};
 use super::resolve::Resolver;
 use super::tls::{self, ClientFiles, Secured};
 use super::{Target, UpstreamAddress, UpstreamSettings};
+use crate::error_chain;
 use crate::tls_files::{Reloads, TlsError};
 
-/// Retries may be this share of the calls of the last [`BUDGET_WINDOW`], plus [`BUDGET_FLOOR`] a second.
+/// In any [`BUDGET_WINDOW`], retries are at most this share of the calls, plus [`BUDGET_FLOOR`] for each second of it.
 const BUDGET_SHARE: f32 = 0.2;
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 const BUDGET_FLOOR: u32 = 10;
@@ -59,8 +60,7 @@ impl Pool {
                 }
             });
         })?;
-        let budget = TpsBudget::new(BUDGET_WINDOW, BUDGET_FLOOR, BUDGET_SHARE);
-        Ok(Arc::new(Self { settings, budget, endpoints, tls, _control: Some(running) }))
+        Ok(Arc::new(Self { settings, budget: budget(), endpoints, tls, _control: Some(running) }))
     }
 
     /// How often the files of TLS were read again; `None` without an `https` address.
@@ -71,6 +71,10 @@ impl Pool {
     pub(super) fn endpoints(&self) -> watch::Receiver<Endpoints> {
         self.endpoints.subscribe()
     }
+}
+
+fn budget() -> TpsBudget {
+    TpsBudget::new(BUDGET_WINDOW, BUDGET_FLOOR, BUDGET_SHARE)
 }
 
 /// Why there is no pool.
@@ -95,12 +99,16 @@ struct Maker {
 
 impl Maker {
     fn new(settings: UpstreamSettings) -> Result<Self, TlsError> {
-        let secured = |address: &UpstreamAddress| matches!(address, UpstreamAddress::Http { tls: Some(_), .. });
-        let tls = if settings.addresses.iter().any(secured) { Some(tls::start(&settings.tls)?.into()) } else { None };
+        let tls = if settings.addresses.iter().any(UpstreamAddress::is_secured) {
+            Some(tls::start(&settings.tls)?.into())
+        } else {
+            None
+        };
         Ok(Self { settings, tls, look_again: Arc::default() })
     }
 
-    /// What needs no resolving is there at once: IP addresses, and sockets in the file system.
+    /// What needs no resolving is there at once: IP addresses, and sockets in the file system. `None` where there is a
+    /// name.
     fn literal_endpoints(&self) -> Endpoints {
         let literal = |address: &UpstreamAddress| {
             let target = match address {
@@ -215,6 +223,8 @@ impl Control {
 async fn watch_over(endpoint: Arc<Endpoint>, settings: UpstreamSettings) {
     let mut states = endpoint.states();
     let mut pause = settings.eject.probe_min;
+    // What the last probe came to: it is told when it is another.
+    let mut told = String::new();
     loop {
         let state = *states.borrow_and_update();
         let wait = match state {
@@ -225,20 +235,29 @@ async fn watch_over(endpoint: Arc<Endpoint>, settings: UpstreamSettings) {
         // A change of state begins anew: an ejected endpoint is not probed at once, but after a pause.
         if timeout(wait, states.changed()).await.is_ok() {
             pause = settings.eject.probe_min;
+            told.clear();
             continue;
         }
         match state {
             State::Ejected | State::Hung => {
                 pause = (pause * 2).min(settings.eject.probe_max);
-                if let Health::Alive = health::probe(&endpoint, &settings).await {
-                    endpoint.enter(State::In, &[State::Ejected, State::Hung]);
+                match health::probe(&endpoint, &settings).await {
+                    Ok(()) => endpoint.enter(State::In, &[State::Ejected, State::Hung]),
+                    Err(error) => {
+                        let error = error_chain::text(&error);
+                        if error != told {
+                            tracing::warn!(endpoint = %endpoint.target, error, "an endpoint is out still: a probe failed");
+                            told = error;
+                        }
+                    }
                 }
             }
             _ => match health::check(&endpoint, &settings.health).await {
-                Health::Alive => endpoint.enter(State::In, &[State::NotServing]),
-                Health::NotServing => endpoint.enter(State::NotServing, &[State::In]),
-                Health::Unanswered => endpoint.enter(State::Hung, &[State::In, State::NotServing]),
-                Health::Unknown => {}
+                Ok(()) => endpoint.enter(State::In, &[State::NotServing]),
+                Err(NoLife::NotServing) => endpoint.enter(State::NotServing, &[State::In]),
+                Err(NoLife::Unanswered) => endpoint.enter(State::Hung, &[State::In, State::NotServing]),
+                // A connection that broke is noticed where it is used.
+                Err(NoLife::NotAsked | NoLife::Connect(_) | NoLife::Broken(_)) => {}
             },
         }
     }
@@ -247,4 +266,20 @@ async fn watch_over(endpoint: Arc<Endpoint>, settings: UpstreamSettings) {
 /// Between half of `pause` and all of it, so that many bridges do not act in step.
 pub(super) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::retry::budget::Budget as _;
+
+    use super::*;
+
+    #[test]
+    fn in_ten_seconds_a_fifth_of_the_calls_is_retried_and_a_hundred_more() {
+        let budget = budget();
+        (0..1000).for_each(|_| budget.deposit());
+        let all_retries = || (0..1000).take_while(|_| budget.withdraw()).count();
+        assert_eq!(all_retries(), 200 + 100);
+        assert_eq!(all_retries(), 0);
+    }
 }
