@@ -19,16 +19,19 @@
 //! - [`openim`]: OpenIM's side: commands, codes, answers.
 //! - [`tls_files`]: the PEM files of both sides, read again when they change.
 //! - [`socket`]: socket options, the only code that differs between systems.
+//! - [`check`]: the conformance test of a decision service.
 //! - [`mock`]: the bundled decision service.
 //! - [`proto`]: the public contract, generated.
 
 pub mod access;
 pub mod bridge;
 pub mod callback;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod decision;
 mod error_chain;
+mod grpc_status;
 pub mod mock;
 pub mod openim;
 pub mod server;

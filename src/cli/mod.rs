@@ -3,9 +3,11 @@
 //! Results go to stdout, logs and errors to stderr. Exit codes of every subcommand: 0 done, 1 failed, 2 wrong usage or
 //! configuration; what else a subcommand uses is in its help.
 
+pub mod check;
 pub mod config;
 pub mod demo;
 pub mod mock;
+mod progress;
 pub mod send;
 pub mod serve;
 
@@ -28,6 +30,7 @@ pub fn main() -> ExitCode {
         Some(("demo", flags)) => with(flags, demo::run),
         Some(("mock", flags)) => with(flags, mock::run),
         Some(("send", flags)) => with(flags, send::run),
+        Some(("check", flags)) => check::run(flags, env::vars_os()),
         Some(("config", flags)) => config::run(flags, env::vars_os()),
         _ => Ok(ExitCode::from(WRONG_USAGE)),
     };
@@ -54,6 +57,7 @@ pub fn command() -> Command {
         .subcommand(demo::Args::augment_args(Command::new("demo")))
         .subcommand(mock::Args::augment_args(Command::new("mock")))
         .subcommand(send::Args::augment_args(Command::new("send")))
+        .subcommand(check::command())
         .subcommand(config::command())
 }
 

@@ -192,6 +192,19 @@ pub fn args() -> Vec<Arg> {
     std::iter::once(file).chain(leaves().iter().map(Leaf::arg)).collect()
 }
 
+/// Of these flags, those that say where the decision service is and how it is reached, and `--config`: for a command that
+/// asks it without serving.
+#[must_use]
+pub fn upstream_args() -> Vec<Arg> {
+    let reaches = |key: &str| {
+        key == FILE_FLAG
+            || key.starts_with("upstream.tls.")
+            || ["upstream.addresses", "upstream.connect_timeout", "upstream.resolve.server"].contains(&key)
+            || ["upstream.health.service", "upstream.health.timeout"].contains(&key)
+    };
+    args().into_iter().filter(|arg| reaches(arg.get_id().as_str())).collect()
+}
+
 fn heading_of(group: &str) -> String {
     match group {
         "Options" => group.to_owned(),

@@ -27,7 +27,7 @@ mod tests;
 use std::ffi::OsString;
 
 pub use error::{ConfigError, Problem, Source, Warning};
-pub use leaf::{args, schema};
+pub use leaf::{args, schema, upstream_args};
 pub use load::{Loaded, Sources, Value};
 pub use settings::*;
 

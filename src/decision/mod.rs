@@ -10,6 +10,7 @@
 //! - `stream`: what such a connection runs over. `tls`: how it is secured.
 //! - [`spent`](Spent): where a call's time goes.
 //! - [`call`](Upstream): one question, with its deadline and its retry.
+//! - [`direct`](Direct): calls without any of that, for `check`.
 //! - [`error`](ErrorClass): the classes of failure.
 //! - [`fallback`](FallbackPolicy): policy and class give allow or refuse.
 //! - [`percent`](Percent): whose callbacks it decides.
@@ -22,6 +23,7 @@ mod call;
 mod channel;
 mod codec;
 mod deadline;
+mod direct;
 mod endpoint;
 mod error;
 mod fallback;
@@ -38,6 +40,7 @@ pub use address::{EjectSettings, HealthSettings, InvalidUpstream, Target, Upstre
 pub use call::{Asked, Call, CallError, Retry, Upstream};
 pub use channel::ConnectError;
 pub use deadline::Deadline;
+pub use direct::{Direct, DirectConnection, DirectError};
 pub use error::ErrorClass;
 pub use fallback::{Action, FallbackPolicy, FallbackRefusal};
 pub use percent::{InvalidPercent, Percent};

@@ -89,8 +89,8 @@ pub enum PoolError {
 }
 
 /// What makes endpoints.
-struct Maker {
-    settings: UpstreamSettings,
+pub(super) struct Maker {
+    pub(super) settings: UpstreamSettings,
     /// `None`: no address is `https`.
     tls: Option<Arc<ClientFiles>>,
     /// A connection failed: the names may have moved.
@@ -98,7 +98,7 @@ struct Maker {
 }
 
 impl Maker {
-    fn new(settings: UpstreamSettings) -> Result<Self, TlsError> {
+    pub(super) fn new(settings: UpstreamSettings) -> Result<Self, TlsError> {
         let tls = if settings.addresses.iter().any(UpstreamAddress::is_secured) {
             Some(tls::start(&settings.tls)?.into())
         } else {
@@ -120,7 +120,7 @@ impl Maker {
         self.settings.addresses.iter().map(literal).collect()
     }
 
-    fn endpoint(&self, target: Target, address: &UpstreamAddress) -> Arc<Endpoint> {
+    pub(super) fn endpoint(&self, target: Target, address: &UpstreamAddress) -> Arc<Endpoint> {
         let secured = match (address, &self.tls) {
             (UpstreamAddress::Http { tls: Some(of_host), .. }, Some(files)) => {
                 let name = self.settings.tls.server_name.as_ref().unwrap_or(of_host).clone();

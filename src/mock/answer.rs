@@ -5,30 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use tonic::Code;
 
+use crate::grpc_status;
+
 /// The code of the mock's own refusals, where none was asked for.
 pub(super) const REFUSAL_CODE: i32 = 5000;
-
-/// The names of the gRPC statuses, in the order of their numbers.
-/// Source: <https://grpc.io/docs/guides/status-codes/>.
-const STATUS_NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 /// What the mock does with one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,12 +82,6 @@ impl Reply {
     }
 }
 
-/// The status with this name, in any case.
-pub(super) fn status_named(name: &str) -> Option<Code> {
-    let number = STATUS_NAMES.iter().position(|known| known.eq_ignore_ascii_case(name))?;
-    i32::try_from(number).ok().map(Code::from_i32)
-}
-
 fn replacement<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.is_empty() {
@@ -120,25 +94,7 @@ fn replacement<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
 
 fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Code, D::Error> {
     let name = String::deserialize(deserializer)?;
-    status_named(&name).ok_or_else(|| {
-        D::Error::custom(format_args!("`{name}` is no gRPC status; expected one of {}", STATUS_NAMES.join(", ")))
+    grpc_status::named(&name).ok_or_else(|| {
+        D::Error::custom(format_args!("`{name}` is no gRPC status; expected one of {}", grpc_status::NAMES.join(", ")))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_status_has_its_own_name() {
-        for (number, name) in STATUS_NAMES.iter().enumerate() {
-            let code = status_named(name).expect("a status");
-            assert_eq!(code as usize, number);
-            // tonic spells them `DeadlineExceeded`.
-            assert_eq!(format!("{code:?}").to_ascii_uppercase(), name.replace('_', ""));
-        }
-        assert_eq!(status_named("Unavailable"), Some(Code::Unavailable));
-        assert_eq!(status_named(""), None);
-        assert_eq!(status_named("TEAPOT"), None);
-    }
 }

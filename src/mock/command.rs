@@ -1,6 +1,7 @@
 //! Remarks that tell the mock what to answer, for tests by hand: `mock:refuse=5001,text`.
 
-use super::answer::{Answer, Invalid, REFUSAL_CODE, Reply, status_named};
+use super::answer::{Answer, Invalid, REFUSAL_CODE, Reply};
+use crate::grpc_status;
 
 /// How such a remark begins.
 const PREFIX: &str = "mock:";
@@ -43,7 +44,7 @@ fn understood(name: &str, argument: Option<&str>) -> Option<Answer> {
             return Some(Answer { delay: humantime::parse_duration(delay).ok()?, reply: Reply::Allow });
         }
         ("hang", None) => Reply::Hang,
-        ("status", Some(name)) => Reply::Status(status_named(name)?),
+        ("status", Some(name)) => Reply::Status(grpc_status::named(name)?),
         ("invalid", Some("unset")) => Reply::Invalid(Invalid::Unset),
         ("invalid", Some("code")) => Reply::Invalid(Invalid::Code),
         ("invalid", Some("empty")) => Reply::Invalid(Invalid::Empty),

@@ -1,0 +1,115 @@
+//! The conformance test of a decision service, in any language: cases that are run against it over gRPC, each with why it
+//! matters in production and what to do.
+//!
+//! - [`catalogue`](CASES): the cases, as data. `samples`: what they ask.
+//! - `cases`: how each is run.
+//! - [`expect`](Expectations): the App's own table of questions and expected decisions.
+//! - `session`: the connections, one question, and what every reply is held against.
+//! - [`report`](Report): what came of it.
+//!
+//! Called by `cli` alone, which does the printing. A service that hangs or dies cannot make it hang: every connection,
+//! call and case has a limit.
+
+mod cases;
+mod catalogue;
+mod expect;
+mod report;
+mod samples;
+mod session;
+
+use std::time::{Duration, Instant};
+
+pub use catalogue::{CASES, Case};
+pub use expect::{Expectation, Expectations, ExpectationsError};
+pub use report::{CaseReport, Report, Verdict};
+
+use crate::decision::{Direct, UpstreamSettings};
+use catalogue::Run;
+use session::Session;
+
+/// How long the service may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For an ordinary call.
+    pub deadline: Duration,
+    /// For any other one. Sent with every call, as its gRPC deadline.
+    pub timeout: Duration,
+}
+
+/// A case may take so many times [`Limits::timeout`], however many calls it makes.
+const CASE_TIMEOUTS: u32 = 15;
+
+/// What is to be run.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// In this order.
+    pub cases: &'a [&'static Case],
+    /// After them.
+    pub expectations: &'a [Expectation],
+}
+
+impl Plan<'_> {
+    /// How many cases there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.cases.len() + self.expectations.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Runs the plan against the service at `upstream`. `begins` is told the name of each case, before it is run. When nothing
+/// can be had of the service, the cases after that are left out: they would all say the same.
+pub async fn run(
+    direct: Direct,
+    upstream: &UpstreamSettings,
+    limits: Limits,
+    plan: Plan<'_>,
+    mut begins: impl FnMut(&str),
+) -> Report {
+    let session = Session::new(direct, limits);
+    let mut report = Report::of(upstream);
+    begins("connecting");
+    report.endpoint = match session.connect().await {
+        Ok(target) => Some(target.to_string()),
+        Err(why) => {
+            report.unreachable = Some(why);
+            None
+        }
+    };
+    let mut useless = report.unreachable.is_some().then_some("it cannot be connected to");
+    for case in plan.cases {
+        begins(case.name);
+        let (verdict, took) = match useless {
+            Some(because) => (Verdict::Skipped(because.to_owned()), Duration::ZERO),
+            None => limited(limits, cases::run(case.run, &session, &upstream.health)).await,
+        };
+        if matches!((case.run, &verdict), (Run::ServesRpc, Verdict::Failed(_))) {
+            useless = Some("it does not serve the rpc");
+        }
+        report.cases.push(CaseReport::of(case, verdict, took));
+    }
+    for expectation in plan.expectations {
+        begins(&expectation.name);
+        let (verdict, took) = match useless {
+            Some(because) => (Verdict::Skipped(because.to_owned()), Duration::ZERO),
+            None => limited(limits, expectation.run(&session)).await,
+        };
+        report.cases.push(CaseReport::of_expectation(expectation, verdict, took));
+    }
+    report
+}
+
+async fn limited(limits: Limits, case: impl Future<Output = Verdict>) -> (Verdict, Duration) {
+    let limit = limits.timeout * CASE_TIMEOUTS;
+    let began = Instant::now();
+    let verdict = tokio::time::timeout(limit, case).await.unwrap_or_else(|_| {
+        let limit = humantime::format_duration(limit);
+        Verdict::Failed(format!("its calls together took longer than {limit}"))
+    });
+    (verdict, began.elapsed())
+}

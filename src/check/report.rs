@@ -1,0 +1,123 @@
+//! What came of a check.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::catalogue::{self, Case};
+use super::expect::Expectation;
+use crate::decision::UpstreamSettings;
+
+/// What came of all cases.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// As configured.
+    pub upstream: String,
+    /// What was connected to: after names have been resolved.
+    pub endpoint: Option<String>,
+    /// Why no connection could be had at all.
+    pub unreachable: Option<String>,
+    /// In the order in which they were run.
+    pub cases: Vec<CaseReport>,
+}
+
+/// What came of one case.
+#[derive(Debug, Clone, Serialize)]
+pub struct CaseReport {
+    /// Such as `unknown-fields`.
+    pub name: String,
+    /// What a service that passes does.
+    pub shows: String,
+    /// What came of it.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Why it matters in production.
+    pub why: &'static str,
+    /// What to do about a failure.
+    pub remedy: &'static str,
+    /// How long it took.
+    #[serde(rename = "milliseconds", serialize_with = "milliseconds")]
+    pub took: Duration,
+}
+
+/// What came of one case, with what was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", content = "seen", rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Passed(String),
+    /// Not wrong, and could be better.
+    Advice(String),
+    /// Wrong.
+    Failed(String),
+    /// Not run.
+    Skipped(String),
+}
+
+impl Verdict {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Passed(_) => "passed",
+            Self::Advice(_) => "advice",
+            Self::Failed(_) => "failed",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+
+    /// What was seen.
+    #[must_use]
+    pub fn seen(&self) -> &str {
+        match self {
+            Self::Passed(seen) | Self::Advice(seen) | Self::Failed(seen) | Self::Skipped(seen) => seen,
+        }
+    }
+}
+
+impl CaseReport {
+    pub(super) fn of(case: &Case, verdict: Verdict, took: Duration) -> Self {
+        Self {
+            name: case.name.to_owned(),
+            shows: case.shows.to_owned(),
+            verdict,
+            why: case.why,
+            remedy: case.remedy,
+            took,
+        }
+    }
+
+    pub(super) fn of_expectation(expectation: &Expectation, verdict: Verdict, took: Duration) -> Self {
+        Self {
+            name: expectation.name.clone(),
+            shows: expectation.shows.clone(),
+            verdict,
+            why: catalogue::EXPECTATION_WHY,
+            remedy: catalogue::EXPECTATION_REMEDY,
+            took,
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn of(upstream: &UpstreamSettings) -> Self {
+        let upstream = upstream.addresses.first().map(ToString::to_string).unwrap_or_default();
+        Self { upstream, endpoint: None, unreachable: None, cases: Vec::new() }
+    }
+
+    /// How many cases came to a verdict of this word.
+    #[must_use]
+    pub fn count(&self, word: &str) -> usize {
+        self.cases.iter().filter(|case| case.verdict.word() == word).count()
+    }
+
+    /// Nothing failed, and the service was there.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        self.unreachable.is_none() && self.count("failed") == 0
+    }
+}
+
+fn milliseconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((took.as_secs_f64() * 1e6).round() / 1e3)
+}

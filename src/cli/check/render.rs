@@ -1,0 +1,137 @@
+//! A report for people, for programs and for documentation.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::Output;
+use crate::check::{Plan, Report, Verdict};
+
+/// What is shown under a failure begins here.
+const INDENT: &str = "          ";
+/// Columns of a line.
+const WIDTH: usize = 110;
+
+pub(super) fn report(report: &Report, output: Output) -> String {
+    match output {
+        Output::Text => text(report),
+        Output::Json => format!("{:#}\n", facts(report)),
+        Output::Markdown => markdown(report),
+    }
+}
+
+/// The cases of a plan, without running them.
+pub(super) fn list(plan: Plan<'_>, output: Output) -> String {
+    let cases = plan.cases.iter().map(|case| (case.name, case.shows));
+    let rows = plan.expectations.iter().map(|row| (&*row.name, &*row.shows));
+    let all: Vec<(&str, &str)> = cases.chain(rows).collect();
+    match output {
+        Output::Text => {
+            let width = all.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+            all.iter().fold(String::new(), |text, (name, shows)| text + &format!("{name:width$}  {shows}\n"))
+        }
+        Output::Json => {
+            let all: Vec<_> = all.iter().map(|(name, shows)| json!({ "name": name, "shows": shows })).collect();
+            format!("{:#}\n", json!(all))
+        }
+        Output::Markdown => {
+            let rows = all.iter().map(|(name, shows)| format!("| `{name}` | {} |\n", cell(shows)));
+            rows.fold("| case | the service |\n| --- | --- |\n".to_owned(), |table, row| table + &row)
+        }
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut text = match &report.endpoint {
+        Some(endpoint) => format!("{} ({endpoint})\n\n", report.upstream),
+        None => format!("{}\n\n", report.upstream),
+    };
+    if let Some(why) = &report.unreachable {
+        let _ = writeln!(text, "FAILED    {why}");
+        let _ = writeln!(text, "{INDENT}No case could be run. Is the service up, and is this its address?");
+    }
+    let width = report.cases.iter().map(|case| case.name.len()).max().unwrap_or_default();
+    for case in &report.cases {
+        let word = match case.verdict {
+            Verdict::Failed(_) => "FAILED",
+            _ => case.verdict.word(),
+        };
+        match &case.verdict {
+            Verdict::Passed(seen) => {
+                let _ = writeln!(text, "{word:8}  {:width$}  {}: {seen}", case.name, case.shows);
+            }
+            Verdict::Skipped(because) if report.unreachable.is_none() => {
+                let _ = writeln!(text, "{word:8}  {:width$}  {because}", case.name);
+            }
+            Verdict::Skipped(_) => {}
+            Verdict::Advice(seen) | Verdict::Failed(seen) => {
+                let _ = writeln!(text, "{word:8}  {:width$}  {}", case.name, case.shows);
+                for (label, words) in [("seen: ", &**seen), ("why:  ", case.why), ("do:   ", case.remedy)] {
+                    wrap(&mut text, label, words);
+                }
+            }
+        }
+    }
+    let _ = writeln!(text, "\n{}", summary(report));
+    text
+}
+
+/// `words` in lines under a label.
+fn wrap(text: &mut String, label: &str, words: &str) {
+    let mut line = format!("{INDENT}{label}");
+    let (margin, mut empty) = (line.chars().count(), true);
+    for word in words.split(' ') {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            let _ = writeln!(text, "{line}");
+            line = " ".repeat(margin);
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    let _ = writeln!(text, "{line}");
+}
+
+fn summary(report: &Report) -> String {
+    let counts = ["passed", "advice", "failed", "skipped"].map(|word| (word, report.count(word)));
+    let counts = counts.iter().filter(|(word, count)| *count > 0 || *word == "failed");
+    let counts: Vec<String> = counts.map(|(word, count)| format!("{count} {word}")).collect();
+    format!("{} cases: {}", report.cases.len(), counts.join(", "))
+}
+
+fn facts(report: &Report) -> serde_json::Value {
+    json!({
+        "ok": report.ok(),
+        "upstream": report.upstream,
+        "endpoint": report.endpoint,
+        "unreachable": report.unreachable,
+        "passed": report.count("passed"),
+        "advice": report.count("advice"),
+        "failed": report.count("failed"),
+        "skipped": report.count("skipped"),
+        "cases": report.cases,
+    })
+}
+
+fn markdown(report: &Report) -> String {
+    let mut table = "| case | the service | result |\n| --- | --- | --- |\n".to_owned();
+    for case in &report.cases {
+        let verdict = match &case.verdict {
+            Verdict::Passed(_) => case.verdict.word().to_owned(),
+            // What was seen of a pass holds times, which differ from run to run.
+            Verdict::Advice(seen) | Verdict::Failed(seen) | Verdict::Skipped(seen) => {
+                format!("{}: {}", case.verdict.word(), cell(seen))
+            }
+        };
+        let _ = writeln!(table, "| `{}` | {} | {verdict} |", case.name, cell(&case.shows));
+    }
+    table
+}
+
+/// Text that does not end a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
