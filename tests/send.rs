@@ -276,7 +276,27 @@ async fn a_gzip_body_is_unpacked() {
     assert!(matches!(exchange.open_im(), OpenIm::GoesOn { remark: Some("zipped") }), "{exchange:?}");
 
     let exchange = told(response("200 OK", "Content-Encoding: gzip\r\n", &packed[..30])).await;
-    assert!(matches!(why(&exchange), NoAnswer::Body { .. }), "{exchange:?}");
+    assert!(matches!(why(&exchange), NoAnswer::Gzip { .. }), "{exchange:?}");
+}
+
+#[tokio::test]
+async fn a_packed_body_is_bounded_once_unpacked() {
+    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::best());
+    std::io::copy(&mut std::io::Read::take(std::io::repeat(b' '), (64 << 20) + 1), &mut encoder).expect("packed");
+    let packed = encoder.finish().expect("packed");
+    let exchange = told(response("200 OK", "Content-Encoding: GZIP\r\n", &packed)).await;
+    assert!(matches!(why(&exchange), NoAnswer::TooLarge { .. }), "{exchange:?}");
+}
+
+#[tokio::test]
+async fn a_redirect_that_leads_nowhere_is_said_to() {
+    let server = Server::start([redirect("302 Found", "ftp://files/x")]).await;
+    let exchange = ask(&server.url()).await.expect("an exchange");
+    assert!(matches!(why(&exchange), NoAnswer::Location { location } if location == "ftp://files/x"), "{exchange:?}");
+
+    let server = Server::start([redirect("302 Found", "")]).await;
+    let exchange = ask(&server.url()).await.expect("an exchange");
+    assert_eq!(exchange.answer.expect("the redirect is the answer").body, b"moved");
 }
 
 #[tokio::test]

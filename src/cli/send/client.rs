@@ -1,0 +1,388 @@
+//! The client of a callback: one call after another, or many at a time, over connections as OpenIM's client makes them.
+//!
+//! It does what that client (Go's `net/http`) does: HTTP/1.1 with at most 100 connections, of which 2 are kept when idle,
+//! and over https HTTP/2 where the other side has it; the system's roots, no proxy, redirects, gzip, Basic from the URL.
+//! It sends one header more, `Accept: */*`, which it cannot be kept from, and reads HTTP itself more strictly.
+//! `tests/oracle` holds it against OpenIM's client, and lists where the two still differ.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use flate2::read::MultiGzDecoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, REFERER};
+use http::{Method, StatusCode, Version};
+use reqwest::{Response, Url, redirect};
+use rustls::pki_types::{
+    CertificateDer,
+    pem::{self, PemObject as _},
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::sync::Semaphore;
+
+use crate::openim::{CallbackRequest, OpenIm, OpenImError, Reading};
+
+/// OpenIM's client has no more connections to one host, and its next call waits for one.
+const MAX_CONNECTIONS: usize = 100;
+
+/// Go keeps no more connections to one host that are idle.
+const MAX_IDLE_CONNECTIONS: usize = 2;
+
+/// Larger answers are not read, packed or unpacked.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// Go makes no more requests than this for one.
+const MAX_REQUESTS: usize = 10;
+
+/// Go bounds the bytes of a head and not the number of its lines, of which hyper takes 100 unless told otherwise.
+const MAX_HEADERS: usize = 1_000;
+
+/// A callback that was sent, and what came of it.
+#[derive(Debug)]
+pub struct Exchange {
+    /// From sending to the end of the answer, or to giving up.
+    pub elapsed: Duration,
+    /// The answer, or why OpenIM would have had none.
+    pub answer: Result<Answered, NoAnswer>,
+}
+
+/// An answer that came in whole.
+#[derive(Debug)]
+pub struct Answered {
+    /// For people: OpenIM never looks at it.
+    pub status: StatusCode,
+    /// The body, gunzipped.
+    pub body: Vec<u8>,
+    /// What OpenIM makes of the body.
+    pub reading: Reading,
+}
+
+/// Why there is no answer that OpenIM could read.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// Not, or not to its end, within the timeout.
+    #[error("no whole answer within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    /// No connection, or one that broke before an answer, or an answer that is not HTTP.
+    #[error("no answer")]
+    Connection(#[source] reqwest::Error),
+    /// More redirects than Go follows.
+    #[error("still redirected after {MAX_REQUESTS} requests")]
+    Redirects,
+    /// A redirect that cannot be followed.
+    #[error("redirected to {location:?}, which is no URL of http or https")]
+    Location {
+        /// Where to.
+        location: String,
+    },
+    /// The body broke off.
+    #[error("the body of the answer (status {status}) did not come in whole")]
+    Body {
+        /// The answer's status.
+        status: StatusCode,
+        /// How it broke.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The body is not the gzip that it is said to be.
+    #[error("the body of the answer (status {status}) cannot be unpacked")]
+    Gzip {
+        /// The answer's status.
+        status: StatusCode,
+        /// How it is broken.
+        #[source]
+        source: io::Error,
+    },
+    /// The body is larger than `send` reads.
+    #[error("the body of the answer (status {status}) is larger than {} MiB", MAX_ANSWER_BYTES >> 20)]
+    TooLarge {
+        /// The answer's status.
+        status: StatusCode,
+    },
+}
+
+/// Why a callback cannot be sent at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotSend {
+    /// The text is no URL once the command is appended.
+    #[error("--url is not a URL: {0}; expected something like http://127.0.0.1:10006/callbackExample")]
+    Url(String),
+    /// The scheme is neither http nor https.
+    #[error("--url has the scheme {0:?}; OpenIM posts to http:// or https://")]
+    Scheme(String),
+    /// The file of `--ca` holds no certificates.
+    #[error("--ca must name a file with certificates in PEM, which {} is not", path.display())]
+    Ca {
+        /// As it was given.
+        path: PathBuf,
+        /// What was found.
+        #[source]
+        source: pem::Error,
+    },
+    /// TLS could not be set up.
+    #[error("TLS could not be set up")]
+    Tls(#[source] rustls::Error),
+    /// The operation ID holds what no header can.
+    #[error("--operation-id holds a control character, which no HTTP header can carry")]
+    OperationId,
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client could not be set up")]
+    Client(#[source] reqwest::Error),
+}
+
+/// How a callback ends for OpenIM's user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// OpenIM goes on.
+    GoesOn,
+    /// OpenIM refuses.
+    Refused,
+    /// The user's action fails.
+    Fails,
+}
+
+impl Ending {
+    /// The exit code of `send`.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::GoesOn => 0,
+            Self::Refused => 3,
+            Self::Fails => 4,
+        }
+    }
+}
+
+impl Exchange {
+    /// What OpenIM does.
+    #[must_use]
+    pub fn open_im(&self) -> OpenIm<'_> {
+        match &self.answer {
+            Ok(answered) => answered.reading.open_im(),
+            Err(why) => OpenIm::Fails { error: OpenImError::Network, why },
+        }
+    }
+
+    /// How it ends.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        match self.open_im() {
+            OpenIm::GoesOn { .. } => Ending::GoesOn,
+            OpenIm::Refused { .. } => Ending::Refused,
+            OpenIm::Fails { .. } => Ending::Fails,
+        }
+    }
+}
+
+/// Sends `request` to `base`, which is OpenIM's `url`. `timeout` covers everything from connecting to the end of the
+/// answer.
+///
+/// # Errors
+///
+/// Only when nothing could be found out about OpenIM. That there is no answer is a result, not an error.
+pub async fn exchange(request: &CallbackRequest, base: &str, timeout: Duration) -> Result<Exchange, CannotSend> {
+    exchange_trusting(None, request, base, timeout).await
+}
+
+/// The same, trusting for https what the PEM file `ca` holds besides the system's roots.
+///
+/// # Errors
+///
+/// As [`exchange`], and when there is no certificate in `ca`.
+pub async fn exchange_trusting(
+    ca: Option<&Path>,
+    request: &CallbackRequest,
+    base: &str,
+    timeout: Duration,
+) -> Result<Exchange, CannotSend> {
+    Ok(Client::new(&request.url(base), ca, timeout)?.exchange(request).await)
+}
+
+/// A client of one URL.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    url: Url,
+    timeout: Duration,
+    /// One permit for each call under way. hyper's pool, as Go's, uses an idle connection before it opens one, so that
+    /// there are no more connections than calls, but for the two that are idle.
+    connections: Semaphore,
+    /// Whether the other side speaks HTTP/2, where calls share a connection.
+    shares: AtomicBool,
+}
+
+impl Client {
+    /// A client of `url`, which is whole: see [`CallbackRequest::url`]. `timeout` covers a call from its start, a wait
+    /// for a connection included, to the end of the answer. `ca` is a PEM file with certificates to trust for https
+    /// besides the system's roots.
+    ///
+    /// # Errors
+    ///
+    /// When this is no URL of http or https, or `ca` holds no certificates.
+    pub fn new(url: &str, ca: Option<&Path>, timeout: Duration) -> Result<Self, CannotSend> {
+        Ok(Self {
+            url: parse(url)?,
+            http: http_client(tls(ca)?).map_err(CannotSend::Client)?,
+            timeout,
+            connections: Semaphore::new(MAX_CONNECTIONS),
+            shares: AtomicBool::new(false),
+        })
+    }
+
+    /// Sends one callback. That there is no answer is a result, too.
+    pub async fn exchange(&self, request: &CallbackRequest) -> Exchange {
+        let begin = Instant::now();
+        let answer = tokio::time::timeout(self.timeout, self.ask(request)).await;
+        let elapsed = begin.elapsed();
+        let answer = match answer {
+            Ok(answer) => answer.map(|(status, body)| Answered { status, reading: Reading::of(&body), body }),
+            Err(_elapsed) => Err(NoAnswer::Timeout(self.timeout)),
+        };
+        Exchange { elapsed, answer }
+    }
+
+    async fn ask(&self, request: &CallbackRequest) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
+        let mut hop = Hop { method: Method::POST, url: self.url.clone(), from: None };
+        for _ in 0..MAX_REQUESTS {
+            let _connection =
+                if self.shares.load(Ordering::Relaxed) { None } else { self.connections.acquire().await.ok() };
+            // Errors may name a URL, and a URL may hold a password.
+            let sent = hop.request(&self.http, request).send().await;
+            let response = sent.map_err(|error| NoAnswer::Connection(error.without_url()))?;
+            self.shares.store(response.version() == Version::HTTP_2, Ordering::Relaxed);
+            match hop.next(&response)? {
+                Some(next) => hop = next,
+                None => return body(response).await,
+            }
+        }
+        Err(NoAnswer::Redirects)
+    }
+}
+
+/// One request of those that redirects make of a callback.
+struct Hop {
+    method: Method,
+    url: Url,
+    from: Option<Url>,
+}
+
+impl Hop {
+    fn request(&self, http: &reqwest::Client, request: &CallbackRequest) -> reqwest::RequestBuilder {
+        let mut headers = request.headers();
+        if let Some(referer) = self.referer() {
+            headers.insert(REFERER, referer);
+        }
+        let is_post = self.method == Method::POST;
+        if !is_post {
+            headers.remove(CONTENT_TYPE);
+        }
+        let call = http.request(self.method.clone(), self.url.clone()).headers(headers);
+        if is_post { call.body(request.body()) } else { call }
+    }
+
+    /// Not for http:// what was https://, and never with credentials.
+    fn referer(&self) -> Option<http::HeaderValue> {
+        let mut from = self.from.clone()?;
+        if from.scheme() == "https" && self.url.scheme() == "http" {
+            return None;
+        }
+        from.set_username("").and_then(|()| from.set_password(None)).ok()?;
+        from.as_str().parse().ok()
+    }
+
+    /// Where `response` redirects to, by Go's rules: 301, 302 and 303 become a GET, and without a `Location` the
+    /// response is the answer.
+    fn next(&self, response: &Response) -> Result<Option<Self>, NoAnswer> {
+        let method = match response.status().as_u16() {
+            301..=303 => Method::GET,
+            307 | 308 => self.method.clone(),
+            _ => return Ok(None),
+        };
+        let Some(location) = response.headers().get(LOCATION).filter(|location| !location.is_empty()) else {
+            return Ok(None);
+        };
+        let location = String::from_utf8_lossy(location.as_bytes());
+        match self.url.join(&location) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => {
+                Ok(Some(Self { method, url, from: Some(self.url.clone()) }))
+            }
+            _ => Err(NoAnswer::Location { location: location.into_owned() }),
+        }
+    }
+}
+
+/// The status and the whole body, gunzipped where it is packed.
+async fn body(mut response: Response) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
+    let status = response.status();
+    let is_gzip =
+        response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+    let mut body = Vec::new();
+    let broken = |error: reqwest::Error| NoAnswer::Body { status, source: error.without_url() };
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(NoAnswer::TooLarge { status });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if is_gzip && !body.is_empty() {
+        body = gunzip(&body).map_err(|source| NoAnswer::Gzip { status, source })?;
+        if body.len() > MAX_ANSWER_BYTES {
+            return Err(NoAnswer::TooLarge { status });
+        }
+    }
+    Ok((status, body))
+}
+
+/// One byte more than the largest answer, at most.
+fn gunzip(packed: &[u8]) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    MultiGzDecoder::new(packed).take(MAX_ANSWER_BYTES as u64 + 1).read_to_end(&mut body)?;
+    Ok(body)
+}
+
+fn parse(url: &str) -> Result<Url, CannotSend> {
+    let url = Url::parse(url).map_err(|error| CannotSend::Url(error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        scheme => Err(CannotSend::Scheme(scheme.to_owned())),
+    }
+}
+
+fn http_client(tls: ClientConfig) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+        .pool_idle_timeout(None)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .http1_title_case_headers()
+        .http1_max_headers(MAX_HEADERS)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .tls_backend_preconfigured(tls)
+        .build()
+}
+
+/// As Go's: the system's roots, and HTTP/2 first. reqwest's own would fail where there are no roots, for http:// too.
+fn tls(ca: Option<&Path>) -> Result<ClientConfig, CannotSend> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = ca {
+        let wrong = |source| CannotSend::Ca { path: path.to_owned(), source };
+        let mut certificates = CertificateDer::pem_file_iter(path).map_err(wrong)?.peekable();
+        if certificates.peek().is_none() {
+            return Err(wrong(pem::Error::NoItemsFound));
+        }
+        for certificate in certificates {
+            roots.add(certificate.map_err(wrong)?).map_err(CannotSend::Tls)?;
+        }
+    }
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .map_err(CannotSend::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}

@@ -1,0 +1,158 @@
+//! What became of one callback, in words and as JSON.
+
+use std::fmt::{self, Write as _};
+
+use reqwest::Url;
+use serde_json::json;
+
+use super::client::{Answered, Exchange};
+use crate::error_chain;
+use crate::openim::{CallbackRequest, OpenIm};
+
+/// So many characters of a body are shown.
+const SHOWN_CHARS: usize = 4096;
+
+/// A URL without its password.
+pub(super) fn shown_url(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            let hidden = parsed.set_password(Some("***"));
+            debug_assert!(hidden.is_ok(), "it has a password already");
+            parsed.into()
+        }
+        _ => url.to_owned(),
+    }
+}
+
+/// All that `send` tells. Its `Display` is for people.
+#[derive(Debug)]
+pub struct Report {
+    /// Where it was posted to, without a password.
+    pub url: String,
+    /// What was sent.
+    pub request: CallbackRequest,
+    /// What came of it.
+    pub exchange: Exchange,
+}
+
+impl Report {
+    fn operation_id(&self) -> String {
+        String::from_utf8_lossy(self.request.operation_id.as_bytes()).into_owned()
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        let answered = self.exchange.answer.as_ref().ok();
+        let verdict = match self.exchange.open_im() {
+            OpenIm::GoesOn { remark } => json!({"kind": "goesOn", "remark": remark}),
+            OpenIm::Refused { code, message, detail } => {
+                json!({"kind": "refused", "errCode": code, "errMsg": message, "errDlt": detail})
+            }
+            OpenIm::Fails { error, why } => {
+                json!({"kind": "fails", "errCode": error.code(), "errMsg": error.name(), "why": error_chain::text(why)})
+            }
+        };
+        let cautions = answered.map(|answered| answered.reading.cautions()).unwrap_or_default();
+        let cautions = cautions.iter().map(|caution| json!({"kind": caution.name(), "text": caution.to_string()}));
+        json!({
+            "url": self.url,
+            "operationID": self.operation_id(),
+            "status": answered.map(|answered| answered.status.as_u16()),
+            "elapsedMs": u64::try_from(self.exchange.elapsed.as_millis()).unwrap_or(u64::MAX),
+            "body": answered.map(|answered| String::from_utf8_lossy(&answered.body)),
+            "verdict": verdict,
+            "fields": answered.and_then(|answered| answered.reading.answer.as_ref().ok()),
+            "cautions": cautions.collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "POST {}", safe(&self.url, SHOWN_CHARS))?;
+        writeln!(f, "operationID: {}", safe(&self.operation_id(), SHOWN_CHARS))?;
+        write!(f, "sent: {}", shown_body(self.request.body().trim_end().as_bytes()))?;
+        match &self.exchange.answer {
+            Ok(Answered { status, body, reading }) => {
+                writeln!(f, "\nanswer: {status}, after {} ms", self.exchange.elapsed.as_millis())?;
+                if !status.is_success() {
+                    writeln!(f, "(OpenIM does not look at the status, only at the body)")?;
+                }
+                writeln!(f, "body: {}", shown_body(body))?;
+                writeln!(f, "\n{}", words(self.exchange.open_im()))?;
+                for caution in reading.cautions() {
+                    writeln!(f, "caution: {caution}")?;
+                }
+                Ok(())
+            }
+            Err(_) => writeln!(
+                f,
+                "\nanswer: none, after {} ms\n\n{}",
+                self.exchange.elapsed.as_millis(),
+                words(self.exchange.open_im())
+            ),
+        }
+    }
+}
+
+/// What OpenIM does, in one line that is safe to print.
+#[must_use]
+pub fn words(open_im: OpenIm<'_>) -> String {
+    let quoted = |text: &str| format!("\"{}\"", safe(text, SHOWN_CHARS));
+    match open_im {
+        OpenIm::GoesOn { remark: None } => "OpenIM goes on, with the remark that its user typed.".to_owned(),
+        OpenIm::GoesOn { remark: Some(remark) } => format!("OpenIM goes on, with the remark {}.", quoted(remark)),
+        OpenIm::Refused { code, message, detail } => format!(
+            "OpenIM refuses: the API's caller gets errCode {code}, errMsg {}, errDlt {}.",
+            quoted(message),
+            quoted(detail)
+        ),
+        OpenIm::Fails { error, why } => format!(
+            "OpenIM fails its user's action with {} {}: {}.",
+            error.code(),
+            error.name(),
+            safe(&error_chain::text(why), SHOWN_CHARS)
+        ),
+    }
+}
+
+fn shown_body(body: &[u8]) -> String {
+    if body.is_empty() {
+        return "(empty)".to_owned();
+    }
+    let text = safe(&String::from_utf8_lossy(body), SHOWN_CHARS);
+    if text.ends_with('…') { format!("{text} ({} bytes in all)", body.len()) } else { text }
+}
+
+/// At most `limit` characters of `text`, in one line, with those escaped that could steer a terminal or the order of
+/// what is read. What is cut off ends in `…`.
+pub(super) fn safe(text: &str, limit: usize) -> String {
+    let mut safe = String::new();
+    for (index, char) in text.chars().enumerate() {
+        if index == limit {
+            safe.push('…');
+            break;
+        }
+        let steers = matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+        if char.is_control() || steers {
+            let _ = write!(safe, "{}", char.escape_default());
+        } else {
+            safe.push(char);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_one_bounded_line_that_steers_nothing() {
+        assert_eq!(safe("a\n\x1b[2J\u{9b}\u{202e}é", 99), r"a\n\u{1b}[2J\u{9b}\u{202e}é");
+        assert_eq!(safe("äöü", 3), "äöü");
+        assert_eq!(safe("äöü", 2), "äö…");
+        assert_eq!(shown_body(&vec![b'a'; SHOWN_CHARS + 5]).len(), SHOWN_CHARS + "… (4101 bytes in all)".len());
+    }
+}
