@@ -416,6 +416,7 @@ fn what_is_no_certificate_is_told_at_the_start() {
     let (empty, other) = (file("empty", ""), file("other.key", &other.key));
     let told = |cert: &Path, key: &Path| {
         let mut settings = Settings::default();
+        settings.admin.listen = None;
         settings.listen.set_port(0);
         settings.tls = Some(TlsSettings { cert: cert.to_owned(), key: key.to_owned(), look_every: ms(5) });
         let error = Server::start(settings, REGISTRY).expect_err("no certificate");

@@ -178,6 +178,7 @@ fn a_second_server_on_the_port_fails_and_takes_nothing() {
     for (first, second) in [(1, 1), (1, 4), (4, 1), (4, 4)] {
         let bridge = bridge().asking(&app).with(workers(first)).start();
         let mut settings = Settings { listen: bridge.address(), ..Settings::default() };
+        settings.admin.listen = None;
         workers(second)(&mut settings);
         match Server::start(settings, REGISTRY) {
             Err(error @ StartError::Bind { address, .. }) => {

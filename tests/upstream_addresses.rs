@@ -461,6 +461,7 @@ fn files_that_are_not_right_at_the_start() {
     let files = Files::new(&Authority::new());
     files.put("ca.pem", "no certificate");
     let mut settings = Settings { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Settings::default() };
+    settings.admin.listen = None;
     settings.upstream.addresses = vec!["https://127.0.0.1:1".parse().expect("an address")];
     for (ca, expected) in [("ca.pem", "holds no certificate in PEM"), ("nothing.pem", "cannot be read")] {
         let ca = files.path(ca);

@@ -258,6 +258,8 @@ mod tests {
         limits.connections            unset                           default
         limits.in_flight              1024                            default
         admin.listen                  off                             OPENIM_BRIDGE_ADMIN_LISTEN
+        admin.write                   false                           default
+        ready.require_upstream        false                           default
         drain.delay                   5s                              default
         drain.timeout                 25s                             default
         log.level                     info                            default

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
 use http::HeaderValue;
 use tempfile::NamedTempFile;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,10 +17,10 @@ use super::{
     send::{self, Exchange},
 };
 use crate::callback::REGISTRY;
-use crate::config::{LogLevel, LogSettings, Settings, TlsSettings};
+use crate::config::{Loaded, LogLevel, LogSettings, Settings, Sources};
 use crate::mock::{Mock, Rules};
 use crate::openim::{CallbackRequest, OpenIm, UrlForm};
-use crate::server::Server;
+use crate::server::{Server, StartError};
 use crate::telemetry;
 
 /// How long the bridge gives the decision service here: short, so that the sample that hangs does not hold up the demo.
@@ -37,6 +36,10 @@ pub struct Args {
     /// Where the bridge listens [default: 127.0.0.1:10006, or a free port with --once]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+
+    /// Where the bridge serves operators, or `off` [default: 127.0.0.1:10007, or off with --once]
+    #[arg(long, value_name = "ADDR")]
+    admin_listen: Option<String>,
 
     /// Exit after the samples
     #[arg(long)]
@@ -117,16 +120,19 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mock = Mock::bind(free, Rules::default()).await?;
 
-    let mut settings = Settings::default();
-    settings.listen = args.listen.unwrap_or(if args.once { free } else { settings.listen });
-    settings.decision.timeout = DECISION_TIMEOUT;
-    settings.upstream.connect_timeout = DECISION_TIMEOUT;
-    settings.upstream.addresses = vec![format!("http://{}", mock.local_addr()).parse()?];
-    let certificate = args.tls.then(|| certificate(settings.listen.ip())).transpose()?;
+    let listen = args.listen.unwrap_or(if args.once { free } else { Settings::default().listen });
+    let certificate = args.tls.then(|| certificate(listen.ip())).transpose()?;
     let ca = certificate.as_ref().map(NamedTempFile::path);
-    settings.tls =
-        ca.map(|path| TlsSettings { cert: path.to_owned(), key: path.to_owned(), look_every: TlsSettings::LOOK_EVERY });
-    let server = Server::start(settings, REGISTRY).context("choose another address with --listen")?;
+    let loaded = configuration(&args, listen, mock.local_addr(), ca)?;
+    let effective = loaded.effective();
+    let server = Server::start(loaded.settings, REGISTRY).map_err(|error| {
+        let hint = match error {
+            StartError::Admin { .. } => "choose another address with --admin-listen, or `off`",
+            _ => "choose another address with --listen",
+        };
+        anyhow::Error::new(error).context(hint)
+    })?;
+    server.show_configuration(effective);
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mock_address = mock.local_addr();
@@ -134,7 +140,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let showing = async {
         let all_right = show(server.address(), ca, mock_address).await?;
         if !args.once {
-            print(&next_steps(server.address(), ca))?;
+            print(&next_steps(server.address(), server.admin_address(), ca))?;
             stop_signal().await?;
         }
         drop(stop);
@@ -143,6 +149,24 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (served, all_right) = tokio::join!(serving, showing);
     served?;
     Ok(if all_right? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What `serve` would make of these flags.
+fn configuration(args: &Args, listen: SocketAddr, mock: SocketAddr, ca: Option<&Path>) -> anyhow::Result<Loaded> {
+    let admin = args.admin_listen.clone();
+    let admin = admin.or_else(|| args.once.then(|| "off".to_owned()));
+    let certificate = ca.map(|path| path.to_string_lossy().into_owned());
+    let timeout = humantime::format_duration(DECISION_TIMEOUT).to_string();
+    let flags = [
+        ("listen", Some(listen.to_string())),
+        ("tls.cert", certificate.clone()),
+        ("tls.key", certificate),
+        ("upstream.addresses", Some(format!("http://{mock}"))),
+        ("decision.timeout", Some(timeout)),
+        ("admin.listen", admin),
+    ];
+    let flags = flags.into_iter().filter_map(|(key, value)| Some((key, vec![value?]))).collect();
+    Ok(Sources { flags, ..Sources::default() }.load()?)
 }
 
 async fn stop_signal() -> anyhow::Result<()> {
@@ -206,11 +230,15 @@ impl Sample {
     }
 }
 
-fn next_steps(bridge: SocketAddr, ca: Option<&Path>) -> String {
+fn next_steps(bridge: SocketAddr, admin: Option<SocketAddr>, ca: Option<&Path>) -> String {
     let url = url(bridge, ca);
     let trusting = |flag: &str| ca.map(|path| format!(" {flag} '{}'", path.display())).unwrap_or_default();
     let (cacert, ca) = (trusting("--cacert"), trusting("--ca"));
     let command = crate::openim::request::BEFORE_SET_FRIEND_REMARK;
+    let operators = admin.map(|admin| {
+        format!("\nWhat an operator asks:\n\n   curl -s http://{admin}/ready\n   curl -s http://{admin}/config\n")
+    });
+    let operators = operators.unwrap_or_default();
     // As the reader called it: `cargo run` leaves the program where no shell looks for it.
     let program = std::env::args().next().unwrap_or_else(|| "openim-bridge".to_owned());
     format!(
@@ -223,7 +251,7 @@ Other remarks that the mock understands: mock:allow, mock:replace=TEXT, mock:del
 mock:status=NAME (any gRPC status), mock:invalid=unset|code|empty. To read the answers as OpenIM does:
 
    {program} send --url {url}{ca} --remark mock:hang
-
+{operators}
 Bridge and mock stay up until Ctrl-C.
 "#
     )

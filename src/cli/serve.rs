@@ -31,13 +31,15 @@ pub fn run(
     flags: &ArgMatches,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<ExitCode> {
-    let Loaded { settings, warnings, .. } = match config::load(flags, environment) {
+    let loaded = match config::load(flags, environment) {
         Ok(loaded) => loaded,
         Err(wrong) => {
             complain(&wrong.to_string());
             return Ok(ExitCode::from(WRONG_USAGE));
         }
     };
+    let effective = loaded.effective();
+    let Loaded { settings, warnings, .. } = loaded;
     telemetry::init_logs(settings.log);
     // Connections are limited by open files, and the hard limit is there to be used.
     let files = rlimit::increase_nofile_limit(u64::MAX);
@@ -51,8 +53,13 @@ pub fn run(
         let mut server = Server::start(settings, REGISTRY).map_err(|error| match error {
             StartError::Bind { .. } => anyhow::Error::new(error)
                 .context("choose another address with --listen (port 0 takes a free one), or end what has this one"),
+            StartError::Admin { .. } => anyhow::Error::new(error).context(
+                "choose another address with --admin-listen (port 0 takes a free one, `off` does without), or end what has \
+                 this one: a second bridge on this host, perhaps",
+            ),
             StartError::Tls(_) | StartError::Worker(_) => error.into(),
         })?;
+        server.show_configuration(effective);
         for warning in warnings {
             warn!("{warning}");
         }

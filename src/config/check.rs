@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     AdminSettings, CommandSettings, DecisionSettings, DrainSettings, Limits, LogSettings, OperationIdSettings,
-    ResponseSettings, Settings, TlsSettings,
+    ReadySettings, ResponseSettings, Settings, TlsSettings,
     error::{Problem, Source, Warning},
     field::human,
     file::read_text,
@@ -213,7 +213,8 @@ impl Raw {
                 connections: self.limits.connections.map(|connections| connections.0),
                 in_flight: self.limits.in_flight.0,
             },
-            admin: AdminSettings { listen: self.admin.listen.0 },
+            admin: AdminSettings { listen: self.admin.listen.0, write: self.admin.write },
+            ready: ReadySettings { require_upstream: self.ready.require_upstream },
             drain: DrainSettings { delay: self.drain.delay.0, timeout: self.drain.timeout.0 },
             log: LogSettings { level: self.log.level, format: self.log.format, remarks: self.log.remarks },
         }

@@ -27,6 +27,23 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
 }
 
+impl Loaded {
+    /// What is in force, for operators.
+    #[must_use]
+    pub fn effective(&self) -> Effective {
+        Effective { file: self.file.clone(), settings: self.values.clone() }
+    }
+}
+
+/// The configuration in force, for people. Holds no secret: those are in files, which settings only name.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct Effective {
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// Every setting.
+    pub settings: Vec<Value>,
+}
+
 /// The effective value of one setting.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Value {

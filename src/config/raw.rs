@@ -58,6 +58,8 @@ pub(super) struct Raw {
     pub(super) limits: RawLimits,
     /// The listener for operators.
     pub(super) admin: RawAdmin,
+    /// When the bridge says that it is ready.
+    pub(super) ready: RawReady,
     /// How the bridge stops.
     pub(super) drain: RawDrain,
     /// What is logged, to standard error.
@@ -284,6 +286,18 @@ pub(super) struct RawLimits {
 pub(super) struct RawAdmin {
     /// Where operators are served, as an IP address and a port, or `off`. Port 0 takes a free one.
     pub(super) listen: ListenOrOff,
+    /// Whether operators may change something (the log's level, begin to drain) from other addresses than the loopback
+    /// ones.
+    pub(super) write: bool,
+}
+
+/// When the bridge says that it is ready.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawReady {
+    /// Whether `/ready` on the admin listener is 503 while no endpoint of the decision service is connected. With
+    /// `false`, the fallback goes on answering.
+    pub(super) require_upstream: bool,
 }
 
 /// How the bridge stops.
@@ -326,6 +340,7 @@ impl Default for Raw {
             operation_id: RawOperationId::default(),
             limits: RawLimits::default(),
             admin: RawAdmin::default(),
+            ready: RawReady::default(),
             drain: RawDrain::default(),
             log: RawLog::default(),
         }
@@ -447,7 +462,14 @@ impl Default for RawLimits {
 
 impl Default for RawAdmin {
     fn default() -> Self {
-        Self { listen: ListenOrOff(Settings::default().admin.listen) }
+        let admin = Settings::default().admin;
+        Self { listen: ListenOrOff(admin.listen), write: admin.write }
+    }
+}
+
+impl Default for RawReady {
+    fn default() -> Self {
+        Self { require_upstream: Settings::default().ready.require_upstream }
     }
 }
 

@@ -44,8 +44,10 @@ pub struct Settings {
     pub operation_id: OperationIdSettings,
     /// Bounds on what the bridge takes in.
     pub limits: Limits,
-    /// The listener for operators; `None` is off.
+    /// The listener for operators.
     pub admin: AdminSettings,
+    /// When the bridge says that it is ready.
+    pub ready: ReadySettings,
     /// How the bridge stops.
     pub drain: DrainSettings,
     /// What is logged.
@@ -139,6 +141,15 @@ pub struct Limits {
 pub struct AdminSettings {
     /// Where it listens; `None` (`off`) is nowhere.
     pub listen: Option<SocketAddr>,
+    /// Whether more than the loopback addresses may change something.
+    pub write: bool,
+}
+
+/// When the bridge says that it is ready.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadySettings {
+    /// Whether an endpoint of the decision service must be connected.
+    pub require_upstream: bool,
 }
 
 /// How the bridge stops.
@@ -204,7 +215,8 @@ impl Default for Settings {
             commands: CommandSettings::default(),
             operation_id: OperationIdSettings::default(),
             limits: Limits::default(),
-            admin: AdminSettings { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 10007))) },
+            admin: AdminSettings { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 10007))), write: false },
+            ready: ReadySettings { require_upstream: false },
             drain: DrainSettings { delay: Duration::from_secs(5), timeout: Duration::from_secs(25) },
             log: LogSettings { level: LogLevel::Info, format: LogFormat::Text, remarks: false },
         }

@@ -119,7 +119,7 @@ fn every_setting_arrives_from_every_layer() {
         "operation_id.missing" => "generate".to_owned(),
         "log.level" => "trace".to_owned(),
         "log.format" => "json".to_owned(),
-        "log.remarks" => "true".to_owned(),
+        "log.remarks" | "admin.write" | "ready.require_upstream" => "true".to_owned(),
         key if key.ends_with("message") || key.ends_with("detail") => "words".to_owned(),
         _ => "refuse".to_owned(),
     };
@@ -341,16 +341,16 @@ fn unknown_keys_are_told_with_what_was_meant() {
     bridge.yaml:1:28: `log.format` is xml: expected `text` or `json`
     "#);
     assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @r#"
-    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log
+    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, ready, drain, log
     bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, remarks
     "#);
 }
 
 #[test]
 fn files_that_are_no_configuration() {
-    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
-    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, drain, log");
-    assert_snapshot!(file_errors("admin: off\n"), @"bridge.yaml:1:8: `admin` must be a mapping, with the keys listen");
+    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, ready, drain, log");
+    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, ready, drain, log");
+    assert_snapshot!(file_errors("admin: off\n"), @"bridge.yaml:1:8: `admin` must be a mapping, with the keys listen, write");
     assert_snapshot!(file_errors("workers: 1\nlog: {level: info}\nworkers: 2\n"), @"bridge.yaml:3:1: `workers` is set twice, first at bridge.yaml:1:1: keep one");
     assert_snapshot!(file_errors("log:\n  level: info\n  level: info\n"), @"bridge.yaml:3:3: `log.level` is set twice, first at bridge.yaml:2:3: keep one");
     assert_snapshot!(file_errors("log: [\n"), @"bridge.yaml:1:6: not valid YAML: unclosed bracket '['");

@@ -11,12 +11,12 @@ use hyper::client::conn::http2::SendRequest;
 use tokio::sync::{Notify, watch};
 use tonic::body::Body;
 
-use super::Target;
 use super::tls::Secured;
+use super::{EndpointStatus, Target};
 
 /// Whether an endpoint gets calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub enum State {
     /// It does.
     In,
     /// Its health service says that it does not serve.
@@ -170,6 +170,19 @@ impl Endpoint {
     /// A connection that serves calls, to ask for health on.
     pub(super) fn serving_connection(&self) -> Option<SendRequest<Body>> {
         self.serving().iter().rev().map(|(_, sender)| sender).find(|sender| !sender.is_closed()).cloned()
+    }
+
+    /// How it is now.
+    pub(super) fn status(&self) -> EndpointStatus {
+        let state = *self.state.borrow();
+        EndpointStatus {
+            target: self.target.clone(),
+            state,
+            connections: self.serving().iter().filter(|(_, sender)| !sender.is_closed()).count(),
+            calls: self.load(),
+            // A failure is forgotten only for an answer, or for another state.
+            tried: self.next_connection.load(Relaxed) > 0 || self.failures.load(Relaxed) > 0 || state != State::In,
+        }
     }
 
     fn serving(&self) -> std::sync::MutexGuard<'_, Vec<(u64, SendRequest<Body>)>> {

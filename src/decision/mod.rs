@@ -4,6 +4,7 @@
 //! - [`address`](UpstreamAddress): where the decision service listens.
 //! - [`pool`](Pool): its endpoints, and the control thread that watches over them: one for the process.
 //! - `endpoint`: one of them, as the whole process sees it. `health`: its sign of life.
+//! - [`status`](UpstreamStatus): how they are, for operators.
 //! - `resolve`: from a name to addresses, for as long as its answer says.
 //! - `balancer`: which endpoint a worker's next call goes to.
 //! - [`channel`](ConnectError): a worker's connections to one endpoint.
@@ -32,6 +33,7 @@ mod percent;
 mod pool;
 mod resolve;
 mod spent;
+mod status;
 mod stream;
 mod tls;
 
@@ -41,10 +43,12 @@ pub use call::{Asked, Call, CallError, Retry, Upstream};
 pub use channel::ConnectError;
 pub use deadline::Deadline;
 pub use direct::{Direct, DirectConnection, DirectError};
+pub use endpoint::State as EndpointState;
 pub use error::ErrorClass;
 pub use fallback::{Action, FallbackPolicy, FallbackRefusal};
 pub use percent::{InvalidPercent, Percent};
 pub use pool::{Pool, PoolError};
 pub use resolve::TtlBounds;
 pub use spent::Spent;
+pub use status::{EndpointStatus, UpstreamStatus};
 pub use tls::UpstreamTlsSettings;

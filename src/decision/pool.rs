@@ -15,7 +15,7 @@ use super::endpoint::{Endpoint, State};
 use super::health::{self, NoLife};
 use super::resolve::Resolver;
 use super::tls::{self, ClientFiles, Secured};
-use super::{Target, UpstreamAddress, UpstreamSettings};
+use super::{Target, UpstreamAddress, UpstreamSettings, UpstreamStatus};
 use crate::error_chain;
 use crate::tls_files::{Reloads, TlsError};
 
@@ -66,6 +66,15 @@ impl Pool {
     /// How often the files of TLS were read again; `None` without an `https` address.
     pub(crate) fn reloads(&self) -> Option<Reloads> {
         self.tls.as_deref().map(ClientFiles::reloads)
+    }
+
+    /// How the decision service is now.
+    pub(crate) fn status(&self) -> UpstreamStatus {
+        let endpoints = self.endpoints.borrow();
+        UpstreamStatus {
+            resolved: endpoints.is_some(),
+            endpoints: endpoints.iter().flat_map(|endpoints| endpoints.iter()).map(|known| known.status()).collect(),
+        }
     }
 
     pub(super) fn endpoints(&self) -> watch::Receiver<Endpoints> {

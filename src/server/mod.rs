@@ -7,9 +7,11 @@
 //! - [`watched`]: the wrapper around a socket that knows when a request began, and keeps the limits on its head.
 //! - [`webhook`]: one HTTP request to the bridge and back.
 //! - [`drain`]: the stages of stopping.
+//! - [`admin`]: the listener for operators.
 //!
 //! Called by `cli` and by tests. Never prints.
 
+mod admin;
 mod connections;
 mod drain;
 mod http2;
@@ -18,7 +20,13 @@ mod watched;
 mod webhook;
 mod worker;
 
-use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+    thread,
+    time::Duration,
+};
 
 use tokio::{sync::mpsc, time::sleep};
 
@@ -27,7 +35,7 @@ pub use drain::Stage;
 
 use crate::bridge::SharedLimits;
 use crate::callback::Served;
-use crate::config::Settings;
+use crate::config::{Effective, Settings};
 use crate::decision::{Pool, PoolError};
 use crate::socket;
 use connections::Connections;
@@ -41,6 +49,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 struct Shared {
     settings: Arc<Settings>,
+    /// For operators: where the settings came from.
+    configuration: RwLock<Arc<Effective>>,
     limits: Arc<SharedLimits>,
     pool: Arc<Pool>,
     connections: Arc<Connections>,
@@ -50,10 +60,17 @@ struct Shared {
     registry: &'static [Served],
 }
 
+impl Shared {
+    fn configuration(&self) -> Arc<Effective> {
+        Arc::clone(&self.configuration.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// A running bridge.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    admin: Option<SocketAddr>,
     shared: Arc<Shared>,
     /// Yields `None` once every worker has ended.
     workers: mpsc::Receiver<()>,
@@ -65,6 +82,14 @@ pub enum StartError {
     /// The address to listen on cannot be had.
     #[error("cannot listen on {address}")]
     Bind {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The address for operators cannot be had.
+    #[error("cannot listen on {address} for operators (`admin.listen`)")]
+    Admin {
         /// As configured.
         address: SocketAddr,
         /// What the system said.
@@ -88,10 +113,10 @@ impl From<PoolError> for StartError {
 }
 
 impl Server {
-    /// Binds, and starts the workers. Returns once the port accepts connections.
+    /// Binds, and starts the workers and the listener for operators. Returns once both ports accept connections.
     ///
     /// # Errors
-    /// When the certificate cannot be used, the address is in use or not there, or the system gives no thread.
+    /// When the certificate cannot be used, an address is in use or not there, or the system gives no thread.
     pub fn start(settings: Settings, registry: &'static [Served]) -> Result<Self, StartError> {
         let configured = settings.listen;
         let workers = settings.workers.get();
@@ -101,6 +126,12 @@ impl Server {
         let address =
             listeners.first().map_or(Ok(configured), std::net::TcpListener::local_addr).map_err(bind_error)?;
 
+        let admin = settings.admin.listen.map(|address| {
+            let bound = admin::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+            bound.map_err(|source| StartError::Admin { address, source })
+        });
+        let admin = admin.transpose()?;
+
         let limit = settings.limits.connections.map_or_else(default_connections, std::num::NonZeroUsize::get);
         tracing::info!(%address, workers, https = tls.is_some(), connections = limit, "listening");
 
@@ -108,6 +139,7 @@ impl Server {
             limits: SharedLimits::new(&settings.limits),
             pool: Pool::start(settings.upstream.clone())?,
             settings: Arc::new(settings),
+            configuration: RwLock::default(),
             connections: Connections::new(limit),
             drain: Drain::default(),
             tls,
@@ -115,7 +147,8 @@ impl Server {
         });
         let (alive, ended) = mpsc::channel(1);
         // Dropped with its workers when one of them cannot start.
-        let server = Self { address, shared: Arc::clone(&shared), workers: ended };
+        let admin_address = admin.as_ref().map(|(address, _)| *address);
+        let server = Self { address, admin: admin_address, shared: Arc::clone(&shared), workers: ended };
         for (number, listener) in listeners.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
             let alive = alive.clone();
@@ -130,13 +163,28 @@ impl Server {
                 .map_err(StartError::Worker)?;
             is_started.recv().unwrap_or_else(|gone| Err(io::Error::other(gone))).map_err(StartError::Worker)?;
         }
+        if let Some((address, listener)) = admin {
+            tracing::info!(%address, "listening for operators");
+            admin::start(&shared, listener).map_err(StartError::Worker)?;
+        }
         Ok(server)
+    }
+
+    /// What operators are shown as the configuration in force, from now on.
+    pub fn show_configuration(&self, effective: Effective) {
+        *self.shared.configuration.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(effective);
     }
 
     /// Where callbacks are received: the real port, also when 0 was configured.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where operators are served; `None`: nowhere.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// Open connections, callbacks being decided, and bytes of bodies held.

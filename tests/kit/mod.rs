@@ -167,6 +167,7 @@ pub struct BridgeBuilder {
 pub fn bridge() -> BridgeBuilder {
     let mut settings = Settings::default();
     settings.listen.set_port(0);
+    settings.admin.listen = None;
     BridgeBuilder { settings, registry: REGISTRY }.asking_at(nowhere())
 }
 
@@ -196,6 +197,11 @@ impl BridgeBuilder {
         self
     }
 
+    /// With a listener for operators.
+    pub fn admin(self) -> Self {
+        self.with(|settings| settings.admin.listen = Some(SocketAddr::from(([127, 0, 0, 1], 0))))
+    }
+
     pub fn serving(mut self, registry: &'static [Served]) -> Self {
         self.registry = registry;
         self
@@ -219,6 +225,13 @@ impl Bridge {
     /// A new connection.
     pub fn connect(&self) -> Client {
         Client::connect(self.address())
+    }
+
+    /// Asks the listener for operators, on a connection of its own.
+    pub fn operator(&self, method: &str, target: &str, body: &str) -> Reply {
+        let mut client = Client::connect(self.server.admin_address().expect("an admin listener"));
+        client.write(&Request::new().method(method).target(target).body(body).bytes());
+        client.reply()
     }
 
     /// Sends a request on a connection of its own.

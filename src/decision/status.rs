@@ -1,0 +1,64 @@
+//! The decision service as it stands at one moment, for operators. Read when they ask, and never on a callback's path.
+
+use super::{EndpointState, Target};
+
+/// How the decision service is.
+#[derive(Debug, Clone)]
+pub struct UpstreamStatus {
+    /// Whether its names have been looked up for the first time, with whatever result.
+    pub resolved: bool,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointStatus>,
+}
+
+/// How one endpoint is.
+#[derive(Debug, Clone)]
+pub struct EndpointStatus {
+    /// Where it is.
+    pub target: Target,
+    /// Whether it gets calls.
+    pub state: EndpointState,
+    /// Open connections of all workers.
+    pub connections: usize,
+    /// Calls under way, of all workers.
+    pub calls: usize,
+    /// Whether a first attempt to connect has ended, in whatever way.
+    pub tried: bool,
+}
+
+impl UpstreamStatus {
+    /// Whether a call could be made at once.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.state == EndpointState::In && endpoint.connections > 0)
+    }
+
+    /// Whether every callback falls back at once, because no endpoint is in.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        self.resolved && !self.endpoints.iter().any(|endpoint| endpoint.state == EndpointState::In)
+    }
+
+    /// Whether the first try is over: connected, or every endpoint was tried.
+    #[must_use]
+    pub fn was_tried(&self) -> bool {
+        self.is_connected() || (self.resolved && self.endpoints.iter().all(|endpoint| endpoint.tried))
+    }
+}
+
+impl EndpointState {
+    /// Every state of an endpoint that is there.
+    pub const PRESENT: [Self; 4] = [Self::In, Self::NotServing, Self::Ejected, Self::Hung];
+
+    /// The name in metrics and on the status page.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::NotServing => "not_serving",
+            Self::Ejected => "ejected",
+            Self::Hung => "hung",
+            Self::Gone => "gone",
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The endpoints, as the table of [`super`] lists them.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Extension, Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
+use serde::{Deserialize as _, de::value::StrDeserializer};
+use tokio::time::timeout;
+
+use super::{Peer, ready::Readiness};
+use crate::config::LogLevel;
+use crate::server::{Shared, Stage};
+use crate::telemetry;
+
+/// What a body may hold: a word.
+const BODY_BYTES: usize = 64;
+/// How long a body may take.
+const BODY_TIME: Duration = Duration::from_secs(5);
+
+/// Answers are one line of text.
+type Said = (StatusCode, String);
+
+#[derive(Debug)]
+struct Admin {
+    shared: Arc<Shared>,
+    readiness: Readiness,
+}
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let admin = Arc::new(Admin { shared, readiness: Readiness::default() });
+    let writes = Router::new()
+        .route("/log-level", put(log_level))
+        .route("/drain", post(drain))
+        .route_layer(from_fn_with_state(Arc::clone(&admin), may_write));
+    Router::new()
+        .route("/live", get(|| async { say(StatusCode::OK, "live") }))
+        .route("/ready", get(ready))
+        .route("/version", get(version))
+        .route("/config", get(config))
+        .merge(writes)
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(not_found)
+        .with_state(admin)
+}
+
+fn say(status: StatusCode, line: &str) -> Said {
+    (status, format!("{line}\n"))
+}
+
+fn json(value: &serde_json::Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], format!("{value:#}\n")).into_response()
+}
+
+async fn ready(State(admin): State<Arc<Admin>>) -> Said {
+    match admin.readiness.check(&admin.shared) {
+        Ok(()) => say(StatusCode::OK, "ready"),
+        Err(why) => say(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {why}")),
+    }
+}
+
+async fn version() -> Response {
+    json(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }))
+}
+
+async fn config(State(admin): State<Arc<Admin>>) -> Response {
+    json(&serde_json::json!(*admin.shared.configuration()))
+}
+
+async fn log_level(body: Body) -> Said {
+    let Ok(Ok(body)) = timeout(BODY_TIME, to_bytes(body, BODY_BYTES)).await else {
+        return say(StatusCode::BAD_REQUEST, "the body must be one of: error, warn, info, debug, trace");
+    };
+    let word = String::from_utf8_lossy(&body).trim().to_ascii_lowercase();
+    let text: StrDeserializer<'_, serde::de::value::Error> = StrDeserializer::new(&word);
+    match LogLevel::deserialize(text) {
+        Ok(level) => {
+            telemetry::set_log_level(level);
+            // At warn, so that a log which is to be quiet still says why.
+            tracing::warn!(level = word, "the log's level was changed by the admin listener");
+            say(StatusCode::OK, &format!("the log's level is {word}, until it is changed or the program ends"))
+        }
+        Err(_) => say(StatusCode::BAD_REQUEST, "the body must be one of: error, warn, info, debug, trace"),
+    }
+}
+
+async fn drain(State(admin): State<Arc<Admin>>) -> Said {
+    if admin.shared.drain.stage() == Stage::Serving {
+        tracing::info!("draining begins, by the admin listener; SIGTERM ends it");
+        admin.shared.drain.advance(Stage::Announcing);
+    }
+    say(StatusCode::OK, "draining: not ready, and every answer closes its connection; SIGTERM does the rest")
+}
+
+/// Lets changes through from where they may come.
+async fn may_write(
+    State(admin): State<Arc<Admin>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
+    if headers.contains_key(header::ORIGIN) {
+        // A browser names the page that sends it, and no page of ours does.
+        return say(StatusCode::FORBIDDEN, "not from a web page").into_response();
+    }
+    if !peer.is_loopback() && !admin.shared.settings.admin.write {
+        let why = "only from a loopback address: run it in the pod, by port-forward, or set admin.write to true";
+        return say(StatusCode::FORBIDDEN, why).into_response();
+    }
+    next.run(request).await
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Said {
+    say(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}; see the header Allow", uri.path()))
+}
+
+async fn not_found() -> Said {
+    let line = "not here; there is: GET /live, /ready, /version, /config; PUT /log-level; POST /drain";
+    say(StatusCode::NOT_FOUND, line)
+}

@@ -1,0 +1,323 @@
+//! The listener for operators: what it says, and to whom.
+
+#![allow(clippy::expect_used, clippy::disallowed_methods)]
+
+mod kit;
+
+use std::{
+    io::Write as _,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    sync::{Arc, Condvar, Mutex, mpsc},
+    thread,
+    time::Duration,
+};
+
+use kit::{Bridge, Client, PATIENCE, Reply, Request, app, bridge, eventually, ms, peer};
+use openim_bridge::callback::{Callback, Decision, Parties, REGISTRY, Served};
+use openim_bridge::config::{Settings, Sources};
+use openim_bridge::openim::{Fields, OperationId};
+use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
+use openim_bridge::server::{Server, StartError};
+
+fn get(bridge: &Bridge, target: &str) -> Reply {
+    bridge.operator("GET", target, "")
+}
+
+#[track_caller]
+fn says(reply: &Reply, status: u16, line: &str) {
+    assert_eq!((reply.status, reply.body.trim_end()), (status, line));
+}
+
+#[track_caller]
+fn becomes_ready(bridge: &Bridge) {
+    eventually("the bridge is ready", || get(bridge, "/ready").status == 200);
+}
+
+#[test]
+fn it_says_that_it_lives_and_which_version_it_is() {
+    let bridge = bridge().admin().start();
+    says(&get(&bridge, "/live"), 200, "live");
+    let version = get(&bridge, "/version");
+    assert_eq!(version.header("content-type"), Some("application/json"));
+    assert_eq!(version.json()["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn head_is_answered_as_get_is_but_without_a_body() {
+    let bridge = bridge().admin().start();
+    let mut client = Client::connect(bridge.server.admin_address().expect("an admin listener"));
+    client.write(&Request::new().method("HEAD").target("/live").body("").bytes());
+    assert!(client.reply_head().starts_with("HTTP/1.1 200 "));
+    client.write(&Request::new().method("GET").target("/live").body("").bytes());
+    says(&client.reply(), 200, "live");
+}
+
+#[test]
+fn what_is_not_there_is_told_in_plain_words() {
+    let bridge = bridge().admin().start();
+    let there = "not here; there is: GET /live, /ready, /version, /config; PUT /log-level; POST /drain";
+    says(&get(&bridge, "/"), 404, there);
+    says(&bridge.operator("POST", "/liveness", ""), 404, there);
+    for (method, target, allowed) in
+        [("POST", "/live", "GET,HEAD"), ("GET", "/drain", "POST"), ("DELETE", "/log-level", "PUT")]
+    {
+        let reply = bridge.operator(method, target, "");
+        says(&reply, 405, &format!("{target} does not take {method}; see the header Allow"));
+        assert_eq!(reply.header("allow"), Some(allowed), "{target}");
+    }
+}
+
+#[test]
+fn it_is_ready_once_the_decision_service_was_tried_though_in_vain() {
+    // A handshake that gets no answer until the test says so.
+    let (let_go, held) = mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let hung = peer(move |stream| {
+        let _let_go = held.lock().expect("one at a time").recv();
+        drop(stream);
+    });
+    let mut authority = tempfile::NamedTempFile::new().expect("a file");
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    authority.write_all(certificate.cert.pem().as_bytes()).expect("written");
+    let bridge = bridge().admin().timeout(ms(14_000)).with(|settings| {
+        settings.upstream.connect_timeout = ms(14_000);
+        settings.upstream.addresses = vec![format!("https://{hung}").parse().expect("an address")];
+        settings.upstream.tls.ca = Some(authority.path().to_owned());
+    });
+    let bridge = bridge.start();
+    says(&get(&bridge, "/ready"), 503, "not ready: the decision service is being tried for the first time");
+    says(&get(&bridge, "/live"), 200, "live");
+    drop(let_go);
+    becomes_ready(&bridge);
+    says(&get(&bridge, "/ready"), 200, "ready");
+}
+
+#[test]
+fn it_is_ready_when_the_decision_service_s_name_is_unknown() {
+    // A name server that answers nothing but refusals: the port is closed.
+    let closed = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let bridge = bridge().admin().with(|settings| {
+        settings.upstream.name_server = Some(closed);
+        settings.upstream.addresses = vec!["http://nobody.test:50051".parse().expect("an address")];
+    });
+    becomes_ready(&bridge.start());
+}
+
+#[test]
+fn it_can_be_made_to_need_the_decision_service() {
+    let requiring = |settings: &mut Settings| settings.ready.require_upstream = true;
+    let connected = app();
+    let address = connected.address;
+    let bridge = bridge().admin().asking(&connected).with(requiring).start();
+    becomes_ready(&bridge);
+    connected.stop();
+    eventually("the bridge is not ready", || get(&bridge, "/ready").status == 503);
+    let why = "not ready: no endpoint of the decision service is connected, and ready.require_upstream is true";
+    says(&get(&bridge, "/ready"), 503, why);
+    let _again = kit::app_at(address);
+    becomes_ready(&bridge);
+}
+
+#[test]
+fn draining_makes_it_not_ready_at_once_and_every_answer_announces_it() {
+    let app = app();
+    let bridge = bridge().admin().asking(&app).start();
+    becomes_ready(&bridge);
+    assert!(!bridge.ask("pal").announces_close());
+    for _ in 0..2 {
+        let reply = bridge.operator("POST", "/drain", "");
+        says(&reply, 200, "draining: not ready, and every answer closes its connection; SIGTERM does the rest");
+        says(&get(&bridge, "/ready"), 503, "not ready: draining");
+        let reply = bridge.ask("pal");
+        reply.goes_on_with("pal");
+        assert!(reply.announces_close());
+    }
+    says(&get(&bridge, "/live"), 200, "live");
+}
+
+#[test]
+fn operators_are_served_until_the_drain_has_ended() {
+    let app = app();
+    let mut bridge = bridge().admin().asking(&app).timeout(ms(14_000)).start();
+    let mut hung = bridge.connect();
+    hung.write(&Request::new().remark("mock:hang").bytes());
+    app.next_call();
+    let admin = bridge.server.admin_address().expect("an admin listener");
+    let webhook = bridge.address();
+    let draining = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(bridge.server.drain(Duration::ZERO, PATIENCE));
+        bridge
+    });
+    eventually("the webhook listener is closed", || std::net::TcpStream::connect(webhook).is_err());
+    let ask = |target: &str| {
+        let mut client = Client::connect(admin);
+        client.write(&Request::new().method("GET").target(target).body("").bytes());
+        client.reply()
+    };
+    says(&ask("/ready"), 503, "not ready: draining");
+    app.stop();
+    hung.reply().goes_on_with("mock:hang");
+    let bridge = draining.join().expect("the drain ends");
+    says(&ask("/ready"), 503, "not ready: draining");
+    drop(bridge);
+    eventually("the admin listener is closed", || std::net::TcpStream::connect(admin).is_err());
+}
+
+#[test]
+fn the_log_s_level_is_one_of_five_words() {
+    let bridge = bridge().admin().start();
+    let reply = bridge.operator("PUT", "/log-level", "Debug\n");
+    says(&reply, 200, "the log's level is debug, until it is changed or the program ends");
+    let long = "debug".repeat(1000);
+    for wrong in ["", "loud", "debug info", "{\"level\":\"debug\"}", "\u{fffd}", &long] {
+        let reply = bridge.operator("PUT", "/log-level", wrong);
+        says(&reply, 400, "the body must be one of: error, warn, info, debug, trace");
+    }
+}
+
+#[test]
+fn changes_come_from_loopback_addresses_and_no_web_page() {
+    // An address of this machine that is none of the loopback ones, where it has one.
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("a port");
+    let elsewhere = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()).ok();
+    let all = Some(SocketAddr::from(([0, 0, 0, 0], 0)));
+    for write in [false, true] {
+        let bridge =
+            bridge().with(|settings| settings.admin.listen = all).with(|settings| settings.admin.write = write);
+        let bridge = bridge.start();
+        let admin = bridge.server.admin_address().expect("an admin listener");
+        let level = Request::new().method("PUT").target("/log-level").body("info");
+        let send = |host: std::net::IpAddr, request: &Request| {
+            let mut client = Client::connect(SocketAddr::new(host, admin.port()));
+            client.write(&request.bytes());
+            client.reply()
+        };
+        assert_eq!(send([127, 0, 0, 1].into(), &level).status, 200);
+        let from_page = level.clone().header("Origin", "http://evil.test");
+        says(&send([127, 0, 0, 1].into(), &from_page), 403, "not from a web page");
+        if let Some(elsewhere) = elsewhere.filter(|elsewhere| !elsewhere.ip().is_loopback()) {
+            let reply = send(elsewhere.ip(), &level);
+            let get = Request::new().method("GET").target("/live").body("");
+            assert_eq!(send(elsewhere.ip(), &get).status, 200);
+            if write {
+                assert_eq!(reply.status, 200);
+            } else {
+                let why =
+                    "only from a loopback address: run it in the pod, by port-forward, or set admin.write to true";
+                says(&reply, 403, why);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_configuration_is_shown_with_where_it_came_from_and_without_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let users = folder.path().join("users");
+    std::fs::write(&users, "openim:s3cret\n").expect("written");
+    let file = folder.path().join("bridge.yaml");
+    let text = format!("listen: 127.0.0.1:0\naccess: {{basic_auth_file: {}}}\n", users.display());
+    std::fs::write(&file, text).expect("written");
+    let flags = vec![("admin.listen", vec!["127.0.0.1:0".to_owned()])];
+    let loaded = Sources { file: Some(file.clone()), flags, variables: vec![] }.load().expect("a configuration");
+    let effective = loaded.effective();
+    let bridge = Bridge { server: Server::start(loaded.settings, REGISTRY).expect("the bridge starts") };
+    bridge.server.show_configuration(effective);
+
+    let shown = get(&bridge, "/config");
+    assert_eq!(shown.header("content-type"), Some("application/json"));
+    assert!(!shown.body.contains("s3cret"), "{}", shown.body);
+    let json = shown.json();
+    assert_eq!(json["file"], file.to_str().expect("UTF-8"));
+    let setting = |key: &str| {
+        let settings = json["settings"].as_array().expect("settings");
+        settings.iter().find(|setting| setting["key"] == key).expect("the setting").clone()
+    };
+    assert_eq!(setting("access.basic_auth_file")["value"], users.to_str().expect("UTF-8"));
+    assert_eq!(setting("access.basic_auth_file")["source"]["line"], 2);
+    assert_eq!(setting("admin.listen")["source"]["name"], "--admin-listen");
+    assert_eq!(setting("workers")["source"]["kind"], "default");
+}
+
+#[test]
+fn an_address_that_is_taken_fails_the_start_by_the_setting_s_name() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    let mut settings = Settings { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Settings::default() };
+    settings.admin.listen = Some(address);
+    let error = Server::start(settings, REGISTRY).expect_err("taken");
+    assert!(matches!(error, StartError::Admin { .. }), "{error:?}");
+    assert_eq!(error.to_string(), format!("cannot listen on {address} for operators (`admin.listen`)"));
+}
+
+#[test]
+fn a_crowd_of_idle_connections_keeps_no_probe_out() {
+    let bridge = bridge().admin().start();
+    let admin = bridge.server.admin_address().expect("an admin listener");
+    let mut crowd: Vec<Client> = (0..200).map(|_| Client::connect(admin)).collect();
+    says(&get(&bridge, "/live"), 200, "live");
+    assert!(crowd[0].is_closed(), "the oldest has gone");
+    let newest = crowd.last_mut().expect("200");
+    newest.write(&Request::new().method("GET").target("/live").body("").bytes());
+    says(&newest.reply(), 200, "live");
+}
+
+/// A callback that keeps its worker busy until the test says otherwise.
+struct Working;
+
+static BUSY: (Mutex<Option<bool>>, Condvar) = (Mutex::new(None), Condvar::new());
+
+fn wait_until(is_busy: bool) {
+    let busy = BUSY.0.lock().expect("whether it is busy");
+    let waited = BUSY.1.wait_timeout_while(busy, PATIENCE, |busy| *busy != Some(is_busy)).expect("whether it is busy");
+    assert!(!waited.1.timed_out(), "stays as it is");
+}
+
+fn be(busy: bool) {
+    *BUSY.0.lock().expect("whether it is busy") = Some(busy);
+    BUSY.1.notify_all();
+}
+
+impl Callback for Working {
+    const COMMAND: &'static str = kit::COMMAND;
+    const ALIASES: &'static [&'static str] = &[];
+    const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
+    type Body = serde_json::Value;
+    type Request = BeforeSetFriendRemarkRequest;
+    type Response = BeforeSetFriendRemarkResponse;
+
+    fn command(_: &serde_json::Value) -> &str {
+        be(true);
+        wait_until(false);
+        kit::COMMAND
+    }
+
+    fn request(_: serde_json::Value, _: &OperationId) -> BeforeSetFriendRemarkRequest {
+        BeforeSetFriendRemarkRequest::default()
+    }
+
+    fn subject(_: BeforeSetFriendRemarkRequest) -> (Parties, Fields) {
+        (Parties { owner: String::new(), friend: String::new() }, vec![])
+    }
+
+    fn decision(_: BeforeSetFriendRemarkResponse) -> Option<Decision> {
+        Some(Decision::Allow)
+    }
+}
+
+static WORKING: [Served; 1] = [Served::of::<Working>()];
+
+#[test]
+fn a_busy_worker_delays_no_probe() {
+    let app = app();
+    let bridge = bridge().admin().asking(&app).serving(&WORKING).start();
+    becomes_ready(&bridge);
+    let mut client = bridge.connect();
+    client.write(&Request::new().bytes());
+    wait_until(true);
+    says(&get(&bridge, "/live"), 200, "live");
+    says(&get(&bridge, "/ready"), 200, "ready");
+    be(false);
+    client.reply().goes_on();
+}
