@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod mock;
 mod progress;
+pub mod proto;
 pub mod send;
 pub mod serve;
 
@@ -31,6 +32,7 @@ pub fn main() -> ExitCode {
         Some(("mock", flags)) => with(flags, mock::run),
         Some(("send", flags)) => with(flags, send::run),
         Some(("check", flags)) => check::run(flags, env::vars_os()),
+        Some(("proto", flags)) => with(flags, proto::run),
         Some(("config", flags)) => config::run(flags, env::vars_os()),
         _ => Ok(ExitCode::from(WRONG_USAGE)),
     };
@@ -58,6 +60,7 @@ pub fn command() -> Command {
         .subcommand(mock::Args::augment_args(Command::new("mock")))
         .subcommand(send::Args::augment_args(Command::new("send")))
         .subcommand(check::command())
+        .subcommand(proto::Args::augment_args(Command::new("proto")))
         .subcommand(config::command())
 }
 

@@ -1,0 +1,139 @@
+//! `openim-bridge proto`: writes out the contract that this version of the bridge speaks.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+
+use super::{complain, print};
+
+/// Every file, by its path under `proto/`, as it was when the bridge was built.
+const FILES: [(&str, &str); 3] = [
+    ("buf.yaml", include_str!("../../proto/buf.yaml")),
+    ("openim/bridge/v1/decision.proto", include_str!("../../proto/openim/bridge/v1/decision.proto")),
+    ("openim/bridge/v1/friend.proto", include_str!("../../proto/openim/bridge/v1/friend.proto")),
+];
+
+/// Write out the .proto files that this version of the bridge speaks, and a buf.yaml
+///
+/// Generate code from them with your language's plugin, or with `buf generate`.
+///
+/// Exit codes: 0 done, 1 a file could not be written or holds something else, 2 wrong flags.
+#[derive(Debug, clap::Args)]
+#[group(id = "what", required = true, multiple = false)]
+pub struct Args {
+    /// The folder to write them into; it is made where it is missing
+    #[arg(long, value_name = "DIR", group = "what")]
+    out: Option<PathBuf>,
+
+    /// Show the names of the files
+    #[arg(long, group = "what")]
+    list: bool,
+
+    /// Write one file to standard output
+    #[arg(long, value_name = "NAME", group = "what", value_parser = clap::builder::PossibleValuesParser::new(FILES.map(|(name, _)| name)))]
+    print: Option<String>,
+
+    /// Replace files that hold something else
+    #[arg(long, requires = "out")]
+    force: bool,
+}
+
+/// Writes the files, or shows them.
+///
+/// # Errors
+/// When a file cannot be written.
+#[expect(clippy::unused_async, reason = "as every subcommand")]
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = &args.out {
+        return write(folder, args.force);
+    }
+    for (name, text) in FILES {
+        if args.list {
+            print(&format!("{name}\n"))?;
+        } else if args.print.as_deref() == Some(name) {
+            print(text)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All of them or none: a contract of two versions would be worse than either.
+fn write(folder: &Path, force: bool) -> anyhow::Result<ExitCode> {
+    let mut others = Vec::new();
+    for (name, text) in FILES {
+        let path = folder.join(name);
+        match fs::read(&path) {
+            Ok(found) if found != text.as_bytes() => others.push(path),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    if !others.is_empty() && !force {
+        let others: Vec<String> = others.iter().map(|path| format!("  {}", path.display())).collect();
+        complain(&format!(
+            "these files hold something else than this version's; nothing was written, and --force replaces them\n{}",
+            others.join("\n")
+        ));
+        return Ok(ExitCode::FAILURE);
+    }
+    for (name, text) in FILES {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
+        }
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        print(&format!("{}\n", path.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn files_under(folder: &Path) -> BTreeSet<PathBuf> {
+        let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+        files.into_iter().chain(folders.iter().flat_map(|folder| files_under(folder))).collect()
+    }
+
+    #[test]
+    fn every_file_of_the_contract_is_built_in() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
+        let built_in: BTreeSet<PathBuf> = FILES.iter().map(|(name, _)| root.join(name)).collect();
+        assert_eq!(built_in, files_under(&root));
+    }
+
+    #[test]
+    fn what_is_written_is_the_contract_and_writing_it_again_changes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("new/contract");
+        for _ in 0..2 {
+            assert_eq!(write(&out, false).expect("written"), ExitCode::SUCCESS);
+            assert_eq!(files_under(&out).len(), FILES.len());
+            for (name, text) in FILES {
+                assert_eq!(fs::read_to_string(out.join(name)).expect("a file"), text, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_holds_something_else_stops_all_of_it_unless_forced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mine = folder.path().join("buf.yaml");
+        fs::write(&mine, "mine").expect("written");
+        assert_eq!(write(folder.path(), false).expect("no error"), ExitCode::FAILURE);
+        assert_eq!(files_under(folder.path()).len(), 1);
+        assert_eq!(fs::read_to_string(&mine).expect("a file"), "mine");
+        assert_eq!(write(folder.path(), true).expect("written"), ExitCode::SUCCESS);
+        assert_eq!(fs::read_to_string(&mine).expect("a file"), FILES[0].1);
+    }
+}
