@@ -675,3 +675,35 @@ fn wrong_usage_is_told_before_anything_is_asked() {
         assert!(output.stdout.is_empty());
     }
 }
+
+// What the documentation says.
+
+const DOCS: &str = include_str!("../docs/check.md");
+
+/// The part of docs/check.md that the cases give.
+fn reference() -> String {
+    let one = |case: &&Case| {
+        let Case { name, shows, why, remedy, .. } = case;
+        format!("### `{name}`\n\nThe service {shows}.\n\nWhy: {why}.\n\nTo do: {remedy}.\n")
+    };
+    CASES.iter().collect::<Vec<_>>().iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_case_is_documented() {
+    let headline = "## The cases\n\n";
+    let at = DOCS.find(headline).expect("a part with the cases") + headline.len();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/check.md");
+        std::fs::write(path, format!("{}{}", &DOCS[..at], reference())).expect("written");
+    } else {
+        let renew = "docs/check.md is out of date; renew it: UPDATE_DOCS=1 cargo test --test check documented";
+        assert!(DOCS[at..] == reference(), "{renew}");
+    }
+}
+
+#[test]
+fn the_documented_table_is_right() {
+    let table = DOCS.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a table");
+    assert_eq!(Expectations::parse("docs/check.md", table).expect("right").rows().len(), 4);
+}

@@ -46,7 +46,6 @@ pub struct Args {
 ///
 /// # Errors
 /// When a file cannot be written.
-#[expect(clippy::unused_async, reason = "as every subcommand")]
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.out {
         return write(folder, args.force);
