@@ -23,7 +23,8 @@ const FILES: [(&str, &str); 3] = [
 ///
 /// Exit codes: 0 done, 1 a file could not be written or holds something else, 2 wrong flags.
 #[derive(Debug, clap::Args)]
-#[group(id = "what", required = true, multiple = false)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
 pub struct Args {
     /// The folder to write them into; it is made where it is missing
     #[arg(long, value_name = "DIR", group = "what")]
@@ -38,7 +39,7 @@ pub struct Args {
     print: Option<String>,
 
     /// Replace files that hold something else
-    #[arg(long, requires = "out")]
+    #[arg(long, requires = "out", conflicts_with_all = ["list", "print"])]
     force: bool,
 }
 
@@ -96,7 +97,23 @@ fn write(folder: &Path, force: bool) -> anyhow::Result<ExitCode> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use clap::Args as _;
+
     use super::*;
+
+    #[test]
+    fn one_thing_is_asked_for_and_force_goes_with_out_alone() {
+        let takes = |flags: &str| {
+            let command = Args::augment_args(clap::Command::new("proto"));
+            command.try_get_matches_from(flags.split(' ')).is_ok()
+        };
+        for right in ["proto --out d", "proto --out d --force", "proto --list", "proto --print buf.yaml"] {
+            assert!(takes(right), "{right}");
+        }
+        for wrong in ["proto", "proto --force", "proto --list --force", "proto --out d --list", "proto --print x"] {
+            assert!(!takes(wrong), "{wrong}");
+        }
+    }
 
     fn files_under(folder: &Path) -> BTreeSet<PathBuf> {
         let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
