@@ -17,7 +17,8 @@
 //! - [`callback`]: the callbacks that are served, one file each.
 //! - [`decision`]: the App's side: connections, the call, error classes, fallback.
 //! - [`openim`]: OpenIM's side: commands, codes, answers.
-//! - [`tls_files`]: the PEM files of both sides, read again when they change.
+//! - [`tls_files`]: the PEM files of both sides, read again when they change; [`tls_error`]: what goes wrong with TLS, in
+//!   words.
 //! - [`socket`]: socket options, the only code that differs between systems.
 //! - [`check`]: the conformance test of a decision service.
 //! - [`mock`]: the bundled decision service.
@@ -37,6 +38,7 @@ pub mod openim;
 pub mod server;
 mod socket;
 pub mod telemetry;
+mod tls_error;
 mod tls_files;
 
 /// The public contract, generated from `proto/`.

@@ -3,6 +3,8 @@
 //! The files' contents are looked at every few seconds, which sees whatever way of replacing them, Kubernetes' swap of a
 //! symlink included, and needs nothing of the system. A thread of its own does it: no callback waits for a disk.
 
+mod validity;
+
 use std::{
     fs::File,
     io::{self, Read as _},
@@ -19,11 +21,13 @@ use std::{
 use rustls::{
     crypto::CryptoProvider,
     pki_types::{
-        CertificateDer, PrivateKeyDer,
+        CertificateDer, PrivateKeyDer, UnixTime,
         pem::{self, PemObject as _},
     },
     sign::CertifiedKey,
 };
+
+pub use validity::{Untimely, When};
 
 /// No more of a file is read. A chain of certificates is some kilobytes, a bundle of all public roots some hundred.
 const MAX_BYTES: u64 = 1 << 20;
@@ -32,7 +36,7 @@ const MAX_BYTES: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file is not there, or not to be read.
-    #[error("`{key}` ({}) cannot be read", path.display())]
+    #[error("`{key}` ({}) cannot be read: name a file that is there, and that this process may read", path.display())]
     Unreadable {
         /// The setting that names it.
         key: &'static str,
@@ -42,7 +46,7 @@ pub enum TlsError {
         source: io::Error,
     },
     /// A file does not hold what it should.
-    #[error("`{key}` ({}) holds no {expected} in PEM", path.display())]
+    #[error("`{key}` ({}) holds no {expected} in PEM: it must have one between BEGIN and END lines", path.display())]
     Pem {
         /// The setting that names it.
         key: &'static str,
@@ -54,7 +58,7 @@ pub enum TlsError {
         source: pem::Error,
     },
     /// A file's certificate is none that others can be checked with.
-    #[error("`{key}` ({}) holds a certificate that is no authority's", path.display())]
+    #[error("`{key}` ({}) holds a certificate that is no authority's: name the one that has signed", path.display())]
     Authority {
         /// The setting that names it.
         key: &'static str,
@@ -64,7 +68,10 @@ pub enum TlsError {
         source: rustls::Error,
     },
     /// Each may be right, but not the two together.
-    #[error("`{}` ({}) and `{}` ({}) make no certificate", cert.key, cert.path.display(), key.key, key.path.display())]
+    #[error(
+        "`{}` ({}) and `{}` ({}) are no pair: name the key that the certificate was issued for",
+        cert.key, cert.path.display(), key.key, key.path.display()
+    )]
     Pair {
         /// The certificate's file.
         cert: Box<PemFile>,
@@ -73,6 +80,9 @@ pub enum TlsError {
         /// What is wrong with them.
         source: rustls::Error,
     },
+    /// A file's certificate is of no use any more.
+    #[error(transparent)]
+    Expired(Untimely),
     /// Nothing to check the decision service's certificate with.
     #[error("the system has no root certificates: name the decision service's authority by `upstream.tls.ca`")]
     NoRoots,
@@ -145,6 +155,10 @@ impl PairFiles {
         Ok(PairContents { cert: self.cert.read()?, key: self.key.read()? })
     }
 
+    pub(crate) fn untimely(&self, contents: &PairContents, now: UnixTime) -> Option<Untimely> {
+        self.cert.untimely_chain(&self.cert.certificates(&contents.cert).ok()?, now)
+    }
+
     pub(crate) fn certificate(
         &self,
         contents: &PairContents,
@@ -169,16 +183,42 @@ pub(crate) trait Source: Send + 'static {
 
     fn make(&self, contents: &Self::Contents) -> Result<Self::Made, TlsError>;
 
+    /// Which of its certificates are not valid at this time, or soon will not be.
+    fn untimely(&self, contents: &Self::Contents, now: UnixTime) -> Vec<Untimely>;
+
     /// For logs: the one that says which they are. `None`: there is none, and nothing to be watched.
     fn file(&self) -> Option<&Path>;
+}
+
+/// Reads the files, and makes of them what would be used. What is untimely is no error, but where the time is over.
+pub(crate) fn inspect(source: &impl Source) -> Result<Vec<Untimely>, TlsError> {
+    make_timely(source, &source.read()?).map(|(_, untimely)| untimely)
+}
+
+/// What has expired is as bad as what cannot be read.
+fn make_timely<S: Source>(source: &S, contents: &S::Contents) -> Result<(S::Made, Vec<Untimely>), TlsError> {
+    let made = source.make(contents)?;
+    let untimely = source.untimely(contents, UnixTime::now());
+    match untimely.iter().find(|untimely| matches!(untimely.when, When::Expired(_))) {
+        Some(expired) => Err(TlsError::Expired(expired.clone())),
+        None => Ok((made, untimely)),
+    }
 }
 
 /// What was made of files, made again when they change.
 #[derive(Debug)]
 pub(crate) struct Watched<M> {
     current: Arc<Current<M>>,
+    /// At the start.
+    untimely: Vec<Untimely>,
     /// Dropped, it ends the thread that watches the files.
-    _watched: Sender<()>,
+    _running: Sender<()>,
+}
+
+fn tell(untimely: &[Untimely]) {
+    for untimely in untimely {
+        tracing::warn!("{untimely}");
+    }
 }
 
 /// What is in use.
@@ -196,15 +236,16 @@ impl<M> Current<M> {
 }
 
 impl<M: Send + Sync + 'static> Watched<M> {
-    /// Reads the files, and watches them from now on.
+    /// Reads the files, and watches them from now on. What has expired is used all the same: there is nothing better.
     pub(crate) fn start(source: impl Source<Made = M>, look_every: Duration) -> Result<Self, TlsError> {
         let contents = source.read()?;
+        let untimely = source.untimely(&contents, UnixTime::now());
         let current = Arc::new(Current {
             made: RwLock::new(Arc::new(source.make(&contents)?)),
             taken: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         });
-        let (watched, ended) = mpsc::channel();
+        let (running, ended) = mpsc::channel();
         if source.file().is_some() {
             let mut watch = Watch { source, seen: Some(contents), problem: None, current: Arc::clone(&current) };
             let watching = move || {
@@ -214,7 +255,12 @@ impl<M: Send + Sync + 'static> Watched<M> {
             };
             thread::Builder::new().name("tls-files".to_owned()).spawn(watching).map_err(TlsError::Thread)?;
         }
-        Ok(Self { current, _watched: watched })
+        Ok(Self { current, untimely, _running: running })
+    }
+
+    /// Logs which certificates were not valid at the start, or soon would not be.
+    pub(crate) fn tell_untimely(&self) {
+        tell(&self.untimely);
     }
 
     pub(crate) fn current(&self) -> &Arc<Current<M>> {
@@ -253,16 +299,17 @@ impl<S: Source> Watch<S> {
         }
         let (seen, made) = match found {
             Ok(contents) => {
-                let made = self.source.make(&contents);
+                let made = make_timely(&self.source, &contents);
                 (Some(contents), made)
             }
             Err(unreadable) => (None, Err(unreadable)),
         };
         self.seen = seen;
         self.problem = match made {
-            Ok(made) => {
+            Ok((made, untimely)) => {
                 *self.current.made.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
                 self.current.taken.fetch_add(1, Relaxed);
+                tell(&untimely);
                 let file = self.source.file().map(|path| tracing::field::display(path.display()));
                 tracing::info!(file, "a new certificate is in use");
                 None

@@ -422,12 +422,12 @@ fn what_is_no_certificate_is_told_at_the_start() {
         let error = Server::start(settings, REGISTRY).expect_err("no certificate");
         error.to_string().replace(&format!("{}/", folder.path().display()), "")
     };
-    insta::assert_snapshot!(told(&folder.path().join("gone"), &key), @"`tls.cert` (gone) cannot be read");
-    insta::assert_snapshot!(told(&cert, &folder.path().join("gone")), @"`tls.key` (gone) cannot be read");
-    insta::assert_snapshot!(told(&empty, &key), @"`tls.cert` (empty) holds no certificate in PEM");
-    insta::assert_snapshot!(told(&key, &key), @"`tls.cert` (one.key) holds no certificate in PEM");
-    insta::assert_snapshot!(told(&cert, &cert), @"`tls.key` (one.crt) holds no unencrypted private key in PEM");
-    insta::assert_snapshot!(told(&cert, &other), @"`tls.cert` (one.crt) and `tls.key` (other.key) make no certificate");
+    insta::assert_snapshot!(told(&folder.path().join("gone"), &key), @"`tls.cert` (gone) cannot be read: name a file that is there, and that this process may read");
+    insta::assert_snapshot!(told(&cert, &folder.path().join("gone")), @"`tls.key` (gone) cannot be read: name a file that is there, and that this process may read");
+    insta::assert_snapshot!(told(&empty, &key), @"`tls.cert` (empty) holds no certificate in PEM: it must have one between BEGIN and END lines");
+    insta::assert_snapshot!(told(&key, &key), @"`tls.cert` (one.key) holds no certificate in PEM: it must have one between BEGIN and END lines");
+    insta::assert_snapshot!(told(&cert, &cert), @"`tls.key` (one.crt) holds no unencrypted private key in PEM: it must have one between BEGIN and END lines");
+    insta::assert_snapshot!(told(&cert, &other), @"`tls.cert` (one.crt) and `tls.key` (other.key) are no pair: name the key that the certificate was issued for");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `openim-bridge config`: says what the configuration is, without running anything.
 //!
-//! `check` and `show` read the same file, variables and flags as `serve`. Exit codes: 0, or 2 for a wrong
+//! `check` and `show` read the same file, variables and flags as `serve`; `check` also the certificates, keys and
+//! authorities that it would read. Exit codes: 0, or 2 for a wrong
 //! configuration.
 
 use std::{ffi::OsString, io, process::ExitCode};
@@ -8,7 +9,9 @@ use std::{ffi::OsString, io, process::ExitCode};
 use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
 
-use crate::config::{self, ConfigError, Loaded};
+use crate::config::{self, Loaded};
+use crate::error_chain;
+use crate::server::inspect_files;
 
 /// The exit code for a wrong configuration, as clap's for wrong flags.
 const WRONG: u8 = 2;
@@ -69,24 +72,24 @@ fn run_to(
         return Ok(ExitCode::SUCCESS);
     };
     let json = flags.get_one::<String>("output").is_some_and(|format| format == "json");
-    match config::load(flags, environment) {
-        Err(error) => {
+    let loaded = config::load(flags, environment);
+    let loaded = loaded.map_err(|error| error.problems.iter().map(ToString::to_string).collect());
+    match loaded.and_then(|loaded| if name == "check" { with_files(loaded) } else { Ok(in_words(loaded)) }) {
+        Err(errors) => {
             if json {
-                writeln!(out, "{:#}", errors(&error))?;
+                writeln!(out, "{:#}", json!({ "ok": false, "errors": errors }))?;
             }
-            writeln!(log, "{error}")?;
+            errors.iter().try_for_each(|error| writeln!(log, "{error}"))?;
             Ok(ExitCode::from(WRONG))
         }
-        Ok(loaded) => {
-            for warning in &loaded.warnings {
-                writeln!(log, "warning: {warning}")?;
-            }
+        Ok((loaded, warnings)) => {
+            warnings.iter().try_for_each(|warning| writeln!(log, "warning: {warning}"))?;
             match (name, json) {
                 ("check", false) => writeln!(out, "{}", verdict(&loaded))?,
-                ("check", true) => writeln!(out, "{:#}", facts(&loaded))?,
+                ("check", true) => writeln!(out, "{:#}", facts(&loaded, &warnings))?,
                 (_, false) => table(&loaded, out)?,
                 (_, true) => {
-                    let mut facts = facts(&loaded);
+                    let mut facts = facts(&loaded, &warnings);
                     facts["settings"] = json!(loaded.values);
                     writeln!(out, "{facts:#}")?;
                 }
@@ -96,15 +99,32 @@ fn run_to(
     }
 }
 
-fn errors(error: &ConfigError) -> serde_json::Value {
-    json!({ "ok": false, "errors": error.problems.iter().map(ToString::to_string).collect::<Vec<_>>() })
+/// A configuration, and its warnings.
+type Checked = (Loaded, Vec<String>);
+
+fn in_words(loaded: Loaded) -> Checked {
+    let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
+    (loaded, warnings)
 }
 
-fn facts(loaded: &Loaded) -> serde_json::Value {
+/// With what is to be said of the files of TLS; of those with credentials, the configuration tells itself.
+fn with_files(loaded: Loaded) -> Result<Checked, Vec<String>> {
+    let (loaded, mut warnings) = in_words(loaded);
+    let mut errors = Vec::new();
+    for side in inspect_files(&loaded.settings) {
+        match side {
+            Ok(untimely) => warnings.extend(untimely.iter().map(ToString::to_string)),
+            Err(error) => errors.push(error_chain::text(&error)),
+        }
+    }
+    if errors.is_empty() { Ok((loaded, warnings)) } else { Err(errors) }
+}
+
+fn facts(loaded: &Loaded, warnings: &[String]) -> serde_json::Value {
     json!({
         "ok": true,
         "file": loaded.file.as_ref().map(|file| file.to_string_lossy()),
-        "warnings": loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "warnings": warnings,
     })
 }
 

@@ -138,10 +138,12 @@ impl Raw {
     /// What the file with the credentials holds, if one is named.
     pub(super) fn credentials(&self, origins: &impl Origins) -> Result<Option<Credentials>, Problem> {
         let Some(path) = self.access.basic_auth_file.as_ref().map(|path| path.0.clone()) else { return Ok(None) };
+        let key = "access.basic_auth_file";
+        let at = origins.source(key);
         match read_text(&path).map(|text| Credentials::parse(&text)) {
             Ok(Ok(credentials)) => Ok(Some(credentials)),
-            Ok(Err(wrong)) => Err(Problem::Credentials { at: origins.source("access.basic_auth_file"), path, wrong }),
-            Err(source) => Err(Problem::Unreadable { path, source }),
+            Ok(Err(wrong)) => Err(Problem::Credentials { at, path, wrong }),
+            Err(source) => Err(Problem::UnreadableFile { key, at, path, source }),
         }
     }
 

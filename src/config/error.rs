@@ -78,6 +78,18 @@ pub enum Problem {
         /// Why.
         source: io::Error,
     },
+    /// A file that a setting names cannot be read.
+    #[error("`{key}` ({}, {at}) cannot be read: {source}: name a file that is there, and that this process may read", path.display())]
+    UnreadableFile {
+        /// The setting.
+        key: &'static str,
+        /// Where the file was named.
+        at: Source,
+        /// As it was given.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The file is no YAML.
     #[error("{at}: not valid YAML: {message}")]
     Syntax {

@@ -485,7 +485,7 @@ fn credentials_are_read_and_never_shown() {
     assert_snapshot!(load("openim:s3cret\ns3cret\n").expect_err("wrong"), @"users:2: expected `user:password`, with neither of them empty (`access.basic_auth_file`, --access-basic-auth-file)");
     assert_snapshot!(load("# nobody\n").expect_err("wrong"), @"users:1: expected at least one `user:password` in the file, so that somebody may call (`access.basic_auth_file`, --access-basic-auth-file)");
     let error = flag_errors(&["--access-basic-auth-file", "no/such/users"]);
-    assert_snapshot!(error, @"no/such/users: cannot be read: No such file or directory (os error 2)");
+    assert_snapshot!(error, @"`access.basic_auth_file` (no/such/users, --access-basic-auth-file) cannot be read: No such file or directory (os error 2): name a file that is there, and that this process may read");
 }
 
 #[test]

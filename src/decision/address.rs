@@ -40,6 +40,13 @@ pub struct UpstreamSettings {
     pub eject: EjectSettings,
 }
 
+impl UpstreamSettings {
+    /// Whether any calls go over TLS.
+    pub(super) fn is_secured(&self) -> bool {
+        self.addresses.iter().any(UpstreamAddress::is_secured)
+    }
+}
+
 /// How `grpc.health.v1` is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthSettings {

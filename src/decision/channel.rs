@@ -50,6 +50,8 @@ pub(super) struct Channel {
     closed: Notify,
     /// The last one that was counted as a failure.
     last_broken: Cell<Option<u64>>,
+    /// What ended a connection last, such as that the peer does not accept the bridge's certificate.
+    last_error: RefCell<Option<Arc<hyper::Error>>>,
     /// Calls that wait for a place, and what wakes them.
     waiting: Cell<usize>,
     room: Notify,
@@ -80,7 +82,13 @@ pub enum ConnectError {
     Handshake(Target, #[source] Arc<hyper::Error>),
     /// It was made, and closed before anything could be sent on it.
     #[error("{0} closes connections at once")]
-    Closed(Target),
+    Closed(Target, #[source] Option<Arc<hyper::Error>>),
+    /// The same, over TLS. In TLS 1.3 a peer looks at the bridge's certificate when the connection is made; why it closes
+    /// does not always get through.
+    #[error(
+        "{0} closes TLS connections at once: does it ask for a certificate, or not accept that in `upstream.tls.cert`?"
+    )]
+    ClosedTls(Target, #[source] Option<Arc<hyper::Error>>),
     /// The runtime is going down.
     #[error("the bridge is stopping")]
     Stopping,
@@ -145,6 +153,7 @@ impl Channel {
             connecting: RefCell::default(),
             closed: Notify::new(),
             last_broken: Cell::default(),
+            last_error: RefCell::default(),
             waiting: Cell::new(0),
             room: Notify::new(),
             further_from: Cell::new(Instant::now()),
@@ -193,9 +202,14 @@ impl Channel {
         if connection.sender.is_closed() {
             // Connecting again at once would go on until the deadline.
             self.broke(connection.number);
-            return Err(ConnectError::Closed(self.endpoint.target.clone()));
+            return Err(self.closed_at_once());
         }
         Ok(connection)
+    }
+
+    fn closed_at_once(&self) -> ConnectError {
+        let closed = if self.endpoint.secured.is_some() { ConnectError::ClosedTls } else { ConnectError::Closed };
+        closed(self.endpoint.target.clone(), self.last_error.borrow().clone())
     }
 
     /// Begins to connect, beside connections on which the peer allows no more calls, as far as that is allowed. The calls
@@ -269,7 +283,12 @@ impl Channel {
     async fn drive(self: Rc<Self>, number: u64, calls: Rc<Cell<usize>>, driver: Rc<RefCell<Driver>>, end: socket::End) {
         let running = poll_fn(|context| Pin::new(&mut *driver.borrow_mut()).poll(context));
         let broke = match select(running, pin!(self.out_of_use(number, &calls))).await {
-            Either::Left((ended, _)) => ended.is_err(),
+            Either::Left((ended, _)) => {
+                let error = ended.err();
+                let broke = error.is_some();
+                *self.last_error.borrow_mut() = error.map(Arc::new);
+                broke
+            }
             Either::Right(_) => {
                 end.now();
                 false
@@ -318,9 +337,13 @@ impl Channel {
                 State::Ejected | State::Hung => drop(states.changed().await),
                 State::In | State::NotServing => {
                     let began = Instant::now();
-                    let connected = self.is_ready() || self.connected(pause == RECONNECT_MIN).await;
+                    let aloud = pause == RECONNECT_MIN;
+                    let connected = self.is_ready() || self.connected(aloud).await;
                     if connected {
                         select(pin!(self.all_closed()), pin!(states.changed())).await;
+                    }
+                    if connected && aloud && !self.is_ready() && began.elapsed() < pause {
+                        self.tell(&self.closed_at_once());
                     }
                     // A peer that takes connections only to close them is one that cannot be connected to.
                     if connected && began.elapsed() >= pause {
@@ -338,10 +361,14 @@ impl Channel {
     async fn connected(self: &Rc<Self>, aloud: bool) -> bool {
         let Err(error) = self.connection().await else { return true };
         if aloud {
-            let why = error_chain::text(&error);
-            tracing::warn!(endpoint = %self.endpoint.target, error = why, "an endpoint cannot be connected to");
+            self.tell(&error);
         }
         false
+    }
+
+    fn tell(&self, error: &ConnectError) {
+        let why = error_chain::text(error);
+        tracing::warn!(endpoint = %self.endpoint.target, error = why, "an endpoint cannot be connected to");
     }
 
     async fn all_closed(&self) {

@@ -17,7 +17,7 @@ use super::resolve::Resolver;
 use super::tls::{self, ClientFiles, Secured};
 use super::{Target, UpstreamAddress, UpstreamSettings, UpstreamStatus};
 use crate::error_chain;
-use crate::tls_files::{Reloads, TlsError};
+use crate::tls_files::{Reloads, TlsError, Untimely};
 
 /// In any [`BUDGET_WINDOW`], retries are at most this share of the calls, plus [`BUDGET_FLOOR`] for each second of it.
 const BUDGET_SHARE: f32 = 0.2;
@@ -61,6 +61,14 @@ impl Pool {
             });
         })?;
         Ok(Arc::new(Self { settings, budget: budget(), endpoints, tls, _control: Some(running) }))
+    }
+
+    /// Reads the files of TLS as [`Self::start`] would, and says which certificates are not valid now, or soon will not be.
+    ///
+    /// # Errors
+    /// When one cannot be used, or has expired.
+    pub(crate) fn inspect(settings: &UpstreamSettings) -> Result<Vec<Untimely>, TlsError> {
+        if settings.is_secured() { tls::inspect(&settings.tls) } else { Ok(Vec::new()) }
     }
 
     /// How often the files of TLS were read again; `None` without an `https` address.
@@ -108,11 +116,7 @@ pub(super) struct Maker {
 
 impl Maker {
     pub(super) fn new(settings: UpstreamSettings) -> Result<Self, TlsError> {
-        let tls = if settings.addresses.iter().any(UpstreamAddress::is_secured) {
-            Some(tls::start(&settings.tls)?.into())
-        } else {
-            None
-        };
+        let tls = if settings.is_secured() { Some(tls::start(&settings.tls)?.into()) } else { None };
         Ok(Self { settings, tls, look_again: Arc::default() })
     }
 

@@ -13,7 +13,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use super::Target;
-use crate::socket;
+use crate::{socket, tls_error};
 
 /// A connection's bytes.
 #[derive(Debug)]
@@ -55,7 +55,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadWrite for S {}
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.inner().poll_read(context, buffer)
+        // In TLS 1.3 it is here that a peer says what is wrong with the bridge's certificate. HTTP/2 keeps only the text.
+        self.inner().poll_read(context, buffer).map_err(tls_error::explained)
     }
 }
 

@@ -6,13 +6,14 @@ use std::{io, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::{CryptoProvider, ring},
-    pki_types::ServerName,
+    pki_types::{ServerName, UnixTime},
     sign::SingleCertAndKey,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::stream::Stream;
-use crate::tls_files::{PairContents, PairFiles, PemFile, Source, TlsError, Watched};
+use crate::tls_error;
+use crate::tls_files::{self, PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched};
 
 const HTTP2: &[u8] = b"h2";
 
@@ -35,15 +36,14 @@ pub(super) type ClientFiles = Watched<ClientConfig>;
 
 /// Reads the files, and watches them from now on.
 pub(super) fn start(settings: &UpstreamTlsSettings) -> Result<ClientFiles, TlsError> {
-    let ca = match &settings.ca {
-        Some(path) => Trust::File(PemFile { key: "upstream.tls.ca", path: path.clone() }),
-        None => Trust::System(system_roots()?),
-    };
-    let client = settings.client.clone().map(|(cert, key)| PairFiles {
-        cert: PemFile { key: "upstream.tls.cert", path: cert },
-        key: PemFile { key: "upstream.tls.key", path: key },
-    });
-    Watched::start(Files { ca, client, provider: Arc::new(ring::default_provider()) }, settings.look_every)
+    let files = Watched::start(Files::of(settings)?, settings.look_every)?;
+    files.tell_untimely();
+    Ok(files)
+}
+
+/// Reads the files, and nothing else.
+pub(super) fn inspect(settings: &UpstreamTlsSettings) -> Result<Vec<Untimely>, TlsError> {
+    tls_files::inspect(&Files::of(settings)?)
 }
 
 fn system_roots() -> Result<Arc<RootCertStore>, TlsError> {
@@ -68,6 +68,20 @@ enum Trust {
 struct Contents {
     ca: Option<Vec<u8>>,
     client: Option<PairContents>,
+}
+
+impl Files {
+    fn of(settings: &UpstreamTlsSettings) -> Result<Self, TlsError> {
+        let ca = match &settings.ca {
+            Some(path) => Trust::File(PemFile { key: "upstream.tls.ca", path: path.clone() }),
+            None => Trust::System(system_roots()?),
+        };
+        let client = settings.client.clone().map(|(cert, key)| PairFiles {
+            cert: PemFile { key: "upstream.tls.cert", path: cert },
+            key: PemFile { key: "upstream.tls.key", path: key },
+        });
+        Ok(Self { ca, client, provider: Arc::new(ring::default_provider()) })
+    }
 }
 
 impl Source for Files {
@@ -112,6 +126,17 @@ impl Source for Files {
         Ok(config)
     }
 
+    fn untimely(&self, contents: &Contents, now: UnixTime) -> Vec<Untimely> {
+        let authorities = match (&self.ca, &contents.ca) {
+            (Trust::File(file), Some(bytes)) => {
+                file.certificates(bytes).ok().and_then(|all| file.untimely_authorities(&all, now))
+            }
+            _ => None,
+        };
+        let client = self.client.as_ref().zip(contents.client.as_ref());
+        authorities.into_iter().chain(client.and_then(|(files, contents)| files.untimely(contents, now))).collect()
+    }
+
     fn file(&self) -> Option<&Path> {
         match (&self.client, &self.ca) {
             (Some(files), _) => Some(&files.cert.path),
@@ -132,7 +157,8 @@ pub(super) struct Secured {
 impl Secured {
     /// Shakes hands. The caller limits the time.
     pub(super) async fn connect(&self, stream: Stream) -> io::Result<TlsStream<Stream>> {
-        TlsConnector::from(self.files.current().get()).connect(self.name.clone(), stream).await
+        let connector = TlsConnector::from(self.files.current().get());
+        connector.connect(self.name.clone(), stream).await.map_err(tls_error::explained)
     }
 }
 

@@ -30,7 +30,7 @@ use std::{
 
 use tokio::{sync::mpsc, time::sleep};
 
-pub use crate::tls_files::{PemFile, Reloads, TlsError};
+pub use crate::tls_files::{PemFile, Reloads, TlsError, Untimely, When};
 pub use drain::Stage;
 
 use crate::bridge::SharedLimits;
@@ -112,6 +112,13 @@ impl From<PoolError> for StartError {
     }
 }
 
+/// Reads the files of TLS of both sides as [`Server::start`] would, and says which certificates are not valid now, or soon
+/// will not be; for each side.
+pub fn inspect_files(settings: &Settings) -> [Result<Vec<Untimely>, TlsError>; 2] {
+    let listener = settings.tls.as_ref().map_or(Ok(Vec::new()), Tls::inspect);
+    [listener, Pool::inspect(&settings.upstream)]
+}
+
 impl Server {
     /// Binds, and starts the workers and the listener for operators. Returns once both ports accept connections.
     ///
@@ -134,6 +141,9 @@ impl Server {
 
         let limit = settings.limits.connections.map_or_else(default_connections, std::num::NonZeroUsize::get);
         tracing::info!(%address, workers, https = tls.is_some(), connections = limit, "listening");
+        if let Some(tls) = &tls {
+            tls.tell_untimely();
+        }
 
         let shared = Arc::new(Shared {
             limits: SharedLimits::new(&settings.limits),

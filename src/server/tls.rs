@@ -5,6 +5,7 @@ use std::{io, path::Path, sync::Arc};
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, ring},
+    pki_types::UnixTime,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
@@ -12,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::config::TlsSettings;
-use crate::tls_files::{Current, PairContents, PairFiles, PemFile, Reloads, Source, TlsError, Watched};
+use crate::tls_files::{self, Current, PairContents, PairFiles, PemFile, Reloads, Source, TlsError, Untimely, Watched};
 
 const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
@@ -28,11 +29,7 @@ impl Tls {
     /// Reads the certificate, and watches its files from now on.
     pub(super) fn start(settings: &TlsSettings) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let files = PairFiles {
-            cert: PemFile { key: "tls.cert", path: settings.cert.clone() },
-            key: PemFile { key: "tls.key", path: settings.key.clone() },
-        };
-        let source = ServerFiles { files, provider: Arc::clone(&provider) };
+        let source = ServerFiles::of(settings, &provider);
         let certificate = Watched::start(source, settings.look_every)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(rustls::ALL_VERSIONS)
@@ -43,9 +40,19 @@ impl Tls {
         Ok(Self { config: Arc::new(config), certificate })
     }
 
+    /// Reads the certificate, and nothing else.
+    pub(super) fn inspect(settings: &TlsSettings) -> Result<Vec<Untimely>, TlsError> {
+        tls_files::inspect(&ServerFiles::of(settings, &Arc::new(ring::default_provider())))
+    }
+
     /// Shakes hands. The caller limits the time.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         TlsAcceptor::from(Arc::clone(&self.config)).accept(stream).await
+    }
+
+    /// Logs that the certificate is not valid now, or soon will not be.
+    pub(super) fn tell_untimely(&self) {
+        self.certificate.tell_untimely();
     }
 
     pub(super) fn reloads(&self) -> Reloads {
@@ -69,6 +76,16 @@ struct ServerFiles {
     provider: Arc<CryptoProvider>,
 }
 
+impl ServerFiles {
+    fn of(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Self {
+        let files = PairFiles {
+            cert: PemFile { key: "tls.cert", path: settings.cert.clone() },
+            key: PemFile { key: "tls.key", path: settings.key.clone() },
+        };
+        Self { files, provider: Arc::clone(provider) }
+    }
+}
+
 impl Source for ServerFiles {
     type Contents = PairContents;
     type Made = CertifiedKey;
@@ -79,6 +96,10 @@ impl Source for ServerFiles {
 
     fn make(&self, contents: &PairContents) -> Result<CertifiedKey, TlsError> {
         self.files.certificate(contents, &self.provider)
+    }
+
+    fn untimely(&self, contents: &PairContents, now: UnixTime) -> Vec<Untimely> {
+        self.files.untimely(contents, now).into_iter().collect()
     }
 
     fn file(&self) -> Option<&Path> {

@@ -25,7 +25,7 @@ use super::tls::{self, Tls};
 use super::watched::{Watch, Watched};
 use super::{Shared, Stage, webhook};
 use crate::bridge::Bridge;
-use crate::socket;
+use crate::{socket, telemetry};
 
 /// The longest head that is read. Operation IDs of 10 kB and more are seen.
 pub(super) const HEAD_BYTES: u32 = 64 << 10;
@@ -151,7 +151,7 @@ impl Worker {
     async fn https(self: &Rc<Self>, tls: &Tls, stream: TcpStream, watch: Rc<Watch>, place: &Place) -> Ended {
         let stream = tokio::select! {
             biased;
-            stream = tls.accept(stream) => stream?,
+            stream = tls.accept(stream) => stream.inspect_err(|error| telemetry::no_handshake(place.peer(), error))?,
             () = self.too_late_to_speak(&watch) => return Ok(()),
         };
         if tls::is_http2(&stream) {

@@ -3,7 +3,7 @@
 mod lines;
 mod rate;
 
-use std::{sync::OnceLock, time::Duration};
+use std::{io, net::IpAddr, sync::OnceLock, time::Duration};
 
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
@@ -12,12 +12,14 @@ use crate::bridge::{Outcome, Reason};
 use crate::config::{LogFormat, LogLevel, LogSettings};
 use crate::error_chain;
 use crate::openim::Verdict;
+use crate::tls_error;
 use lines::Lines;
 use rate::RateLimit;
 
-/// Two, so that whoever sends rubbish cannot hide what ails the decision service.
+/// Not one, so that whoever sends rubbish cannot hide what ails the decision service.
 static FALLBACKS: RateLimit = RateLimit::new();
 static BAD_REQUESTS: RateLimit = RateLimit::new();
+static HANDSHAKES: RateLimit = RateLimit::new();
 
 /// What [`set_log_level`] changes.
 static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
@@ -81,6 +83,16 @@ pub(crate) fn record(outcome: &Outcome, elapsed: Duration, remarks: bool) {
         && let Some(left_out) = limit.admit()
     {
         line(outcome, elapsed, remarks, Some(left_out));
+    }
+}
+
+/// Records that a client has not shaken hands, where an operator can do something about it.
+pub(crate) fn no_handshake(peer: IpAddr, error: &io::Error) {
+    if let Some(error) = tls_error::of_client(error)
+        && let Some(left_out) = HANDSHAKES.admit()
+    {
+        let lines_left_out = Some(left_out).filter(|left_out| *left_out > 0);
+        tracing::warn!(%peer, error, lines_left_out, "a client made no TLS connection");
     }
 }
 

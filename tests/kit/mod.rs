@@ -8,6 +8,7 @@ pub mod dns;
 pub mod frames;
 pub mod log;
 pub mod service;
+pub mod tls;
 
 use std::{
     io::{Read, Write},

@@ -1,0 +1,89 @@
+//! From when and until when the certificates of a file are valid.
+
+use std::{path::PathBuf, time::Duration};
+
+use rustls::pki_types::{CertificateDer, UnixTime};
+use x509_cert::{Certificate, der::Decode as _};
+
+use super::PemFile;
+use crate::tls_error::date;
+
+/// A certificate that ends so soon is told.
+const SOON: Duration = Duration::from_hours(14 * 24);
+
+/// What is wrong with a certificate's time, or soon will be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}` ({}) {when}", path.display())]
+pub struct Untimely {
+    /// The setting that names the file.
+    pub key: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub when: When,
+}
+
+/// Where now is, seen from a certificate's time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum When {
+    /// Its time is over.
+    #[error("has expired on {0}: renew it")]
+    Expired(String),
+    /// Its time has not come.
+    #[error("is not valid before {0}: look at this machine's clock")]
+    NotYet(String),
+    /// Its time is over within 14 days.
+    #[error("expires on {0}: renew it by then")]
+    Soon(String),
+}
+
+/// The time of certificates, both ends included.
+#[derive(Debug, Clone, Copy)]
+struct Validity {
+    from: u64,
+    until: u64,
+}
+
+impl Validity {
+    /// `None` for what only others can read.
+    fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let certificate = Certificate::from_der(certificate).ok()?;
+        let validity = certificate.tbs_certificate().validity();
+        let seconds = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
+        Some(Self { from: seconds(validity.not_before), until: seconds(validity.not_after) })
+    }
+
+    fn seen_at(self, now: UnixTime) -> Option<When> {
+        let (now, date) = (now.as_secs(), |seconds| date(UnixTime::since_unix_epoch(Duration::from_secs(seconds))));
+        if now > self.until {
+            Some(When::Expired(date(self.until)))
+        } else if now < self.from {
+            Some(When::NotYet(date(self.from)))
+        } else if now + SOON.as_secs() > self.until {
+            Some(When::Soon(date(self.until)))
+        } else {
+            None
+        }
+    }
+}
+
+impl PemFile {
+    /// Of a chain: all of it must be valid.
+    pub(crate) fn untimely_chain(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Option<Untimely> {
+        let all = chain.iter().filter_map(Validity::of);
+        let common =
+            all.reduce(|one, other| Validity { from: one.from.max(other.from), until: one.until.min(other.until) });
+        self.untimely(common?, now)
+    }
+
+    /// Of authorities: one that is valid is enough. A new one may stand beside the old one, and either may be it.
+    pub(crate) fn untimely_authorities(&self, all: &[CertificateDer<'_>], now: UnixTime) -> Option<Untimely> {
+        let last = all.iter().filter_map(Validity::of).max_by_key(|validity| validity.until);
+        self.untimely(last?, now)
+    }
+
+    fn untimely(&self, validity: Validity, now: UnixTime) -> Option<Untimely> {
+        let when = validity.seen_at(now)?;
+        Some(Untimely { key: self.key, path: self.path.clone(), when })
+    }
+}
