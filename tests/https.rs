@@ -642,6 +642,33 @@ fn send_speaks_https_as_openim_does() {
 }
 
 #[test]
+fn send_puts_a_load_on_connections_that_are_shared() {
+    let pair = Pair::new();
+    let secret = Secret::new(&pair);
+    let app = app();
+    let bridge = https(&secret).asking(&app).timeout(ms(14_000)).start();
+    let url = format!("https://{}/callbackExample", bridge.address());
+    let client = send::Client::new(&callback().url(&url), Some(&secret.path("tls.crt")), PATIENCE).expect("a client");
+    runtime().block_on(async {
+        assert_eq!(client.exchange(&callback()).await.ending(), Ending::GoesOn);
+        // More than there may be connections over HTTP/1.1, and all of them at one time.
+        let hanging = CallbackRequest { remark: "mock:hang".to_owned(), ..callback() };
+        let all = join_all((0..120).map(|_| client.exchange(&hanging)));
+        let seen = async {
+            while bridge.server.load().in_flight < 120 {
+                tokio::time::sleep(ms(2)).await;
+            }
+            bridge.server.load().connections
+        };
+        let connections = tokio::select! {
+            _ = all => panic!("nothing was under way at one time"),
+            connections = timeout(PATIENCE, seen) => connections.expect("not in time"),
+        };
+        assert_eq!(connections, 1);
+    });
+}
+
+#[test]
 fn the_demo_shows_https() {
     let demo = std::process::Command::new(env!("CARGO_BIN_EXE_openim-bridge"))
         .args(["demo", "--tls", "--once"])

@@ -440,6 +440,7 @@ async fn tells_programs_in_json() {
         "kind": "fails",
         "errCode": 90007,
         "errMsg": "DataError",
+        "cause": "wrong_type",
         "why": "nextCode is a string; it must be an integer from -2147483648 to 2147483647"
       },
       "fields": null,

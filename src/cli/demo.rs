@@ -10,11 +10,11 @@ use std::{
 
 use http::HeaderValue;
 use tempfile::NamedTempFile;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     print,
     send::{self, Exchange},
+    stop_signal,
 };
 use crate::callback::REGISTRY;
 use crate::config::{Loaded, LogLevel, LogSettings, Settings, Sources};
@@ -167,14 +167,6 @@ fn configuration(args: &Args, listen: SocketAddr, mock: SocketAddr, ca: Option<&
     ];
     let flags = flags.into_iter().filter_map(|(key, value)| Some((key, vec![value?]))).collect();
     Ok(Sources { flags, ..Sources::default() }.load()?)
-}
-
-async fn stop_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
-        _ = terminate.recv() => Ok(()),
-    }
 }
 
 /// Sends every sample; true when each went as it should.

@@ -19,6 +19,7 @@ use std::{
 };
 
 use clap::{Args as _, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::telemetry;
 
@@ -76,6 +77,15 @@ where
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 /// Writes a result to stdout. That a reader such as `head` has seen enough is no failure.

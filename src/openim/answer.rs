@@ -288,6 +288,21 @@ impl Reading {
     }
 }
 
+impl Undecodable {
+    /// A name for programs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Syntax(_) => "syntax",
+            Self::TooDeep => "too_deep",
+            Self::NotAnObject { .. } => "not_an_object",
+            Self::WrongType { .. } => "wrong_type",
+            Self::NotInt32 { .. } => "not_int32",
+        }
+    }
+}
+
 impl OpenImError {
     /// The `errCode` that the API's caller gets.
     #[must_use]

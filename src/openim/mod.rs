@@ -20,7 +20,7 @@ pub mod request;
 mod response;
 mod text;
 
-pub use answer::{Answer, Caution, OpenIm, OpenImError, Reading};
+pub use answer::{Answer, Caution, OpenIm, OpenImError, Reading, Undecodable};
 pub use bad_request::BadRequest;
 pub use codes::{InvalidRefusalCode, Refusal, RefusalCode, RefusalDefaults, ReservedCode};
 pub use command::UrlCommand;

@@ -22,7 +22,7 @@ use rustls::pki_types::{
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::sync::Semaphore;
 
-use crate::openim::{CallbackRequest, OpenIm, OpenImError, Reading};
+use crate::openim::{CallbackRequest, OpenIm, OpenImError, Reading, Undecodable};
 
 /// OpenIM's client has no more connections to one host, and its next call waits for one.
 const MAX_CONNECTIONS: usize = 100;
@@ -42,6 +42,8 @@ const MAX_HEADERS: usize = 1_000;
 /// A callback that was sent, and what came of it.
 #[derive(Debug)]
 pub struct Exchange {
+    /// The remark that the user typed.
+    pub asked: String,
     /// From sending to the end of the answer, or to giving up.
     pub elapsed: Duration,
     /// The answer, or why OpenIM would have had none.
@@ -103,6 +105,23 @@ pub enum NoAnswer {
     },
 }
 
+impl NoAnswer {
+    /// A name for programs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) => "timeout",
+            Self::Connection(error) if error.is_connect() => "connect",
+            Self::Connection(_) => "connection",
+            Self::Redirects => "redirects",
+            Self::Location { .. } => "location",
+            Self::Body { .. } => "body",
+            Self::Gzip { .. } => "gzip",
+            Self::TooLarge { .. } => "too_large",
+        }
+    }
+}
+
 /// Why a callback cannot be sent at all.
 #[derive(Debug, thiserror::Error)]
 pub enum CannotSend {
@@ -127,6 +146,9 @@ pub enum CannotSend {
     /// The operation ID holds what no header can.
     #[error("--operation-id holds a control character, which no HTTP header can carry")]
     OperationId,
+    /// There is no memory for a table of latencies.
+    #[error("latencies cannot be kept")]
+    Latency(#[from] hdrhistogram::CreationError),
     /// The HTTP client could not be set up.
     #[error("the HTTP client could not be set up")]
     Client(#[source] reqwest::Error),
@@ -162,6 +184,15 @@ impl Exchange {
         match &self.answer {
             Ok(answered) => answered.reading.open_im(),
             Err(why) => OpenIm::Fails { error: OpenImError::Network, why },
+        }
+    }
+
+    /// A name for programs of why OpenIM fails, where it does.
+    #[must_use]
+    pub fn cause(&self) -> Option<&'static str> {
+        match &self.answer {
+            Ok(answered) => answered.reading.answer.as_ref().err().map(Undecodable::name),
+            Err(why) => Some(why.name()),
         }
     }
 
@@ -240,7 +271,7 @@ impl Client {
             Ok(answer) => answer.map(|(status, body)| Answered { status, reading: Reading::of(&body), body }),
             Err(_elapsed) => Err(NoAnswer::Timeout(self.timeout)),
         };
-        Exchange { elapsed, answer }
+        Exchange { asked: request.remark.clone(), elapsed, answer }
     }
 
     async fn ask(&self, request: &CallbackRequest) -> Result<(StatusCode, Vec<u8>), NoAnswer> {

@@ -2,11 +2,15 @@
 //!
 //! - [`client`]: one callback and its answer, also for `demo`, `doctor` and tests.
 //! - [`report`]: what became of it, in words and as JSON.
+//! - [`mod@load`]: many callbacks, with a concurrency or a rate.
+//! - [`tally`]: what became of them.
 
 mod client;
+mod load;
 mod report;
+mod tally;
 
-use std::io::Write as _;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,21 +18,22 @@ use std::time::Duration;
 use http::HeaderValue;
 
 pub use client::{Answered, CannotSend, Client, Ending, Exchange, NoAnswer, exchange, exchange_trusting};
+pub use load::{LoadReport, Plan};
 pub use report::{Report, words};
 use report::{safe, shown_url};
+pub use tally::Tally;
 
+use super::{WRONG_USAGE, complain, print, stop_signal};
 use crate::error_chain;
 use crate::openim::{CallbackRequest, UrlForm};
 
 /// OpenIM's HTTP client gives up after this, whatever webhooks.yml says.
 const MAX_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The exit code for wrong usage.
-const USAGE: u8 = 2;
-
 /// Send a callback as OpenIM Server does, and say what OpenIM would make of the answer.
 ///
-/// Exit codes: 0 OpenIM goes on, 3 it refuses, 4 its user's action fails, 2 wrong usage.
+/// Exit codes: 0 OpenIM goes on, 3 it refuses, 4 its user's action fails, 2 wrong usage. With --count: 0 OpenIM could
+/// read every answer, 1 otherwise. Ctrl-C prints what was measured so far.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// OpenIM's url, as it is in webhooks.yml; user:pass@ in it is sent as HTTP Basic.
@@ -55,6 +60,15 @@ pub struct Args {
     /// Where the URL names the command: in its path, as OpenIM Server does, or in its query, as the documented page does.
     #[arg(long, value_enum, default_value_t)]
     pub form: Form,
+    /// Send so many callbacks, and tell what OpenIM would make of all the answers, and how long they took.
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    pub count: Option<NonZeroU64>,
+    /// So many at one time, at most. Beyond 100 they wait for a connection over http, as OpenIM's do.
+    #[arg(long, value_name = "N", default_value = "100", requires = "count", help_heading = "Load")]
+    pub concurrency: NonZeroUsize,
+    /// So many a second, at even intervals, and latency from when each was due; as fast as the answers come unless given.
+    #[arg(long, value_name = "N", requires = "count", help_heading = "Load")]
+    pub rate: Option<NonZeroU32>,
     /// For people, or one JSON object for programs.
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
@@ -88,47 +102,88 @@ fn timeout(text: &str) -> Result<Duration, String> {
     Ok(timeout)
 }
 
-/// Sends one callback and prints what came of it.
+/// Sends one callback, or as many as asked for, and prints what came of it.
 ///
 /// # Errors
 ///
 /// When the result cannot be printed.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let report = match send(&args).await {
-        Ok(report) => report,
-        Err(error) => {
-            writeln!(std::io::stderr(), "error: {}", safe(&error_chain::text(&error), usize::MAX))?;
-            return Ok(ExitCode::from(USAGE));
+    let sent = match args.count {
+        None => {
+            send(&args).await.map(|report| (report.to_string(), report.json(), report.exchange.ending().exit_code()))
+        }
+        Some(count) => {
+            let interrupted = async { drop(stop_signal().await) };
+            let report = load(&args, count, interrupted).await;
+            report.map(|report| (report.to_string(), report.json(), report.exit_code()))
         }
     };
-    let text = match args.output {
-        Output::Text => report.to_string(),
-        Output::Json => format!("{}\n", report.json()),
+    let (text, json, code) = match sent {
+        Ok(sent) => sent,
+        Err(error) => {
+            complain(&safe(&error_chain::text(&error), usize::MAX));
+            return Ok(ExitCode::from(WRONG_USAGE));
+        }
     };
-    super::print(&text)?;
-    Ok(ExitCode::from(report.exchange.ending().exit_code()))
+    print(&match args.output {
+        Output::Text => text,
+        Output::Json => format!("{json}\n"),
+    })?;
+    Ok(ExitCode::from(code))
 }
 
-/// Sends what `args` say.
+/// Sends what `args` say, once.
 ///
 /// # Errors
 ///
 /// As [`exchange`], and when `args` make no request.
 pub async fn send(args: &Args) -> Result<Report, CannotSend> {
-    let operation_id = match &args.operation_id {
-        Some(id) => HeaderValue::from_bytes(id.as_bytes()),
-        None => HeaderValue::from_str(&format!("send-{:016x}", fastrand::u64(..))),
-    };
-    let request = CallbackRequest {
-        owner: args.owner.clone(),
-        friend: args.friend.clone(),
-        remark: args.remark.clone(),
-        operation_id: operation_id.map_err(|_| CannotSend::OperationId)?,
-        form: match args.form {
-            Form::Path => UrlForm::Path,
-            Form::Query => UrlForm::Query,
-        },
-    };
+    let request = args.request()?;
     let exchange = exchange_trusting(args.ca.as_deref(), &request, &args.url, args.timeout).await?;
     Ok(Report { url: shown_url(&request.url(&args.url)), request, exchange })
+}
+
+/// Sends what `args` say `count` times, each with an operation ID of its own unless one is given. Ends when all is done,
+/// or `interrupted`.
+///
+/// # Errors
+///
+/// As [`send`].
+pub async fn load(
+    args: &Args,
+    count: NonZeroU64,
+    interrupted: impl Future<Output = ()>,
+) -> Result<LoadReport, CannotSend> {
+    let request = args.request()?;
+    let url = request.url(&args.url);
+    let client = Client::new(&url, args.ca.as_deref(), args.timeout)?;
+    let run = fastrand::u64(..);
+    let numbered = |number: u64| {
+        let mut request = request.clone();
+        if let (None, Ok(own)) = (&args.operation_id, HeaderValue::from_str(&format!("send-{run:016x}-{number}"))) {
+            request.operation_id = own;
+        }
+        request
+    };
+    let plan = Plan { count, concurrency: args.concurrency, rate: args.rate };
+    Ok(load::load(shown_url(&url), &client, numbered, plan, Tally::new()?, interrupted).await)
+}
+
+impl Args {
+    fn request(&self) -> Result<CallbackRequest, CannotSend> {
+        let operation_id = match &self.operation_id {
+            Some(id) => HeaderValue::from_bytes(id.as_bytes()),
+            None => HeaderValue::from_str(&format!("send-{:016x}", fastrand::u64(..))),
+        };
+        Ok(CallbackRequest {
+            owner: self.owner.clone(),
+            friend: self.friend.clone(),
+            remark: self.remark.clone(),
+            operation_id: operation_id.map_err(|_| CannotSend::OperationId)?,
+            form: match self.form {
+                Form::Path => UrlForm::Path,
+                Form::Query => UrlForm::Query,
+            },
+        })
+    }
 }

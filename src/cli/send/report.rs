@@ -10,7 +10,7 @@ use crate::error_chain;
 use crate::openim::{CallbackRequest, OpenIm};
 
 /// So many characters of a body are shown.
-const SHOWN_CHARS: usize = 4096;
+pub(super) const SHOWN_CHARS: usize = 4096;
 
 /// A URL without its password.
 pub(super) fn shown_url(url: &str) -> String {
@@ -50,7 +50,13 @@ impl Report {
                 json!({"kind": "refused", "errCode": code, "errMsg": message, "errDlt": detail})
             }
             OpenIm::Fails { error, why } => {
-                json!({"kind": "fails", "errCode": error.code(), "errMsg": error.name(), "why": error_chain::text(why)})
+                json!({
+                    "kind": "fails",
+                    "errCode": error.code(),
+                    "errMsg": error.name(),
+                    "cause": self.exchange.cause(),
+                    "why": error_chain::text(why),
+                })
             }
         };
         let cautions = answered.map(|answered| answered.reading.cautions()).unwrap_or_default();

@@ -1,0 +1,243 @@
+//! What OpenIM would have made of many answers, and how long each took.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use hdrhistogram::{CreationError, Histogram};
+use serde_json::{Value, json};
+
+use super::client::Exchange;
+use super::report::safe;
+use crate::error_chain;
+use crate::openim::OpenIm;
+
+/// The percentiles that are told: their names, and the quantiles.
+const PERCENTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];
+
+/// Longer latencies are counted as this: an hour.
+const MAX_LATENCY_MICROS: u64 = 3_600_000_000;
+
+/// The longest bar of the histogram, in characters.
+const BAR: u64 = 40;
+
+/// So many characters are shown of a text from an answer.
+const SHOWN_CHARS: usize = 200;
+
+/// Beyond so many ends, further codes are not told apart: an answer can hold any number.
+const MAX_KINDS: usize = 100;
+
+/// How callbacks ended, and how long they took.
+#[derive(Debug)]
+pub struct Tally {
+    ends: BTreeMap<End, Ends>,
+    /// In microseconds, each to three digits.
+    latency: Histogram<u64>,
+}
+
+/// What OpenIM does. The order is that in which it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    GoesOn { replaced: bool },
+    Refused { code: i32 },
+    OtherRefused,
+    Fails { code: i32, name: &'static str, cause: &'static str },
+}
+
+/// Callbacks with one end.
+#[derive(Debug)]
+struct Ends {
+    count: u64,
+    /// Of the first one: the message of a refusal, or why it failed.
+    text: String,
+    /// Of the first one, where there is more to say.
+    note: String,
+}
+
+impl Tally {
+    /// With nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// Where the table of latencies cannot be had.
+    pub(super) fn new() -> Result<Self, CreationError> {
+        Ok(Self { ends: BTreeMap::new(), latency: Histogram::new_with_bounds(1, MAX_LATENCY_MICROS, 3)? })
+    }
+
+    /// Adds a callback that took so long, whatever came of it: OpenIM's user waited for it.
+    pub(super) fn add(&mut self, latency: Duration, exchange: &Exchange) {
+        self.latency.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
+        let mut end = End::of(exchange);
+        let is_new_code = matches!(end, End::Refused { .. }) && !self.ends.contains_key(&end);
+        if is_new_code && self.ends.len() >= MAX_KINDS {
+            end = End::OtherRefused;
+        }
+        self.ends.entry(end).or_insert_with(|| Ends::like(exchange)).count += 1;
+    }
+
+    /// How many callbacks there were.
+    #[must_use]
+    pub fn callbacks(&self) -> u64 {
+        self.latency.len()
+    }
+
+    /// How many of them OpenIM could make nothing of.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        let failed = self.ends.iter().filter(|(end, _)| matches!(end, End::Fails { .. }));
+        failed.map(|(_, ends)| ends.count).sum()
+    }
+
+    /// How many OpenIM goes on with, with a remark other than its user's or not.
+    #[must_use]
+    pub fn gone_on(&self, replaced: bool) -> u64 {
+        self.ends.get(&End::GoesOn { replaced }).map_or(0, |ends| ends.count)
+    }
+
+    /// How many OpenIM refuses with this code.
+    #[must_use]
+    pub fn refused(&self, code: i32) -> u64 {
+        self.ends.get(&End::Refused { code }).map_or(0, |ends| ends.count)
+    }
+
+    /// A latency that this share of the callbacks did not exceed. `quantile` is from 0 to 1.
+    #[must_use]
+    pub fn latency_at(&self, quantile: f64) -> Duration {
+        Duration::from_micros(self.latency.value_at_quantile(quantile))
+    }
+
+    pub(super) fn verdicts_json(&self) -> Value {
+        let verdict = |(end, Ends { count, text, .. }): (&End, &Ends)| match *end {
+            End::GoesOn { replaced } => json!({"kind": "goesOn", "replaced": replaced, "count": count}),
+            End::Refused { code } => json!({"kind": "refused", "errCode": code, "errMsg": text, "count": count}),
+            End::OtherRefused => json!({"kind": "refused", "errCode": null, "count": count}),
+            End::Fails { code, name, cause } => {
+                json!({"kind": "fails", "errCode": code, "errMsg": name, "cause": cause, "why": text, "count": count})
+            }
+        };
+        self.ends.iter().map(verdict).collect()
+    }
+
+    /// In microseconds; `null` where nothing was measured.
+    pub(super) fn latency_json(&self) -> Value {
+        if self.latency.is_empty() {
+            return Value::Null;
+        }
+        let percentiles = PERCENTILES.map(|(name, quantile)| (name, self.latency.value_at_quantile(quantile)));
+        let all = [("min", self.latency.min())].into_iter().chain(percentiles).chain([("max", self.latency.max())]);
+        all.map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    pub(super) fn histogram_json(&self) -> Value {
+        self.bars().map(|(up_to, count)| json!({"upToMicros": up_to, "count": count})).collect()
+    }
+
+    pub(super) fn write_verdicts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (end, Ends { count, text, note }) in &self.ends {
+            write!(f, "  {count:>9}  ")?;
+            match end {
+                End::GoesOn { replaced: false } => write!(f, "goes on with its user's remark")?,
+                End::GoesOn { replaced: true } => write!(f, "goes on with another remark")?,
+                End::Refused { code } => write!(f, "refuses with errCode {code} \"{text}\"")?,
+                End::OtherRefused => write!(f, "refuses with still other codes")?,
+                End::Fails { code, name, .. } => write!(f, "fails its user's action with {code} {name}: {text}")?,
+            }
+            writeln!(f)?;
+            if !note.is_empty() {
+                writeln!(f, "             ({note})")?;
+            }
+        }
+        if self.ends.is_empty() { writeln!(f, "  nothing: no callback has ended") } else { Ok(()) }
+    }
+
+    pub(super) fn write_latency(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.latency.is_empty() {
+            return Ok(());
+        }
+        for (name, quantile) in PERCENTILES {
+            writeln!(f, "  {name:<5} {:>9}", millis(self.latency.value_at_quantile(quantile)))?;
+        }
+        writeln!(f, "  {:<5} {:>9}\n", "max", millis(self.latency.max()))?;
+        let longest = self.bars().map(|(_, count)| count).max().unwrap_or_default().max(1);
+        for (up_to, count) in self.bars() {
+            let bar = usize::try_from((count * BAR).div_ceil(longest)).unwrap_or_default();
+            let line = format!("  up to {:>9}  {count:>9}  {}", millis(up_to), "#".repeat(bar));
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Bars of 1, 2, 5, 10, 20, 50 and so on: up to which microsecond, and how many. From the first to the last that
+    /// has any.
+    fn bars(&self) -> impl Iterator<Item = (u64, u64)> {
+        let mut bars: BTreeMap<u64, u64> = BTreeMap::new();
+        for recorded in self.latency.iter_recorded() {
+            *bars.entry(bar(recorded.value_iterated_to())).or_default() += recorded.count_at_value();
+        }
+        let last = bars.keys().next_back().copied().unwrap_or_default();
+        let first = bars.keys().next().copied();
+        std::iter::successors(first, |up_to| Some(bar(up_to + 1)))
+            .take_while(move |up_to| *up_to <= last)
+            .map(move |up_to| (up_to, bars.get(&up_to).copied().unwrap_or_default()))
+    }
+}
+
+impl End {
+    fn of(exchange: &Exchange) -> Self {
+        match exchange.open_im() {
+            OpenIm::GoesOn { remark } => {
+                Self::GoesOn { replaced: remark.is_some_and(|remark| remark != exchange.asked) }
+            }
+            OpenIm::Refused { code, .. } => Self::Refused { code },
+            OpenIm::Fails { error, .. } => {
+                Self::Fails { code: error.code(), name: error.name(), cause: exchange.cause().unwrap_or_default() }
+            }
+        }
+    }
+}
+
+impl Ends {
+    fn like(exchange: &Exchange) -> Self {
+        let text = match exchange.open_im() {
+            OpenIm::GoesOn { .. } => String::new(),
+            OpenIm::Refused { message, .. } => message.to_owned(),
+            OpenIm::Fails { why, .. } => error_chain::text(why),
+        };
+        let cautions = exchange.answer.as_ref().map(|answered| answered.reading.cautions()).unwrap_or_default();
+        let note = cautions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        Self { count: 0, text: safe(&text, SHOWN_CHARS), note: safe(&note, SHOWN_CHARS) }
+    }
+}
+
+/// The bar that a latency belongs to, by its upper end.
+fn bar(micros: u64) -> u64 {
+    let decade = 10_u64.saturating_pow(micros.max(1).ilog10());
+    [1, 2, 5, 10].into_iter().map(|step| decade.saturating_mul(step)).find(|up_to| micros <= *up_to).unwrap_or(u64::MAX)
+}
+
+fn millis(micros: u64) -> String {
+    format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_go_by_1_2_and_5() {
+        let up_to = [0, 1, 2, 3, 5, 6, 10, 11, 20, 21, 50, 51, 100, 101, 999_999].map(bar);
+        assert_eq!(up_to, [1, 1, 2, 5, 5, 10, 10, 20, 20, 50, 50, 100, 100, 200, 1_000_000]);
+        assert_eq!(bar(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn bars_have_no_gaps_and_hold_every_latency() {
+        let mut tally = Tally::new().expect("a tally");
+        for micros in [3, 180, 200, 201, MAX_LATENCY_MICROS + 1] {
+            tally.latency.saturating_record(micros);
+        }
+        let bars: Vec<_> = tally.bars().collect();
+        assert_eq!(bars[..7], [(5, 1), (10, 0), (20, 0), (50, 0), (100, 0), (200, 2), (500, 1)]);
+        assert_eq!(bars.iter().map(|(_, count)| count).sum::<u64>(), 5);
+    }
+}
