@@ -34,13 +34,14 @@ use crate::decision::{Asked, Call, CallError, Deadline, ErrorClass, Percent, Poo
 use crate::openim::{OperationId, Verdict};
 use crate::telemetry;
 
-/// One worker's bridge.
+/// One worker's bridge, on settings that never change: a callback that has begun on one ends on it, and after a reload the
+/// next one begins on another (see [`Bridge::on`]).
 #[derive(Debug)]
 pub struct Bridge {
     settings: Arc<Settings>,
     limits: Arc<SharedLimits>,
     registry: &'static [Served],
-    upstream: Upstream,
+    upstream: Rc<Upstream>,
 }
 
 /// What is sent back.
@@ -61,7 +62,18 @@ impl Bridge {
         pool: Arc<Pool>,
         registry: &'static [Served],
     ) -> Self {
-        Self { settings, limits, registry, upstream: Upstream::new(pool) }
+        Self { settings, limits, registry, upstream: Rc::new(Upstream::new(pool)) }
+    }
+
+    /// The same bridge, with the same connections, on other settings.
+    #[must_use]
+    pub fn on(&self, settings: Arc<Settings>) -> Self {
+        Self {
+            settings,
+            limits: Arc::clone(&self.limits),
+            registry: self.registry,
+            upstream: Rc::clone(&self.upstream),
+        }
     }
 
     /// The deadline of a request whose first byte came at `started`.

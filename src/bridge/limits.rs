@@ -25,13 +25,19 @@ impl SharedLimits {
             in_flight: Gauge::new(limits.in_flight.get()),
         })
     }
+
+    /// Other limits from now on. What is held beyond a lower one stays; nothing is added to it.
+    pub fn change(&self, limits: &Limits) {
+        self.body_bytes.limit.store(limits.body_bytes.get(), Relaxed);
+        self.in_flight.limit.store(limits.in_flight.get(), Relaxed);
+    }
 }
 
 /// How much of something is held, up to a limit.
 #[derive(Debug)]
 pub struct Gauge {
     held: AtomicUsize,
-    limit: usize,
+    limit: AtomicUsize,
 }
 
 /// A part of a [`Gauge`], given back when dropped.
@@ -45,7 +51,7 @@ impl Gauge {
     /// Nothing held yet.
     #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { held: AtomicUsize::new(0), limit })
+        Arc::new(Self { held: AtomicUsize::new(0), limit: AtomicUsize::new(limit) })
     }
 
     /// Takes `amount`; `None` when the limit leaves less.
@@ -67,7 +73,7 @@ impl Permit {
     #[must_use]
     pub fn grow(&mut self, amount: usize) -> bool {
         let held = self.gauge.held.fetch_add(amount, Relaxed);
-        if held.saturating_add(amount) > self.gauge.limit {
+        if held.saturating_add(amount) > self.gauge.limit.load(Relaxed) {
             self.gauge.held.fetch_sub(amount, Relaxed);
             return false;
         }

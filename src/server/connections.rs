@@ -36,7 +36,7 @@ struct SilentConnection {
 
 #[derive(Debug)]
 pub(super) struct Connections {
-    limit: usize,
+    limit: AtomicUsize,
     /// The system has no file descriptor or memory for another one.
     starved: AtomicBool,
     open: AtomicUsize,
@@ -57,7 +57,7 @@ pub(super) struct Place {
 impl Connections {
     pub(super) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
-            limit,
+            limit: AtomicUsize::new(limit),
             starved: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             next: AtomicU64::new(0),
@@ -66,13 +66,25 @@ impl Connections {
         })
     }
 
+    /// Another limit from now on. Connections beyond a lower one close after their next answer, and those that have sent
+    /// no request make room.
+    pub(super) fn change_limit(&self, limit: usize) {
+        self.limit.store(limit, Relaxed);
+        // Whoever waits for room looks again.
+        self.closed.notify_waiters();
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.load(Relaxed)
+    }
+
     pub(super) fn open(&self) -> usize {
         self.open.load(Relaxed)
     }
 
     /// Whether there is no place left. Responses then announce that their connection closes.
     pub(super) fn are_full(&self) -> bool {
-        self.open() >= self.limit || self.starved.load(Relaxed)
+        self.open() >= self.limit() || self.starved.load(Relaxed)
     }
 
     /// Notes whether the system has room for another one. Returns what was noted before.
@@ -84,7 +96,7 @@ impl Connections {
     /// had time to send one.
     pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Place {
         let number = self.next.fetch_add(1, Relaxed);
-        if self.open.fetch_add(1, Relaxed) >= self.limit {
+        if self.open.fetch_add(1, Relaxed) >= self.limit() {
             self.turn_out_oldest();
         }
         self.silent().insert(number, SilentConnection { since: Instant::now(), handle: None });
@@ -113,7 +125,7 @@ impl Connections {
     pub(super) async fn room(&self) {
         loop {
             let closed = self.closed.notified();
-            if self.open() <= self.limit {
+            if self.open() <= self.limit() {
                 return;
             }
             if timeout(LOOK_AGAIN, closed).await.is_err() {

@@ -23,19 +23,23 @@ mod worker;
 use std::{
     io,
     net::SocketAddr,
+    num::NonZeroUsize,
     sync::{Arc, PoisonError, RwLock},
     thread,
     time::Duration,
 };
 
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
 
 pub use crate::tls_files::{PemFile, Reloads, TlsError, Untimely, When};
 pub use drain::Stage;
 
 use crate::bridge::SharedLimits;
 use crate::callback::Served;
-use crate::config::{Effective, Settings};
+use crate::config::{Effective, Limits, Settings};
 use crate::decision::{Pool, PoolError};
 use crate::socket;
 use connections::Connections;
@@ -48,7 +52,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// What all workers share. The path of a callback touches only its counters.
 #[derive(Debug)]
 struct Shared {
-    settings: Arc<Settings>,
+    /// What is in force now.
+    settings: watch::Sender<Arc<Settings>>,
     /// For operators: where the settings came from.
     configuration: RwLock<Arc<Effective>>,
     limits: Arc<SharedLimits>,
@@ -139,7 +144,7 @@ impl Server {
         });
         let admin = admin.transpose()?;
 
-        let limit = settings.limits.connections.map_or_else(default_connections, std::num::NonZeroUsize::get);
+        let limit = connection_limit(&settings.limits);
         tracing::info!(%address, workers, https = tls.is_some(), connections = limit, "listening");
         if let Some(tls) = &tls {
             tls.tell_untimely();
@@ -148,7 +153,7 @@ impl Server {
         let shared = Arc::new(Shared {
             limits: SharedLimits::new(&settings.limits),
             pool: Pool::start(settings.upstream.clone())?,
-            settings: Arc::new(settings),
+            settings: watch::Sender::new(Arc::new(settings)),
             configuration: RwLock::default(),
             connections: Connections::new(limit),
             drain: Drain::default(),
@@ -183,6 +188,15 @@ impl Server {
     /// What operators are shown as the configuration in force, from now on.
     pub fn show_configuration(&self, effective: Effective) {
         *self.shared.configuration.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(effective);
+    }
+
+    /// Puts other settings in force: for callbacks that begin from now on; each of the others ends on those that it began
+    /// with. The limits hold for all at once. What only [`Server::start`] looks at stays as it was: listeners, workers,
+    /// TLS, the decision service. No callback is lost or held up.
+    pub fn reload(&self, settings: Settings) {
+        self.shared.limits.change(&settings.limits);
+        self.shared.connections.change_limit(connection_limit(&settings.limits));
+        self.shared.settings.send_replace(Arc::new(settings));
     }
 
     /// Where callbacks are received: the real port, also when 0 was configured.
@@ -261,8 +275,13 @@ pub struct Load {
     pub body_bytes: usize,
 }
 
-/// 80 % of the limit on open files: the rest is for the upstream, the log and the listeners.
-fn default_connections() -> usize {
-    let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
-    usize::try_from(files / 5 * 4).unwrap_or(usize::MAX).max(1)
+/// Unless configured, 80 % of the limit on open files: the rest is for the upstream, the log and the listeners.
+fn connection_limit(limits: &Limits) -> usize {
+    limits.connections.map_or_else(
+        || {
+            let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
+            usize::try_from(files / 5 * 4).unwrap_or(usize::MAX).max(1)
+        },
+        NonZeroUsize::get,
+    )
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Stage;
 use super::watched::Watch;
 use super::worker::Worker;
-use crate::bridge::Answer;
+use crate::bridge::{Answer, Bridge};
 use crate::decision::Deadline;
 
 /// How much of a body that nobody wants is read and thrown away, so that its sender gets to see the answer: most
@@ -29,9 +29,10 @@ pub(super) async fn answer_http1(
     request: Request<Incoming>,
     started: Instant,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let deadline = worker.bridge.deadline(started);
+    let bridge = worker.bridge();
+    let deadline = bridge.deadline(started);
     let (head, mut body) = request.into_parts();
-    let mut response = response(worker.answer(peer, &head, &mut body, deadline).await);
+    let mut response = response(answer(&bridge, peer, &head, &mut body, deadline).await);
 
     let all_read = body.is_end_stream() || matches!(body.frame().now_or_never(), Some(None));
     if all_read {
@@ -52,9 +53,10 @@ pub(super) async fn answer_http2(
     peer: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let deadline = worker.bridge.deadline(Instant::now());
+    let bridge = worker.bridge();
+    let deadline = bridge.deadline(Instant::now());
     let (head, mut body) = request.into_parts();
-    Ok(response(worker.answer(peer, &head, &mut body, deadline).await))
+    Ok(response(answer(&bridge, peer, &head, &mut body, deadline).await))
 }
 
 impl Worker {
@@ -62,13 +64,13 @@ impl Worker {
     pub(super) fn announces_close(&self) -> bool {
         self.shared.drain.stage() >= Stage::Announcing || self.shared.connections.are_full()
     }
+}
 
-    async fn answer(&self, peer: IpAddr, head: &Parts, body: &mut Incoming, deadline: Deadline) -> Answer {
-        AssertUnwindSafe(self.bridge.answer(peer, head, body, deadline))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| self.bridge.answer_to_panic(deadline))
-    }
+async fn answer(bridge: &Rc<Bridge>, peer: IpAddr, head: &Parts, body: &mut Incoming, deadline: Deadline) -> Answer {
+    AssertUnwindSafe(bridge.answer(peer, head, body, deadline))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| bridge.answer_to_panic(deadline))
 }
 
 fn response(answer: Answer) -> Response<Full<Bytes>> {

@@ -2,6 +2,7 @@
 //! but counters.
 
 use std::{
+    cell::RefCell,
     io,
     net::IpAddr,
     pin::pin,
@@ -17,6 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     runtime::{Builder, LocalOptions},
+    sync::watch,
     time::{sleep, sleep_until, timeout},
 };
 
@@ -25,6 +27,7 @@ use super::tls::{self, Tls};
 use super::watched::{Watch, Watched};
 use super::{Shared, Stage, webhook};
 use crate::bridge::Bridge;
+use crate::config::Settings;
 use crate::{socket, telemetry};
 
 /// The longest head that is read. Operation IDs of 10 kB and more are seen.
@@ -42,7 +45,14 @@ pub(super) type Ended = Result<(), Box<dyn std::error::Error>>;
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
-    pub(super) bridge: Rc<Bridge>,
+    latest: RefCell<Latest>,
+}
+
+/// The bridge on the settings that were last looked at, and what tells when there are others.
+#[derive(Debug)]
+struct Latest {
+    bridge: Rc<Bridge>,
+    settings: watch::Receiver<Arc<Settings>>,
 }
 
 /// Serves until the drain has ended or everything is stopped. Says in `started` whether it could begin.
@@ -57,9 +67,7 @@ pub(super) fn run(shared: &Arc<Shared>, listener: std::net::TcpListener, started
             Ok(listener) => listener,
             Err(error) => return report(started, Err(error)),
         };
-        let (settings, limits) = (Arc::clone(&shared.settings), Arc::clone(&shared.limits));
-        let bridge = Bridge::new(settings, limits, Arc::clone(&shared.pool), shared.registry);
-        let worker = Rc::new(Worker { shared: Arc::clone(shared), bridge: Rc::new(bridge) });
+        let worker = Rc::new(Worker::new(shared));
         report(started, Ok(()));
         let stopped = pin!(shared.drain.reached(Stage::Stopped));
         select(pin!(worker.serve(listener)), stopped).await;
@@ -72,6 +80,25 @@ fn report(started: &SyncSender<io::Result<()>>, result: io::Result<()>) {
 }
 
 impl Worker {
+    fn new(shared: &Arc<Shared>) -> Self {
+        let mut settings = shared.settings.subscribe();
+        let limits = Arc::clone(&shared.limits);
+        let in_force = Arc::clone(&settings.borrow_and_update());
+        let bridge = Rc::new(Bridge::new(in_force, limits, Arc::clone(&shared.pool), shared.registry));
+        Self { shared: Arc::clone(shared), latest: RefCell::new(Latest { bridge, settings }) }
+    }
+
+    /// The bridge on the settings in force now, for one request from its start to its end. Costs an atomic load where
+    /// nothing has changed.
+    pub(super) fn bridge(&self) -> Rc<Bridge> {
+        let mut latest = self.latest.borrow_mut();
+        if latest.settings.has_changed().unwrap_or(false) {
+            let in_force = Arc::clone(&latest.settings.borrow_and_update());
+            latest.bridge = Rc::new(latest.bridge.on(in_force));
+        }
+        Rc::clone(&latest.bridge)
+    }
+
     async fn serve(self: &Rc<Self>, listener: TcpListener) {
         {
             let closing = pin!(self.shared.drain.reached(Stage::Closing));

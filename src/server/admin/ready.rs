@@ -34,7 +34,7 @@ impl Readiness {
             }
             self.was_tried.store(true, Relaxed);
         }
-        if shared.settings.ready.require_upstream && !upstream.is_connected() {
+        if shared.settings.borrow().ready.require_upstream && !upstream.is_connected() {
             return Err(NotReady::Unreachable);
         }
         Ok(())

@@ -110,7 +110,7 @@ async fn may_write(
         // A browser names the page that sends it, and no page of ours does.
         return say(StatusCode::FORBIDDEN, "not from a web page").into_response();
     }
-    if !peer.is_loopback() && !admin.shared.settings.admin.write {
+    if !peer.is_loopback() && !admin.shared.settings.borrow().admin.write {
         let why = "only from a loopback address: run it in the pod, by port-forward, or set admin.write to true";
         return say(StatusCode::FORBIDDEN, why).into_response();
     }
