@@ -106,6 +106,13 @@ impl Credentials {
     }
 }
 
+/// Whether both take the same of clients.
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(own, others)| own.equals(others).into())
+    }
+}
+
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Credentials({})", self.0.len())

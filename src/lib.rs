@@ -9,6 +9,7 @@
 //! From the outside in; each module uses only those below it.
 //!
 //! - [`cli`]: the subcommands, one file each; the only place that prints for people.
+//! - [`reload`]: the configuration in force, read again when its files change or when told to.
 //! - [`server`]: listeners, workers, connections, drain.
 //! - [`bridge`]: the path of one callback, in one screen. Start reading there.
 //! - [`telemetry`]: what operators see.
@@ -17,8 +18,8 @@
 //! - [`callback`]: the callbacks that are served, one file each.
 //! - [`decision`]: the App's side: connections, the call, error classes, fallback.
 //! - [`openim`]: OpenIM's side: commands, codes, answers.
-//! - [`tls_files`]: the PEM files of both sides, read again when they change; [`tls_error`]: what goes wrong with TLS, in
-//!   words.
+//! - [`tls_files`]: the PEM files of both sides; [`tls_error`]: what goes wrong with TLS, in words.
+//! - [`file_watch`]: files that are read again when they change.
 //! - [`socket`]: socket options, the only code that differs between systems.
 //! - [`check`]: the conformance test of a decision service.
 //! - [`mock`]: the bundled decision service.
@@ -32,9 +33,11 @@ pub mod cli;
 pub mod config;
 pub mod decision;
 mod error_chain;
+mod file_watch;
 mod grpc_status;
 pub mod mock;
 pub mod openim;
+pub mod reload;
 pub mod server;
 mod socket;
 pub mod telemetry;

@@ -1,7 +1,4 @@
-//! The PEM files of TLS, on both sides of the bridge, which are read again when they change.
-//!
-//! The files' contents are looked at every few seconds, which sees whatever way of replacing them, Kubernetes' swap of a
-//! symlink included, and needs nothing of the system. A thread of its own does it: no callback waits for a disk.
+//! The PEM files of TLS, on both sides of the bridge, which are read again when they change (see [`crate::file_watch`]).
 
 mod validity;
 
@@ -9,12 +6,7 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{self, RecvTimeoutError, Sender},
-    },
-    thread,
+    sync::Arc,
     time::Duration,
 };
 
@@ -28,6 +20,8 @@ use rustls::{
 };
 
 pub use validity::{Untimely, When};
+
+use crate::file_watch::{self, Current, Reloads};
 
 /// No more of a file is read. A chain of certificates is some kilobytes, a bundle of all public roots some hundred.
 const MAX_BYTES: u64 = 1 << 20;
@@ -92,15 +86,6 @@ pub enum TlsError {
     /// No thread to watch the files.
     #[error("cannot watch the certificate's files")]
     Thread(#[source] io::Error),
-}
-
-/// How often a certificate was read again since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reloads {
-    /// New ones, in use since.
-    pub taken: u64,
-    /// Bad ones, in whose place the one before stays.
-    pub refused: u64,
 }
 
 /// A file that a setting names.
@@ -208,31 +193,9 @@ fn make_timely<S: Source>(source: &S, contents: &S::Contents) -> Result<(S::Made
 /// What was made of files, made again when they change.
 #[derive(Debug)]
 pub(crate) struct Watched<M> {
-    current: Arc<Current<M>>,
+    files: file_watch::Watched<M>,
     /// At the start.
     untimely: Vec<Untimely>,
-    /// Dropped, it ends the thread that watches the files.
-    _running: Sender<()>,
-}
-
-fn tell(untimely: &[Untimely]) {
-    for untimely in untimely {
-        tracing::warn!("{untimely}");
-    }
-}
-
-/// What is in use.
-#[derive(Debug)]
-pub(crate) struct Current<M> {
-    made: RwLock<Arc<M>>,
-    taken: AtomicU64,
-    refused: AtomicU64,
-}
-
-impl<M> Current<M> {
-    pub(crate) fn get(&self) -> Arc<M> {
-        Arc::clone(&self.made.read().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 impl<M: Send + Sync + 'static> Watched<M> {
@@ -240,22 +203,10 @@ impl<M: Send + Sync + 'static> Watched<M> {
     pub(crate) fn start(source: impl Source<Made = M>, look_every: Duration) -> Result<Self, TlsError> {
         let contents = source.read()?;
         let untimely = source.untimely(&contents, UnixTime::now());
-        let current = Arc::new(Current {
-            made: RwLock::new(Arc::new(source.make(&contents)?)),
-            taken: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-        });
-        let (running, ended) = mpsc::channel();
-        if source.file().is_some() {
-            let mut watch = Watch { source, seen: Some(contents), problem: None, current: Arc::clone(&current) };
-            let watching = move || {
-                while ended.recv_timeout(look_every) == Err(RecvTimeoutError::Timeout) {
-                    watch.look();
-                }
-            };
-            thread::Builder::new().name("tls-files".to_owned()).spawn(watching).map_err(TlsError::Thread)?;
-        }
-        Ok(Self { current, untimely, _running: running })
+        let made = source.make(&contents)?;
+        let source = Certificates { source, untimely: vec![] };
+        let files = file_watch::Watched::start("tls-files", source, contents, made, look_every);
+        Ok(Self { files: files.map_err(TlsError::Thread)?, untimely })
     }
 
     /// Logs which certificates were not valid at the start, or soon would not be.
@@ -264,57 +215,55 @@ impl<M: Send + Sync + 'static> Watched<M> {
     }
 
     pub(crate) fn current(&self) -> &Arc<Current<M>> {
-        &self.current
+        self.files.current()
     }
 
     pub(crate) fn reloads(&self) -> Reloads {
-        Reloads { taken: self.current.taken.load(Relaxed), refused: self.current.refused.load(Relaxed) }
+        self.files.reloads()
     }
 }
 
-/// What the thread that watches the files knows.
-struct Watch<S: Source> {
-    source: S,
-    /// At the look before; `None` when they could not be read.
-    seen: Option<S::Contents>,
-    /// What was wrong with them then, until it is told.
-    problem: Option<TlsError>,
-    current: Arc<Current<S::Made>>,
+fn tell(untimely: &[Untimely]) {
+    for untimely in untimely {
+        tracing::warn!("{untimely}");
+    }
 }
 
-impl<S: Source> Watch<S> {
-    /// New files are used at once. Bad ones are told when they are still the same at the next look: before, only one of
-    /// them may have been replaced.
-    fn look(&mut self) {
-        let found = self.source.read();
-        if found.as_ref().ok() == self.seen.as_ref() {
-            if let Some(problem) = self.problem.take() {
-                self.current.refused.fetch_add(1, Relaxed);
-                tracing::error!(
-                    error = &problem as &dyn std::error::Error,
-                    "the new certificate cannot be used; the one before stays in use"
-                );
-            }
-            return;
-        }
-        let (seen, made) = match found {
-            Ok(contents) => {
-                let made = make_timely(&self.source, &contents);
-                (Some(contents), made)
-            }
-            Err(unreadable) => (None, Err(unreadable)),
-        };
-        self.seen = seen;
-        self.problem = match made {
-            Ok((made, untimely)) => {
-                *self.current.made.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
-                self.current.taken.fetch_add(1, Relaxed);
-                tell(&untimely);
-                let file = self.source.file().map(|path| tracing::field::display(path.display()));
-                tracing::info!(file, "a new certificate is in use");
-                None
-            }
-            Err(problem) => Some(problem),
-        };
+/// A source as it is watched, with what was untimely in what was made last.
+struct Certificates<S> {
+    source: S,
+    untimely: Vec<Untimely>,
+}
+
+impl<S: Source> file_watch::Source for Certificates<S> {
+    type Contents = S::Contents;
+    type Made = S::Made;
+    type Error = TlsError;
+
+    fn file(&self) -> Option<&Path> {
+        self.source.file()
+    }
+
+    fn read(&self) -> Result<S::Contents, TlsError> {
+        self.source.read()
+    }
+
+    fn make(&mut self, contents: &S::Contents) -> Result<S::Made, TlsError> {
+        let (made, untimely) = make_timely(&self.source, contents)?;
+        self.untimely = untimely;
+        Ok(made)
+    }
+
+    fn taken(&mut self, _: &Arc<S::Made>) {
+        tell(&self.untimely);
+        let file = self.source.file().map(|path| tracing::field::display(path.display()));
+        tracing::info!(file, "a new certificate is in use");
+    }
+
+    fn refused(&mut self, error: TlsError) {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the new certificate cannot be used; the one before stays in use"
+        );
     }
 }

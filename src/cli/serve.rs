@@ -1,4 +1,4 @@
-//! `serve`: run the sidecar until it is told to stop.
+//! `serve`: run the sidecar until it is told to stop. SIGHUP has it read its configuration again.
 
 use std::{ffi::OsString, pin::pin, process::ExitCode, time::Duration};
 
@@ -9,8 +9,9 @@ use tracing::{info, warn};
 
 use super::{WRONG_USAGE, complain, runtime};
 use crate::callback::REGISTRY;
-use crate::config::{self, Loaded, Settings};
+use crate::config::{self, Reloaded, Settings, Sources};
 use crate::decision::{Action, ErrorClass, Percent};
+use crate::reload::Configuration;
 use crate::server::{Server, StartError};
 use crate::telemetry;
 
@@ -19,7 +20,7 @@ use crate::telemetry;
 pub fn command() -> Command {
     Command::new("serve")
         .about("Run the sidecar")
-        .after_help("Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong flags or configuration, 130 or 143 stopped by a second signal")
+        .after_help("Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong flags or configuration, 130 or 143 stopped by a second signal. SIGHUP: the configuration is read again")
         .args(config::args())
 }
 
@@ -31,26 +32,22 @@ pub fn run(
     flags: &ArgMatches,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<ExitCode> {
-    let loaded = match config::load(flags, environment) {
+    let sources = Sources::new(flags, environment);
+    let loaded = match sources.load() {
         Ok(loaded) => loaded,
         Err(wrong) => {
             complain(&wrong.to_string());
             return Ok(ExitCode::from(WRONG_USAGE));
         }
     };
-    let effective = loaded.effective();
-    let Loaded { settings, warnings, .. } = loaded;
-    telemetry::init_logs(settings.log);
+    telemetry::init_logs(loaded.settings.log);
     // Connections are limited by open files, and the hard limit is there to be used.
     let files = rlimit::increase_nofile_limit(u64::MAX);
 
-    let drain = settings.drain;
-    let unreachable = what_happens_when_unreachable(&settings);
-    let percent = settings.decision.enforce_percent;
     runtime()?.block_on(async {
         // Before anything listens, so that no signal is missed.
         let mut signals = Signals::new()?;
-        let mut server = Server::start(settings, REGISTRY).map_err(|error| match error {
+        let mut server = Server::start(loaded.settings.clone(), REGISTRY).map_err(|error| match error {
             StartError::Bind { .. } => anyhow::Error::new(error)
                 .context("choose another address with --listen (port 0 takes a free one), or end what has this one"),
             StartError::Admin { .. } => anyhow::Error::new(error).context(
@@ -59,30 +56,33 @@ pub fn run(
             ),
             StartError::Tls(_) | StartError::Worker(_) => error.into(),
         })?;
-        server.show_configuration(effective);
-        for warning in warnings {
+        server.show_configuration(loaded.effective());
+        for warning in &loaded.warnings {
             warn!("{warning}");
         }
         if let Err(error) = files {
             warn!(%error, "the limit on open files stays as it was");
         }
-        info!("{unreachable}");
-        if percent != Percent::ALL {
-            warn!(
-                "decisions have effect for {} % of the owners only; the others' actions are allowed, and the log shows what \
-                 would have been decided, as source=shadow",
-                percent.get()
-            );
-        }
+        say_what_is_decided(&loaded.settings);
+        let reconfigure = server.reconfigure();
+        let changed = move |change: &Reloaded| {
+            reconfigure.apply(change);
+            if change.changed.iter().any(|key| key.starts_with("fallback.") || key.starts_with("decision.")) {
+                say_what_is_decided(&change.loaded.settings);
+            }
+        };
+        let configuration =
+            Configuration::watch(sources, loaded, changed).context("cannot watch the configuration's file")?;
 
-        let first = signals.next().await;
+        let first = signals.stop_or(|| reload(&configuration)).await;
+        let drain = configuration.in_force().loaded.settings.drain;
         let delay = if first == SignalKind::interrupt() { Duration::ZERO } else { drain.delay };
         info!(?delay, timeout = ?drain.timeout, "draining");
         let drained = {
             let draining = pin!(server.drain(delay, drain.timeout));
             tokio::select! {
                 drained = draining => drained,
-                second = signals.next() => return Ok(killed_by(second)),
+                second = signals.stop_or(|| reload(&configuration)) => return Ok(killed_by(second)),
             }
         };
         if drained {
@@ -94,6 +94,12 @@ pub fn run(
     })
 }
 
+fn reload(configuration: &Configuration) {
+    if !configuration.reload() {
+        info!("SIGHUP: no file is named that could be read again; flags and variables are those of the start");
+    }
+}
+
 /// What a shell reports of a process that this signal has ended.
 fn killed_by(signal: SignalKind) -> ExitCode {
     ExitCode::from(128 + u8::try_from(signal.as_raw_value()).unwrap_or_default())
@@ -102,6 +108,7 @@ fn killed_by(signal: SignalKind) -> ExitCode {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -109,18 +116,35 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+            hangup: signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?,
         })
     }
 
-    async fn next(&mut self) -> SignalKind {
-        tokio::select! {
-            _ = self.terminate.recv() => SignalKind::terminate(),
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
+    /// The next signal to stop, with `hung_up` called for each SIGHUP until then.
+    async fn stop_or(&mut self, hung_up: impl Fn()) -> SignalKind {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return SignalKind::terminate(),
+                _ = self.interrupt.recv() => return SignalKind::interrupt(),
+                _ = self.hangup.recv() => hung_up(),
+            }
         }
     }
 }
 
-/// Said at start, since it is the decision that matters most and is seldom looked at.
+/// Said at start and after a change, since it is what matters most and is seldom looked at.
+fn say_what_is_decided(settings: &Settings) {
+    info!("{}", what_happens_when_unreachable(settings));
+    let percent = settings.decision.enforce_percent;
+    if percent != Percent::ALL {
+        warn!(
+            "decisions have effect for {} % of the owners only; the others' actions are allowed, and the log shows what \
+             would have been decided, as source=shadow",
+            percent.get()
+        );
+    }
+}
+
 fn what_happens_when_unreachable(settings: &Settings) -> String {
     let addresses: Vec<String> = settings.upstream.addresses.iter().map(ToString::to_string).collect();
     let addresses = addresses.join(", ");

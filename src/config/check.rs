@@ -21,6 +21,7 @@ use crate::{
         EjectSettings, FallbackPolicy, FallbackRefusal, HealthSettings, TtlBounds, UpstreamSettings,
         UpstreamTlsSettings,
     },
+    file_watch::LOOK_EVERY,
     openim::RefusalDefaults,
 };
 
@@ -156,7 +157,7 @@ impl Raw {
             tls: self.tls.cert.zip(self.tls.key).map(|(cert, key)| TlsSettings {
                 cert: cert.0,
                 key: key.0,
-                look_every: TlsSettings::LOOK_EVERY,
+                look_every: LOOK_EVERY,
             }),
             // 256 at most, by its type.
             workers: NonZeroU16::try_from(self.workers.0).unwrap_or(NonZeroU16::MAX),
@@ -170,7 +171,7 @@ impl Raw {
                     ca: self.upstream.tls.ca.map(|ca| ca.0),
                     client: self.upstream.tls.cert.zip(self.upstream.tls.key).map(|(cert, key)| (cert.0, key.0)),
                     server_name: self.upstream.tls.server_name.map(|name| name.0),
-                    look_every: TlsSettings::LOOK_EVERY,
+                    look_every: LOOK_EVERY,
                 },
                 health: HealthSettings {
                     service: self.upstream.health.service.0,

@@ -16,6 +16,9 @@ pub(super) const ENV_PREFIX: &str = "OPENIM_BRIDGE_";
 pub(super) const FILE_FLAG: &str = "config";
 pub(super) const FILE_VARIABLE: &str = "OPENIM_BRIDGE_CONFIG";
 
+/// Where the schema says whether a change takes effect while the bridge runs.
+const LIVE: &str = "x-live";
+
 /// One setting.
 #[derive(Debug)]
 pub(super) struct Leaf {
@@ -33,6 +36,8 @@ pub(super) struct Leaf {
     pub(super) default: Json,
     /// What a value must be, in words that go on after "expected".
     pub(super) expected: String,
+    /// Whether a change takes effect while the bridge runs.
+    pub(super) live: bool,
     kind: Kind,
     value_name: String,
 }
@@ -50,7 +55,7 @@ enum Kind {
 pub(super) fn leaves() -> &'static [Leaf] {
     static LEAVES: LazyLock<Vec<Leaf>> = LazyLock::new(|| {
         let mut leaves = Vec::new();
-        collect("", &raw_schema(), &mut leaves);
+        collect("", &raw_schema(), false, &mut leaves);
         leaves
     });
     &LEAVES
@@ -64,19 +69,25 @@ fn raw_schema() -> Json {
         .into()
 }
 
-fn collect(prefix: &str, group: &Json, leaves: &mut Vec<Leaf>) {
+fn collect(prefix: &str, group: &Json, live: bool, leaves: &mut Vec<Leaf>) {
     for (name, schema) in group["properties"].as_object().into_iter().flatten() {
         let key = format!("{prefix}{name}");
+        let live = is_live(schema, live);
         if schema.get("properties").is_some() {
-            collect(&format!("{key}."), schema, leaves);
+            collect(&format!("{key}."), schema, live, leaves);
         } else {
-            leaves.push(Leaf::new(key, schema));
+            leaves.push(Leaf::new(key, schema, live));
         }
     }
 }
 
+/// What a setting or a group says of itself, or else what the group around it says.
+fn is_live(schema: &Json, around: bool) -> bool {
+    schema[LIVE].as_bool().unwrap_or(around)
+}
+
 impl Leaf {
-    fn new(key: String, schema: &Json) -> Self {
+    fn new(key: String, schema: &Json, live: bool) -> Self {
         let text = |field: &str| schema[field].as_str().unwrap_or_default();
         let kind = Kind::of(schema);
         Self {
@@ -87,6 +98,7 @@ impl Leaf {
             default: schema["default"].clone(),
             value_name: text("x-value").to_owned(),
             expected: kind.expected().unwrap_or_else(|| text("x-expected").to_owned()),
+            live,
             key,
             kind,
         }
@@ -221,20 +233,24 @@ fn heading_of(group: &str) -> String {
 #[must_use]
 pub fn schema() -> Json {
     let mut schema = raw_schema();
-    publish(&mut schema, false);
+    publish(&mut schema, false, false);
     schema
 }
 
-/// Takes out what is only for this program, and lets every value be `null`, which leaves a setting at its default.
-fn publish(schema: &mut Json, nullable: bool) {
+/// Takes out what is only for this program, lets every value be `null`, which leaves a setting at its default, and says of
+/// every setting, and no group, whether it is live.
+fn publish(schema: &mut Json, nullable: bool, live: bool) {
+    let live = is_live(schema, live);
     let Some(object) = schema.as_object_mut() else { return };
     object.retain(|name, _| !name.starts_with("x-"));
     if object.contains_key("properties") {
         // A group's default is said by its settings.
         object.shift_remove("default");
+    } else if nullable {
+        object.insert(LIVE.to_owned(), live.into());
     }
     for property in object.get_mut("properties").and_then(Json::as_object_mut).into_iter().flat_map(Map::values_mut) {
-        publish(property, true);
+        publish(property, true, live);
     }
     if !nullable {
         return;

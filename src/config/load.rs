@@ -15,7 +15,7 @@ use super::{
 };
 
 /// A configuration that has been checked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Loaded {
     /// What to run on.
     pub settings: Settings,
@@ -31,7 +31,7 @@ impl Loaded {
     /// What is in force, for operators.
     #[must_use]
     pub fn effective(&self) -> Effective {
-        Effective { file: self.file.clone(), settings: self.values.clone() }
+        Effective { file: self.file.clone(), settings: self.values.clone(), needs_restart: vec![] }
     }
 }
 
@@ -42,6 +42,8 @@ pub struct Effective {
     pub file: Option<PathBuf>,
     /// Every setting.
     pub settings: Vec<Value>,
+    /// The settings that would have another value after a restart.
+    pub needs_restart: Vec<&'static str>,
 }
 
 /// The effective value of one setting.
@@ -60,6 +62,71 @@ impl Value {
     #[must_use]
     pub fn yaml(&self) -> String {
         if self.value.is_null() { "unset".to_owned() } else { leaf::show(&self.value) }
+    }
+}
+
+/// What came of reading a configuration again.
+#[derive(Debug, Clone)]
+pub struct Reloaded {
+    /// What is in force from now on.
+    pub loaded: Loaded,
+    /// The settings that are in force with another value now, or whose file holds something else.
+    pub changed: Vec<&'static str>,
+    /// The settings that would have another value after a restart.
+    pub needs_restart: Vec<&'static str>,
+}
+
+impl Reloaded {
+    /// What is in force, for operators.
+    #[must_use]
+    pub fn effective(&self) -> Effective {
+        Effective { needs_restart: self.needs_restart.clone(), ..self.loaded.effective() }
+    }
+}
+
+impl Loaded {
+    /// Whether this sets all to the same, wherever the values came from.
+    #[must_use]
+    pub fn is_as(&self, other: &Self) -> bool {
+        self.differing(other).next().is_none()
+    }
+
+    fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'static Leaf, &'a Value, &'a Value)> {
+        let basic_auth = |loaded: &Self| loaded.settings.access.basic_auth.clone();
+        let other_users = basic_auth(self) != basic_auth(other);
+        let pairs = leaves().iter().zip(self.values.iter().zip(&other.values));
+        pairs.map(|(leaf, (own, others))| (leaf, own, others)).filter(move |(leaf, own, others)| {
+            own.value != others.value || (other_users && leaf.key == "access.basic_auth_file")
+        })
+    }
+
+    /// What becomes of a bridge that was started on this, or went over to it, when `found` is what there is now.
+    ///
+    /// # Errors
+    ///
+    /// Never, as far as is known: both have been checked.
+    pub fn reload(&self, found: &Self) -> Result<Reloaded, ConfigError> {
+        let (mut changed, mut needs_restart) = (vec![], vec![]);
+        for (leaf, own, others) in self.differing(found) {
+            // A default that differs has followed another setting.
+            let is_set = [own, others].iter().any(|value| value.source != Source::Default);
+            match leaf.live {
+                true => changed.push(own.key),
+                false if is_set => needs_restart.push(own.key),
+                false => {}
+            }
+        }
+        let pairs = leaves().iter().zip(self.values.iter().zip(&found.values));
+        let in_force = |(leaf, (own, others)): (&Leaf, (&Value, &Value))| if leaf.live { others } else { own }.clone();
+        let values: Vec<Value> = pairs.map(in_force).collect();
+        let mut tree = json!({});
+        for (leaf, value) in leaves().iter().zip(&values) {
+            put(&mut tree, leaf, &value.value);
+        }
+        let raw: Raw = serde_json::from_value(tree).map_err(|error| whole(&error))?;
+        let settings = raw.into_settings(found.settings.access.basic_auth.clone());
+        let loaded = Self { settings, file: found.file.clone(), values, warnings: found.warnings.clone() };
+        Ok(Reloaded { loaded, changed, needs_restart })
     }
 }
 
@@ -107,7 +174,7 @@ impl Sources {
     /// # Errors
     ///
     /// Everything that is wrong, as far as one part being wrong does not hide another.
-    pub fn load(self) -> Result<Loaded, ConfigError> {
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
         let from_file = self.file.as_deref().map(|path| file::read(path, leaves()));
         let (mut entries, mut problems) = from_file.unwrap_or_default();
         let mut warnings = self.variables(&mut entries, &mut problems);
@@ -119,7 +186,7 @@ impl Sources {
         }
         let (settings, values, more) = finish(&entries, problems)?;
         warnings.extend(more);
-        Ok(Loaded { settings, file: self.file, values, warnings })
+        Ok(Loaded { settings, file: self.file.clone(), values, warnings })
     }
 
     fn variables(&self, entries: &mut Vec<Entry>, problems: &mut Vec<Problem>) -> Vec<Warning> {
@@ -173,8 +240,7 @@ fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Ve
     if !problems.is_empty() {
         return Err(ConfigError { problems });
     }
-    let whole = |error: serde_json::Error| ConfigError { problems: vec![Problem::Combination(error.to_string())] };
-    let mut raw: Raw = serde_json::from_value(tree).map_err(whole)?;
+    let mut raw: Raw = serde_json::from_value(tree).map_err(|error| whole(&error))?;
     let mut problems = raw.check(&entries);
     let credentials = raw.credentials(&entries).unwrap_or_else(|problem| {
         problems.push(problem);
@@ -184,7 +250,7 @@ fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Ve
         return Err(ConfigError { problems });
     }
     let warnings = raw.warnings(&entries);
-    let effective = serde_json::to_value(&raw).map_err(whole)?;
+    let effective = serde_json::to_value(&raw).map_err(|error| whole(&error))?;
     let values = leaves().iter().map(|leaf| Value {
         key: &leaf.key,
         value: leaf.key.split('.').fold(&effective, |group, name| &group[name]).clone(),
@@ -192,6 +258,11 @@ fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Ve
     });
     let values = values.collect();
     Ok((raw.into_settings(credentials), values, warnings))
+}
+
+/// What is wrong where every value was right by itself.
+fn whole(error: &serde_json::Error) -> ConfigError {
+    ConfigError { problems: vec![Problem::Combination(error.to_string())] }
 }
 
 /// Puts a value where its key belongs.

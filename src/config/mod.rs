@@ -28,7 +28,7 @@ use std::ffi::OsString;
 
 pub use error::{ConfigError, Problem, Source, Warning};
 pub use leaf::{args, schema, upstream_args};
-pub use load::{Effective, Loaded, Sources, Value};
+pub use load::{Effective, Loaded, Reloaded, Sources, Value};
 pub use settings::*;
 
 /// Reads and checks the configuration that the flags of [`args`] and an environment such as [`std::env::vars_os`] name.

@@ -1,7 +1,8 @@
 //! The raw settings: the one definition of every setting's key, type and documentation.
 //!
 //! A field is a setting, its path the key, its doc comment what `--help`, `config schema` and `docs/configuration.md`
-//! say. `x-flag` is a second, shorter flag. The defaults are those of [`Settings`]. [`super::check`] turns a [`Raw`]
+//! say. `x-flag` is a second, shorter flag. `x-live` says whether a change takes effect while the bridge runs, for a setting
+//! or for all of a group; where nothing is said, a restart is needed. The defaults are those of [`Settings`]. [`super::check`] turns a [`Raw`]
 //! into [`Settings`].
 
 use schemars::JsonSchema;
@@ -35,6 +36,7 @@ pub(super) struct Raw {
     /// Where OpenIM's callbacks are received, as an IP address and a port. Port 0 takes a free one.
     pub(super) listen: Listen,
     /// Who may call.
+    #[schemars(extend("x-live" = true))]
     pub(super) access: RawAccess,
     /// HTTPS from OpenIM.
     pub(super) tls: RawTls,
@@ -43,26 +45,36 @@ pub(super) struct Raw {
     /// The App's decision service.
     pub(super) upstream: RawUpstream,
     /// How the decision service is asked.
+    #[schemars(extend("x-live" = true))]
     pub(super) decision: RawDecision,
     /// What OpenIM is told when there is no good reply in time.
+    #[schemars(extend("x-live" = true))]
     pub(super) fallback: RawFallback,
     /// What completes a refusal in which the decision service left something unset.
+    #[schemars(extend("x-live" = true))]
     pub(super) refusal: RawRefusal,
     /// How answers are written.
+    #[schemars(extend("x-live" = true))]
     pub(super) response: RawResponse,
     /// Commands that the bridge does not serve.
+    #[schemars(extend("x-live" = true))]
     pub(super) commands: RawCommands,
     /// The operation ID of a request.
+    #[schemars(extend("x-live" = true))]
     pub(super) operation_id: RawOperationId,
     /// Bounds on what the bridge takes in, each for the whole process.
+    #[schemars(extend("x-live" = true))]
     pub(super) limits: RawLimits,
     /// The listener for operators.
     pub(super) admin: RawAdmin,
     /// When the bridge says that it is ready.
+    #[schemars(extend("x-live" = true))]
     pub(super) ready: RawReady,
     /// How the bridge stops.
+    #[schemars(extend("x-live" = true))]
     pub(super) drain: RawDrain,
     /// What is logged, to standard error.
+    #[schemars(extend("x-live" = true))]
     pub(super) log: RawLog,
 }
 
@@ -74,7 +86,7 @@ pub(super) struct RawAccess {
     /// headers are not believed. All others get 403 and code 9909.
     pub(super) allow: Networks,
     /// A file with one `user:password` a line, of which every request must carry one, by HTTP Basic; lines that begin
-    /// with `#` are comments. Read at start. All others get 401 and code 9907. Unset: no credentials are asked for.
+    /// with `#` are comments. Read again when it changes. All others get 401 and code 9907. Unset: no credentials are asked for.
     pub(super) basic_auth_file: Option<FilePath>,
 }
 
@@ -83,7 +95,7 @@ pub(super) struct RawAccess {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawTls {
     /// A PEM file with the certificate that OpenIM is shown, followed by those that lead to its root. With it, `listen`
-    /// takes HTTPS only. Read again when it changes. Unset: plain HTTP.
+    /// takes HTTPS only. The file is read again when it changes. Unset: plain HTTP.
     pub(super) cert: Option<FilePath>,
     /// A PEM file with the private key of `tls.cert`. Read again when it changes. Unset: plain HTTP.
     pub(super) key: Option<FilePath>,
@@ -288,6 +300,7 @@ pub(super) struct RawAdmin {
     pub(super) listen: ListenOrOff,
     /// Whether operators may change something (the log's level, begin to drain) from other addresses than the loopback
     /// ones.
+    #[schemars(extend("x-live" = true))]
     pub(super) write: bool,
 }
 
@@ -318,6 +331,7 @@ pub(super) struct RawLog {
     /// The least severe level that is logged.
     pub(super) level: LogLevel,
     /// How a log line is written: `text` for people, `json` with one object a line.
+    #[schemars(extend("x-live" = false))]
     pub(super) format: LogFormat,
     /// Whether log lines hold remarks, which are personal data.
     pub(super) remarks: bool,

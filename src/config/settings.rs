@@ -62,13 +62,8 @@ pub struct TlsSettings {
     pub cert: PathBuf,
     /// PEM: its private key.
     pub key: PathBuf,
-    /// How often the files are looked at. Not to be configured: [`TlsSettings::LOOK_EVERY`], but in tests.
+    /// How often the files are looked at. Not to be configured: every 5 s, but in tests.
     pub look_every: Duration,
-}
-
-impl TlsSettings {
-    /// Kubernetes itself takes up to a minute to bring a new file into a pod.
-    pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 }
 
 /// How the decision service is asked.

@@ -268,10 +268,48 @@ fn every_setting_has_a_doc_a_default_and_says_what_it_expects() {
         let pointer = format!("/properties/{}", leaf.key.replace('.', "/properties/"));
         let published = schema.pointer(&pointer).expect("in the schema");
         assert!(published.get("default").is_some(), "{} has no default", leaf.key);
+        assert_eq!(published["x-live"], leaf.live, "{}", leaf.key);
         assert!(leaf.default.is_null() == leaf.doc.contains("Unset") || leaf.key.starts_with("fallback.class."));
     }
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-    assert!(!schema.to_string().contains("\"x-"), "what is only for this program is not published");
+    let rest = schema.to_string().replace("\"x-live\"", "");
+    assert!(!rest.contains("\"x-"), "what is only for this program is not published");
+}
+
+#[test]
+fn what_a_running_bridge_cannot_change() {
+    let restart = |leaf: &&Leaf| !leaf.live && !leaf.key.starts_with("upstream.");
+    let keys: Vec<&str> = leaves().iter().filter(restart).map(|leaf| &*leaf.key).collect();
+    assert_eq!(keys, ["listen", "tls.cert", "tls.key", "workers", "admin.listen", "log.format"]);
+    assert!(!leaves().iter().any(|leaf| leaf.live && leaf.key.starts_with("upstream.")));
+}
+
+#[test]
+fn a_reload_changes_what_it_can_and_names_the_rest() {
+    let load = |file| Given { file: Some(file), flags: &["--workers", "2"], ..Given::default() }.load().expect("right");
+    let before = load("decision: {timeout: 2s}\n");
+    let found = load("listen: 127.0.0.1:1\ndecision: {timeout: 900ms}\nlimits: {in_flight: 7}\nworkers: 8\n");
+    let reloaded = before.reload(&found).expect("right");
+    assert_eq!(reloaded.changed, ["decision.timeout", "limits.in_flight"]);
+    // The flag wins as before; `upstream.connect_timeout` only follows `decision.timeout`.
+    assert_eq!(reloaded.needs_restart, ["listen"]);
+    let settings = &reloaded.loaded.settings;
+    assert_eq!((settings.listen.port(), settings.decision.timeout.as_millis()), (10006, 900));
+    assert_eq!(settings.upstream.connect_timeout.as_millis(), 1000);
+    let value = |key: &str| reloaded.loaded.values.iter().find(|value| value.key == key).expect("key").yaml();
+    assert_eq!((&*value("listen"), &*value("decision.timeout")), ("127.0.0.1:10006", "900ms"));
+
+    let back = reloaded.loaded.reload(&before).expect("right");
+    assert_eq!((back.changed, back.needs_restart), (vec!["decision.timeout", "limits.in_flight"], vec![]));
+    assert_eq!(format!("{:?}", back.loaded.settings), format!("{:?}", before.settings));
+}
+
+#[test]
+fn only_what_a_configuration_says_counts_as_a_change() {
+    let load = |file| Given { file: Some(file), ..Given::default() }.load().expect("right");
+    let one = load("workers: 2\n");
+    assert!(one.is_as(&load("# a comment\n\nworkers:   2\nlog: {level: info}\n")));
+    assert!(!one.is_as(&load("workers: 3\n")));
 }
 
 #[test]
@@ -523,8 +561,14 @@ fn reference() -> String {
             .collect();
         let default =
             if leaf.default.is_null() { "unset".to_owned() } else { format!("`{}`", leaf::show(&leaf.default)) };
-        let line =
-            format!("`{}` | {} | {default} | {} Value: {}.", leaf.key, flags.join(", "), leaf.doc, leaf.expected);
+        let change = if leaf.live { "at run time" } else { "restart" };
+        let line = format!(
+            "`{}` | {} | {default} | {change} | {} Value: {}.",
+            leaf.key,
+            flags.join(", "),
+            leaf.doc,
+            leaf.expected
+        );
         writeln!(text, "| {line} |").expect("text");
     }
     text

@@ -17,7 +17,8 @@ use super::resolve::Resolver;
 use super::tls::{self, ClientFiles, Secured};
 use super::{Target, UpstreamAddress, UpstreamSettings, UpstreamStatus};
 use crate::error_chain;
-use crate::tls_files::{Reloads, TlsError, Untimely};
+use crate::file_watch::Reloads;
+use crate::tls_files::{TlsError, Untimely};
 
 /// In any [`BUDGET_WINDOW`], retries are at most this share of the calls, plus [`BUDGET_FLOOR`] for each second of it.
 const BUDGET_SHARE: f32 = 0.2;

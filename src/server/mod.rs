@@ -34,12 +34,13 @@ use tokio::{
     time::sleep,
 };
 
-pub use crate::tls_files::{PemFile, Reloads, TlsError, Untimely, When};
+pub use crate::file_watch::Reloads;
+pub use crate::tls_files::{PemFile, TlsError, Untimely, When};
 pub use drain::Stage;
 
 use crate::bridge::SharedLimits;
 use crate::callback::Served;
-use crate::config::{Effective, Limits, Settings};
+use crate::config::{Effective, Limits, Reloaded, Settings};
 use crate::decision::{Pool, PoolError};
 use crate::socket;
 use connections::Connections;
@@ -68,6 +69,10 @@ struct Shared {
 impl Shared {
     fn configuration(&self) -> Arc<Effective> {
         Arc::clone(&self.configuration.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn show_configuration(&self, effective: Effective) {
+        *self.configuration.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(effective);
     }
 }
 
@@ -187,16 +192,13 @@ impl Server {
 
     /// What operators are shown as the configuration in force, from now on.
     pub fn show_configuration(&self, effective: Effective) {
-        *self.shared.configuration.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(effective);
+        self.shared.show_configuration(effective);
     }
 
-    /// Puts other settings in force: for callbacks that begin from now on; each of the others ends on those that it began
-    /// with. The limits hold for all at once. What only [`Server::start`] looks at stays as it was: listeners, workers,
-    /// TLS, the decision service. No callback is lost or held up.
-    pub fn reload(&self, settings: Settings) {
-        self.shared.limits.change(&settings.limits);
-        self.shared.connections.change_limit(connection_limit(&settings.limits));
-        self.shared.settings.send_replace(Arc::new(settings));
+    /// What puts another configuration in force.
+    #[must_use]
+    pub fn reconfigure(&self) -> Reconfigure {
+        Reconfigure(Arc::clone(&self.shared))
     }
 
     /// Where callbacks are received: the real port, also when 0 was configured.
@@ -254,6 +256,23 @@ impl Server {
         })
         .await
         .is_ok()
+    }
+}
+
+/// Puts another configuration in force in a running server, from wherever it is held.
+#[derive(Debug)]
+pub struct Reconfigure(Arc<Shared>);
+
+impl Reconfigure {
+    /// For callbacks that begin from now on; each of the others ends on the settings that it began with. The limits hold
+    /// for all at once. What only [`Server::start`] looks at stays as it was: listeners, workers, TLS, the decision
+    /// service. No callback is lost or held up.
+    pub fn apply(&self, reloaded: &Reloaded) {
+        let settings = &reloaded.loaded.settings;
+        self.0.limits.change(&settings.limits);
+        self.0.connections.change_limit(connection_limit(&settings.limits));
+        self.0.settings.send_replace(Arc::new(settings.clone()));
+        self.0.show_configuration(reloaded.effective());
     }
 }
 

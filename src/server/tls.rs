@@ -13,7 +13,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::config::TlsSettings;
-use crate::tls_files::{self, Current, PairContents, PairFiles, PemFile, Reloads, Source, TlsError, Untimely, Watched};
+use crate::file_watch::{Current, Reloads};
+use crate::tls_files::{self, PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched};
 
 const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";

@@ -1,0 +1,323 @@
+//! A running program whose configuration changes: what follows, what does not, and that nothing is lost meanwhile.
+
+#![allow(clippy::expect_used)] // clippy.toml allows it in test functions only, not in what they share
+
+mod kit;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+};
+
+use kit::{Client, Request, app, eventually};
+use tempfile::TempDir;
+
+/// `serve`, with its log. Ended with the test.
+struct Serve {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    address: SocketAddr,
+}
+
+/// With this file.
+fn serve(file: &Path, arguments: &[&str]) -> Serve {
+    serve_with(&[&["--config", file.to_str().expect("UTF-8")], arguments].concat())
+}
+
+fn serve_with(arguments: &[&str]) -> Serve {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_openim-bridge"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let mut log = BufReader::new(child.stderr.take().expect("piped"));
+    let mut first = String::new();
+    log.read_line(&mut first).expect("a first line");
+    let (_, address) = first.trim().split_once("address=").expect("the bound address");
+    let address = address.split(' ').next().expect("an address").parse().expect("an address");
+    let mut serve = Serve { child, log, address };
+    // From here on its files are watched, and its signals taken.
+    serve.says("gives no good reply");
+    serve
+}
+
+impl Serve {
+    /// The next line that holds `text`; those before it are passed over.
+    #[track_caller]
+    fn says(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.log.read_line(&mut line).expect("a line");
+            assert_ne!(read, 0, "the log ends without: {text}");
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    /// Writes the file, has it read, and returns what is said of it.
+    #[track_caller]
+    fn reload(&mut self, file: &Path, text: &str) -> String {
+        fs::write(file, text).expect("the file");
+        self.signal("HUP");
+        self.says("configuration")
+    }
+
+    fn ask(&self, request: &Request) -> kit::Reply {
+        let mut client = Client::connect(self.address);
+        client.write(&request.bytes());
+        client.reply()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _gone = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
+
+/// A folder with `bridge.yaml`.
+fn folder(text: &str) -> (TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bridge.yaml");
+    fs::write(&file, text).expect("the file");
+    (folder, file)
+}
+
+#[test]
+fn what_sighup_changes_holds_for_the_next_callback() {
+    let (folder, file) = folder("fallback: {action: allow}\n");
+    let users = folder.path().join("users");
+    fs::write(&users, "openim:s3cret\n").expect("the file");
+    // Nobody listens on port 1.
+    let mut serve = serve(&file, &["--upstream", "http://127.0.0.1:1"]);
+    let mut kept = Client::connect(serve.address);
+    kept.write(&Request::new().bytes());
+    kept.reply().goes_on_with("pal");
+
+    let said = serve.reload(&file, "fallback: {action: refuse}\n");
+    assert!(said.contains("the configuration has changed: fallback.action"), "{said}");
+    kept.write(&Request::new().bytes());
+    kept.reply().refuses(200, 9921);
+
+    let said = serve.reload(&file, "fallback: {action: refuse, refusal: {code: 5007}}\nlimits: {request_bytes: 40}\n");
+    assert!(said.contains("has changed: fallback.refusal.code, limits.request_bytes"), "{said}");
+    kept.write(&Request::new().bytes());
+    kept.reply().refuses(413, 9904);
+
+    serve.reload(&file, &format!("access: {{basic_auth_file: '{}'}}\n", users.display()));
+    serve.ask(&Request::new()).refuses(401, 9907);
+    serve.ask(&Request::new().header("Authorization", "Basic b3BlbmltOnMzY3JldA==")).goes_on_with("pal");
+
+    serve.reload(&file, "access: {allow: [192.0.2.0/24]}\n");
+    serve.ask(&Request::new()).refuses(403, 9909);
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_is_told_in_one_line() {
+    let (folder, file) = folder("fallback: {action: refuse}\n");
+    let mut serve = serve(&file, &["--upstream", "http://127.0.0.1:1"]);
+    let said = serve.reload(&file, "fallback: {action: alow}\nwokers: 2\n");
+    for part in [
+        "ERROR",
+        "the new configuration is wrong; the one before stays in force",
+        "bridge.yaml:1:20: `fallback.action` is alow: expected `allow` or `refuse`",
+        "bridge.yaml:2:1: unknown key `wokers`: did you mean `workers`?",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    serve.ask(&Request::new()).refuses(200, 9921);
+
+    fs::remove_file(&file).expect("the file");
+    serve.signal("HUP");
+    let said = serve.says("configuration");
+    assert!(said.contains("bridge.yaml: cannot be read"), "{said}");
+    serve.ask(&Request::new()).refuses(200, 9921);
+
+    // As at the start, a file with credentials that is missing or wrong is no reason to let everybody in.
+    let users = folder.path().join("users");
+    let with_users = format!("access: {{basic_auth_file: '{}'}}\n", users.display());
+    let said = serve.reload(&file, &with_users);
+    assert!(said.contains("users: cannot be read"), "{said}");
+    serve.ask(&Request::new()).refuses(200, 9921);
+    fs::write(&users, "s3cret\n").expect("the file");
+    let said = serve.reload(&file, &with_users);
+    assert!(said.contains("users:1: expected `user:password`") && !said.contains("s3cret"), "{said}");
+    serve.ask(&Request::new()).refuses(200, 9921);
+
+    let said = serve.reload(&file, "fallback: {action: allow}\n");
+    assert!(said.contains("has changed: fallback.action"), "{said}");
+    serve.ask(&Request::new()).goes_on_with("pal");
+}
+
+#[test]
+fn what_needs_a_restart_is_named_and_the_rest_is_taken() {
+    let (_folder, file) = folder("");
+    let mut serve = serve(&file, &["--upstream", "http://127.0.0.1:1"]);
+    let said = serve.reload(&file, "workers: 2\nlog: {format: json}\nfallback: {action: refuse}\n");
+    assert!(said.contains("the configuration has changed: fallback.action"), "{said}");
+    let said = serve.says("restart");
+    assert!(said.contains("WARN") && said.contains("these changes need a restart: workers, log.format"), "{said}");
+    serve.ask(&Request::new()).refuses(200, 9921);
+
+    // A flag wins over the file, as at the start.
+    let said = serve.reload(&file, "upstream: {addresses: ['http://127.0.0.1:2']}\nfallback: {action: refuse}\n");
+    assert!(said.contains("nothing that can change at run time has changed"), "{said}");
+    let said = serve.reload(&file, "workers: 2\nfallback: {action: allow}\n");
+    assert!(said.contains("has changed: fallback.action"), "{said}");
+    assert!(serve.says("restart").contains("these changes need a restart: workers\n"));
+}
+
+#[test]
+fn a_reload_sets_the_log_s_level_where_the_file_s_has_changed() {
+    let (_folder, file) = folder("log: {level: info}\n");
+    let mut serve = serve(&file, &["--commands-unserved", "allow"]);
+    let body = r#"{"callbackCommand":"callbackBeforeAddFriendCommand"}"#;
+    let unserved = Request::new().target("/callbackBeforeAddFriendCommand").body(body);
+    // Logged at debug only.
+    serve.ask(&unserved).goes_on();
+    let said = serve.reload(&file, "log: {level: debug}\n");
+    assert!(said.contains("the configuration has changed: log.level"), "{said}");
+    serve.ask(&unserved).goes_on();
+    assert!(serve.says("callback").contains("DEBUG"));
+}
+
+#[test]
+fn a_reload_that_changes_nothing_says_so() {
+    let (_folder, file) = folder("");
+    let mut serve = serve(&file, &[]);
+    let said = serve.reload(&file, "# a comment\nworkers: 1\n");
+    assert!(said.contains("INFO") && said.contains("nothing that can change at run time has changed"), "{said}");
+}
+
+#[test]
+fn without_a_file_sighup_changes_nothing_and_ends_nothing() {
+    let mut serve = serve_with(&["--upstream", "http://127.0.0.1:1"]);
+    serve.signal("HUP");
+    serve.says("no file is named");
+    serve.ask(&Request::new()).goes_on_with("pal");
+}
+
+#[test]
+fn a_file_is_read_again_without_being_told_kubernetes_swap_of_a_symlink_included() {
+    // As the kubelet lays out a ConfigMap: bridge.yaml -> ..data/bridge.yaml, ..data -> ..first.
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    for (name, action, password) in [("..first", "allow", "s3cret"), ("..second", "refuse", "0ther")] {
+        fs::create_dir(at(name)).expect("a folder");
+        let text =
+            format!("fallback: {{action: {action}}}\naccess: {{basic_auth_file: '{}'}}\n", at("users").display());
+        fs::write(at(name).join("bridge.yaml"), text).expect("the file");
+        fs::write(at(name).join("users"), format!("openim:{password}\n")).expect("the file");
+    }
+    symlink("..first", at("..data")).expect("a link");
+    for name in ["bridge.yaml", "users"] {
+        symlink(Path::new("..data").join(name), at(name)).expect("a link");
+    }
+    let mut serve = serve(&at("bridge.yaml"), &["--upstream", "http://127.0.0.1:1"]);
+    let with = |credentials: &str| Request::new().header("Authorization", format!("Basic {credentials}"));
+    serve.ask(&with("b3BlbmltOnMzY3JldA==")).goes_on_with("pal");
+
+    symlink("..second", at("..data_tmp")).expect("a link");
+    fs::rename(at("..data_tmp"), at("..data")).expect("the swap");
+    let said = serve.says("configuration");
+    assert!(said.contains("has changed: access.basic_auth_file, fallback.action"), "{said}");
+    serve.ask(&with("b3BlbmltOnMzY3JldA==")).refuses(401, 9907);
+    serve.ask(&with("b3BlbmltOjB0aGVy")).refuses(200, 9921);
+}
+
+#[test]
+fn a_file_with_credentials_is_read_again_without_being_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let users = folder.path().join("users");
+    fs::write(&users, "openim:0ther\n").expect("the file");
+    let file = users.to_str().expect("UTF-8");
+    let mut serve = serve_with(&["--upstream", "http://127.0.0.1:1", "--access-basic-auth-file", file]);
+    let knocking = Request::new().header("Authorization", "Basic b3BlbmltOnMzY3JldA==");
+    serve.ask(&knocking).refuses(401, 9907);
+    fs::write(&users, "openim:s3cret\n").expect("the file");
+    let said = serve.says("configuration");
+    assert!(said.contains("has changed: access.basic_auth_file\n"), "{said}");
+    serve.ask(&knocking).goes_on_with("pal");
+}
+
+#[test]
+fn no_callback_is_lost_or_mixed_up_by_reloads_under_load() {
+    let text = |code: i32| {
+        format!(
+            "decision: {{timeout: 1s}}\nfallback: {{action: refuse, refusal: {{code: {code}, message: 'no {code}'}}}}\n"
+        )
+    };
+    let (folder, file) = folder(&text(5000));
+    let next = folder.path().join("next");
+    let write = |code: i32| {
+        fs::write(&next, text(code)).expect("the file");
+        fs::rename(&next, &file).expect("the file");
+    };
+    let app = app();
+    let mut serve = serve(&file, &["--upstream", &format!("http://{}", app.address)]);
+    let address = serve.address;
+    let done = AtomicBool::new(false);
+    // New and kept connections in turn; many of these callbacks outlast a reload.
+    let ask_and_ask = |number: usize| {
+        let mut kept = Client::connect(address);
+        let mut refused = 0;
+        for asked in 0.. {
+            if done.load(Relaxed) && refused > 0 {
+                return;
+            }
+            let remark = if asked % 4 == 3 { "mock:hang" } else { "pal" };
+            let mut new = number.is_multiple_of(2).then(|| Client::connect(address));
+            let client = new.as_mut().unwrap_or(&mut kept);
+            client.write(&Request::new().remark(remark).bytes());
+            let reply = client.reply();
+            let answer = reply.json();
+            if answer["nextCode"] == 1 {
+                refused += 1;
+                assert_eq!(
+                    answer["errMsg"],
+                    format!("no {}", answer["errCode"]),
+                    "settings of two reloads in one answer"
+                );
+            } else {
+                reply.goes_on_with("pal");
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..8)
+            .map(|number| {
+                scope.spawn({
+                    let ask = &ask_and_ask;
+                    move || ask(number)
+                })
+            })
+            .collect();
+        for code in 5001..=5200 {
+            write(code);
+            serve.signal("HUP");
+        }
+        done.store(true, Relaxed);
+        for client in clients {
+            client.join().expect("every callback is answered as it should");
+        }
+    });
+    eventually("the last change is in force", || {
+        serve.ask(&Request::new().remark("mock:hang")).json()["errCode"] == 5200
+    });
+    serve.signal("TERM");
+    assert!(serve.child.wait().expect("ended").success());
+}
