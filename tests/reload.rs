@@ -151,7 +151,7 @@ fn a_bad_file_changes_nothing_and_is_told_in_one_line() {
     let users = folder.path().join("users");
     let with_users = format!("access: {{basic_auth_file: '{}'}}\n", users.display());
     let said = serve.reload(&file, &with_users);
-    assert!(said.contains("users: cannot be read"), "{said}");
+    assert!(said.contains("users, ") && said.contains("cannot be read"), "{said}");
     serve.ask(&Request::new()).refuses(200, 9921);
     fs::write(&users, "s3cret\n").expect("the file");
     let said = serve.reload(&file, &with_users);
