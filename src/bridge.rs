@@ -31,7 +31,7 @@ use shadow::Shadowed;
 use crate::callback::{Question, Served};
 use crate::config::Settings;
 use crate::decision::{Asked, Call, CallError, Deadline, ErrorClass, Percent, Pool, Spent, Upstream};
-use crate::openim::{OperationId, Verdict};
+use crate::openim::{OPERATION_ID_HEADER, OperationId, UrlCommand, Verdict};
 use crate::telemetry;
 
 /// One worker's bridge, on settings that never change: a callback that has begun on one ends on it, and after a reload the
@@ -100,21 +100,24 @@ impl Bridge {
                         let asked = self.ask(served, &question, &operation_id, place, deadline).await;
                         self.decide(served, question, asked, deadline)
                     }
-                    Err(error) => Outcome::bad_request(error.into()).serving(served),
+                    Err(error) => Outcome::bad_request(error.into()).serving(served).at(&request.uri),
                 }
                 .of(operation_id)
             }
             Ok(Received::Unserved { operation_id }) => Outcome::unserved().of(operation_id).at(&request.uri),
-            Err(Rejected::Bad(bad)) => Outcome::bad_request(bad).at(&request.uri),
-            Err(Rejected::Overloaded(limit)) => self.fall_back(ErrorClass::Overloaded, Some(CallError::Limit(limit))),
+            Err(Rejected::Bad(bad)) => self.as_named(Outcome::bad_request(bad), request).at(&request.uri),
+            Err(Rejected::Overloaded(limit)) => {
+                self.as_named(self.fall_back(ErrorClass::Overloaded, Some(CallError::Limit(limit))), request)
+            }
         };
         self.finish(&outcome, deadline)
     }
 
     /// The answer when a panic has ended the path.
     #[must_use]
-    pub fn answer_to_panic(&self, deadline: Deadline) -> Answer {
-        self.finish(&self.fall_back(ErrorClass::Internal, None), deadline)
+    pub fn answer_to_panic(&self, request: &Parts, deadline: Deadline) -> Answer {
+        let outcome = self.as_named(self.fall_back(ErrorClass::Internal, None), request);
+        self.finish(&outcome, deadline)
     }
 
     /// Asks the App, as one of those that have a `place` among the callbacks being decided.
@@ -156,9 +159,18 @@ impl Bridge {
         if self.settings.decision.enforce_percent == Percent::NONE { outcome.in_shadow() } else { outcome }
     }
 
+    /// What the head alone names, of a request that never came in whole.
+    fn as_named(&self, outcome: Outcome, request: &Parts) -> Outcome {
+        let url = UrlCommand::of(&request.uri);
+        let served = url.name().and_then(|name| self.registry.iter().find(|served| served.is_named(name)));
+        let outcome = served.into_iter().fold(outcome, Outcome::serving);
+        let id = request.headers.get(OPERATION_ID_HEADER).and_then(OperationId::from_header);
+        id.into_iter().fold(outcome, Outcome::of)
+    }
+
     /// Encodes, and records: once, from the same value.
     fn finish(&self, outcome: &Outcome, deadline: Deadline) -> Answer {
-        telemetry::record(outcome, deadline.elapsed(), self.settings.log.remarks);
+        telemetry::record(outcome, deadline.elapsed(), &self.settings.log);
         match outcome.source() {
             Source::Shadow => self.encode(&Verdict::GoOn(vec![])),
             _ => Answer { status: outcome.status(), ..self.encode(outcome.verdict()) },

@@ -18,6 +18,7 @@
 //! - [`callback`]: the callbacks that are served, one file each.
 //! - [`decision`]: the App's side: connections, the call, error classes, fallback.
 //! - [`openim`]: OpenIM's side: commands, codes, answers.
+//! - [`pseudonym`]: user IDs under another name, for logs.
 //! - [`tls_files`]: the PEM files of both sides; [`tls_error`]: what goes wrong with TLS, in words.
 //! - [`file_watch`]: files that are read again when they change.
 //! - [`socket`]: socket options, the only code that differs between systems.
@@ -37,6 +38,7 @@ mod file_watch;
 mod grpc_status;
 pub mod mock;
 pub mod openim;
+pub mod pseudonym;
 pub mod reload;
 pub mod server;
 mod socket;

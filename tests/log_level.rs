@@ -1,6 +1,6 @@
 //! The level of the log, which belongs to the whole process.
 
-use openim_bridge::config::{LogFormat, LogLevel, LogSettings};
+use openim_bridge::config::{LogFormat, LogIds, LogLevel, LogSettings};
 use openim_bridge::telemetry::{init_logs, set_log_level};
 use tracing::Level;
 
@@ -12,7 +12,8 @@ macro_rules! is_logged {
 
 #[test]
 fn it_changes_while_the_program_runs_but_not_for_others_code() {
-    init_logs(LogSettings { level: LogLevel::Info, format: LogFormat::Json, remarks: false });
+    let format = LogFormat::Json;
+    init_logs(&LogSettings { level: LogLevel::Info, format, remarks: false, ids: LogIds::Plain });
     for (level, debug, info, warn) in [
         (None, false, true, true),
         (Some(LogLevel::Debug), true, true, true),

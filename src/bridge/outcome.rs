@@ -5,7 +5,9 @@ use http::{StatusCode, Uri};
 
 use crate::callback::{BodyError, Decision, Parties, Served};
 use crate::decision::{Action, CallError, ErrorClass, FallbackPolicy, Spent, Target};
-use crate::openim::{BadRequest, Fields, OperationId, Refusal, RefusalCode, RefusalDefaults, ReservedCode, Verdict};
+use crate::openim::{
+    BadRequest, Fields, OperationId, Refusal, RefusalCode, RefusalDefaults, ReservedCode, Verdict, without_secrets,
+};
 use crate::proto::Refuse;
 
 /// What became of a callback, and why.
@@ -133,7 +135,7 @@ impl Outcome {
     }
 
     pub(super) fn at(self, uri: &Uri) -> Self {
-        Self { url: Some(uri.to_string()), ..self }
+        Self { url: Some(without_secrets(uri)), ..self }
     }
 
     pub(super) fn between(self, parties: Parties) -> Self {

@@ -39,6 +39,6 @@ impl Bridge {
         let outcome = AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or_else(|_| {
             Outcome::fallback(&self.settings.fallback, ErrorClass::Internal, vec![], None).serving(served)
         });
-        telemetry::record(&outcome.of(operation_id).in_shadow(), deadline.elapsed(), self.settings.log.remarks);
+        telemetry::record(&outcome.of(operation_id).in_shadow(), deadline.elapsed(), &self.settings.log);
     }
 }

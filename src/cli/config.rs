@@ -285,6 +285,8 @@ mod tests {
         log.level                     info                            default
         log.format                    text                            default
         log.remarks                   false                           default
+        log.ids                       plain                           default
+        log.ids_key_file              unset                           default
         "#);
     }
 

@@ -116,7 +116,7 @@ const SAMPLES: [Sample; 6] = [
 /// # Errors
 /// When an address cannot be listened on, or the result cannot be printed.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    telemetry::init_logs(LogSettings { level: LogLevel::Error, ..Settings::default().log });
+    telemetry::init_logs(&LogSettings { level: LogLevel::Error, ..Settings::default().log });
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mock = Mock::bind(free, Rules::default()).await?;
 

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::{WRONG_USAGE, complain};
-use crate::config::{LogFormat, LogLevel, LogSettings};
+use crate::config::{LogFormat, LogIds, LogLevel, LogSettings};
 use crate::mock::{Mock, Rules};
 use crate::telemetry;
 
@@ -44,7 +44,12 @@ pub struct Args {
 /// Where the address cannot be listened on.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let level = LogLevel::Info;
-    telemetry::init_logs(LogSettings { level, format: args.log_format, remarks: args.log_remarks });
+    telemetry::init_logs(&LogSettings {
+        level,
+        format: args.log_format,
+        remarks: args.log_remarks,
+        ids: LogIds::Plain,
+    });
     let rules = match args.rules.as_deref().map(Rules::load).transpose() {
         Ok(rules) => rules.unwrap_or_default(),
         Err(wrong) => {

@@ -40,7 +40,7 @@ pub fn run(
             return Ok(ExitCode::from(WRONG_USAGE));
         }
     };
-    telemetry::init_logs(loaded.settings.log);
+    telemetry::init_logs(&loaded.settings.log);
     // Connections are limited by open files, and the hard limit is there to be used.
     let files = rlimit::increase_nofile_limit(u64::MAX);
 

@@ -8,12 +8,12 @@ use std::{
 };
 
 use super::{
-    AdminSettings, CommandSettings, DecisionSettings, DrainSettings, Limits, LogSettings, OperationIdSettings,
+    AdminSettings, CommandSettings, DecisionSettings, DrainSettings, Limits, LogIds, LogSettings, OperationIdSettings,
     ReadySettings, ResponseSettings, Settings, TlsSettings,
     error::{Problem, Source, Warning},
-    field::human,
+    field::{FilePath, human},
     file::read_text,
-    raw::Raw,
+    raw::{Raw, RawLogIds},
 };
 use crate::{
     access::{AccessSettings, Credentials},
@@ -23,6 +23,7 @@ use crate::{
     },
     file_watch::LOOK_EVERY,
     openim::RefusalDefaults,
+    pseudonym::PseudonymKey,
 };
 
 /// What an answer needs on top of its deadline to be written out.
@@ -148,8 +149,28 @@ impl Raw {
         }
     }
 
+    /// How log lines hold user IDs, with the key that a file holds, if one is named.
+    pub(super) fn log_ids(&self, origins: &impl Origins) -> Result<LogIds, Problem> {
+        match (self.log.ids, &self.log.ids_key_file) {
+            (RawLogIds::Plain, _) => Ok(LogIds::Plain),
+            (RawLogIds::Omit, _) => Ok(LogIds::Omit),
+            (RawLogIds::Hash, None) => PseudonymKey::of_process().map(LogIds::Hash).map_err(|_| {
+                Problem::Combination("`log.ids: hash` needs a random key, and the system gives none".to_owned())
+            }),
+            (RawLogIds::Hash, Some(FilePath(path))) => {
+                let (key, path) = ("log.ids_key_file", path.clone());
+                let at = origins.source(key);
+                match read_text(&path).map(|text| PseudonymKey::parse(&text)) {
+                    Ok(Ok(key)) => Ok(LogIds::Hash(key)),
+                    Ok(Err(wrong)) => Err(Problem::IdsKey { at, path, wrong }),
+                    Err(source) => Err(Problem::UnreadableFile { key, at, path, source }),
+                }
+            }
+        }
+    }
+
     /// The settings, once [`Self::check`] found nothing.
-    pub(super) fn into_settings(self, basic_auth: Option<Credentials>) -> Settings {
+    pub(super) fn into_settings(self, basic_auth: Option<Credentials>, ids: LogIds) -> Settings {
         let class = self.fallback.class;
         Settings {
             listen: self.listen.0,
@@ -219,7 +240,7 @@ impl Raw {
             admin: AdminSettings { listen: self.admin.listen.0, write: self.admin.write },
             ready: ReadySettings { require_upstream: self.ready.require_upstream },
             drain: DrainSettings { delay: self.drain.delay.0, timeout: self.drain.timeout.0 },
-            log: LogSettings { level: self.log.level, format: self.log.format, remarks: self.log.remarks },
+            log: LogSettings { level: self.log.level, format: self.log.format, remarks: self.log.remarks, ids },
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::access::InvalidCredentials;
+use crate::pseudonym::ShortKey;
 
 /// Where a setting's value came from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -153,6 +154,16 @@ pub enum Problem {
         path: PathBuf,
         /// What is wrong with it.
         wrong: InvalidCredentials,
+    },
+    /// The key of `log.ids: hash` cannot be used. Never quotes it.
+    #[error("{}: {wrong} (`log.ids_key_file`, {at})", path.display())]
+    IdsKey {
+        /// Where the file was named.
+        at: Source,
+        /// As it was given.
+        path: PathBuf,
+        /// What is wrong with it.
+        wrong: ShortKey,
     },
     /// Settings that cannot be together.
     #[error("{0}")]

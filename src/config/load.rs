@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Settings,
+    LogIds, Settings,
     check::Origins,
     error::{ConfigError, Problem, Source, Warning},
     file,
@@ -124,7 +124,7 @@ impl Loaded {
             put(&mut tree, leaf, &value.value);
         }
         let raw: Raw = serde_json::from_value(tree).map_err(|error| whole(&error))?;
-        let settings = raw.into_settings(found.settings.access.basic_auth.clone());
+        let settings = raw.into_settings(found.settings.access.basic_auth.clone(), found.settings.log.ids.clone());
         let loaded = Self { settings, file: found.file.clone(), values, warnings: found.warnings.clone() };
         Ok(Reloaded { loaded, changed, needs_restart })
     }
@@ -246,6 +246,10 @@ fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Ve
         problems.push(problem);
         None
     });
+    let log_ids = raw.log_ids(&entries).unwrap_or_else(|problem| {
+        problems.push(problem);
+        LogIds::Omit
+    });
     if !problems.is_empty() {
         return Err(ConfigError { problems });
     }
@@ -257,7 +261,7 @@ fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Ve
         source: entries.source(&leaf.key),
     });
     let values = values.collect();
-    Ok((raw.into_settings(credentials), values, warnings))
+    Ok((raw.into_settings(credentials, log_ids), values, warnings))
 }
 
 /// What is wrong where every value was right by itself.

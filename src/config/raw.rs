@@ -335,6 +335,25 @@ pub(super) struct RawLog {
     pub(super) format: LogFormat,
     /// Whether log lines hold remarks, which are personal data.
     pub(super) remarks: bool,
+    /// How log lines hold the IDs of the owner and the friend: `plain`, `hash` (the first 16 hexadecimal digits of an
+    /// HMAC-SHA-256, so that one user's lines can still be told) or `omit`.
+    pub(super) ids: RawLogIds,
+    /// A file with the key of `log.ids: hash`, at least 16 bytes; line breaks at its end are none of it. Read
+    /// with the configuration. Unset: a random one for each process, so that an ID's hash differs between processes.
+    pub(super) ids_key_file: Option<FilePath>,
+}
+
+/// How log lines hold the IDs of the owner and the friend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawLogIds {
+    /// As they are.
+    #[default]
+    Plain,
+    /// Hashed, under a key.
+    Hash,
+    /// Not at all.
+    Omit,
 }
 
 impl Default for Raw {
@@ -497,6 +516,12 @@ impl Default for RawDrain {
 impl Default for RawLog {
     fn default() -> Self {
         let log = Settings::default().log;
-        Self { level: log.level, format: log.format, remarks: log.remarks }
+        Self {
+            level: log.level,
+            format: log.format,
+            remarks: log.remarks,
+            ids: RawLogIds::default(),
+            ids_key_file: None,
+        }
     }
 }

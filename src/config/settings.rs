@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AccessSettings;
 use crate::decision::{FallbackPolicy, Percent, UpstreamSettings, at_least_one};
 use crate::openim::{NextCodeForm, RefusalDefaults};
+use crate::pseudonym::PseudonymKey;
 
 /// OpenIM's own cap on a callback's timeout: its HTTP client gives up after this long, whatever webhooks.yml says.
 pub const OPENIM_TIMEOUT_CAP: Duration = Duration::from_secs(15);
@@ -157,7 +158,7 @@ pub struct DrainSettings {
 }
 
 /// What is logged.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct LogSettings {
     /// The least severe level that is logged.
     pub level: LogLevel,
@@ -165,6 +166,19 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// Whether log lines hold remarks, which are personal data.
     pub remarks: bool,
+    /// How they hold the IDs of users.
+    pub ids: LogIds,
+}
+
+/// How log lines hold the IDs of the owner and the friend.
+#[derive(Debug, Clone)]
+pub enum LogIds {
+    /// As they are.
+    Plain,
+    /// Under another name.
+    Hash(PseudonymKey),
+    /// Not at all.
+    Omit,
 }
 
 /// How severe a log line is.
@@ -213,7 +227,7 @@ impl Default for Settings {
             admin: AdminSettings { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 10007))), write: false },
             ready: ReadySettings { require_upstream: false },
             drain: DrainSettings { delay: Duration::from_secs(5), timeout: Duration::from_secs(25) },
-            log: LogSettings { level: LogLevel::Info, format: LogFormat::Text, remarks: false },
+            log: LogSettings { level: LogLevel::Info, format: LogFormat::Text, remarks: false, ids: LogIds::Plain },
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     *,
 };
 use crate::decision::{Action, ErrorClass};
+use crate::pseudonym::PseudonymKey;
 
 /// What a configuration is read from in a test; the file is called `bridge.yaml` in every message.
 #[derive(Default)]
@@ -93,6 +94,9 @@ fn every_setting_arrives_from_every_layer() {
     let users = tempfile::NamedTempFile::new().expect("file");
     fs::write(&users, "openim:s3cret\n").expect("file");
     let users = users.path().to_str().expect("UTF-8");
+    let key = tempfile::NamedTempFile::new().expect("file");
+    fs::write(&key, "0123456789abcdef").expect("file");
+    let key = key.path().to_str().expect("UTF-8");
     // Another value than the default for each.
     let other = |leaf: &Leaf| match leaf.key.as_str() {
         "listen" | "admin.listen" | "upstream.resolve.server" => "127.0.0.2:1".to_owned() + &leaf.key.len().to_string(),
@@ -120,6 +124,8 @@ fn every_setting_arrives_from_every_layer() {
         "log.level" => "trace".to_owned(),
         "log.format" => "json".to_owned(),
         "log.remarks" | "admin.write" | "ready.require_upstream" => "true".to_owned(),
+        "log.ids" => "hash".to_owned(),
+        "log.ids_key_file" => key.to_owned(),
         key if key.ends_with("message") || key.ends_with("detail") => "words".to_owned(),
         _ => "refuse".to_owned(),
     };
@@ -380,7 +386,7 @@ fn unknown_keys_are_told_with_what_was_meant() {
     "#);
     assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @r#"
     bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, ready, drain, log
-    bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, remarks
+    bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, remarks, ids, ids_key_file
     "#);
 }
 
@@ -524,6 +530,23 @@ fn credentials_are_read_and_never_shown() {
     assert_snapshot!(load("# nobody\n").expect_err("wrong"), @"users:1: expected at least one `user:password` in the file, so that somebody may call (`access.basic_auth_file`, --access-basic-auth-file)");
     let error = flag_errors(&["--access-basic-auth-file", "no/such/users"]);
     assert_snapshot!(error, @"`access.basic_auth_file` (no/such/users, --access-basic-auth-file) cannot be read: No such file or directory (os error 2): name a file that is there, and that this process may read");
+}
+
+#[test]
+fn the_key_of_hashed_ids_is_read_and_never_shown() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("key");
+    let load = |text: &str| {
+        fs::write(&path, text).expect("file");
+        let flags = &["--log-ids", "hash", "--log-ids-key-file", path.to_str().expect("UTF-8")];
+        let loaded = Given { flags, ..Given::default() }.load();
+        loaded.map_err(|error| error.replace(&format!("{}/", folder.path().display()), ""))
+    };
+    let loaded = load("a-key-that-is-long-enough\n").expect("right");
+    let LogIds::Hash(key) = &loaded.settings.log.ids else { panic!("{:?}", loaded.settings.log) };
+    assert_eq!(key.name("u1"), PseudonymKey::parse("a-key-that-is-long-enough").expect("a key").name("u1"));
+    assert!(!format!("{loaded:?}").contains("long-enough"));
+    assert_snapshot!(load("too-short\n").expect_err("wrong"), @"key: expected at least 16 bytes, such as `openssl rand -hex 32` writes, and there are 9 (`log.ids_key_file`, --log-ids-key-file)");
 }
 
 #[test]

@@ -23,7 +23,7 @@ mod text;
 pub use answer::{Answer, Caution, OpenIm, OpenImError, Reading, Undecodable};
 pub use bad_request::BadRequest;
 pub use codes::{InvalidRefusalCode, Refusal, RefusalCode, RefusalDefaults, ReservedCode};
-pub use command::UrlCommand;
+pub use command::{UrlCommand, without_secrets};
 pub use operation_id::{OPERATION_ID_HEADER, OperationId};
 pub use request::{CallbackRequest, UrlForm};
 pub use response::{Fields, NextCodeForm, Verdict};

@@ -70,7 +70,7 @@ async fn answer(bridge: &Rc<Bridge>, peer: IpAddr, head: &Parts, body: &mut Inco
     AssertUnwindSafe(bridge.answer(peer, head, body, deadline))
         .catch_unwind()
         .await
-        .unwrap_or_else(|_| bridge.answer_to_panic(deadline))
+        .unwrap_or_else(|_| bridge.answer_to_panic(head, deadline))
 }
 
 fn response(answer: Answer) -> Response<Full<Bytes>> {

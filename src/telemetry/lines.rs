@@ -5,11 +5,14 @@ use std::{
     io::{self, Write},
     sync::{
         OnceLock,
-        mpsc::{self, Receiver, SyncSender},
+        atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+use super::rate;
 
 /// So many lines wait at most, of about a kilobyte each at most.
 const QUEUE: usize = 1024;
@@ -17,10 +20,18 @@ const QUEUE: usize = 1024;
 /// How long the end of the program waits for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// From a line that is left out to the one that tells of it.
+const TELL_AFTER: Duration = Duration::from_secs(1);
+
+/// Lines were left out, and nobody has told of it yet.
+static LEFT_OUT: AtomicBool = AtomicBool::new(false);
+
 static WRITER: OnceLock<SyncSender<Message>> = OnceLock::new();
 
 enum Message {
     Line(Vec<u8>),
+    /// Look at [`LEFT_OUT`].
+    LeftOut,
     /// Answered once all lines before it are written.
     Flush(SyncSender<()>),
 }
@@ -56,15 +67,42 @@ impl Write for Lines {
     }
 }
 
+/// Lines are left out now, so that some time later the writer tells how many, unless another line has.
+pub(super) fn tell_of_left_out() {
+    if !LEFT_OUT.load(SeqCst) && !LEFT_OUT.swap(true, SeqCst) {
+        // Where the queue is full, the writer is awake, and looks anyway.
+        let _full = WRITER.get().map(|writer| writer.try_send(Message::LeftOut));
+    }
+}
+
 fn write_all(messages: &Receiver<Message>) {
-    for message in messages {
-        match message {
-            Message::Line(line) => {
+    let mut tell_at: Option<Instant> = None;
+    loop {
+        let next = match tell_at {
+            None => messages.recv().map_err(RecvTimeoutError::from),
+            Some(at) => messages.recv_timeout(at.saturating_duration_since(Instant::now())),
+        };
+        match next {
+            Ok(Message::Line(line)) => {
                 let _lost = io::stderr().write_all(&line);
             }
-            Message::Flush(done) => {
+            Ok(Message::LeftOut) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Message::Flush(done)) => {
                 let _gone = done.try_send(());
             }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        tell_at = match tell_at {
+            // Its line goes into the queue like any other.
+            Some(at) if at <= Instant::now() => {
+                LEFT_OUT.store(false, SeqCst);
+                LEFT_OUT.fetch_or(rate::tell_of_past(), SeqCst);
+                None
+            }
+            waiting => waiting,
+        };
+        if tell_at.is_none() && LEFT_OUT.load(SeqCst) {
+            tell_at = Some(Instant::now() + TELL_AFTER);
         }
     }
 }

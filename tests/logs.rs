@@ -1,0 +1,243 @@
+//! The log of a running bridge: what its lines hold, and what they never hold.
+
+#![allow(clippy::expect_used)] // clippy.toml allows it in test functions only, not in what they share
+
+mod kit;
+
+use std::{
+    io::{BufRead, BufReader, Lines},
+    net::SocketAddr,
+    process::{Child, ChildStderr, Command, Stdio},
+    thread,
+};
+
+use kit::{Client, Reply, Request, app, nowhere};
+use openim_bridge::proto::{
+    BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse, Refuse, ReplaceRemark,
+    before_set_friend_remark_response::Decision,
+    friend_callback_service_server::{FriendCallbackService, FriendCallbackServiceServer},
+};
+use serde_json::Value;
+use tonic::{Code, Status, transport::server::TcpIncoming};
+
+/// A running `serve`, ended with the test.
+struct Serve {
+    process: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    address: SocketAddr,
+}
+
+fn serve(upstream: SocketAddr, flags: &str) -> Serve {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_openim-bridge"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--timeout", "10s"]);
+    command.args(["--upstream", &format!("http://{upstream}")]).args(flags.split_whitespace());
+    let mut process = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program");
+    let log = BufReader::new(process.stderr.take().expect("piped")).lines();
+    let mut serve = Serve { process, log, address: upstream };
+    let first = serve.line("listening").replace('"', "");
+    let (_, address) = first.split_once("address").expect("the bound address");
+    serve.address = address[1..].split([' ', ',']).next().and_then(|text| text.parse().ok()).expect("an address");
+    serve
+}
+
+impl Serve {
+    fn send(&self, request: &Request) -> Reply {
+        let mut client = Client::connect(self.address);
+        client.write(&request.bytes());
+        client.reply()
+    }
+
+    /// The next line that holds this.
+    fn line(&mut self, text: &str) -> String {
+        let mut lines = self.log.by_ref().map(|line| line.expect("UTF-8"));
+        lines.find(|line| line.contains(text)).expect("a line")
+    }
+
+    /// The next line that holds this, of a log in JSON.
+    fn json(&mut self, text: &str) -> Value {
+        serde_json::from_str(&self.line(text)).expect("JSON")
+    }
+
+    /// The lines that are left, once it has been told to stop.
+    fn stop(&mut self) -> Vec<String> {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
+        self.log.by_ref().map(|line| line.expect("UTF-8")).collect()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _gone = self.process.kill().and_then(|()| self.process.wait());
+    }
+}
+
+/// One of `owner` to the friend u2, under this operation ID.
+fn callback(owner: &str, operation_id: &str, remark: &str) -> Request {
+    Request::new().header("Operationid", operation_id).callback(kit::COMMAND, owner, "u2", remark)
+}
+
+#[test]
+fn the_first_callback_is_announced_once_and_a_bad_request_is_none() {
+    let app = app();
+    let mut serve = serve(app.address, "--log-format json");
+    serve.send(&callback("u1", "op-0", "pal").method("GET"));
+    serve.send(&callback("u1", "op-1", "pal")).goes_on_with("pal");
+    serve.send(&callback("u1", "op-2", "pal")).goes_on_with("pal");
+    let log = serve.stop();
+    let first: Vec<Value> = log
+        .iter()
+        .filter(|line| line.contains("the first callback"))
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(first.len(), 1, "{log:#?}");
+    assert_eq!((&first[0]["level"], &first[0]["operation_id"]), (&"INFO".into(), &"op-1".into()));
+    assert_eq!(first[0]["command"], kit::COMMAND);
+}
+
+#[test]
+fn a_line_tells_of_a_bad_request_what_its_head_names() {
+    let mut serve = serve(nowhere(), "--log-format json");
+    let target = format!("{}?token=s3cret", kit::PATH);
+    serve.send(&callback("u1", "op-1", "pal").target(&target).without("Content-Type")).refuses(415, 9905);
+    let line = serve.json("bad_request");
+    assert_eq!((&line["level"], &line["command"]), (&"WARN".into(), &kit::COMMAND.into()));
+    assert_eq!((&line["operation_id"], &line["reason"]), (&"op-1".into(), &"content_type".into()));
+    assert_eq!(line["url"], format!("{}?token=...", kit::PATH));
+}
+
+#[test]
+fn users_are_named_as_the_setting_says() {
+    let app = app();
+    let lines = |flags: &str| {
+        let mut serve = serve(app.address, &format!("--log-format json --log-level debug {flags}"));
+        ["u1", "u1", "u3"].map(|owner| {
+            serve.send(&callback(owner, "op", "pal"));
+            let line = serve.json(r#""message":"callback""#);
+            [line["owner"].clone(), line["friend"].clone()]
+        })
+    };
+    assert_eq!(lines("--log-ids plain"), [["u1", "u2"], ["u1", "u2"], ["u3", "u2"]]);
+    assert_eq!(lines("--log-ids omit"), [(); 3].map(|()| [Value::Null, Value::Null]));
+
+    let [one, again, other] = lines("--log-ids hash");
+    assert_eq!(one, again);
+    assert_ne!(one[0], other[0]);
+    assert_eq!(one[1], other[1]);
+    assert_ne!(one, lines("--log-ids hash")[0], "another process has another key");
+
+    let key = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&key, "0123456789abcdef\n").expect("the key");
+    let flags = format!("--log-ids hash --log-ids-key-file {}", key.path().display());
+    // printf %s u1 | openssl dgst -sha256 -hmac 0123456789abcdef
+    assert_eq!(lines(&flags)[0][0], "5162bddb18bda008");
+}
+
+#[test]
+fn whatever_users_send_stays_within_one_short_line() {
+    let app = app();
+    for format in ["text", "json"] {
+        let mut serve = serve(app.address, &format!("--log-level debug --log-format {format}"));
+        let huge = "o".repeat(20_000);
+        let owner = format!("u\n2026-01-01T00:00:00Z ERROR forged\r\u{1b}[31m\u{0}\u{202e}{huge}");
+        serve.send(&callback(&owner, &format!("\u{9b}31m\t{huge}"), "pal")).goes_on_with("pal");
+        let line = serve.line("total_ms");
+        assert!(!line.contains(|char: char| char.is_control()), "{line:?}");
+        assert!(line.contains("forged") && line.len() < 2_000, "{} bytes: {line}", line.len());
+        let log = serve.stop();
+        assert!(!log.iter().any(|line| line.contains("forged")), "{log:?}");
+    }
+}
+
+#[test]
+fn a_flood_is_told_although_no_line_comes_after_it() {
+    let mut serve = serve(nowhere(), "--log-format json");
+    let mut client = Client::connect(serve.address);
+    let request = Request::new().without("Operationid").body("").bytes();
+    for _ in 0..100 {
+        client.write(&request);
+        client.reply().refuses(400, 9903);
+    }
+    let mut written = 0;
+    let mut left_out = 0;
+    while written + left_out < 100 {
+        let line = serve.json("");
+        written += u64::from(line["message"] == "callback");
+        left_out += line["lines_left_out"].as_u64().unwrap_or_default();
+        if line["message"] == "lines were left out" {
+            assert_eq!((&line["level"], &line["of"]), (&"WARN".into(), &"bad_request".into()));
+        }
+    }
+    assert_eq!(written + left_out, 100);
+    assert!(left_out > 0, "a hundred within a few seconds are a flood");
+}
+
+/// Says the remark wherever a decision service can.
+struct Echo;
+
+#[tonic::async_trait]
+impl FriendCallbackService for Echo {
+    async fn before_set_friend_remark(
+        &self,
+        request: tonic::Request<BeforeSetFriendRemarkRequest>,
+    ) -> Result<tonic::Response<BeforeSetFriendRemarkResponse>, Status> {
+        let BeforeSetFriendRemarkRequest { owner_user_id, remark, .. } = request.into_inner();
+        let refuse = |code| Decision::Refuse(Refuse { code, message: remark.clone(), detail: remark.clone() });
+        let decision = match &*owner_user_id {
+            "refuse" => refuse(5001),
+            "invalid" => refuse(1),
+            "replace" => Decision::ReplaceRemark(ReplaceRemark { remark }),
+            code => return Err(Status::new(Code::from(code.parse::<i32>().expect("a code")), remark)),
+        };
+        Ok(tonic::Response::new(BeforeSetFriendRemarkResponse { decision: Some(decision) }))
+    }
+}
+
+fn echo() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener).expect("a listener"));
+            let service = FriendCallbackServiceServer::new(Echo);
+            tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await
+        })
+    });
+    address
+}
+
+#[test]
+fn no_line_of_any_level_holds_a_remark_or_a_credential() {
+    let remark = "My Best Friend";
+    let users = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&users, "openim:s3cret\n").expect("the credentials");
+    let flags = format!("--log-level trace --access-basic-auth-file {}", users.path().display());
+    let mut serve = serve(echo(), &flags);
+    // openim:s3cret and openim:Wr0ng
+    let [right, wrong] = ["b3BlbmltOnMzY3JldA==", "b3BlbmltOldyMG5n"];
+    let known = |owner: &str| callback(owner, owner, remark).header("Authorization", format!("Basic {right}"));
+
+    let mut asked = 0;
+    for owner in
+        ["refuse", "invalid", "replace"].into_iter().map(String::from).chain((1..=16).map(|code| code.to_string()))
+    {
+        serve.send(&known(&owner));
+        asked += 1;
+    }
+    serve.send(&known("refuse").body(format!("{{\"remark\": \"{remark}\"")));
+    serve.send(&known("refuse").callback("callbackOther", "u1", "u2", remark));
+    serve.send(&known("refuse").target(&format!("/{}?token=s3cret", kit::COMMAND)).method("PUT"));
+    serve.send(&callback("u1", "u1", remark).header("Authorization", format!("Basic {wrong}"))).refuses(401, 9907);
+    serve.send(&known("refuse").header("Content-Length", "9999999"));
+
+    let log = serve.stop();
+    let lines = log.iter().filter(|line| line.contains("total_ms")).count();
+    assert!(lines >= 10 && lines < asked + 5, "{lines}: {log:#?}");
+    for line in &log {
+        for secret in [remark, "s3cret", "Wr0ng", right, wrong] {
+            assert!(!line.contains(secret), "{secret}: {line}");
+        }
+    }
+}
