@@ -7,6 +7,7 @@ pub mod check;
 pub mod config;
 pub mod demo;
 pub mod mock;
+pub mod probe;
 mod progress;
 pub mod proto;
 pub mod send;
@@ -33,6 +34,7 @@ pub fn main() -> ExitCode {
         Some(("mock", flags)) => with(flags, mock::run),
         Some(("send", flags)) => with(flags, send::run),
         Some(("check", flags)) => check::run(flags, env::vars_os()),
+        Some(("probe", flags)) => probe::run(flags, env::vars_os()),
         Some(("proto", flags)) => with(flags, proto::run),
         Some(("config", flags)) => config::run(flags, env::vars_os()),
         _ => Ok(ExitCode::from(WRONG_USAGE)),
@@ -61,6 +63,7 @@ pub fn command() -> Command {
         .subcommand(mock::Args::augment_args(Command::new("mock")))
         .subcommand(send::Args::augment_args(Command::new("send")))
         .subcommand(check::command())
+        .subcommand(probe::command())
         .subcommand(proto::Args::augment_args(Command::new("proto")))
         .subcommand(config::command())
 }

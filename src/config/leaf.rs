@@ -217,6 +217,13 @@ pub fn upstream_args() -> Vec<Arg> {
     args().into_iter().filter(|arg| reaches(arg.get_id().as_str())).collect()
 }
 
+/// Of these flags, those that say where operators are served: for a command that asks a running bridge.
+#[must_use]
+pub fn admin_args() -> Vec<Arg> {
+    let asks = |arg: &Arg| [FILE_FLAG, "admin.listen"].contains(&arg.get_id().as_str());
+    args().into_iter().filter(asks).collect()
+}
+
 fn heading_of(group: &str) -> String {
     match group {
         "Options" => group.to_owned(),

@@ -1,6 +1,6 @@
 //! Putting the layers together: default, file, environment, flags, each over the one before.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::ArgMatches;
 use serde_json::{Value as Json, json};
@@ -175,18 +175,39 @@ impl Sources {
     ///
     /// Everything that is wrong, as far as one part being wrong does not hide another.
     pub fn load(&self) -> Result<Loaded, ConfigError> {
+        let (entries, problems, mut warnings) = self.entries();
+        let (settings, values, more) = finish(&entries, problems)?;
+        warnings.extend(more);
+        Ok(Loaded { settings, file: self.file.clone(), values, warnings })
+    }
+
+    /// Of all the settings only `admin.listen`, whatever is wrong with the others: for asking a running bridge, which a
+    /// file that somebody has broken since must not stand in the way of.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with this one, or with the file as a whole.
+    pub fn admin_listen(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        let (mut entries, problems, _) = self.entries();
+        entries.retain(|entry| entry.leaf.key == "admin.listen");
+        let hides_all = |problem: &Problem| matches!(problem, Problem::Syntax { .. } | Problem::Unreadable { .. });
+        // A file that cannot be read matters only where nothing wins over it.
+        let problems = if entries.is_empty() { problems.into_iter().filter(hides_all).collect() } else { vec![] };
+        Ok(finish(&entries, problems)?.0.admin.listen)
+    }
+
+    /// Everything that the layers set, the weakest first.
+    fn entries(&self) -> (Vec<Entry>, Vec<Problem>, Vec<Warning>) {
         let from_file = self.file.as_deref().map(|path| file::read(path, leaves()));
         let (mut entries, mut problems) = from_file.unwrap_or_default();
-        let mut warnings = self.variables(&mut entries, &mut problems);
+        let warnings = self.variables(&mut entries, &mut problems);
         for (key, values) in &self.flags {
             if let Some(leaf) = leaves().iter().find(|leaf| leaf.key == *key) {
                 let source = Source::Flag { name: leaf.known_flag() };
                 entries.push(Entry { leaf, value: leaf.value(&values.join(",")), source });
             }
         }
-        let (settings, values, more) = finish(&entries, problems)?;
-        warnings.extend(more);
-        Ok(Loaded { settings, file: self.file.clone(), values, warnings })
+        (entries, problems, warnings)
     }
 
     fn variables(&self, entries: &mut Vec<Entry>, problems: &mut Vec<Problem>) -> Vec<Warning> {

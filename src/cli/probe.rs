@@ -1,0 +1,123 @@
+//! `probe`: ask the admin listener of a running bridge, for probes and hooks where there is no curl.
+
+use std::{
+    ffi::OsString,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use clap::{ArgGroup, ArgMatches, Args as _, Command, FromArgMatches as _};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, time::timeout};
+
+use super::{WRONG_USAGE, complain, print, runtime};
+use crate::config::{self, Sources};
+
+/// Ask a running bridge on this machine whether it lives or is ready, or tell it to begin its drain
+///
+/// For exec probes and preStop hooks in an image without a shell. The admin listener is looked for where `serve` has it
+/// by the same file, variables and flags; other settings may be wrong, and are not looked at.
+///
+/// Exit codes: 0 yes, 1 no or no answer, 2 wrong flags or configuration.
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("question").required(true))]
+struct Args {
+    /// Does it run?
+    #[arg(long, group = "question")]
+    live: bool,
+
+    /// Does it want callbacks? Says why, if not
+    #[arg(long, group = "question")]
+    ready: bool,
+
+    /// Begin to drain: not ready, and every answer closes its connection. SIGTERM does the rest
+    #[arg(long, group = "question")]
+    drain: bool,
+
+    /// How long to wait for the answer
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+/// What an answer may hold: a line.
+const ANSWER_BYTES: usize = 4096;
+
+/// The subcommand.
+#[must_use]
+pub fn command() -> Command {
+    Args::augment_args(Command::new("probe")).args(config::admin_args())
+}
+
+/// Asks, and prints the answer.
+///
+/// # Errors
+///
+/// When there is no answer, or it is no.
+pub fn run(
+    flags: &ArgMatches,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> anyhow::Result<ExitCode> {
+    let args = Args::from_arg_matches(flags)?;
+    let address = match Sources::new(flags, environment).admin_listen() {
+        Ok(Some(address)) => address,
+        Ok(None) => {
+            complain("admin.listen is `off`: there is nothing to ask");
+            return Ok(ExitCode::from(WRONG_USAGE));
+        }
+        Err(wrong) => {
+            complain(&wrong.to_string());
+            return Ok(ExitCode::from(WRONG_USAGE));
+        }
+    };
+    let (method, path) = match args {
+        Args { live: true, .. } => (Method::GET, "/live"),
+        Args { ready: true, .. } => (Method::GET, "/ready"),
+        _ => (Method::POST, "/drain"),
+    };
+    let address = from_here(address);
+    let asked = async { timeout(args.timeout, ask(method, address, path)).await? };
+    let (status, body) = runtime()?.block_on(asked).with_context(|| {
+        format!("no answer from http://{address}{path}: does the bridge run, with this admin.listen?")
+    })?;
+    if !status.is_success() {
+        bail!("http://{address}{path} answers {status}: {body}");
+    }
+    print(&format!("{body}\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn ask(method: Method, address: SocketAddr, path: &str) -> anyhow::Result<(StatusCode, String)> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, address.to_string())
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())?;
+    let answer = async {
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES).collect().await.map_err(anyhow::Error::from_boxed)?;
+        Ok((status, String::from_utf8_lossy(&body.to_bytes()).trim_end().to_owned()))
+    };
+    // The connection does the work, and its own end says nothing that the answer does not.
+    let (answer, _) = tokio::join!(answer, connection);
+    answer
+}
+
+/// Where a listener on this address is reached from the same machine.
+fn from_here(listen: SocketAddr) -> SocketAddr {
+    let address = match listen.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(address, listen.port())
+}
