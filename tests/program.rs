@@ -5,6 +5,7 @@
 use std::{
     io::{BufRead, BufReader, Read as _, Write as _, pipe},
     net::TcpStream,
+    os::unix::net::UnixDatagram,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -149,4 +150,25 @@ fn every_log_line_is_json_of_the_bridge_s_own_and_holds_no_remark() {
             .any(|ours| message.starts_with(ours))
     };
     assert!(before.iter().all(ours), "{before:?}");
+}
+
+#[test]
+fn systemd_is_told_when_it_serves_and_when_it_stops() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notify");
+    let systemd = UnixDatagram::bind(&path).expect("a socket");
+    systemd.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    let told = || {
+        let mut text = [0; 256];
+        let length = systemd.recv(&mut text).expect("a message");
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+    let arguments = "serve --listen 127.0.0.1:0 --admin-listen off";
+    let mut command = openim_bridge(&arguments.split(' ').collect::<Vec<_>>());
+    let mut serve = Running(command.env("NOTIFY_SOCKET", &path).stderr(Stdio::null()).spawn().expect("the program"));
+    assert_eq!(told(), "READY=1\n");
+    let killed = Command::new("kill").args(["-INT", &serve.0.id().to_string()]).status().expect("kill");
+    assert!(killed.success());
+    assert_eq!(told(), "STOPPING=1\n");
+    assert_eq!(serve.0.wait().expect("an exit").code(), Some(0));
 }

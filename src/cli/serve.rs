@@ -4,6 +4,7 @@ use std::{ffi::OsString, pin::pin, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::{ArgMatches, Command};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -74,7 +75,9 @@ pub fn run(
         let configuration =
             Configuration::watch(sources, loaded, changed).context("cannot watch the configuration's file")?;
 
+        tell_systemd(&[NotifyState::Ready]);
         let first = signals.stop_or(|| reload(&configuration)).await;
+        tell_systemd(&[NotifyState::Stopping]);
         let drain = configuration.in_force().loaded.settings.drain;
         let delay = if first == SignalKind::interrupt() { Duration::ZERO } else { drain.delay };
         info!(?delay, timeout = ?drain.timeout, "draining");
@@ -92,6 +95,13 @@ pub fn run(
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Where systemd started it as `Type=notify`; nothing elsewhere.
+fn tell_systemd(state: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!(%error, "systemd could not be told how far it is");
+    }
 }
 
 fn reload(configuration: &Configuration) {
