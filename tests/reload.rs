@@ -6,87 +6,33 @@ mod kit;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
-    net::SocketAddr,
     os::unix::fs::symlink,
     path::Path,
-    process::{Child, ChildStderr, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
 };
 
-use kit::{Client, Request, app, eventually};
+use kit::{
+    Client, Request, app, eventually,
+    process::{self, Serve},
+};
 use tempfile::TempDir;
 
-/// `serve`, with its log. Ended with the test.
-struct Serve {
-    child: Child,
-    log: BufReader<ChildStderr>,
-    address: SocketAddr,
-}
-
 /// With this file.
-fn serve(file: &Path, arguments: &[&str]) -> Serve {
-    serve_with(&[&["--config", file.to_str().expect("UTF-8")], arguments].concat())
+fn serve(file: &Path, flags: &[&str]) -> Serve {
+    serve_with(&[&["--config", file.to_str().expect("UTF-8")], flags].concat())
 }
 
-fn serve_with(arguments: &[&str]) -> Serve {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_openim-bridge"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program");
-    let mut log = BufReader::new(child.stderr.take().expect("piped"));
-    let mut first = String::new();
-    log.read_line(&mut first).expect("a first line");
-    let (_, address) = first.trim().split_once("address=").expect("the bound address");
-    let address = address.split(' ').next().expect("an address").parse().expect("an address");
-    let mut serve = Serve { child, log, address };
-    // From here on its files are watched, and its signals taken.
-    serve.says("gives no good reply");
-    serve
+fn serve_with(flags: &[&str]) -> Serve {
+    process::serve(&[&["--admin-listen", "off"], flags].concat()).started()
 }
 
-impl Serve {
-    /// The next line that holds `text`; those before it are passed over.
-    #[track_caller]
-    fn says(&mut self, text: &str) -> String {
-        loop {
-            let mut line = String::new();
-            let read = self.log.read_line(&mut line).expect("a line");
-            assert_ne!(read, 0, "the log ends without: {text}");
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(sent.expect("kill").success());
-    }
-
-    /// Writes the file, has it read, and returns what is said of it.
-    #[track_caller]
-    fn reload(&mut self, file: &Path, text: &str) -> String {
-        fs::write(file, text).expect("the file");
-        self.signal("HUP");
-        self.says("configuration")
-    }
-
-    fn ask(&self, request: &Request) -> kit::Reply {
-        let mut client = Client::connect(self.address);
-        client.write(&request.bytes());
-        client.reply()
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _gone = self.child.kill().and_then(|()| self.child.wait());
-    }
+/// Writes the file, has it read, and returns what is said of it.
+#[track_caller]
+fn reload(serve: &mut Serve, file: &Path, text: &str) -> String {
+    fs::write(file, text).expect("the file");
+    serve.signal("HUP");
+    serve.says("configuration")
 }
 
 /// A folder with `bridge.yaml`.
@@ -108,29 +54,30 @@ fn what_sighup_changes_holds_for_the_next_callback() {
     kept.write(&Request::new().bytes());
     kept.reply().goes_on_with("pal");
 
-    let said = serve.reload(&file, "fallback: {action: refuse}\n");
+    let said = reload(&mut serve, &file, "fallback: {action: refuse}\n");
     assert!(said.contains("the configuration has changed: fallback.action"), "{said}");
     kept.write(&Request::new().bytes());
     kept.reply().refuses(200, 9921);
 
-    let said = serve.reload(&file, "fallback: {action: refuse, refusal: {code: 5007}}\nlimits: {request_bytes: 40}\n");
+    let said =
+        reload(&mut serve, &file, "fallback: {action: refuse, refusal: {code: 5007}}\nlimits: {request_bytes: 40}\n");
     assert!(said.contains("has changed: fallback.refusal.code, limits.request_bytes"), "{said}");
     kept.write(&Request::new().bytes());
     kept.reply().refuses(413, 9904);
 
-    serve.reload(&file, &format!("access: {{basic_auth_file: '{}'}}\n", users.display()));
-    serve.ask(&Request::new()).refuses(401, 9907);
-    serve.ask(&Request::new().header("Authorization", "Basic b3BlbmltOnMzY3JldA==")).goes_on_with("pal");
+    reload(&mut serve, &file, &format!("access: {{basic_auth_file: '{}'}}\n", users.display()));
+    serve.send(&Request::new()).refuses(401, 9907);
+    serve.send(&Request::new().header("Authorization", "Basic b3BlbmltOnMzY3JldA==")).goes_on_with("pal");
 
-    serve.reload(&file, "access: {allow: [192.0.2.0/24]}\n");
-    serve.ask(&Request::new()).refuses(403, 9909);
+    reload(&mut serve, &file, "access: {allow: [192.0.2.0/24]}\n");
+    serve.send(&Request::new()).refuses(403, 9909);
 }
 
 #[test]
 fn a_bad_file_changes_nothing_and_is_told_in_one_line() {
     let (folder, file) = folder("fallback: {action: refuse}\n");
     let mut serve = serve(&file, &["--upstream", "http://127.0.0.1:1"]);
-    let said = serve.reload(&file, "fallback: {action: alow}\nwokers: 2\n");
+    let said = reload(&mut serve, &file, "fallback: {action: alow}\nwokers: 2\n");
     for part in [
         "ERROR",
         "the new configuration is wrong; the one before stays in force",
@@ -139,44 +86,44 @@ fn a_bad_file_changes_nothing_and_is_told_in_one_line() {
     ] {
         assert!(said.contains(part), "{said}");
     }
-    serve.ask(&Request::new()).refuses(200, 9921);
+    serve.send(&Request::new()).refuses(200, 9921);
 
     fs::remove_file(&file).expect("the file");
     serve.signal("HUP");
     let said = serve.says("configuration");
     assert!(said.contains("bridge.yaml: cannot be read"), "{said}");
-    serve.ask(&Request::new()).refuses(200, 9921);
+    serve.send(&Request::new()).refuses(200, 9921);
 
     // As at the start, a file with credentials that is missing or wrong is no reason to let everybody in.
     let users = folder.path().join("users");
     let with_users = format!("access: {{basic_auth_file: '{}'}}\n", users.display());
-    let said = serve.reload(&file, &with_users);
+    let said = reload(&mut serve, &file, &with_users);
     assert!(said.contains("users, ") && said.contains("cannot be read"), "{said}");
-    serve.ask(&Request::new()).refuses(200, 9921);
+    serve.send(&Request::new()).refuses(200, 9921);
     fs::write(&users, "s3cret\n").expect("the file");
-    let said = serve.reload(&file, &with_users);
+    let said = reload(&mut serve, &file, &with_users);
     assert!(said.contains("users:1: expected `user:password`") && !said.contains("s3cret"), "{said}");
-    serve.ask(&Request::new()).refuses(200, 9921);
+    serve.send(&Request::new()).refuses(200, 9921);
 
-    let said = serve.reload(&file, "fallback: {action: allow}\n");
+    let said = reload(&mut serve, &file, "fallback: {action: allow}\n");
     assert!(said.contains("has changed: fallback.action"), "{said}");
-    serve.ask(&Request::new()).goes_on_with("pal");
+    serve.send(&Request::new()).goes_on_with("pal");
 }
 
 #[test]
 fn what_needs_a_restart_is_named_and_the_rest_is_taken() {
     let (_folder, file) = folder("");
     let mut serve = serve(&file, &["--upstream", "http://127.0.0.1:1"]);
-    let said = serve.reload(&file, "workers: 2\nlog: {format: json}\nfallback: {action: refuse}\n");
+    let said = reload(&mut serve, &file, "workers: 2\nlog: {format: json}\nfallback: {action: refuse}\n");
     assert!(said.contains("the configuration has changed: fallback.action"), "{said}");
     let said = serve.says("restart");
     assert!(said.contains("WARN") && said.contains("these changes need a restart: workers, log.format"), "{said}");
-    serve.ask(&Request::new()).refuses(200, 9921);
+    serve.send(&Request::new()).refuses(200, 9921);
 
     // A flag wins over the file, as at the start.
-    let said = serve.reload(&file, "upstream: {addresses: ['http://127.0.0.1:2']}\nfallback: {action: refuse}\n");
+    let said = reload(&mut serve, &file, "upstream: {addresses: ['http://127.0.0.1:2']}\nfallback: {action: refuse}\n");
     assert!(said.contains("nothing that can change at run time has changed"), "{said}");
-    let said = serve.reload(&file, "workers: 2\nfallback: {action: allow}\n");
+    let said = reload(&mut serve, &file, "workers: 2\nfallback: {action: allow}\n");
     assert!(said.contains("has changed: fallback.action"), "{said}");
     assert!(serve.says("restart").contains("these changes need a restart: workers\n"));
 }
@@ -188,10 +135,10 @@ fn a_reload_sets_the_log_s_level_where_the_file_s_has_changed() {
     let body = r#"{"callbackCommand":"callbackBeforeAddFriendCommand"}"#;
     let unserved = Request::new().target("/callbackBeforeAddFriendCommand").body(body);
     // Logged at debug only.
-    serve.ask(&unserved).goes_on();
-    let said = serve.reload(&file, "log: {level: debug}\n");
+    serve.send(&unserved).goes_on();
+    let said = reload(&mut serve, &file, "log: {level: debug}\n");
     assert!(said.contains("the configuration has changed: log.level"), "{said}");
-    serve.ask(&unserved).goes_on();
+    serve.send(&unserved).goes_on();
     assert!(serve.says("callback").contains("DEBUG"));
 }
 
@@ -199,7 +146,7 @@ fn a_reload_sets_the_log_s_level_where_the_file_s_has_changed() {
 fn a_reload_that_changes_nothing_says_so() {
     let (_folder, file) = folder("");
     let mut serve = serve(&file, &[]);
-    let said = serve.reload(&file, "# a comment\nworkers: 1\n");
+    let said = reload(&mut serve, &file, "# a comment\nworkers: 1\n");
     assert!(said.contains("INFO") && said.contains("nothing that can change at run time has changed"), "{said}");
 }
 
@@ -208,7 +155,7 @@ fn without_a_file_sighup_changes_nothing_and_ends_nothing() {
     let mut serve = serve_with(&["--upstream", "http://127.0.0.1:1"]);
     serve.signal("HUP");
     serve.says("no file is named");
-    serve.ask(&Request::new()).goes_on_with("pal");
+    serve.send(&Request::new()).goes_on_with("pal");
 }
 
 #[test]
@@ -229,14 +176,14 @@ fn a_file_is_read_again_without_being_told_kubernetes_swap_of_a_symlink_included
     }
     let mut serve = serve(&at("bridge.yaml"), &["--upstream", "http://127.0.0.1:1"]);
     let with = |credentials: &str| Request::new().header("Authorization", format!("Basic {credentials}"));
-    serve.ask(&with("b3BlbmltOnMzY3JldA==")).goes_on_with("pal");
+    serve.send(&with("b3BlbmltOnMzY3JldA==")).goes_on_with("pal");
 
     symlink("..second", at("..data_tmp")).expect("a link");
     fs::rename(at("..data_tmp"), at("..data")).expect("the swap");
     let said = serve.says("configuration");
     assert!(said.contains("has changed: access.basic_auth_file, fallback.action"), "{said}");
-    serve.ask(&with("b3BlbmltOnMzY3JldA==")).refuses(401, 9907);
-    serve.ask(&with("b3BlbmltOjB0aGVy")).refuses(200, 9921);
+    serve.send(&with("b3BlbmltOnMzY3JldA==")).refuses(401, 9907);
+    serve.send(&with("b3BlbmltOjB0aGVy")).refuses(200, 9921);
 }
 
 #[test]
@@ -247,18 +194,18 @@ fn a_file_with_credentials_is_read_again_without_being_told() {
     let file = users.to_str().expect("UTF-8");
     let mut serve = serve_with(&["--upstream", "http://127.0.0.1:1", "--access-basic-auth-file", file]);
     let knocking = Request::new().header("Authorization", "Basic b3BlbmltOnMzY3JldA==");
-    serve.ask(&knocking).refuses(401, 9907);
+    serve.send(&knocking).refuses(401, 9907);
     fs::write(&users, "openim:s3cret\n").expect("the file");
     let said = serve.says("configuration");
     assert!(said.contains("has changed: access.basic_auth_file\n"), "{said}");
-    serve.ask(&knocking).goes_on_with("pal");
+    serve.send(&knocking).goes_on_with("pal");
 }
 
 #[test]
 fn no_callback_is_lost_or_mixed_up_by_reloads_under_load() {
     let text = |code: i32| {
         format!(
-            "decision: {{timeout: 1s}}\nfallback: {{action: refuse, refusal: {{code: {code}, message: 'no {code}'}}}}\n"
+            "decision: {{timeout: 500ms}}\nfallback: {{action: refuse, refusal: {{code: {code}, message: 'no {code}'}}}}\n"
         )
     };
     let (folder, file) = folder(&text(5000));
@@ -306,7 +253,7 @@ fn no_callback_is_lost_or_mixed_up_by_reloads_under_load() {
                 })
             })
             .collect();
-        for code in 5001..=5200 {
+        for code in 5001..=5100 {
             write(code);
             serve.signal("HUP");
         }
@@ -316,8 +263,8 @@ fn no_callback_is_lost_or_mixed_up_by_reloads_under_load() {
         }
     });
     eventually("the last change is in force", || {
-        serve.ask(&Request::new().remark("mock:hang")).json()["errCode"] == 5200
+        serve.send(&Request::new().remark("mock:hang")).json()["errCode"] == 5100
     });
     serve.signal("TERM");
-    assert!(serve.child.wait().expect("ended").success());
+    assert_eq!(serve.exit_code(), Some(0));
 }

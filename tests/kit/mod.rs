@@ -7,6 +7,7 @@
 pub mod dns;
 pub mod frames;
 pub mod log;
+pub mod process;
 pub mod service;
 pub mod tls;
 
@@ -352,11 +353,16 @@ pub struct Client {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the bridge accepts");
+        Self::try_connect(address).expect("the bridge accepts")
+    }
+
+    /// An error where nobody accepts.
+    pub fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        Self { stream, read: Vec::new() }
+        Ok(Self { stream, read: Vec::new() })
     }
 
     pub fn write(&mut self, bytes: &[u8]) {
