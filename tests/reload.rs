@@ -143,6 +143,36 @@ fn a_reload_sets_the_log_s_level_where_the_file_s_has_changed() {
 }
 
 #[test]
+fn a_level_set_by_hand_stays_until_the_file_s_own_changes() {
+    let (_folder, file) = folder("log: {level: info}\n");
+    let path = file.to_str().expect("UTF-8");
+    let mut serve = process::serve(&["--admin-listen", "127.0.0.1:0", "--config", path]);
+    let admin = serve.admin_address();
+    let mut serve = serve.started();
+    let operate = |method: &str, target: &str, body: &str| {
+        let mut client = Client::connect(admin);
+        client.write(&Request::new().method(method).target(target).body(body).bytes());
+        client.reply()
+    };
+    assert_eq!(operate("PUT", "/log-level", "error").status, 200);
+    // The level is the file's no more, so that a line at info is not seen; one at error still is.
+    fs::write(&file, "log: {level: info}\nworkers: 0\n").expect("the file");
+    serve.signal("HUP");
+    assert!(serve.says("configuration").contains("ERROR"));
+    fs::write(&file, "log: {level: info}\nlimits: {in_flight: 7}\n").expect("the file");
+    serve.signal("HUP");
+    eventually("it is in force", || operate("GET", "/config", "").body.contains("\"value\": 7,"));
+    fs::write(&file, "log: {level: info}\nworkers: 0\n").expect("the file");
+    serve.signal("HUP");
+    assert!(serve.says("configuration").contains("ERROR"), "the change before was logged, at info");
+
+    let said = reload(&mut serve, &file, "log: {level: debug}\nworkers: 3\n");
+    assert!(said.contains("the configuration has changed: limits.in_flight, log.level"), "{said}");
+    let shown = operate("GET", "/config", "").json();
+    assert_eq!(shown["needs_restart"], serde_json::json!(["workers"]));
+}
+
+#[test]
 fn a_reload_that_changes_nothing_says_so() {
     let (_folder, file) = folder("");
     let mut serve = serve(&file, &[]);
