@@ -12,6 +12,8 @@
 //!
 //! Called by `server` for each request. Knows nothing of sockets, and names no callback.
 
+#[cfg(test)]
+mod counted;
 mod limits;
 mod outcome;
 mod receive;
@@ -32,7 +34,7 @@ use crate::callback::{Question, Served};
 use crate::config::Settings;
 use crate::decision::{Asked, Call, CallError, Deadline, ErrorClass, Percent, Pool, Spent, Upstream};
 use crate::openim::{OPERATION_ID_HEADER, OperationId, UrlCommand, Verdict};
-use crate::telemetry;
+use crate::telemetry::{self, metrics::Metrics};
 
 /// One worker's bridge, on settings that never change: a callback that has begun on one ends on it, and after a reload the
 /// next one begins on another (see [`Bridge::on`]).
@@ -40,6 +42,7 @@ use crate::telemetry;
 pub struct Bridge {
     settings: Arc<Settings>,
     limits: Arc<SharedLimits>,
+    metrics: Arc<Metrics>,
     registry: &'static [Served],
     upstream: Rc<Upstream>,
 }
@@ -54,15 +57,16 @@ pub struct Answer {
 }
 
 impl Bridge {
-    /// A bridge for one worker, in whose runtime this must be called. `limits` and `pool` are the whole process's.
+    /// A bridge for one worker, in whose runtime this must be called. `limits`, `pool` and `metrics` are the whole process's.
     #[must_use]
     pub fn new(
         settings: Arc<Settings>,
         limits: Arc<SharedLimits>,
         pool: Arc<Pool>,
+        metrics: Arc<Metrics>,
         registry: &'static [Served],
     ) -> Self {
-        Self { settings, limits, registry, upstream: Rc::new(Upstream::new(pool)) }
+        Self { settings, limits, metrics, registry, upstream: Rc::new(Upstream::new(pool)) }
     }
 
     /// The same bridge, with the same connections, on other settings.
@@ -71,6 +75,7 @@ impl Bridge {
         Self {
             settings,
             limits: Arc::clone(&self.limits),
+            metrics: Arc::clone(&self.metrics),
             registry: self.registry,
             upstream: Rc::clone(&self.upstream),
         }
@@ -118,6 +123,11 @@ impl Bridge {
     pub fn answer_to_panic(&self, request: &Parts, deadline: Deadline) -> Answer {
         let outcome = self.as_named(self.fall_back(ErrorClass::Internal, None), request);
         self.finish(&outcome, deadline)
+    }
+
+    /// Counts a callback whose connection went away before there was an answer, and so an outcome.
+    pub fn abandoned(&self) {
+        self.metrics.abandoned();
     }
 
     /// Asks the App, as one of those that have a `place` among the callbacks being decided.
@@ -170,11 +180,17 @@ impl Bridge {
 
     /// Encodes, and records: once, from the same value.
     fn finish(&self, outcome: &Outcome, deadline: Deadline) -> Answer {
-        telemetry::record(outcome, deadline.elapsed(), &self.settings.log);
+        self.record(outcome, deadline);
         match outcome.source() {
             Source::Shadow => self.encode(&Verdict::GoOn(vec![])),
             _ => Answer { status: outcome.status(), ..self.encode(outcome.verdict()) },
         }
+    }
+
+    fn record(&self, outcome: &Outcome, deadline: Deadline) {
+        let elapsed = deadline.elapsed();
+        self.metrics.record(outcome, elapsed);
+        telemetry::record(outcome, elapsed, &self.settings.log);
     }
 
     fn encode(&self, verdict: &Verdict) -> Answer {

@@ -46,6 +46,12 @@ pub mod telemetry;
 mod tls_error;
 mod tls_files;
 
+/// What was built, where the build says so by the variable `OPENIM_BRIDGE_COMMIT`.
+pub const COMMIT: &str = match option_env!("OPENIM_BRIDGE_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
 /// The public contract, generated from `proto/`.
 #[allow(missing_docs, clippy::pedantic, unreachable_pub)]
 pub mod proto {

@@ -20,6 +20,7 @@ use rustls::{
 };
 
 pub use validity::{Untimely, When};
+pub(crate) use validity::{authorities_end, chain_end, expires_in};
 
 use crate::file_watch::{self, Current, Reloads};
 

@@ -61,6 +61,12 @@ impl Gauge {
         permit.grow(amount).then_some(permit)
     }
 
+    /// How much may be held.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit.load(Relaxed)
+    }
+
     /// How much is held now.
     #[must_use]
     pub fn held(&self) -> usize {

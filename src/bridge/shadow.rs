@@ -9,7 +9,6 @@ use super::{Answer, Bridge, Outcome, Permit};
 use crate::callback::{Question, Served};
 use crate::decision::{Deadline, ErrorClass};
 use crate::openim::{OperationId, Verdict};
-use crate::telemetry;
 
 /// A callback that is asked in the background, with what it holds meanwhile.
 pub(super) struct Shadowed {
@@ -26,6 +25,7 @@ impl Bridge {
     pub(super) fn shadow(self: &Rc<Self>, shadowed: Shadowed, deadline: Deadline) -> Answer {
         let go_on = Verdict::GoOn(shadowed.question.unchanged.clone());
         tokio::task::spawn_local(Rc::clone(self).ask_in_shadow(shadowed, deadline));
+        self.metrics.answered(deadline.elapsed());
         self.encode(&go_on)
     }
 
@@ -39,6 +39,6 @@ impl Bridge {
         let outcome = AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or_else(|_| {
             Outcome::fallback(&self.settings.fallback, ErrorClass::Internal, vec![], None).serving(served)
         });
-        telemetry::record(&outcome.of(operation_id).in_shadow(), deadline.elapsed(), &self.settings.log);
+        self.record(&outcome.of(operation_id).in_shadow(), deadline);
     }
 }

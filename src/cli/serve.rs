@@ -55,7 +55,7 @@ pub fn run(
                 "choose another address with --admin-listen (port 0 takes a free one, `off` does without), or end what has \
                  this one: a second bridge on this host, perhaps",
             ),
-            StartError::Tls(_) | StartError::Worker(_) => error.into(),
+            StartError::Tls(_) | StartError::Metrics(_) | StartError::Worker(_) => error.into(),
         })?;
         server.show_configuration(loaded.effective());
         for warning in &loaded.warnings {

@@ -77,6 +77,11 @@ impl Pool {
         self.tls.as_deref().map(ClientFiles::reloads)
     }
 
+    /// Seconds until the first of the files of TLS expires; `None` without an `https` address.
+    pub(crate) fn expires_in(&self) -> Option<f64> {
+        self.tls.as_deref().map(tls::expires_in)
+    }
+
     /// How the decision service is now.
     pub(crate) fn status(&self) -> UpstreamStatus {
         let endpoints = self.endpoints.borrow();

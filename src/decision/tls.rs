@@ -13,7 +13,9 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::stream::Stream;
 use crate::tls_error;
-use crate::tls_files::{self, PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched};
+use crate::tls_files::{
+    self, PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched, authorities_end, chain_end,
+};
 
 const HTTP2: &[u8] = b"h2";
 
@@ -32,7 +34,15 @@ pub struct UpstreamTlsSettings {
 }
 
 /// What connections are secured with.
-pub(super) type ClientFiles = Watched<ClientConfig>;
+pub(super) type ClientFiles = Watched<Client>;
+
+/// What the files make.
+#[derive(Debug)]
+pub(super) struct Client {
+    config: Arc<ClientConfig>,
+    /// When the first of them expires, in Unix time. `None`: they hold nothing that does.
+    end: Option<u64>,
+}
 
 /// Reads the files, and watches them from now on.
 pub(super) fn start(settings: &UpstreamTlsSettings) -> Result<ClientFiles, TlsError> {
@@ -84,9 +94,14 @@ impl Files {
     }
 }
 
+/// Seconds until the first of the files in use expires; infinite where they hold nothing that does.
+pub(super) fn expires_in(files: &ClientFiles) -> f64 {
+    files.current().get().end.map_or(f64::INFINITY, |end| tls_files::expires_in(Some(end)))
+}
+
 impl Source for Files {
     type Contents = Contents;
-    type Made = ClientConfig;
+    type Made = Client;
 
     fn read(&self) -> Result<Contents, TlsError> {
         let ca = match &self.ca {
@@ -96,12 +111,15 @@ impl Source for Files {
         Ok(Contents { ca, client: self.client.as_ref().map(PairFiles::read).transpose()? })
     }
 
-    fn make(&self, contents: &Contents) -> Result<ClientConfig, TlsError> {
+    fn make(&self, contents: &Contents) -> Result<Client, TlsError> {
+        let mut ends = Vec::new();
         let roots = match &self.ca {
             Trust::System(roots) => Arc::clone(roots),
             Trust::File(file) => {
                 let mut roots = RootCertStore::empty();
-                for certificate in file.certificates(contents.ca.as_deref().unwrap_or_default())? {
+                let authorities = file.certificates(contents.ca.as_deref().unwrap_or_default())?;
+                ends.extend(authorities_end(&authorities));
+                for certificate in authorities {
                     roots.add(certificate).map_err(|source| TlsError::Authority {
                         key: file.key,
                         path: file.path.clone(),
@@ -118,12 +136,13 @@ impl Source for Files {
         let mut config = match self.client.as_ref().zip(contents.client.as_ref()) {
             Some((files, contents)) => {
                 let certificate = files.certificate(contents, &self.provider)?;
+                ends.extend(chain_end(&certificate.cert));
                 config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)))
             }
             None => config.with_no_client_auth(),
         };
         config.alpn_protocols = vec![HTTP2.to_vec()];
-        Ok(config)
+        Ok(Client { config: Arc::new(config), end: ends.into_iter().min() })
     }
 
     fn untimely(&self, contents: &Contents, now: UnixTime) -> Vec<Untimely> {
@@ -157,7 +176,7 @@ pub(super) struct Secured {
 impl Secured {
     /// Shakes hands. The caller limits the time.
     pub(super) async fn connect(&self, stream: Stream) -> io::Result<TlsStream<Stream>> {
-        let connector = TlsConnector::from(self.files.current().get());
+        let connector = TlsConnector::from(Arc::clone(&self.files.current().get().config));
         connector.connect(self.name.clone(), stream).await.map_err(tls_error::explained)
     }
 }

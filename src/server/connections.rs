@@ -74,8 +74,13 @@ impl Connections {
         self.closed.notify_waiters();
     }
 
-    fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         self.limit.load(Relaxed)
+    }
+
+    /// Since the start.
+    pub(super) fn accepted(&self) -> u64 {
+        self.next.load(Relaxed)
     }
 
     pub(super) fn open(&self) -> usize {

@@ -43,6 +43,7 @@ use crate::callback::Served;
 use crate::config::{Effective, Limits, Reloaded, Settings};
 use crate::decision::{Pool, PoolError};
 use crate::socket;
+use crate::telemetry::metrics::Metrics;
 use connections::Connections;
 use drain::Drain;
 use tls::Tls;
@@ -59,6 +60,7 @@ struct Shared {
     configuration: RwLock<Arc<Effective>>,
     limits: Arc<SharedLimits>,
     pool: Arc<Pool>,
+    metrics: Arc<Metrics>,
     connections: Arc<Connections>,
     drain: Drain,
     /// `None` is plain HTTP.
@@ -108,6 +110,9 @@ pub enum StartError {
     /// A certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The metrics cannot be set up, by a mistake in the program.
+    #[error("cannot set up the metrics")]
+    Metrics(#[from] prometheus::Error),
     /// A worker's thread or runtime cannot be had.
     #[error("cannot start a worker")]
     Worker(#[source] io::Error),
@@ -157,6 +162,7 @@ impl Server {
 
         let shared = Arc::new(Shared {
             limits: SharedLimits::new(&settings.limits),
+            metrics: Arc::new(Metrics::new(registry)?),
             pool: Pool::start(settings.upstream.clone())?,
             settings: watch::Sender::new(Arc::new(settings)),
             configuration: RwLock::default(),

@@ -14,7 +14,9 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::config::TlsSettings;
 use crate::file_watch::{Current, Reloads};
-use crate::tls_files::{self, PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched};
+use crate::tls_files::{
+    self, PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched, chain_end, expires_in,
+};
 
 const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
@@ -54,6 +56,11 @@ impl Tls {
     /// Logs that the certificate is not valid now, or soon will not be.
     pub(super) fn tell_untimely(&self) {
         self.certificate.tell_untimely();
+    }
+
+    /// Seconds until the certificate in use expires.
+    pub(super) fn expires_in(&self) -> f64 {
+        expires_in(chain_end(&self.certificate.current().get().cert))
     }
 
     pub(super) fn reloads(&self) -> Reloads {

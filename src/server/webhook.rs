@@ -9,6 +9,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use scopeguard::ScopeGuard;
 use tokio::time::{Instant, timeout_at};
 
 use super::Stage;
@@ -67,10 +68,14 @@ impl Worker {
 }
 
 async fn answer(bridge: &Rc<Bridge>, peer: IpAddr, head: &Parts, body: &mut Incoming, deadline: Deadline) -> Answer {
-    AssertUnwindSafe(bridge.answer(peer, head, body, deadline))
+    // Dropped where OpenIM does not wait for the end.
+    let abandoned = scopeguard::guard((), |()| bridge.abandoned());
+    let answer = AssertUnwindSafe(bridge.answer(peer, head, body, deadline))
         .catch_unwind()
         .await
-        .unwrap_or_else(|_| bridge.answer_to_panic(head, deadline))
+        .unwrap_or_else(|_| bridge.answer_to_panic(head, deadline));
+    ScopeGuard::into_inner(abandoned);
+    answer
 }
 
 fn response(answer: Answer) -> Response<Full<Bytes>> {

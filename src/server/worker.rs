@@ -84,7 +84,8 @@ impl Worker {
         let mut settings = shared.settings.subscribe();
         let limits = Arc::clone(&shared.limits);
         let in_force = Arc::clone(&settings.borrow_and_update());
-        let bridge = Rc::new(Bridge::new(in_force, limits, Arc::clone(&shared.pool), shared.registry));
+        let (pool, metrics) = (Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
+        let bridge = Rc::new(Bridge::new(in_force, limits, pool, metrics, shared.registry));
         Self { shared: Arc::clone(shared), latest: RefCell::new(Latest { bridge, settings }) }
     }
 

@@ -7,6 +7,7 @@
 
 mod line;
 mod lines;
+pub mod metrics;
 mod rate;
 
 use std::{

@@ -67,19 +67,40 @@ impl Validity {
     }
 }
 
+fn common(chain: &[CertificateDer<'_>]) -> Option<Validity> {
+    let all = chain.iter().filter_map(Validity::of);
+    all.reduce(|one, other| Validity { from: one.from.max(other.from), until: one.until.min(other.until) })
+}
+
+fn last(authorities: &[CertificateDer<'_>]) -> Option<Validity> {
+    authorities.iter().filter_map(Validity::of).max_by_key(|validity| validity.until)
+}
+
+/// When the first of a chain expires, in Unix time. `None` where only others can read it.
+pub(crate) fn chain_end(chain: &[CertificateDer<'_>]) -> Option<u64> {
+    common(chain).map(|validity| validity.until)
+}
+
+/// When the last of these authorities expires, in Unix time. `None` where only others can read it.
+pub(crate) fn authorities_end(all: &[CertificateDer<'_>]) -> Option<u64> {
+    last(all).map(|validity| validity.until)
+}
+
+/// Seconds from now, negative where it was; not a number where it cannot be told.
+#[allow(clippy::cast_precision_loss)] // good for 285 million years
+pub(crate) fn expires_in(end: Option<u64>) -> f64 {
+    end.map_or(f64::NAN, |end| end as f64 - UnixTime::now().as_secs() as f64)
+}
+
 impl PemFile {
     /// Of a chain: all of it must be valid.
     pub(crate) fn untimely_chain(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Option<Untimely> {
-        let all = chain.iter().filter_map(Validity::of);
-        let common =
-            all.reduce(|one, other| Validity { from: one.from.max(other.from), until: one.until.min(other.until) });
-        self.untimely(common?, now)
+        self.untimely(common(chain)?, now)
     }
 
     /// Of authorities: one that is valid is enough. A new one may stand beside the old one, and either may be it.
     pub(crate) fn untimely_authorities(&self, all: &[CertificateDer<'_>], now: UnixTime) -> Option<Untimely> {
-        let last = all.iter().filter_map(Validity::of).max_by_key(|validity| validity.until);
-        self.untimely(last?, now)
+        self.untimely(last(all)?, now)
     }
 
     fn untimely(&self, validity: Validity, now: UnixTime) -> Option<Untimely> {

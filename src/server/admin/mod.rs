@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | `GET /live` | 200 as long as the process runs |
 //! | `GET /ready` | 200, or 503 before the decision service was tried once and from the beginning of a drain on; the body says why |
-//! | `GET /version` | JSON: the program's version |
+//! | `GET /metrics` | Prometheus' text format 0.0.4, whatever the scraper would like best |
+//! | `GET /version` | JSON: the program's version and commit |
 //! | `GET /config` | JSON: the configuration in force, and where each value came from; no secrets |
 //! | `PUT /log-level` | sets the log's level, which is the body: `debug` |
 //! | `POST /drain` | the first step of a drain: `/ready` is 503 and every answer to OpenIM closes its connection; nothing ends |
@@ -14,10 +15,12 @@
 //! plain text, one line, unless said otherwise.
 //!
 //! - [`routes`]: the endpoints.
+//! - [`scrape`]: what `/metrics` reads off the running bridge.
 //! - [`ready`]: whether the bridge is ready, and why not.
 
 mod ready;
 mod routes;
+mod scrape;
 
 use std::{
     collections::VecDeque,

@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::{Deserialize as _, de::value::StrDeserializer};
 use tokio::time::timeout;
 
-use super::{Peer, ready::Readiness};
+use super::{Peer, ready::Readiness, scrape};
 use crate::config::LogLevel;
 use crate::server::{Shared, Stage};
 use crate::telemetry;
@@ -42,6 +42,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/live", get(|| async { say(StatusCode::OK, "live") }))
         .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
         .route("/version", get(version))
         .route("/config", get(config))
         .merge(writes)
@@ -65,8 +66,15 @@ async fn ready(State(admin): State<Arc<Admin>>) -> Said {
     }
 }
 
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.shared.metrics.encode(&scrape::state(&admin.shared)) {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(error) => say(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()).into_response(),
+    }
+}
+
 async fn version() -> Response {
-    json(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }))
+    json(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "commit": crate::COMMIT }))
 }
 
 async fn config(State(admin): State<Arc<Admin>>) -> Response {
@@ -122,6 +130,6 @@ async fn wrong_method(method: Method, uri: Uri) -> Said {
 }
 
 async fn not_found() -> Said {
-    let line = "not here; there is: GET /live, /ready, /version, /config; PUT /log-level; POST /drain";
+    let line = "not here; there is: GET /live, /ready, /metrics, /version, /config; PUT /log-level; POST /drain";
     say(StatusCode::NOT_FOUND, line)
 }

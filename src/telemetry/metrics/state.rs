@@ -1,0 +1,187 @@
+//! What is read off the running bridge when it is scraped.
+
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+
+use crate::decision::{EndpointState, UpstreamStatus};
+
+/// How the bridge is now.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) in_flight: usize,
+    pub(crate) in_flight_limit: usize,
+    pub(crate) body_bytes: usize,
+    pub(crate) body_bytes_limit: usize,
+    pub(crate) connections: usize,
+    pub(crate) connections_limit: usize,
+    pub(crate) connections_accepted: u64,
+    pub(crate) draining: bool,
+    pub(crate) upstream: UpstreamStatus,
+    /// What OpenIM is shown.
+    pub(crate) certificate: Certificate,
+    /// What the decision service is shown, and is checked with: whichever expires first.
+    pub(crate) upstream_certificate: Certificate,
+}
+
+/// A certificate and what came of replacing it.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    /// Seconds, negative once over. Infinite where there is none, which then never needs anybody; not a number where it
+    /// cannot be told.
+    pub(crate) expires_in: f64,
+    pub(crate) rotations: u64,
+    pub(crate) rotation_errors: u64,
+}
+
+impl Certificate {
+    /// There is none.
+    pub(crate) const NONE: Self = Self { expires_in: f64::INFINITY, rotations: 0, rotation_errors: 0 };
+}
+
+impl State {
+    /// Of no bridge.
+    #[cfg(test)]
+    pub(crate) const fn none() -> Self {
+        Self {
+            in_flight: 0,
+            in_flight_limit: 0,
+            body_bytes: 0,
+            body_bytes_limit: 0,
+            connections: 0,
+            connections_limit: 0,
+            connections_accepted: 0,
+            draining: false,
+            upstream: UpstreamStatus { resolved: false, endpoints: Vec::new() },
+            certificate: Certificate::NONE,
+            upstream_certificate: Certificate::NONE,
+        }
+    }
+
+    pub(super) fn families(&self) -> Vec<MetricFamily> {
+        let upstream = &self.upstream;
+        let in_state = |state| upstream.endpoints.iter().filter(|endpoint| endpoint.state == state).count();
+        let endpoints = EndpointState::PRESENT.map(|state| (state.name(), number(in_state(state))));
+        let upstream_connections = upstream.endpoints.iter().map(|endpoint| endpoint.connections).sum();
+        let sides = |of: fn(&Certificate) -> f64| {
+            [("listener", of(&self.certificate)), ("upstream", of(&self.upstream_certificate))]
+        };
+        let build = [LABEL_VERSION, LABEL_COMMIT].map(|(name, value)| label(name, value)).to_vec();
+        vec![
+            family(
+                "openim_bridge_build_info",
+                "The program that runs; always 1.",
+                MetricType::GAUGE,
+                vec![(build, 1.0)],
+            ),
+            gauge("openim_bridge_in_flight", "Callbacks being decided.", number(self.in_flight)),
+            gauge("openim_bridge_in_flight_limit", "limits.in_flight.", number(self.in_flight_limit)),
+            gauge("openim_bridge_body_bytes", "Bytes of request bodies held.", number(self.body_bytes)),
+            gauge("openim_bridge_body_bytes_limit", "limits.body_bytes.", number(self.body_bytes_limit)),
+            gauge("openim_bridge_connections", "Open connections from OpenIM.", number(self.connections)),
+            gauge("openim_bridge_connections_limit", "limits.connections.", number(self.connections_limit)),
+            counter(
+                "openim_bridge_connections_accepted_total",
+                "Connections from OpenIM that were accepted.",
+                whole(self.connections_accepted),
+            ),
+            gauge(
+                "openim_bridge_draining",
+                "1 while the bridge drains, and is not ready.",
+                f64::from(u8::from(self.draining)),
+            ),
+            labelled(
+                "openim_bridge_endpoints",
+                "Endpoints of the decision service, by state; only those that are in get calls.",
+                MetricType::GAUGE,
+                "state",
+                &endpoints,
+            ),
+            gauge(
+                "openim_bridge_breaker_open",
+                "1 while no endpoint is in, and every callback falls back at once.",
+                f64::from(u8::from(upstream.is_out())),
+            ),
+            gauge(
+                "openim_bridge_upstream_connections",
+                "Open connections to the decision service.",
+                number(upstream_connections),
+            ),
+            labelled(
+                "openim_bridge_tls_certificate_expiry_seconds",
+                "Until the certificate in use expires; +Inf where there is none.",
+                MetricType::GAUGE,
+                "side",
+                &sides(|certificate| certificate.expires_in),
+            ),
+            labelled(
+                "openim_bridge_tls_rotations_total",
+                "New files of TLS that were taken into use.",
+                MetricType::COUNTER,
+                "side",
+                &sides(|certificate| whole(certificate.rotations)),
+            ),
+            labelled(
+                "openim_bridge_tls_rotation_errors_total",
+                "New files of TLS that could not be used, in whose place the ones before stay.",
+                MetricType::COUNTER,
+                "side",
+                &sides(|certificate| whole(certificate.rotation_errors)),
+            ),
+        ]
+    }
+}
+
+const LABEL_VERSION: (&str, &str) = ("version", env!("CARGO_PKG_VERSION"));
+const LABEL_COMMIT: (&str, &str) = ("commit", crate::COMMIT);
+
+/// Prometheus knows only floating point. What is counted here stays below 2^53.
+#[allow(clippy::cast_precision_loss)]
+const fn whole(count: u64) -> f64 {
+    count as f64
+}
+
+#[allow(clippy::cast_precision_loss)]
+const fn number(count: usize) -> f64 {
+    count as f64
+}
+
+pub(super) fn gauge(name: &str, help: &str, value: f64) -> MetricFamily {
+    family(name, help, MetricType::GAUGE, vec![(vec![], value)])
+}
+
+pub(super) fn counter(name: &str, help: &str, value: f64) -> MetricFamily {
+    family(name, help, MetricType::COUNTER, vec![(vec![], value)])
+}
+
+fn labelled(name: &str, help: &str, kind: MetricType, by: &str, values: &[(&str, f64)]) -> MetricFamily {
+    family(name, help, kind, values.iter().map(|(of, value)| (vec![label(by, of)], *value)).collect())
+}
+
+fn label(name: &str, value: &str) -> LabelPair {
+    let mut label = LabelPair::default();
+    label.set_name(name.to_owned());
+    label.set_value(value.to_owned());
+    label
+}
+
+/// `kind` is a counter's or a gauge's.
+fn family(name: &str, help: &str, kind: MetricType, values: Vec<(Vec<LabelPair>, f64)>) -> MetricFamily {
+    let metric = |(labels, value)| {
+        let mut metric = Metric::from_label(labels);
+        if kind == MetricType::COUNTER {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        } else {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
+        }
+        metric
+    };
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(values.into_iter().map(metric).collect());
+    family
+}

@@ -1,0 +1,325 @@
+//! What is counted: every callback once, whatever became of it.
+
+#![allow(clippy::expect_used, clippy::disallowed_methods)]
+
+mod kit;
+
+use std::{collections::BTreeMap, io::Write as _, num::NonZeroUsize};
+
+use kit::{Bridge, BridgeBuilder, COMMAND, Request, app, bridge, eventually, ms};
+use openim_bridge::callback::{Callback, Decision, Parties, Served};
+use openim_bridge::config::{TlsSettings, Unserved};
+use openim_bridge::decision::Percent;
+use openim_bridge::mock::Stage;
+use openim_bridge::openim::{Fields, OperationId};
+use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
+
+/// Every sample: its name with labels, and its value.
+fn scrape(bridge: &Bridge) -> BTreeMap<String, f64> {
+    let reply = bridge.operator("GET", "/metrics", "");
+    assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let samples = reply.body.lines().filter(|line| !line.starts_with('#'));
+    let sample = |line: &str| {
+        let (name, value) = line.rsplit_once(' ').expect("a sample");
+        (name.to_owned(), value.parse().expect("a number"))
+    };
+    samples.map(sample).collect()
+}
+
+/// The callbacks that were counted, as `command outcome source reason`: how often.
+fn counted(bridge: &Bridge) -> BTreeMap<String, f64> {
+    let samples = scrape(bridge).into_iter().filter(|(_, value)| *value > 0.0);
+    let callbacks = samples.filter_map(|(name, value)| {
+        let labels = name.strip_prefix("openim_bridge_callbacks_total{")?.strip_suffix('}')?;
+        let label = |name: &str| {
+            let (_, rest) = labels.split_once(&format!("{name}=\""))?;
+            rest.split('"').next()
+        };
+        let command = if label("command")? == COMMAND { "served" } else { label("command")? };
+        Some((format!("{command} {} {} {}", label("outcome")?, label("source")?, label("reason")?), value))
+    });
+    callbacks.collect()
+}
+
+#[track_caller]
+fn are_counted(bridge: &Bridge, expected: &[(&str, u32)]) {
+    let expected: BTreeMap<String, f64> =
+        expected.iter().map(|(labels, count)| ((*labels).to_owned(), f64::from(*count))).collect();
+    assert_eq!(counted(bridge), expected);
+    let answered: f64 = expected.values().sum();
+    assert_eq!(number(bridge, "openim_bridge_callback_duration_seconds_count").to_string(), answered.to_string());
+}
+
+#[track_caller]
+fn number(bridge: &Bridge, name: &str) -> f64 {
+    *scrape(bridge).get(name).unwrap_or_else(|| panic!("no sample {name}"))
+}
+
+#[track_caller]
+fn is(bridge: &Bridge, name: &str, value: f64) {
+    assert_eq!(number(bridge, name).to_string(), value.to_string(), "{name}");
+}
+
+fn one_at_a_time(bridge: BridgeBuilder) -> BridgeBuilder {
+    bridge.with(|settings| settings.limits.in_flight = NonZeroUsize::MIN)
+}
+
+#[test]
+fn every_metric_is_there_before_anything_happens_also_without_tls() {
+    let bridge = bridge().admin().start();
+    let samples = scrape(&bridge);
+    let families = [
+        "openim_bridge_callbacks_total{",
+        "openim_bridge_callback_duration_seconds_bucket{",
+        "openim_bridge_decision_duration_seconds_bucket{",
+        "openim_bridge_retries_total",
+        "openim_bridge_callbacks_abandoned_total",
+        "openim_bridge_in_flight",
+        "openim_bridge_body_bytes",
+        "openim_bridge_connections",
+        "openim_bridge_connections_accepted_total",
+        "openim_bridge_draining",
+        "openim_bridge_endpoints{state=\"in\"}",
+        "openim_bridge_endpoints{state=\"ejected\"}",
+        "openim_bridge_breaker_open",
+        "openim_bridge_upstream_connections",
+        "openim_bridge_tls_certificate_expiry_seconds{side=\"listener\"}",
+        "openim_bridge_tls_certificate_expiry_seconds{side=\"upstream\"}",
+        "openim_bridge_tls_rotations_total{side=\"listener\"}",
+        "openim_bridge_tls_rotation_errors_total{side=\"upstream\"}",
+        "openim_bridge_build_info{",
+        #[cfg(target_os = "linux")]
+        "process_cpu_seconds_total",
+        #[cfg(target_os = "linux")]
+        "process_resident_memory_bytes",
+    ];
+    for family in families {
+        assert!(samples.keys().any(|name| name.starts_with(family)), "{family}");
+    }
+    assert_eq!(counted(&bridge), BTreeMap::new());
+    is(&bridge, "openim_bridge_tls_certificate_expiry_seconds{side=\"listener\"}", f64::INFINITY);
+}
+
+#[test]
+fn one_of_each_of_the_app_s_answers() {
+    let app = app();
+    let bridge = bridge().admin().asking(&app).timeout(ms(14_000)).start();
+    for remark in [
+        "pal",
+        "mock:refuse=5001,No",
+        "mock:replace=x",
+        "mock:invalid=code",
+        "mock:invalid=unset",
+        "mock:status=DEADLINE_EXCEEDED",
+        "mock:status=RESOURCE_EXHAUSTED",
+        "mock:status=PERMISSION_DENIED",
+        "mock:status=UNIMPLEMENTED",
+        "mock:status=INTERNAL",
+        "mock:status=UNAVAILABLE",
+    ] {
+        bridge.ask(remark);
+    }
+    are_counted(
+        &bridge,
+        &[
+            ("served allow app none", 1),
+            ("served refuse app none", 1),
+            ("served replace app none", 1),
+            ("served refuse app invalid_reply", 1),
+            ("served allow fallback invalid_reply", 1),
+            ("served allow fallback timeout", 1),
+            ("served allow fallback overloaded", 1),
+            ("served allow fallback denied", 1),
+            ("served allow fallback unimplemented", 1),
+            ("served allow fallback internal", 1),
+            ("served allow fallback unavailable", 1),
+        ],
+    );
+    is(&bridge, "openim_bridge_retries_total", 1.0);
+    is(&bridge, "openim_bridge_decision_duration_seconds_count", 11.0);
+    is(&bridge, "openim_bridge_endpoints{state=\"in\"}", 1.0);
+    is(&bridge, "openim_bridge_breaker_open", 0.0);
+    is(&bridge, "openim_bridge_upstream_connections", 1.0);
+    is(&bridge, "openim_bridge_connections_accepted_total", 11.0);
+}
+
+#[test]
+fn one_of_each_bad_request_and_no_label_that_a_stranger_chose() {
+    let bridge = bridge().admin().with(|settings| settings.limits.request_bytes = NonZeroUsize::MIN).start();
+    let named = |name: &str| Request::new().target(&format!("/callbackExample/{name}"));
+    bridge.send(&Request::new().method("GET").body(""));
+    for number in 0..20 {
+        bridge.send(&named(&format!("callbackBeforeStranger{number}Command")));
+    }
+    bridge.send(&named("").body(""));
+    bridge.send(&named("?x=1/callbackBeforeSetFriendRemarkCommand"));
+    bridge.send(&Request::new().target(&format!("{}?contenttype=xml", kit::PATH)));
+    bridge.send(&Request::new().header("Content-Type", "text/plain"));
+    bridge.send(&Request::new().without("operationID"));
+    bridge.send(&Request::new());
+    let bad: BTreeMap<String, f64> = counted(&bridge)
+        .into_iter()
+        .map(|(labels, count)| {
+            let (_, reason) = labels.split_once(" bad_request bridge ").expect("bad requests alone");
+            (reason.to_owned(), count)
+        })
+        .collect();
+    let expected = [
+        ("method", 1.0),
+        ("command_unserved", 20.0),
+        ("command_missing", 1.0),
+        ("command_swallowed", 1.0),
+        ("content_type_parameter", 1.0),
+        ("content_type", 1.0),
+        ("operation_id", 1.0),
+        ("body_too_large", 1.0),
+    ];
+    assert_eq!(bad, expected.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect());
+    is(&bridge, "openim_bridge_callback_duration_seconds_count", 27.0);
+    is(&bridge, "openim_bridge_decision_duration_seconds_count", 0.0);
+}
+
+#[test]
+fn bodies_that_do_not_decode() {
+    let bridge = bridge().admin().start();
+    bridge.send(&Request::new().body("{"));
+    bridge.send(&Request::new().callback("callbackBeforeAddFriendCommand", "u1", "u2", "x"));
+    are_counted(
+        &bridge,
+        &[("served bad_request bridge body_malformed", 1), ("served bad_request bridge command_mismatch", 1)],
+    );
+}
+
+#[test]
+fn whoever_may_not_call() {
+    let allowed = "10.0.0.0/8".parse().expect("a range");
+    let bridge = bridge().admin().with(|settings| settings.access.allow = vec![allowed]).start();
+    assert_eq!(bridge.ask("pal").status, 403);
+    let counted = counted(&bridge);
+    assert_eq!(counted.len(), 1);
+    assert!(counted.keys().all(|labels| labels.ends_with(" bad_request bridge address")), "{counted:?}");
+}
+
+#[test]
+fn a_command_that_is_not_served_and_goes_on() {
+    let bridge = bridge().admin().with(|settings| settings.commands.unserved = Unserved::Allow).start();
+    let name = "callbackBeforeAddFriendCommand";
+    bridge.send(&Request::new().target(&format!("/{name}")).callback(name, "u1", "u2", "x"));
+    are_counted(&bridge, &[("other allow bridge unserved", 1)]);
+}
+
+#[test]
+fn what_is_shed_and_what_is_abandoned() {
+    let app = app();
+    let bridge = one_at_a_time(bridge()).admin().asking(&app).timeout(ms(14_000)).start();
+    let mut hung = bridge.connect();
+    hung.write(&Request::new().remark("mock:hang").bytes());
+    while app.next_event().stage != Stage::Received {}
+    is(&bridge, "openim_bridge_in_flight", 1.0);
+    is(&bridge, "openim_bridge_in_flight_limit", 1.0);
+    is(&bridge, "openim_bridge_connections", 1.0);
+    bridge.ask("pal").goes_on_with("pal");
+    are_counted(&bridge, &[("served allow fallback overloaded", 1)]);
+
+    hung.leave();
+    let abandoned = "openim_bridge_callbacks_abandoned_total";
+    eventually("it is abandoned", || number(&bridge, abandoned) > 0.0);
+    is(&bridge, abandoned, 1.0);
+    are_counted(&bridge, &[("served allow fallback overloaded", 1)]);
+    eventually("its place is free", || number(&bridge, "openim_bridge_in_flight") == 0.0);
+}
+
+#[test]
+fn shadow_decisions_are_counted_as_such_and_their_answers_take_no_time() {
+    let app = app();
+    let bridge = bridge().admin().asking(&app).with(|settings| settings.decision.enforce_percent = Percent::NONE);
+    let bridge = bridge.start();
+    bridge.ask("mock:refuse=5001,No").goes_on_with("mock:refuse=5001,No");
+    eventually("it is counted", || !counted(&bridge).is_empty());
+    are_counted(&bridge, &[("served refuse shadow none", 1)]);
+    is(&bridge, "openim_bridge_decision_duration_seconds_count", 1.0);
+}
+
+#[test]
+fn an_endpoint_that_is_out_opens_the_breaker() {
+    let bridge = bridge().admin().start();
+    eventually("it is out", || number(&bridge, "openim_bridge_breaker_open") > 0.0);
+    is(&bridge, "openim_bridge_endpoints{state=\"in\"}", 0.0);
+    is(&bridge, "openim_bridge_endpoints{state=\"ejected\"}", 1.0);
+}
+
+#[test]
+fn a_drain_shows() {
+    let bridge = bridge().admin().start();
+    is(&bridge, "openim_bridge_draining", 0.0);
+    bridge.operator("POST", "/drain", "");
+    is(&bridge, "openim_bridge_draining", 1.0);
+}
+
+#[test]
+fn a_certificate_s_expiry_and_its_rotations() {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let made = |year: i32| {
+        let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        params.self_signed(&key).expect("a certificate").pem()
+    };
+    let mut cert = tempfile::NamedTempFile::new().expect("a file");
+    cert.write_all(made(2100).as_bytes()).expect("written");
+    let mut private = tempfile::NamedTempFile::new().expect("a file");
+    private.write_all(key.serialize_pem().as_bytes()).expect("written");
+    let tls = TlsSettings { cert: cert.path().to_owned(), key: private.path().to_owned(), look_every: ms(10) };
+    let bridge = bridge().admin().with(|settings| settings.tls = Some(tls)).start();
+    let expiry = "openim_bridge_tls_certificate_expiry_seconds{side=\"listener\"}";
+    let year = 365.25 * 86_400.0;
+    assert!((50.0 * year..100.0 * year).contains(&number(&bridge, expiry)), "in 2100");
+
+    std::fs::write(cert.path(), made(2200)).expect("written");
+    eventually("it is taken", || number(&bridge, "openim_bridge_tls_rotations_total{side=\"listener\"}") > 0.0);
+    assert!((150.0 * year..200.0 * year).contains(&number(&bridge, expiry)), "in 2200");
+    std::fs::write(cert.path(), "no certificate").expect("written");
+    let errors = "openim_bridge_tls_rotation_errors_total{side=\"listener\"}";
+    eventually("it is refused", || number(&bridge, errors) > 0.0);
+    is(&bridge, errors, 1.0);
+}
+
+/// A callback that panics.
+struct Panics;
+
+impl Callback for Panics {
+    const COMMAND: &'static str = COMMAND;
+    const ALIASES: &'static [&'static str] = &[];
+    const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
+    type Body = serde_json::Value;
+    type Request = BeforeSetFriendRemarkRequest;
+    type Response = BeforeSetFriendRemarkResponse;
+
+    fn command(_: &serde_json::Value) -> &str {
+        panic!("on purpose")
+    }
+
+    fn request(_: serde_json::Value, _: &OperationId) -> BeforeSetFriendRemarkRequest {
+        BeforeSetFriendRemarkRequest::default()
+    }
+
+    fn subject(_: BeforeSetFriendRemarkRequest) -> (Parties, Fields) {
+        (Parties { owner: String::new(), friend: String::new() }, vec![])
+    }
+
+    fn decision(_: BeforeSetFriendRemarkResponse) -> Option<Decision> {
+        None
+    }
+}
+
+static PANICS: [Served; 1] = [Served::of::<Panics>()];
+
+#[test]
+fn a_panic_is_counted_too() {
+    let bridge = bridge().admin().serving(&PANICS).start();
+    bridge.ask("pal").goes_on();
+    let counted = counted(&bridge);
+    assert_eq!(counted.len(), 1);
+    assert!(counted.keys().all(|labels| labels.ends_with(" allow fallback internal")), "{counted:?}");
+    is(&bridge, "openim_bridge_callback_duration_seconds_count", 1.0);
+    is(&bridge, "openim_bridge_callbacks_abandoned_total", 0.0);
+}
