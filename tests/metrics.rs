@@ -88,6 +88,8 @@ fn every_metric_is_there_before_anything_happens_also_without_tls() {
         "openim_bridge_tls_rotations_total{side=\"listener\"}",
         "openim_bridge_tls_rotation_errors_total{side=\"upstream\"}",
         "openim_bridge_build_info{",
+        "openim_bridge_tls_handshake_errors_total",
+        "openim_bridge_log_lines_left_out_total{of=\"queue\"}",
         #[cfg(target_os = "linux")]
         "process_cpu_seconds_total",
         #[cfg(target_os = "linux")]
@@ -273,6 +275,11 @@ fn a_certificate_s_expiry_and_its_rotations() {
     let expiry = "openim_bridge_tls_certificate_expiry_seconds{side=\"listener\"}";
     let year = 365.25 * 86_400.0;
     assert!((50.0 * year..100.0 * year).contains(&number(&bridge, expiry)), "in 2100");
+
+    let handshakes = "openim_bridge_tls_handshake_errors_total";
+    bridge.connect().write(b"GET / HTTP/1.1\r\n\r\n");
+    eventually("plain HTTP is no handshake", || number(&bridge, handshakes) > 0.0);
+    is(&bridge, handshakes, 1.0);
 
     std::fs::write(cert.path(), made(2200)).expect("written");
     eventually("it is taken", || number(&bridge, "openim_bridge_tls_rotations_total{side=\"listener\"}") > 0.0);

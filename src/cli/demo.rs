@@ -228,7 +228,7 @@ fn next_steps(bridge: SocketAddr, admin: Option<SocketAddr>, ca: Option<&Path>) 
     let (cacert, ca) = (trusting("--cacert"), trusting("--ca"));
     let command = crate::openim::request::BEFORE_SET_FRIEND_REMARK;
     let operators = admin.map(|admin| {
-        format!("\nWhat an operator asks:\n\n   curl -s http://{admin}/ready\n   curl -s http://{admin}/config\n")
+        format!("\nWhat an operator asks:\n\n   curl -s http://{admin}/ready\n   curl -s http://{admin}/config\n   curl -s http://{admin}/metrics\n")
     });
     let operators = operators.unwrap_or_default();
     // As the reader called it: `cargo run` leaves the program where no shell looks for it.

@@ -179,7 +179,7 @@ impl Worker {
     async fn https(self: &Rc<Self>, tls: &Tls, stream: TcpStream, watch: Rc<Watch>, place: &Place) -> Ended {
         let stream = tokio::select! {
             biased;
-            stream = tls.accept(stream) => stream.inspect_err(|error| telemetry::no_handshake(place.peer(), error))?,
+            stream = tls.accept(stream) => stream.inspect_err(|error| telemetry::no_handshake(place.peer(), error, &self.shared.metrics))?,
             () = self.too_late_to_speak(&watch) => return Ok(()),
         };
         if tls::is_http2(&stream) {

@@ -5,7 +5,10 @@ use std::{
     io::{self, Write},
     sync::{
         OnceLock,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
         mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     },
     thread,
@@ -25,6 +28,9 @@ const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// Lines were left out, and nobody has told of it yet.
 static LEFT_OUT: AtomicBool = AtomicBool::new(false);
+
+/// Lines that found the queue full, since the start.
+static LOST: AtomicU64 = AtomicU64::new(0);
 
 static WRITER: OnceLock<SyncSender<Message>> = OnceLock::new();
 
@@ -55,7 +61,9 @@ impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match WRITER.get() {
             Some(writer) => {
-                let _full = writer.try_send(Message::Line(line.to_vec()));
+                if writer.try_send(Message::Line(line.to_vec())).is_err() {
+                    LOST.fetch_add(1, Relaxed);
+                }
                 Ok(line.len())
             }
             None => io::stderr().write(line),
@@ -65,6 +73,11 @@ impl Write for Lines {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// How many lines found the queue full since the start.
+pub(super) fn lost() -> u64 {
+    LOST.load(Relaxed)
 }
 
 /// Lines are left out now, so that some time later the writer tells how many, unless another line has.

@@ -27,6 +27,7 @@ use crate::bridge::{Kind, Outcome, Reason};
 use crate::config::{LogFormat, LogLevel, LogSettings};
 use crate::tls_error;
 use lines::Lines;
+use metrics::Metrics;
 
 /// What [`set_log_level`] changes.
 static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
@@ -74,6 +75,13 @@ pub fn flush_logs() {
     lines::flush();
 }
 
+/// How many lines are not in the log, by why: those of each kind that a flood had too many of, and those that found the
+/// queue full. Of the process, which has one log.
+pub(crate) fn lines_left_out() -> [(&'static str, u64); 4] {
+    let [fallbacks, bad_requests, handshakes] = rate::totals();
+    [fallbacks, bad_requests, handshakes, ("queue", lines::lost())]
+}
+
 /// Whether anything has come from OpenIM yet.
 static HEARD: AtomicBool = AtomicBool::new(false);
 
@@ -101,10 +109,10 @@ pub(crate) fn record(outcome: &Outcome, elapsed: Duration, settings: &LogSetting
 }
 
 /// Records that a client has not shaken hands, where an operator can do something about it.
-pub(crate) fn no_handshake(peer: IpAddr, error: &io::Error) {
-    if let Some(error) = tls_error::of_client(error)
-        && let Some(left_out) = rate::HANDSHAKES.admit()
-    {
+pub(crate) fn no_handshake(peer: IpAddr, error: &io::Error, metrics: &Metrics) {
+    let Some(error) = tls_error::of_client(error) else { return };
+    metrics.no_handshake();
+    if let Some(left_out) = rate::HANDSHAKES.admit() {
         let lines_left_out = Some(left_out).filter(|left_out| *left_out > 0);
         tracing::warn!(%peer, error, lines_left_out, "a client made no TLS connection");
     }

@@ -30,11 +30,19 @@ pub(super) struct RateLimit {
     second: AtomicU64,
     lines: AtomicU64,
     left_out: AtomicU64,
+    /// Since the start.
+    total: AtomicU64,
 }
 
 impl RateLimit {
     const fn new(of: &'static str) -> Self {
-        Self { of, second: AtomicU64::new(0), lines: AtomicU64::new(0), left_out: AtomicU64::new(0) }
+        Self {
+            of,
+            second: AtomicU64::new(0),
+            lines: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+        }
     }
 
     /// `None` to leave a line out, or how many have been left out since the last that was written.
@@ -54,6 +62,7 @@ impl RateLimit {
             return Some(self.left_out.swap(0, Relaxed));
         }
         self.left_out.fetch_add(1, Relaxed);
+        self.total.fetch_add(1, Relaxed);
         None
     }
 
@@ -67,6 +76,11 @@ impl RateLimit {
             tracing::warn!(of = self.of, lines_left_out = left_out, "lines were left out");
         }
     }
+}
+
+/// How many lines of each kind were left out since the start.
+pub(super) fn totals() -> [(&'static str, u64); ALL.len()] {
+    ALL.map(|limit| (limit.of, limit.total.load(Relaxed)))
 }
 
 /// Tells of the lines that were left out before this second. Returns whether there are others.
@@ -96,6 +110,7 @@ mod tests {
         assert_eq!(written, 10);
         assert_eq!(limit.admit_in(8), Some(90));
         assert_eq!(limit.admit_in(8), Some(0));
+        assert_eq!(limit.total.load(Relaxed), 90);
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub struct Metrics {
     decision_duration: Histogram,
     retries: IntCounter,
     abandoned: IntCounter,
+    no_handshake: IntCounter,
 }
 
 /// What tells one counter of callbacks from another: a command's place in the registry (`None`: other), and the outcome.
@@ -79,6 +80,10 @@ impl Metrics {
             abandoned: counter(
                 "openim_bridge_callbacks_abandoned_total",
                 "Callbacks whose connection went away before there was an answer.",
+            )?,
+            no_handshake: counter(
+                "openim_bridge_tls_handshake_errors_total",
+                "Clients that made no TLS connection, for a reason that somebody can do something about.",
             )?,
             callbacks,
             registry,
@@ -128,6 +133,11 @@ impl Metrics {
     /// OpenIM has gone before its answer, and there is no outcome.
     pub(crate) fn abandoned(&self) {
         self.abandoned.inc();
+    }
+
+    /// A client made no TLS connection, so that its callback never came.
+    pub(super) fn no_handshake(&self) {
+        self.no_handshake.inc();
     }
 
     fn combination(&self, outcome: &Outcome) -> Combination {

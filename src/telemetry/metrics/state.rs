@@ -3,6 +3,7 @@
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::decision::{EndpointState, UpstreamStatus};
+use crate::telemetry;
 
 /// How the bridge is now.
 #[derive(Debug)]
@@ -104,6 +105,13 @@ impl State {
                 "openim_bridge_upstream_connections",
                 "Open connections to the decision service.",
                 number(upstream_connections),
+            ),
+            labelled(
+                "openim_bridge_log_lines_left_out_total",
+                "Lines that are not in the log: too many of a kind in a second, or a queue that nobody reads.",
+                MetricType::COUNTER,
+                "of",
+                &telemetry::lines_left_out().map(|(of, count)| (of, whole(count))),
             ),
             labelled(
                 "openim_bridge_tls_certificate_expiry_seconds",
