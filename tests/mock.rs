@@ -13,7 +13,7 @@ use http::{Request, Response, Uri};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use openim_bridge::{
-    mock::{Call, Event, Mock, Rules, Stage},
+    mock::{Call, Control, Event, Mock, Rules, Stage},
     proto::{
         Allow, BeforeSetFriendRemarkRequest, Refuse, ReplaceRemark, before_set_friend_remark_response::Decision,
         friend_callback_service_client::FriendCallbackServiceClient,
@@ -33,21 +33,28 @@ const SERVICE: &str = "openim.bridge.v1.FriendCallbackService";
 struct Running {
     address: SocketAddr,
     events: mpsc::UnboundedReceiver<Event>,
+    control: Control,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
 
 impl Running {
     async fn with(rules: &str) -> Self {
-        let rules = Rules::parse("rules", rules).expect("valid rules");
-        let mut mock = Mock::bind((Ipv4Addr::LOCALHOST, 0).into(), rules).await.expect("a free port");
-        let (address, events) = (mock.local_addr(), mock.events());
+        Self::with_rules(Rules::parse("rules", rules).expect("valid rules")).await
+    }
+
+    async fn with_rules(rules: Rules) -> Self {
+        Self::of(Mock::bind((Ipv4Addr::LOCALHOST, 0).into(), rules).await.expect("a free port"))
+    }
+
+    fn of(mut mock: Mock) -> Self {
+        let (address, events, control) = (mock.local_addr(), mock.events(), mock.control());
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
             mock.serve(shutdown).await.expect("serves");
         });
-        Self { address, events, stop, served }
+        Self { address, events, control, stop, served }
     }
 
     async fn start() -> Self {
@@ -176,6 +183,81 @@ rules:
     assert_eq!(mock.decides("more spam").await.expect("a decision"), Some(Decision::Refuse(refuse)));
     assert_eq!(mock.decides("ham").await.expect("a decision"), Some(replacement("Colleague")));
     assert_eq!(ask(mock.client().await, "u3", "spam").await.expect("a decision"), Some(Decision::Allow(Allow {})));
+}
+
+#[tokio::test]
+async fn a_sequence_is_answered_in_turn() {
+    let mock = Running::with("rules: [{ sequence: [allow, { status: UNAVAILABLE }, { replace: x }] }]").await;
+    assert_eq!(mock.decides("r").await.expect("a decision"), Some(Decision::Allow(Allow {})));
+    assert_eq!(mock.decides("r").await.expect_err("a status").code(), Code::Unavailable);
+    assert_eq!(mock.decides("r").await.expect("a decision"), Some(replacement("x")));
+    assert_eq!(mock.decides("r").await.expect("a decision"), Some(replacement("x")));
+}
+
+#[tokio::test]
+async fn a_changed_rules_file_is_followed_and_a_bad_one_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rules.yaml");
+    std::fs::write(&path, "rules: [{ then: { replace: old } }]").expect("a file");
+    let mock = Running::with_rules(Rules::load(&path).expect("rules")).await;
+    let watched = mock.control.watch(path.clone(), &mock.control.rules()).expect("a thread");
+    assert_eq!(mock.decides("r").await.expect("a decision"), Some(replacement("old")));
+
+    std::fs::write(&path, "rules: [{ then: { replace: new } }]").expect("a file");
+    eventually(async || watched.reloads().taken == 1).await;
+    assert_eq!(mock.decides("r").await.expect("a decision"), Some(replacement("new")));
+
+    std::fs::write(&path, "rules: [{ then: dance }]").expect("a file");
+    eventually(async || watched.reloads().refused == 1).await;
+    assert_eq!(mock.decides("r").await.expect("a decision"), Some(replacement("new")));
+
+    // A reset goes back to the last good file.
+    mock.control.set_rules(Rules::default());
+    assert_eq!(mock.decides("r").await.expect("a decision"), Some(Decision::Allow(Allow {})));
+    mock.control.reset();
+    assert_eq!(mock.decides("r").await.expect("a decision"), Some(replacement("new")));
+}
+
+/// Asks again and again, for half a minute at most.
+async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
+    let held = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), held).await.expect("holds after a while");
+}
+
+#[tokio::test]
+async fn each_call_is_recorded_before_it_is_answered() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let rules = Rules::parse("rules", "rules: [{ then: { refuse: { code: 5001 } }, delay: 5ms }]").expect("rules");
+    let mock = Mock::bind((Ipv4Addr::LOCALHOST, 0).into(), rules).await.expect("a free port");
+    let mock = Running::of(mock.record_to(file.reopen().expect("a file")));
+    let mut request = tonic::Request::new(request("u1", "Línea\n2"));
+    request.set_timeout(Duration::from_mins(1));
+    request.metadata_mut().insert("operation-id", "op-1".parse().expect("ASCII"));
+    request.metadata_mut().insert("authorization", "secret".parse().expect("ASCII"));
+    mock.client().await.before_set_friend_remark(request).await.expect("a decision");
+    mock.decides("mock:status=NOT_FOUND").await.expect_err("a status");
+
+    let text = std::fs::read_to_string(file.path()).expect("the record");
+    let mut lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    for line in &mut lines {
+        let time = line["time"].take();
+        humantime::parse_rfc3339(time.as_str().expect("a text")).expect("a time");
+    }
+    let refused = serde_json::json!({
+        "time": null, "operation_id": "op-1", "owner": "u1", "friend": "u2", "remark": "Línea\n2",
+        "answer": { "refuse": { "code": 5001, "message": "", "detail": "" } }, "delay_ms": 5, "deadline_left_ms": 60000,
+        "metadata": { "operation-id": "op-1", "grpc-timeout": "60000000u" },
+    });
+    let failed = serde_json::json!({
+        "time": null, "operation_id": "op-1", "owner": "u1", "friend": "u2", "remark": "mock:status=NOT_FOUND",
+        "answer": { "status": "NOT_FOUND" }, "delay_ms": 0, "deadline_left_ms": null, "metadata": {},
+    });
+    assert_eq!(lines, [refused, failed]);
 }
 
 #[tokio::test]

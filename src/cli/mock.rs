@@ -1,8 +1,15 @@
 //! `openim-bridge mock`: the bundled decision service.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    fs::File,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
+use serde::{Deserialize as _, de::value::StrDeserializer};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
@@ -24,9 +31,20 @@ pub struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     listen: SocketAddr,
 
-    /// A YAML file of rules: which calls get which answer
+    /// A YAML file of rules: which calls get which answer. Read again when it changes
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+
+    /// Write a line of JSON for each call to this file, which is emptied first, or to standard output with `-`
+    ///
+    /// It is there before the call is answered: time, operation ID, owner, friend, remark, answer, deadline left, metadata.
+    /// Remarks, which are personal data, are always in it: it is for tests.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    /// From which level on log lines are written; the addresses are at info
+    #[arg(long, value_name = "LEVEL", value_parser = log_level, default_value = "info")]
+    log_level: LogLevel,
 
     /// Show remarks, which are personal data, in the log
     #[arg(long)]
@@ -43,9 +61,8 @@ pub struct Args {
 ///
 /// Where the address cannot be listened on.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let level = LogLevel::Info;
     telemetry::init_logs(&LogSettings {
-        level,
+        level: args.log_level,
         format: args.log_format,
         remarks: args.log_remarks,
         ids: LogIds::Plain,
@@ -66,7 +83,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         info!("ending");
     };
-    let mock = bind(args.listen, rules).await?.log_remarks(args.log_remarks);
+    let mut mock = bind(args.listen, rules).await?.log_remarks(args.log_remarks);
+    let control = mock.control();
+    let _watched = args.rules.map(|path| control.watch(path, &control.rules())).transpose()?;
+    if let Some(path) = args.record {
+        mock = record(mock, &path)?;
+    }
     info!(address = %mock.local_addr(), "listening");
     mock.serve(shutdown).await?;
     Ok(ExitCode::SUCCESS)
@@ -76,6 +98,19 @@ async fn bind(address: SocketAddr, rules: Rules) -> anyhow::Result<Mock> {
     Mock::bind(address, rules)
         .await
         .context("--listen needs an address of this machine that nothing else listens on (port 0 takes a free one)")
+}
+
+fn record(mock: Mock, path: &Path) -> anyhow::Result<Mock> {
+    if path == Path::new("-") {
+        return Ok(mock.record_to(io::stdout()));
+    }
+    let file = File::create(path);
+    Ok(mock.record_to(file.with_context(|| format!("--record: cannot write to {}", path.display()))?))
+}
+
+fn log_level(text: &str) -> Result<LogLevel, String> {
+    let text: StrDeserializer<'_, serde::de::value::Error> = StrDeserializer::new(text);
+    LogLevel::deserialize(text).map_err(|_| "expected error, warn, info, debug or trace".to_owned())
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use tonic::Code;
 
 use crate::grpc_status;
@@ -26,7 +26,7 @@ impl From<Reply> for Answer {
 }
 
 /// A reply. A mock must be able to be wrong on purpose, so a refusal may carry any code and any text.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Reply {
     /// The remark may be set.
@@ -49,14 +49,14 @@ pub enum Reply {
     /// Nothing, until the call is cancelled, its deadline passes or the mock ends.
     Hang,
     /// A gRPC status instead of a decision. With OK no message is sent at all.
-    #[serde(deserialize_with = "status")]
+    #[serde(deserialize_with = "status", serialize_with = "status_name")]
     Status(Code),
     /// A message that is no valid decision.
     Invalid(Invalid),
 }
 
 /// How a reply can be wrong although its status is OK.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Invalid {
     /// No decision is set.
@@ -97,4 +97,9 @@ fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Code, D::Error> 
     grpc_status::named(&name).ok_or_else(|| {
         D::Error::custom(format_args!("`{name}` is no gRPC status; expected one of {}", grpc_status::NAMES.join(", ")))
     })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn status_name<S: Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(grpc_status::name(*code))
 }

@@ -4,6 +4,8 @@
 //! - [`Answer`], [`Reply`], [`Invalid`]: what it can answer.
 //! - `command`: remarks that say what to answer, `mock:refuse=5001,text`.
 //! - [`Rules`]: the rules file.
+//! - [`Control`]: what a running mock is told to do and what it was asked.
+//! - `record`: the record of calls, for a test's assertions.
 //! - `service`: the rpc itself; [`Call`] and [`Event`] are what a test can see of it.
 //! - [`Mock`]: binds and serves.
 //!
@@ -11,6 +13,8 @@
 
 mod answer;
 mod command;
+mod control;
+mod record;
 mod rules;
 mod service;
 
@@ -24,6 +28,8 @@ use tokio::{
 use tonic::transport::{Server, server::TcpIncoming};
 
 pub use answer::{Answer, Invalid, Reply};
+pub use control::{Control, WatchedRules};
+pub use record::Calls;
 pub use rules::{Rules, RulesError};
 pub use service::{Call, Event, Stage};
 
@@ -39,7 +45,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Mock {
     listener: TcpListener,
     address: SocketAddr,
-    rules: Rules,
+    control: Control,
     log_remarks: bool,
     events: Option<mpsc::UnboundedSender<Event>>,
 }
@@ -75,7 +81,7 @@ impl Mock {
             listener.local_addr().map(|address| (listener, address))
         };
         let (listener, address) = bound.await.map_err(|source| MockError::Bind { address, source })?;
-        Ok(Self { listener, address, rules, log_remarks: false, events: None })
+        Ok(Self { listener, address, control: Control::new(rules), log_remarks: false, events: None })
     }
 
     /// Where it listens.
@@ -88,6 +94,19 @@ impl Mock {
     #[must_use]
     pub fn log_remarks(mut self, log_remarks: bool) -> Self {
         self.log_remarks = log_remarks;
+        self
+    }
+
+    /// Steers it from outside, also while it serves.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Writes a line of JSON for every call that comes in, before it is answered; a slow writer holds up the mock.
+    #[must_use]
+    pub fn record_to(self, out: impl io::Write + Send + 'static) -> Self {
+        self.control.record_to(Box::new(out));
         self
     }
 
@@ -108,7 +127,7 @@ impl Mock {
         // Nothing is ever sent: calls that wait are told to end by the sender going away with this future.
         let (alive, stopped) = watch::channel(());
         let (end, ended) = oneshot::channel::<()>();
-        let service = Service { rules: self.rules, log_remarks: self.log_remarks, events: self.events, stopped };
+        let service = Service { control: self.control, log_remarks: self.log_remarks, events: self.events, stopped };
         let service = FriendCallbackServiceServer::new(service).max_decoding_message_size(usize::MAX);
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<FriendCallbackServiceServer<Service>>().await;

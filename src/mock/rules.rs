@@ -14,11 +14,17 @@
 //! (a search: anchor it as `^…$` to match the whole). A rule without `when` always holds. `then` is one of `allow`,
 //! `refuse: {…}`, `replace: TEXT`, `hang`, `status: NAME` and `invalid: unset|code|empty`. `delay` is waited first.
 //!
+//! In place of `then`, `sequence` has a list of answers, which the rule's calls are given one after the other. The last
+//! one is given to all calls after it, or with `repeat: true` the list begins again.
+//!
 //! `examples/mock-rules.yaml` shows all of it.
 
 use std::{
-    fmt, fs, io,
+    fmt,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -41,16 +47,28 @@ A rules file reads:
     - when: { owner: TEXT, friend: TEXT, remark: { regex: PATTERN } }   # each may be left out; TEXT or regex
       then: ANSWER
       delay: 250ms                                                      # may be left out
+    - sequence: [ANSWER, ANSWER]                                        # one after the other; the last is given on
+      repeat: true                                                      # may be left out: after the last, the first again
 where ANSWER is one of: allow | { refuse: { code: NUMBER, message: TEXT, detail: TEXT } } | { replace: TEXT } | hang |
 { status: UNAVAILABLE } | { invalid: unset } | { invalid: code } | { invalid: empty }";
+
+/// What a rules file may hold at most: 1 MiB.
+pub(crate) const MAX_BYTES: usize = 1 << 20;
 
 /// Which calls get which answer. The default has no rules, so that every call is allowed.
 ///
 /// Remarks such as `mock:refuse` come before any rule.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 pub struct Rules {
     rules: Vec<Rule>,
+    /// As they were written.
+    text: String,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { rules: vec![], text: "rules: []\n".to_owned() }
+    }
 }
 
 /// Why there are no rules.
@@ -81,8 +99,7 @@ impl Rules {
     ///
     /// Where the file cannot be read or is not valid.
     pub fn load(path: &Path) -> Result<Self, RulesError> {
-        let text = fs::read_to_string(path).map_err(|source| RulesError::Read { path: path.to_owned(), source })?;
-        Self::parse(&path.display().to_string(), &text)
+        Self::parse(&path.display().to_string(), &read(path)?)
     }
 
     /// Reads rules from YAML; `origin` names it in errors.
@@ -91,16 +108,37 @@ impl Rules {
     ///
     /// Where the text is not valid.
     pub fn parse(origin: &str, yaml: &str) -> Result<Self, RulesError> {
-        serde_saphyr::from_str(yaml).map_err(|error: serde_saphyr::Error| {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Parsed {
+            rules: Vec<Rule>,
+        }
+        let parsed = serde_saphyr::from_str(yaml).map_err(|error: serde_saphyr::Error| {
             let options = serde_saphyr::render_options! {
                 formatter: &serde_saphyr::UserMessageFormatter,
                 source_name: Some(origin),
             };
             RulesError::Invalid { origin: origin.to_owned(), message: error.render_with_options(options) }
-        })
+        });
+        parsed.map(|Parsed { rules }| Self { rules, text: yaml.to_owned() })
     }
 
-    /// What the mock does with a call.
+    /// The YAML that they were read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Every sequence begins again.
+    pub(super) fn restart(&self) {
+        for rule in &self.rules {
+            if let Answers::Sequence(sequence) = &rule.answers {
+                sequence.restart();
+            }
+        }
+    }
+
+    /// What the mock does with a call. A rule's sequence is one answer further after it.
     #[must_use]
     pub fn answer(&self, request: &BeforeSetFriendRemarkRequest) -> Answer {
         command::answer(&request.remark)
@@ -109,19 +147,97 @@ impl Rules {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What a rules file holds, for [`Rules::parse`].
+pub(super) fn read(path: &Path) -> Result<String, RulesError> {
+    let read = || {
+        let mut text = String::new();
+        File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_string(&mut text)?;
+        if text.len() > MAX_BYTES { Err(io::Error::other("it is larger than 1 MiB")) } else { Ok(text) }
+    };
+    read().map_err(|source| RulesError::Read { path: path.to_owned(), source })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Written")]
 struct Rule {
+    when: When,
+    answers: Answers,
+    delay: Duration,
+}
+
+/// A rule as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
     #[serde(default)]
     when: When,
-    then: Reply,
+    then: Option<Reply>,
+    sequence: Option<Vec<Reply>>,
+    repeat: Option<bool>,
     #[serde(default, deserialize_with = "delay")]
     delay: Duration,
 }
 
+impl TryFrom<Written> for Rule {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, &'static str> {
+        let Written { when, then, sequence, repeat, delay } = written;
+        let answers = match (then, sequence, repeat) {
+            (Some(reply), None, None) => Answers::Always(reply),
+            (None, Some(replies), repeat) => Answers::Sequence(Sequence::new(replies, repeat.unwrap_or(false))?),
+            (Some(_), None, Some(_)) => return Err("`repeat` is for a `sequence`, and `then` is always repeated"),
+            (Some(_), Some(_), _) => return Err("a rule has `then` or `sequence`, not both"),
+            (None, None, _) => return Err("a rule needs `then: ANSWER` or `sequence: [ANSWER, …]`"),
+        };
+        Ok(Self { when, answers, delay })
+    }
+}
+
 impl Rule {
     fn answer(&self) -> Answer {
-        Answer { delay: self.delay, reply: self.then.clone() }
+        let reply = match &self.answers {
+            Answers::Always(reply) => reply,
+            Answers::Sequence(sequence) => sequence.next(),
+        };
+        Answer { delay: self.delay, reply: reply.clone() }
+    }
+}
+
+#[derive(Debug)]
+enum Answers {
+    Always(Reply),
+    Sequence(Sequence),
+}
+
+/// Answers that are given one after the other.
+#[derive(Debug)]
+struct Sequence {
+    first: Reply,
+    others: Vec<Reply>,
+    repeat: bool,
+    /// How many answers were given.
+    given: AtomicUsize,
+}
+
+impl Sequence {
+    fn new(replies: Vec<Reply>, repeat: bool) -> Result<Self, &'static str> {
+        let mut others = replies.into_iter();
+        let first = others.next().ok_or("`sequence` needs an answer at least")?;
+        let others = others.collect();
+        Ok(Self { first, others, repeat, given: AtomicUsize::new(0) })
+    }
+
+    fn next(&self) -> &Reply {
+        let given = self.given.fetch_add(1, Relaxed);
+        let last = self.others.len();
+        let position = if self.repeat { given % (last + 1) } else { given.min(last) };
+        position.checked_sub(1).and_then(|index| self.others.get(index)).unwrap_or(&self.first)
+    }
+
+    /// The next answer is the first one.
+    fn restart(&self) {
+        self.given.store(0, Relaxed);
     }
 }
 
@@ -220,6 +336,8 @@ fn delay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Erro
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use proptest::prelude::*;
     use tonic::Code;
 
@@ -296,6 +414,35 @@ rules:
     }
 
     #[test]
+    fn a_sequence_gives_its_answers_in_turn_and_then_the_last_one_on() {
+        let rules = rules("rules: [{ when: { owner: u1 }, sequence: [allow, { status: UNAVAILABLE }, hang] }]");
+        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Allow);
+        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Status(Code::Unavailable));
+        // Calls that the rule is not for, and commands, are not counted.
+        assert_eq!(reply(&rules, "u9", "u2", ""), Reply::Allow);
+        assert_eq!(reply(&rules, "u1", "u2", "mock:allow"), Reply::Allow);
+        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Hang);
+        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Hang);
+        rules.restart();
+        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Allow);
+    }
+
+    #[test]
+    fn a_sequence_with_repeat_begins_again() {
+        let rules = rules("rules: [{ sequence: [allow, hang, { replace: x }], repeat: true }]");
+        let cycle = [Reply::Allow, Reply::Hang, Reply::Replace("x".to_owned())];
+        for expected in cycle.iter().chain(&cycle) {
+            assert_eq!(reply(&rules, "u1", "u2", ""), *expected);
+        }
+    }
+
+    #[test]
+    fn rules_may_be_json() {
+        let rules = rules(r#"{"rules": [{"when": {"remark": {"regex": "^a"}}, "then": {"replace": "\u00e9"}}]}"#);
+        assert_eq!(reply(&rules, "u1", "u2", "ab"), Reply::Replace("é".to_owned()));
+    }
+
+    #[test]
     fn remark_commands_come_before_the_rules() {
         let rules = rules("rules: [{ then: hang }]");
         assert_eq!(reply(&rules, "u1", "u2", "mock:allow"), Reply::Allow);
@@ -313,12 +460,12 @@ rules:
     #[test]
     fn an_error_in_when_names_the_place_the_key_and_what_would_be_right() {
         insta::assert_snapshot!(complaint("rules:\n  - wen: { owner: u1 }\n    then: allow\n"), @r#"
-        error: line 2 column 5: unknown field `wen`, expected one of when, then, delay
+        error: line 2 column 5: unknown field `wen`, expected one of when, then, sequence, repeat, delay
          --> rules.yaml:2:5
           |
         1 | rules:
         2 |   - wen: { owner: u1 }
-          |     ^ unknown field `wen`, expected one of when, then, delay
+          |     ^ unknown field `wen`, expected one of when, then, sequence, repeat, delay
         3 |     then: allow
           |
         "#);
@@ -387,12 +534,12 @@ rules:
     #[test]
     fn an_error_in_then_names_the_place_the_key_and_what_would_be_right() {
         insta::assert_snapshot!(complaint("rules:\n  - when: { owner: u1 }\n"), @r#"
-        error: line 2 column 5: missing field `then`
+        error: line 2 column 5: a rule needs `then: ANSWER` or `sequence: [ANSWER, …]`
          --> rules.yaml:2:5
           |
         1 | rules:
         2 |   - when: { owner: u1 }
-          |     ^ missing field `then`
+          |     ^ a rule needs `then: ANSWER` or `sequence: [ANSWER, …]`
         "#);
         insta::assert_snapshot!(complaint("rules:\n  - then: deny\n"), @r#"
         error: line 2 column 11: unknown variant `deny`, expected one of allow, refuse, replace, hang, status, invalid
@@ -461,6 +608,19 @@ rules:
     }
 
     #[test]
+    fn a_rule_with_no_answer_or_with_two_is_told_what_it_needs() {
+        for (rule, expected) in [
+            ("{ sequence: [] }", "`sequence` needs an answer at least"),
+            ("{ then: hang, repeat: true }", "`repeat` is for a `sequence`, and `then` is always repeated"),
+            ("{ then: hang, sequence: [hang] }", "a rule has `then` or `sequence`, not both"),
+            ("{ delay: 1s }", "a rule needs `then: ANSWER` or `sequence: [ANSWER, …]`"),
+        ] {
+            let complaint = complaint(&format!("rules:\n  - {rule}\n"));
+            assert!(complaint.contains(expected) && complaint.contains("line 2"), "{complaint}");
+        }
+    }
+
+    #[test]
     fn any_other_error_names_the_place_the_key_and_what_would_be_right() {
         insta::assert_snapshot!(complaint("rules:\n  - then: allow\n    delay: 250\n"), @r#"
         error: line 3 column 12: `delay`: expected a duration such as 250ms or 2s: time unit needed, for example 250sec or 250ms
@@ -501,7 +661,11 @@ rules:
     fn the_example_is_valid_and_shows_every_reply() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/mock-rules.yaml");
         let example = Rules::load(&path).expect("a valid example");
-        let shown: std::collections::BTreeSet<_> = example.rules.iter().map(|rule| rule.then.name()).collect();
+        let replies = example.rules.iter().flat_map(|rule| match &rule.answers {
+            Answers::Always(reply) => vec![reply],
+            Answers::Sequence(Sequence { first, others, .. }) => iter::once(first).chain(others).collect(),
+        });
+        let shown: std::collections::BTreeSet<_> = replies.map(Reply::name).collect();
         assert_eq!(Vec::from_iter(shown), ["allow", "hang", "invalid", "refuse", "replace", "status"]);
     }
 

@@ -12,7 +12,7 @@ use tokio::{
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 use tracing::info;
 
-use super::{Answer, Invalid, Reply, Rules};
+use super::{Answer, Control, Invalid, Reply, record::Recorded};
 use crate::proto::{
     Allow, BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse, Refuse, ReplaceRemark,
     before_set_friend_remark_response::Decision, friend_callback_service_server::FriendCallbackService,
@@ -65,7 +65,7 @@ pub enum Stage {
 
 #[derive(Debug)]
 pub(super) struct Service {
-    pub(super) rules: Rules,
+    pub(super) control: Control,
     pub(super) log_remarks: bool,
     pub(super) events: Option<mpsc::UnboundedSender<Event>>,
     /// Its sender goes away when the mock ends.
@@ -78,7 +78,8 @@ impl FriendCallbackService for Service {
         &self,
         request: Request<BeforeSetFriendRemarkRequest>,
     ) -> Result<Response<BeforeSetFriendRemarkResponse>, Status> {
-        let Answer { delay, reply } = self.rules.answer(request.get_ref());
+        let Answer { delay, reply } = self.control.rules().answer(request.get_ref());
+        self.control.received(&Recorded::new(request.get_ref(), request.metadata(), delay, &reply));
         let in_flight = InFlight::new(self, call(request, &reply));
         let answer = self.unless_stopped(delay, reply).await?;
         in_flight.answered();
