@@ -4,7 +4,11 @@
 
 mod kit;
 
-use std::{collections::BTreeMap, io::Write as _, num::NonZeroUsize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write as _,
+    num::NonZeroUsize,
+};
 
 use kit::{Bridge, BridgeBuilder, COMMAND, Request, app, bridge, eventually, ms};
 use openim_bridge::callback::{Callback, Decision, Parties, Served};
@@ -100,6 +104,20 @@ fn every_metric_is_there_before_anything_happens_also_without_tls() {
     }
     assert_eq!(counted(&bridge), BTreeMap::new());
     is(&bridge, "openim_bridge_tls_certificate_expiry_seconds{side=\"listener\"}", f64::INFINITY);
+}
+
+#[test]
+fn the_operators_page_has_every_metric_and_no_other() {
+    let text = bridge().admin().start().operator("GET", "/metrics", "").body;
+    let is: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let page = include_str!("../docs/operations.md");
+    let (_, page) = page.split_once("\n## Metrics\n").expect("the chapter on metrics");
+    let rows = page.lines().skip_while(|line| !line.starts_with("| `")).take_while(|line| line.starts_with("| `"));
+    let names = rows.flat_map(|row| row.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2));
+    let told: BTreeSet<&str> = names.map(|name| name.split('{').next().unwrap_or_default()).collect();
+    // Those of the process are there on Linux alone.
+    let everywhere = |name: &&&str| cfg!(target_os = "linux") || !name.starts_with("process_");
+    assert_eq!(told.iter().filter(everywhere).collect::<Vec<_>>(), is.iter().collect::<Vec<_>>());
 }
 
 #[test]
