@@ -174,8 +174,8 @@ fn refuse(code: i32) -> Decided {
 fn mock(rules: &'static str) -> Serving {
     Serving::start(move |tell| async move {
         let rules = Rules::parse("rules", rules).expect("valid rules");
-        let mock = Mock::bind(([127, 0, 0, 1], 0).into(), rules).await.expect("a port");
-        tell.send(mock.local_addr()).expect("the test waits");
+        let mock = Mock::bind(SocketAddr::from(([127, 0, 0, 1], 0)).into(), rules).await.expect("a port");
+        tell.send(mock.address().tcp().expect("TCP")).expect("the test waits");
         mock.serve(std::future::pending()).await.expect("it serves");
     })
 }

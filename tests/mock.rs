@@ -13,14 +13,21 @@ use http::{Request, Response, Uri};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use openim_bridge::{
-    mock::{Call, Control, Event, Mock, Rules, Stage},
+    mock::{Address, Call, Control, Event, Mock, Rules, Stage, Tls},
     proto::{
         Allow, BeforeSetFriendRemarkRequest, Refuse, ReplaceRemark, before_set_friend_remark_response::Decision,
         friend_callback_service_client::FriendCallbackServiceClient,
     },
+    server::ControlPort,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use tokio::{
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpStream, UnixStream},
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
@@ -31,7 +38,7 @@ const SERVICE: &str = "openim.bridge.v1.FriendCallbackService";
 
 /// A mock that is serving, and what it sees.
 struct Running {
-    address: SocketAddr,
+    address: Address,
     events: mpsc::UnboundedReceiver<Event>,
     control: Control,
     stop: oneshot::Sender<()>,
@@ -44,11 +51,11 @@ impl Running {
     }
 
     async fn with_rules(rules: Rules) -> Self {
-        Self::of(Mock::bind((Ipv4Addr::LOCALHOST, 0).into(), rules).await.expect("a free port"))
+        Self::of(Mock::bind(free(), rules).await.expect("a free port"))
     }
 
     fn of(mut mock: Mock) -> Self {
-        let (address, events, control) = (mock.local_addr(), mock.events(), mock.control());
+        let (address, events, control) = (mock.address().clone(), mock.events(), mock.control());
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
@@ -61,8 +68,12 @@ impl Running {
         Self::with("rules: []").await
     }
 
+    fn tcp(&self) -> SocketAddr {
+        self.address.tcp().expect("TCP")
+    }
+
     async fn client(&self) -> FriendCallbackServiceClient<Connection> {
-        FriendCallbackServiceClient::with_origin(Connection::to(self.address).await, origin())
+        FriendCallbackServiceClient::with_origin(Connection::to(self.tcp()).await, origin())
     }
 
     async fn decides(&self, remark: &str) -> Result<Option<Decision>, Status> {
@@ -74,6 +85,10 @@ impl Running {
     }
 }
 
+fn free() -> Address {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()
+}
+
 /// One HTTP/2 connection, as what tonic's generated clients call.
 #[derive(Clone)]
 struct Connection(http2::SendRequest<Body>);
@@ -82,6 +97,10 @@ impl Connection {
     async fn to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the mock listens");
         stream.set_nodelay(true).expect("is open");
+        Self::over(stream).await
+    }
+
+    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let (sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("speaks HTTP/2");
         tokio::spawn(connection);
@@ -232,7 +251,7 @@ async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
 async fn each_call_is_recorded_before_it_is_answered() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let rules = Rules::parse("rules", "rules: [{ then: { refuse: { code: 5001 } }, delay: 5ms }]").expect("rules");
-    let mock = Mock::bind((Ipv4Addr::LOCALHOST, 0).into(), rules).await.expect("a free port");
+    let mock = Mock::bind(free(), rules).await.expect("a free port");
     let mock = Running::of(mock.record_to(file.reopen().expect("a file")));
     let mut request = tonic::Request::new(request("u1", "Línea\n2"));
     request.set_timeout(Duration::from_mins(1));
@@ -356,18 +375,19 @@ async fn hanging_calls_do_not_keep_it_from_ending() {
     let mut mock = Running::start().await;
     let hanging = tokio::spawn(ask(mock.client().await, "u1", "mock:hang"));
     mock.next_event().await;
+    let address = mock.tcp();
     mock.stop.send(()).expect("the mock is running");
     mock.served.await.expect("ends");
     assert_eq!(mock.events.recv().await.expect("told of the end").stage, Stage::Cancelled);
     hanging.await.expect("not cancelled").expect_err("no answer");
     assert!(mock.events.recv().await.is_none(), "nothing of the mock is left");
-    TcpStream::connect(mock.address).await.expect_err("nothing listens");
+    TcpStream::connect(address).await.expect_err("nothing listens");
 }
 
 #[tokio::test]
 async fn health_says_serving() {
     let mock = Running::start().await;
-    let mut health = HealthClient::with_origin(Connection::to(mock.address).await, origin());
+    let mut health = HealthClient::with_origin(Connection::to(mock.tcp()).await, origin());
     for service in ["", SERVICE] {
         let reply = health.check(HealthCheckRequest { service: service.to_owned() }).await.expect("known");
         assert_eq!(reply.into_inner().status(), ServingStatus::Serving, "{service:?}");
@@ -383,7 +403,7 @@ macro_rules! reflected_services {
             ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
             server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
         };
-        let mut client = ServerReflectionClient::with_origin(Connection::to($mock.address).await, origin());
+        let mut client = ServerReflectionClient::with_origin(Connection::to($mock.tcp()).await, origin());
         let message_request = Some(MessageRequest::ListServices(String::new()));
         let request = ServerReflectionRequest { host: String::new(), message_request };
         let replies = client.server_reflection_info(stream::iter([request])).await.expect("reflection");
@@ -406,4 +426,157 @@ async fn reflection_lists_the_services() {
         reflected_services!(mock, v1alpha),
         ["grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", SERVICE]
     );
+}
+
+#[tokio::test]
+async fn a_socket_in_the_file_system_is_for_everybody_and_goes_with_the_mock() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mock.sock");
+    let address = Address::Unix(path.clone());
+    // What a mock that was killed leaves behind.
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket"));
+    let mock = Running::of(Mock::bind(address.clone(), Rules::default()).await.expect("takes its place"));
+    assert_eq!(path.metadata().expect("a socket").permissions().mode() & 0o777, 0o666);
+    let stream = UnixStream::connect(&path).await.expect("the mock listens");
+    let client = FriendCallbackServiceClient::with_origin(Connection::over(stream).await, origin());
+    assert_eq!(ask(client, "u1", "mock:replace=x").await.expect("a decision"), Some(replacement("x")));
+
+    Mock::bind(address, Rules::default()).await.expect_err("one is running");
+    mock.stop.send(()).expect("the mock is running");
+    mock.served.await.expect("ends");
+    assert!(!path.exists());
+
+    std::fs::write(&path, "precious").expect("a file");
+    Mock::bind(Address::Unix(path.clone()), Rules::default()).await.expect_err("a file that is no socket");
+    assert_eq!(std::fs::read_to_string(&path).expect("still there"), "precious");
+}
+
+/// Trusts this authority, and shows this certificate and key, all in PEM.
+async fn by_tls(address: SocketAddr, ca: &str, pair: Option<(&str, &str)>) -> std::io::Result<Connection> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).expect("PEM")).expect("an authority");
+    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots);
+    let mut config = match pair {
+        None => config.with_no_client_auth(),
+        Some((cert, key)) => config
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(cert.as_bytes()).expect("PEM")],
+                PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM"),
+            )
+            .expect("a pair"),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let stream = TcpStream::connect(address).await.expect("the mock listens");
+    let name = "localhost".try_into().expect("a name");
+    Ok(Connection::over(connector.connect(name, stream).await?).await)
+}
+
+#[tokio::test]
+async fn a_certificate_made_on_the_spot_is_trusted_by_its_authority() {
+    let (tls, ca) = Tls::made_on_the_spot(&[]).expect("a certificate");
+    let mock = Mock::bind(free(), Rules::default()).await.expect("a free port").secured(tls);
+    let mock = Running::of(mock);
+    let client = by_tls(mock.tcp(), &ca, None).await.expect("shakes hands");
+    let client = FriendCallbackServiceClient::with_origin(client, origin());
+    assert_eq!(ask(client, "u1", "mock:replace=x").await.expect("a decision"), Some(replacement("x")));
+
+    let (_, other) = Tls::made_on_the_spot(&[]).expect("a certificate");
+    assert!(by_tls(mock.tcp(), &other, None).await.is_err(), "another authority");
+}
+
+#[tokio::test]
+async fn with_a_client_authority_only_its_clients_are_answered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+        folder.path().join(name)
+    };
+    // One certificate for all: its own authority, the service's and the client's.
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let tls = Tls::from_files(file("cert.pem", &cert), file("key.pem", &key)).expect("a pair");
+    let tls = tls.for_clients_of(file("ca.pem", &cert)).expect("an authority");
+    let mock = Running::of(Mock::bind(free(), Rules::default()).await.expect("a free port").secured(tls));
+
+    let client = by_tls(mock.tcp(), &cert, Some((&cert, &key))).await.expect("shakes hands");
+    let client = FriendCallbackServiceClient::with_origin(client, origin());
+    assert_eq!(ask(client, "u1", "r").await.expect("a decision"), Some(Decision::Allow(Allow {})));
+
+    // With TLS 1.3 a client learns only after its handshake that it is not wanted.
+    if let Ok(nobody) = by_tls(mock.tcp(), &cert, None).await {
+        let client = FriendCallbackServiceClient::with_origin(nobody, origin());
+        ask(client, "u1", "r").await.expect_err("no certificate");
+    }
+}
+
+/// What a control port answers: the status and the body.
+async fn http(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.expect("the port listens");
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: mock\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.expect("is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.split(' ').nth(1).expect("a status").parse().expect("a number"), body.to_owned())
+}
+
+#[tokio::test]
+async fn the_control_port_sets_rules_and_shows_the_calls() {
+    let mock = Running::with("rules: [{ sequence: [{ replace: first }, { replace: second }] }]").await;
+    let port = ControlPort::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), mock.control.clone()).expect("a port");
+    let address = port.local_addr();
+    let serving = tokio::spawn(port.serve());
+    let asked = async |method, path, body| http(address, method, path, "", body).await;
+    let calls = async || -> serde_json::Value {
+        let (status, body) = asked("GET", "/calls", "").await;
+        assert_eq!(status, 200);
+        serde_json::from_str(&body).expect("JSON")
+    };
+
+    assert_eq!(mock.decides("one").await.expect("a decision"), Some(replacement("first")));
+    let json = r#"{"rules": [{"then": {"refuse": {"code": 5001}}}]}"#;
+    assert_eq!(asked("PUT", "/rules", json).await.0, 200);
+    assert_eq!(asked("GET", "/rules", "").await, (200, json.to_owned()));
+    assert_eq!(mock.decides("two").await.expect("a decision"), Some(refusal(5001, "")));
+    let kept = calls().await;
+    assert_eq!(kept["dropped"], 0);
+    let remarks: Vec<_> = kept["calls"].as_array().expect("a list").iter().map(|call| call["remark"].clone()).collect();
+    assert_eq!(remarks, ["one", "two"]);
+    assert_eq!(kept["calls"][0]["answer"], serde_json::json!({ "replace": "first" }));
+
+    let (status, why) = asked("PUT", "/rules", "rules:\n  - then: dance\n").await;
+    assert_eq!(status, 400);
+    assert!(why.contains("line 2") && why.contains("unknown variant `dance`"), "{why}");
+    assert_eq!(asked("GET", "/rules", "").await.1, json, "those before stay in force");
+
+    assert_eq!(asked("DELETE", "/calls", "").await.0, 200);
+    assert_eq!(calls().await, serde_json::json!({ "dropped": 0, "calls": [] }));
+
+    mock.decides("three").await.expect("a decision");
+    assert_eq!(asked("POST", "/reset", "").await.0, 200);
+    assert_eq!(calls().await["calls"], serde_json::json!([]));
+    assert_eq!(mock.decides("four").await.expect("a decision"), Some(replacement("first")), "the rules of the start");
+    serving.abort();
+}
+
+#[tokio::test]
+async fn the_control_port_turns_away_what_is_too_large_unknown_or_from_a_web_page() {
+    let mock = Running::start().await;
+    let port = ControlPort::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), mock.control.clone()).expect("a port");
+    let address = port.local_addr();
+    tokio::spawn(port.serve());
+    let large = format!("rules: [] # {}", "x".repeat(1 << 20));
+    assert_eq!(http(address, "PUT", "/rules", "", &large).await.0, 413);
+    assert_eq!(http(address, "PUT", "/calls", "", "").await.0, 405);
+    assert_eq!(http(address, "GET", "/", "", "").await.0, 404);
+    assert_eq!(http(address, "POST", "/reset", "origin: http://evil.example\r\n", "").await.0, 403);
+    assert_eq!(mock.control.rules().text(), "rules: []");
 }

@@ -7,6 +7,7 @@ use std::{fs, iter};
 use openim_bridge::{
     config,
     decision::ErrorClass,
+    mock::Rules,
     openim::{BadRequest, ReservedCode},
 };
 
@@ -37,6 +38,20 @@ fn the_table_of_fallbacks_has_every_class_with_its_code() {
     let expected = ErrorClass::ALL.map(|class| format!("{} 200 `{class}`", class.code() as i32));
     let rows = coded_rows("The fallback");
     assert_eq!(rows.iter().map(|row| row[..3].join(" ")).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_tests_of_testing_md_are_the_files_that_are_run() {
+    let page = include_str!("../docs/testing.md");
+    for (language, file) in [
+        ("python", include_str!("../examples/testing/python/test_remarks.py")),
+        ("go", include_str!("../examples/testing/go/remarks_test.go")),
+    ] {
+        assert!(page.contains(&format!("```{language}\n{file}```\n")), "the {language} of docs/testing.md is another");
+    }
+    let (_, yaml) = page.split_once("```yaml\n").expect("rules");
+    let (yaml, _) = yaml.split_once("```").expect("the block's end");
+    Rules::parse("docs/testing.md", yaml).unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// Every code block of a language.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::callback::REGISTRY;
 use crate::config::{Loaded, LogLevel, LogSettings, Settings, Sources};
-use crate::mock::{Mock, Rules};
+use crate::mock::{Address, Mock, Rules};
 use crate::openim::{CallbackRequest, OpenIm, UrlForm};
 use crate::server::{Server, StartError};
 use crate::telemetry;
@@ -118,12 +118,12 @@ const SAMPLES: [Sample; 6] = [
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     telemetry::init_logs(&LogSettings { level: LogLevel::Error, ..Settings::default().log });
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mock = Mock::bind(free, Rules::default()).await?;
+    let mock = Mock::bind(free.into(), Rules::default()).await?;
 
     let listen = args.listen.unwrap_or(if args.once { free } else { Settings::default().listen });
     let certificate = args.tls.then(|| certificate(listen.ip())).transpose()?;
     let ca = certificate.as_ref().map(NamedTempFile::path);
-    let loaded = configuration(&args, listen, mock.local_addr(), ca)?;
+    let loaded = configuration(&args, listen, mock.address(), ca)?;
     let effective = loaded.effective();
     let server = Server::start(loaded.settings, REGISTRY).map_err(|error| {
         let hint = match error {
@@ -135,10 +135,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     server.show_configuration(effective);
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let mock_address = mock.local_addr();
+    let mock_address = mock.address().clone();
     let serving = mock.serve(async { drop(stopped.await) });
     let showing = async {
-        let all_right = show(server.address(), ca, mock_address).await?;
+        let all_right = show(server.address(), ca, &mock_address).await?;
         if !args.once {
             print(&next_steps(server.address(), server.admin_address(), ca))?;
             stop_signal().await?;
@@ -152,7 +152,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// What `serve` would make of these flags.
-fn configuration(args: &Args, listen: SocketAddr, mock: SocketAddr, ca: Option<&Path>) -> anyhow::Result<Loaded> {
+fn configuration(args: &Args, listen: SocketAddr, mock: &Address, ca: Option<&Path>) -> anyhow::Result<Loaded> {
     let admin = args.admin_listen.clone();
     let admin = admin.or_else(|| args.once.then(|| "off".to_owned()));
     let certificate = ca.map(|path| path.to_string_lossy().into_owned());
@@ -170,7 +170,7 @@ fn configuration(args: &Args, listen: SocketAddr, mock: SocketAddr, ca: Option<&
 }
 
 /// Sends every sample; true when each went as it should.
-async fn show(bridge: SocketAddr, ca: Option<&Path>, mock: SocketAddr) -> anyhow::Result<bool> {
+async fn show(bridge: SocketAddr, ca: Option<&Path>, mock: &Address) -> anyhow::Result<bool> {
     let url = url(bridge, ca);
     let http = if ca.is_some() { "HTTPS" } else { "HTTP" };
     print(&format!(

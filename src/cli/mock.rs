@@ -1,7 +1,7 @@
 //! `openim-bridge mock`: the bundled decision service.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -15,7 +15,8 @@ use tracing::info;
 
 use super::{WRONG_USAGE, complain};
 use crate::config::{LogFormat, LogIds, LogLevel, LogSettings};
-use crate::mock::{Mock, Rules};
+use crate::mock::{Address, Mock, Rules, Tls};
+use crate::server::ControlPort;
 use crate::telemetry;
 
 /// Run the bundled decision service: scripted answers, delays, errors and hangs, with gRPC health and reflection
@@ -26,10 +27,41 @@ use crate::telemetry;
 ///
 /// Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong flags or rules.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("by-tls").args(["tls", "tls_cert"]))]
 pub struct Args {
-    /// Where to listen; port 0 takes a free one, and the first log line names it
+    /// Where to listen: an address and a port, or `unix:///PATH`. Port 0 takes a free one; the first log line names it
+    ///
+    /// A socket may be connected to by any user, and is removed at the end.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
-    listen: SocketAddr,
+    listen: Address,
+
+    /// Serve by TLS, with a certificate made on the spot for this address and localhost
+    #[arg(long)]
+    tls: bool,
+
+    /// Where the certificate of the authority that has signed it is written, in PEM, before the port is named
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    tls_ca_out: Option<PathBuf>,
+
+    /// Serve by TLS, with this certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "tls")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's key, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Take only clients with a certificate of the authority in this file, in PEM
+    #[arg(long, value_name = "FILE", requires = "by-tls")]
+    tls_client_ca: Option<PathBuf>,
+
+    /// Where a test sets the rules and reads the calls by HTTP [default: nowhere]
+    ///
+    /// GET and PUT /rules (YAML or JSON), GET and DELETE /calls (JSON), POST /reset. Port 0 takes a free one, and a log
+    /// line names it. Remarks, which are personal data, are in it, and whoever reaches it may change everything: it is for
+    /// tests.
+    #[arg(long, value_name = "ADDR")]
+    control: Option<SocketAddr>,
 
     /// A YAML file of rules: which calls get which answer. Read again when it changes
     #[arg(long, value_name = "FILE")]
@@ -83,18 +115,55 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         info!("ending");
     };
-    let mut mock = bind(args.listen, rules).await?.log_remarks(args.log_remarks);
+    let mut mock = bind(args.listen.clone(), rules).await?.log_remarks(args.log_remarks);
+    if let Some(tls) = tls(&args)? {
+        mock = mock.secured(tls);
+    }
     let control = mock.control();
     let _watched = args.rules.map(|path| control.watch(path, &control.rules())).transpose()?;
     if let Some(path) = args.record {
         mock = record(mock, &path)?;
     }
-    info!(address = %mock.local_addr(), "listening");
-    mock.serve(shutdown).await?;
+    let port = args.control.map(|address| ControlPort::bind(address, control)).transpose();
+    let port = port.context("--control needs an address of this machine that nothing else listens on")?;
+    info!(address = %mock.address(), "listening");
+    if let Some(port) = &port {
+        info!(address = %port.local_addr(), "listening for tests");
+    }
+    let controlling = async {
+        match port {
+            Some(port) => port.serve().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        served = mock.serve(shutdown) => served?,
+        () = controlling => {}
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn bind(address: SocketAddr, rules: Rules) -> anyhow::Result<Mock> {
+fn tls(args: &Args) -> anyhow::Result<Option<Tls>> {
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(cert), Some(key)) => Tls::from_files(cert.clone(), key.clone())?,
+        _ if args.tls => {
+            let address = args.listen.tcp().map(|address| address.ip());
+            let (tls, ca) = Tls::made_on_the_spot(address.as_slice())?;
+            if let Some(path) = &args.tls_ca_out {
+                let written = fs::write(path, ca);
+                written.with_context(|| format!("--tls-ca-out: cannot write to {}", path.display()))?;
+            }
+            tls
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(match &args.tls_client_ca {
+        Some(ca) => tls.for_clients_of(ca.clone())?,
+        None => tls,
+    }))
+}
+
+async fn bind(address: Address, rules: Rules) -> anyhow::Result<Mock> {
     Mock::bind(address, rules)
         .await
         .context("--listen needs an address of this machine that nothing else listens on (port 0 takes a free one)")
@@ -129,10 +198,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_is_named_with_what_to_do() {
-        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into();
         let first = bind(free, Rules::default()).await.expect("a free port");
-        let taken = first.local_addr();
-        let error = bind(taken, Rules::default()).await.expect_err("the port is in use");
+        let taken = first.address();
+        let error = bind(taken.clone(), Rules::default()).await.expect_err("the port is in use");
         let text = format!("{error:#}").replace(&taken.to_string(), "ADDRESS");
         insta::assert_snapshot!(text, @"--listen needs an address of this machine that nothing else listens on (port 0 takes a free one): cannot listen on ADDRESS: Address already in use (os error 98)");
     }

@@ -7,6 +7,7 @@
 //! - [`Control`]: what a running mock is told to do and what it was asked.
 //! - `record`: the record of calls, for a test's assertions.
 //! - `service`: the rpc itself; [`Call`] and [`Event`] are what a test can see of it.
+//! - `listen`, `tls`: where and how it takes connections.
 //! - [`Mock`]: binds and serves.
 //!
 //! Called by `openim-bridge mock`, by `demo` and by tests. Nothing on the path of a callback may use it.
@@ -14,26 +15,31 @@
 mod answer;
 mod command;
 mod control;
+mod listen;
 mod record;
 mod rules;
 mod service;
+mod tls;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, time::Duration};
 
 use tokio::{
-    net::TcpListener,
     sync::{mpsc, oneshot, watch},
     time::sleep,
 };
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::transport::Server;
 
 pub use answer::{Answer, Invalid, Reply};
 pub use control::{Control, WatchedRules};
+pub use listen::Address;
 pub use record::Calls;
+pub(crate) use rules::MAX_BYTES as RULES_BYTES;
 pub use rules::{Rules, RulesError};
 pub use service::{Call, Event, Stage};
+pub use tls::{Tls, TlsSetupError};
 
 use crate::proto::{DESCRIPTORS, friend_callback_service_server::FriendCallbackServiceServer};
+use listen::{Incoming, Listener};
 use service::Service;
 
 /// How long calls may go on once the mock was told to end.
@@ -43,8 +49,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// it is served.
 #[derive(Debug)]
 pub struct Mock {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
+    tls: Option<Tls>,
     control: Control,
     log_remarks: bool,
     events: Option<mpsc::UnboundedSender<Event>>,
@@ -57,37 +63,43 @@ pub enum MockError {
     #[error("cannot listen on {address}")]
     Bind {
         /// Which address.
-        address: SocketAddr,
+        address: Address,
         /// Why.
         source: io::Error,
     },
     /// The contract that was compiled in cannot be offered by reflection.
     #[error("cannot offer gRPC reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS")]
+    Tls(#[from] rustls::Error),
     /// Serving failed.
     #[error("cannot serve")]
     Serve(#[from] tonic::transport::Error),
 }
 
 impl Mock {
-    /// Listens on `address`; port 0 takes a free one.
+    /// Listens on `address`; port 0 takes a free one, and a socket that a mock has left behind is replaced.
     ///
     /// # Errors
     ///
     /// Where the address cannot be listened on.
-    pub async fn bind(address: SocketAddr, rules: Rules) -> Result<Self, MockError> {
-        let bound = async {
-            let listener = TcpListener::bind(address).await?;
-            listener.local_addr().map(|address| (listener, address))
-        };
-        let (listener, address) = bound.await.map_err(|source| MockError::Bind { address, source })?;
-        Ok(Self { listener, address, control: Control::new(rules), log_remarks: false, events: None })
+    pub async fn bind(address: Address, rules: Rules) -> Result<Self, MockError> {
+        let listener = Listener::bind(&address).await.map_err(|source| MockError::Bind { address, source })?;
+        Ok(Self { listener, tls: None, control: Control::new(rules), log_remarks: false, events: None })
     }
 
-    /// Where it listens.
+    /// Where it listens: the real port, also when 0 was asked for.
     #[must_use]
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub const fn address(&self) -> &Address {
+        &self.listener.address
+    }
+
+    /// Serves by TLS, and by nothing else.
+    #[must_use]
+    pub fn secured(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Log lines hold remarks from now on. They are personal data.
@@ -132,6 +144,7 @@ impl Mock {
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<FriendCallbackServiceServer<Service>>().await;
 
+        let acceptor = self.tls.map(Tls::acceptor).transpose()?;
         let server = Server::builder()
             // A bridge that gives up a thousand calls at one time is what the mock is for, not an attack.
             .http2_max_pending_accept_reset_streams(Some(usize::MAX))
@@ -140,7 +153,7 @@ impl Mock {
             .add_service(reflection().build_v1()?)
             // What grpcurl before 1.8.8 asks for.
             .add_service(reflection().build_v1alpha()?)
-            .serve_with_incoming_shutdown(TcpIncoming::from(self.listener).with_nodelay(Some(true)), async move {
+            .serve_with_incoming_shutdown(Incoming::new(self.listener, acceptor), async move {
                 let _ = ended.await;
             });
         let grace = async {

@@ -82,10 +82,10 @@ pub enum RulesError {
         /// Why.
         source: io::Error,
     },
-    /// The file's text is not valid. The message names line, column and key, and shows the place.
-    #[error("the rules file {origin} is not valid\n{message}\n\n{SHAPE}")]
+    /// The text is not valid. The message names line, column and key, and shows the place.
+    #[error("the rules in {origin} are not valid\n{message}\n\n{SHAPE}")]
     Invalid {
-        /// The file's name.
+        /// The name of what holds them.
         origin: String,
         /// What is wrong, where, and what would be right.
         message: String,
@@ -359,7 +359,7 @@ mod tests {
 
     fn complaint(yaml: &str) -> String {
         let text = Rules::parse("rules.yaml", yaml).expect_err("invalid rules").to_string();
-        let text = text.strip_prefix("the rules file rules.yaml is not valid\n").expect("names the file");
+        let text = text.strip_prefix("the rules in rules.yaml are not valid\n").expect("names the file");
         text.strip_suffix(SHAPE)
             .and_then(|text| text.strip_suffix("\n\n"))
             .expect("shows what would be right")

@@ -8,6 +8,8 @@
 //! - [`webhook`]: one HTTP request to the bridge and back.
 //! - [`drain`]: the stages of stopping.
 //! - [`admin`]: the listener for operators.
+//! - [`mock_control`]: the control port of the mock.
+//! - [`plain_http`]: what these two have in common.
 //!
 //! Called by `cli` and by tests. Never prints.
 
@@ -15,6 +17,8 @@ mod admin;
 mod connections;
 mod drain;
 mod http2;
+mod mock_control;
+mod plain_http;
 mod tls;
 mod watched;
 mod webhook;
@@ -37,6 +41,7 @@ use tokio::{
 pub use crate::file_watch::Reloads;
 pub use crate::tls_files::{PemFile, TlsError, Untimely, When};
 pub use drain::Stage;
+pub use mock_control::ControlPort;
 
 use crate::bridge::SharedLimits;
 use crate::callback::Served;
@@ -149,7 +154,7 @@ impl Server {
             listeners.first().map_or(Ok(configured), std::net::TcpListener::local_addr).map_err(bind_error)?;
 
         let admin = settings.admin.listen.map(|address| {
-            let bound = admin::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+            let bound = plain_http::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
             bound.map_err(|source| StartError::Admin { address, source })
         });
         let admin = admin.transpose()?;

@@ -68,8 +68,8 @@ fn start_app(address: SocketAddr, rules: Rules) -> App {
     let thread = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let mut mock = Mock::bind(address, rules).await.expect("the mock binds");
-            started.send((mock.local_addr(), mock.events())).expect("the test waits");
+            let mut mock = Mock::bind(address.into(), rules).await.expect("the mock binds");
+            started.send((mock.address().tcp().expect("TCP"), mock.events())).expect("the test waits");
             let _ended = mock.serve(async { drop(stopped.await) }).await;
         });
     });

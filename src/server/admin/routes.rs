@@ -1,6 +1,6 @@
 //! The endpoints, as the table of [`super`] lists them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -10,23 +10,20 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
-use http::{HeaderMap, Method, StatusCode, Uri, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize as _, de::value::StrDeserializer};
 use tokio::time::timeout;
 
-use super::{Peer, ready::Readiness, scrape};
+use super::{ready::Readiness, scrape};
 use crate::config::LogLevel;
-use crate::server::{Shared, Stage};
+use crate::server::{
+    Shared, Stage,
+    plain_http::{BODY_TIME, Peer, Said, json, say, wrong_method},
+};
 use crate::telemetry;
 
 /// What a body may hold: a word.
 const BODY_BYTES: usize = 64;
-/// How long a body may take.
-const BODY_TIME: Duration = Duration::from_secs(5);
-
-/// Answers are one line of text.
-type Said = (StatusCode, String);
-
 #[derive(Debug)]
 struct Admin {
     shared: Arc<Shared>,
@@ -49,14 +46,6 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
         .with_state(admin)
-}
-
-fn say(status: StatusCode, line: &str) -> Said {
-    (status, format!("{line}\n"))
-}
-
-fn json(value: &serde_json::Value) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], format!("{value:#}\n")).into_response()
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> Said {
@@ -123,10 +112,6 @@ async fn may_write(
         return say(StatusCode::FORBIDDEN, why).into_response();
     }
     next.run(request).await
-}
-
-async fn wrong_method(method: Method, uri: Uri) -> Said {
-    say(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}; see the header Allow", uri.path()))
 }
 
 async fn not_found() -> Said {

@@ -1,0 +1,3 @@
+module example.com/remarks
+
+go 1.22
