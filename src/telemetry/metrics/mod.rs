@@ -33,7 +33,7 @@ pub struct Metrics {
     registry: Registry,
     registered: &'static [Served],
     callbacks: IntCounterVec,
-    /// By [`Metrics::index`]. `None`: a combination that does not occur.
+    /// By [`index`]. `None`: a combination that does not occur.
     counters: Vec<Option<IntCounter>>,
     callback_duration: Histogram,
     decision_duration: Histogram,
