@@ -45,6 +45,42 @@ fn rules_that_are_wrong_are_wrong_configuration() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
+#[test]
+fn a_mock_behind_a_bridge_by_tls_records_what_it_was_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (ca, record) = (path("ca.pem"), path("record.jsonl"));
+    let start = |arguments: &[&str]| {
+        let mut child = openim_bridge(arguments).stderr(Stdio::piped()).spawn().expect("the program");
+        let mut log = BufReader::new(child.stderr.take().expect("piped"));
+        let address = address(&mut log);
+        (Running(child), log, address)
+    };
+    let mock = "mock --listen 127.0.0.1:0 --control 127.0.0.1:0 --tls --tls-ca-out".split(' ');
+    let mock: Vec<&str> = mock.chain([&*ca, "--record", &record]).collect();
+    let (_mock, mut log, service) = start(&mock);
+    let control = address(&mut log);
+
+    let serve = "serve --listen 127.0.0.1:0 --admin-listen off --fallback refuse --upstream-tls-ca".split(' ');
+    let upstream = format!("https://{service}");
+    let serve: Vec<&str> = serve.chain([&*ca, "--upstream", &upstream]).collect();
+    let (_serve, _log, bridge) = start(&serve);
+    let url = format!("http://{bridge}/x");
+    let sent = openim_bridge(&["send", "--url", &url, "--remark", "mock:replace=x"]).output().expect("the program");
+    assert_eq!(sent.status.code(), Some(0), "{sent:?}");
+
+    let lines = std::fs::read_to_string(&record).expect("the record");
+    let call: Value = serde_json::from_str(&lines).expect("one line");
+    assert_eq!(call["answer"], serde_json::json!({ "replace": "x" }));
+    let mut stream = TcpStream::connect(control).expect("the control port");
+    stream.write_all(b"GET /calls HTTP/1.1\r\nhost: mock\r\nconnection: close\r\n\r\n").expect("is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (_, kept) = answer.split_once("\r\n\r\n").expect("a body");
+    let kept: Value = serde_json::from_str(kept).expect("JSON");
+    assert_eq!(kept["calls"], serde_json::json!([call]));
+}
+
 /// Ended with the test.
 struct Running(Child);
 

@@ -135,7 +135,8 @@ impl Listener {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
+                // Fails only where the client has gone already.
+                let _gone = stream.set_nodelay(true);
                 Ok(Box::new(stream))
             }
             Socket::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),

@@ -10,7 +10,7 @@
 //! - `listen`, `tls`: where and how it takes connections.
 //! - [`Mock`]: binds and serves.
 //!
-//! Called by `openim-bridge mock`, by `demo` and by tests. Nothing on the path of a callback may use it.
+//! Called by `openim-bridge mock`, by `demo` and by tests; its control port is [`crate::server::ControlPort`]. Nothing on the path of a callback may use it.
 
 mod answer;
 mod command;

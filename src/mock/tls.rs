@@ -2,7 +2,10 @@
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
@@ -46,6 +49,7 @@ impl Tls {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        authority.distinguished_name = DistinguishedName::new();
         authority.distinguished_name.push(DnType::CommonName, "openim-bridge mock");
         let authority_key = KeyPair::generate()?;
         let ca = authority.self_signed(&authority_key)?.pem();
@@ -53,7 +57,11 @@ impl Tls {
         let always = ["127.0.0.1", "::1", "localhost"].map(str::to_owned);
         let names: Vec<String> = addresses.iter().map(IpAddr::to_string).chain(always).collect();
         let key = KeyPair::generate()?;
-        let made = CertificateParams::new(names)?.signed_by(&key, &Issuer::new(authority, authority_key))?;
+        let mut certificate = CertificateParams::new(names)?;
+        certificate.distinguished_name = DistinguishedName::new();
+        certificate.distinguished_name.push(DnType::CommonName, "localhost");
+        certificate.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let made = certificate.signed_by(&key, &Issuer::new(authority, authority_key))?;
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let certificate = CertifiedKey::from_der(vec![made.der().clone()], key, &ring::default_provider())?;
         Ok((Self { certificate, clients: None }, ca))
