@@ -34,7 +34,8 @@ use crate::callback::{Question, Served};
 use crate::config::Settings;
 use crate::decision::{Asked, Call, CallError, Deadline, ErrorClass, Percent, Pool, Spent, Upstream};
 use crate::openim::{OPERATION_ID_HEADER, OperationId, UrlCommand, Verdict};
-use crate::telemetry::{self, metrics::Metrics};
+use crate::telemetry::{self, metrics::Metrics, traces};
+use crate::trace_context::Propagation;
 
 /// One worker's bridge, on settings that never change: a callback that has begun on one ends on it, and after a reload the
 /// next one begins on another (see [`Bridge::on`]).
@@ -93,16 +94,18 @@ impl Bridge {
     where
         B: Body<Data = Bytes> + Unpin,
     {
+        let (trace, span) = traces::begin(request, self.settings.tls.is_some());
         let outcome = match self.receive(peer, request, body, deadline).await {
             Ok(Received::Callback { served, operation_id, body, permit }) => {
                 match served.decode(&body, &operation_id) {
                     Ok(question) => {
                         let place = self.limits.in_flight.take(1);
                         if !self.settings.decision.enforce_percent.includes(&question.parties.owner) {
-                            let shadowed = Shadowed { served, operation_id, question, place, body: permit };
+                            let shadowed =
+                                Shadowed { served, operation_id, question, place, body: permit, trace, span };
                             return self.shadow(shadowed, deadline);
                         }
-                        let asked = self.ask(served, &question, &operation_id, place, deadline).await;
+                        let asked = self.ask(served, &question, &operation_id, &trace, place, deadline).await;
                         self.decide(served, question, asked, deadline)
                     }
                     Err(error) => Outcome::bad_request(error.into()).serving(served).at(&request.uri),
@@ -115,14 +118,15 @@ impl Bridge {
                 self.as_named(self.fall_back(ErrorClass::Overloaded, Some(CallError::Limit(limit))), request)
             }
         };
-        self.finish(&outcome, deadline)
+        self.finish(&outcome.recorded_by(span), deadline)
     }
 
     /// The answer when a panic has ended the path.
     #[must_use]
     pub fn answer_to_panic(&self, request: &Parts, deadline: Deadline) -> Answer {
+        let (_, span) = traces::begin(request, self.settings.tls.is_some());
         let outcome = self.as_named(self.fall_back(ErrorClass::Internal, None), request);
-        self.finish(&outcome, deadline)
+        self.finish(&outcome.recorded_by(span), deadline)
     }
 
     /// Counts a callback whose connection went away before there was an answer, and so an outcome.
@@ -136,14 +140,15 @@ impl Bridge {
         served: &Served,
         question: &Question,
         id: &OperationId,
+        trace: &Propagation,
         place: Option<Permit>,
         deadline: Deadline,
     ) -> Asked {
         let Some(_place) = place else {
             let reply = Err(CallError::Limit("limits.in_flight"));
-            return Asked { reply, endpoint: None, spent: Spent::default() };
+            return Asked { reply, endpoint: None, spent: Spent::default(), tries: vec![] };
         };
-        let call = Call { method: served.method, message: &question.message, operation_id: id.metadata() };
+        let call = Call { method: served.method, message: &question.message, operation_id: id.metadata(), trace };
         self.upstream.ask(&call, deadline).await
     }
 
@@ -159,7 +164,7 @@ impl Bridge {
         }
         .serving(served)
         .between(question.parties)
-        .after(asked.spent, asked.endpoint)
+        .after(asked.spent, asked.endpoint, asked.tries)
     }
 
     /// The fallback for a callback that was never read, so that its fields are not known, and OpenIM keeps its user's;

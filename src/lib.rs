@@ -18,6 +18,7 @@
 //! - [`callback`]: the callbacks that are served, one file each.
 //! - [`decision`]: the App's side: connections, the call, error classes, fallback.
 //! - [`openim`]: OpenIM's side: commands, codes, answers.
+//! - [`trace_context`]: where a callback stands in a distributed trace.
 //! - [`pseudonym`]: user IDs under another name, for logs.
 //! - [`tls_files`]: the PEM files of both sides; [`tls_error`]: what goes wrong with TLS, in words.
 //! - [`file_watch`]: files that are read again when they change.
@@ -45,6 +46,7 @@ mod socket;
 pub mod telemetry;
 mod tls_error;
 mod tls_files;
+pub mod trace_context;
 
 /// What was built, where the build says so by the variable `OPENIM_BRIDGE_COMMIT`.
 pub const COMMIT: &str = match option_env!("OPENIM_BRIDGE_COMMIT") {

@@ -1,14 +1,15 @@
-//! What became of a callback: one value, from which OpenIM's answer, the log line and the metrics all come, so that they
+//! What became of a callback: one value, from which OpenIM's answer, the log line, the metrics and the span all come, so that they
 //! can never disagree.
 
 use http::{StatusCode, Uri};
 
 use crate::callback::{BodyError, Decision, Parties, Served};
-use crate::decision::{Action, CallError, ErrorClass, FallbackPolicy, Spent, Target};
+use crate::decision::{Action, CallError, ErrorClass, FallbackPolicy, Spent, Target, Try};
 use crate::openim::{
     BadRequest, Fields, OperationId, Refusal, RefusalCode, RefusalDefaults, ReservedCode, Verdict, without_secrets,
 };
 use crate::proto::Refuse;
+use crate::telemetry::traces::CallbackSpan;
 
 /// What became of a callback, and why.
 #[derive(Debug)]
@@ -27,6 +28,11 @@ pub struct Outcome {
     pub(crate) parties: Option<Parties>,
     pub(crate) spent: Spent,
     pub(crate) endpoint: Option<Target>,
+    /// `/package.Service/Method`.
+    pub(crate) method: Option<&'static str>,
+    pub(crate) tries: Vec<Try>,
+    /// `None` where no trace records it.
+    pub(crate) span: Option<Box<CallbackSpan>>,
     /// For the log; its class is in `reason`.
     pub(crate) error: Option<CallError>,
 }
@@ -82,6 +88,9 @@ impl Outcome {
             parties: None,
             spent: Spent::default(),
             endpoint: None,
+            method: None,
+            tries: Vec::new(),
+            span: None,
             error: None,
         }
     }
@@ -127,7 +136,7 @@ impl Outcome {
     }
 
     pub(super) fn serving(self, served: &Served) -> Self {
-        Self { command: Some(served.command), ..self }
+        Self { command: Some(served.command), method: Some(served.method), ..self }
     }
 
     pub(super) fn of(self, operation_id: OperationId) -> Self {
@@ -142,8 +151,12 @@ impl Outcome {
         Self { parties: Some(parties), ..self }
     }
 
-    pub(super) fn after(self, spent: Spent, endpoint: Option<Target>) -> Self {
-        Self { spent, endpoint, ..self }
+    pub(super) fn after(self, spent: Spent, endpoint: Option<Target>, tries: Vec<Try>) -> Self {
+        Self { spent, endpoint, tries, ..self }
+    }
+
+    pub(super) fn recorded_by(self, span: Option<Box<CallbackSpan>>) -> Self {
+        Self { span, ..self }
     }
 
     /// It is what would have become of the callback: OpenIM was told to go on.

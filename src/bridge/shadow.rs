@@ -9,6 +9,8 @@ use super::{Answer, Bridge, Outcome, Permit};
 use crate::callback::{Question, Served};
 use crate::decision::{Deadline, ErrorClass};
 use crate::openim::{OperationId, Verdict};
+use crate::telemetry::traces::CallbackSpan;
+use crate::trace_context::Propagation;
 
 /// A callback that is asked in the background, with what it holds meanwhile.
 pub(super) struct Shadowed {
@@ -19,11 +21,16 @@ pub(super) struct Shadowed {
     pub(super) place: Option<Permit>,
     /// Its share of `limits.body_bytes`.
     pub(super) body: Permit,
+    pub(super) trace: Propagation,
+    pub(super) span: Option<Box<CallbackSpan>>,
 }
 
 impl Bridge {
-    pub(super) fn shadow(self: &Rc<Self>, shadowed: Shadowed, deadline: Deadline) -> Answer {
+    pub(super) fn shadow(self: &Rc<Self>, mut shadowed: Shadowed, deadline: Deadline) -> Answer {
         let go_on = Verdict::GoOn(shadowed.question.unchanged.clone());
+        if let Some(span) = &mut shadowed.span {
+            span.answered(deadline.elapsed());
+        }
         tokio::task::spawn_local(Rc::clone(self).ask_in_shadow(shadowed, deadline));
         self.metrics.answered(deadline.elapsed());
         self.encode(&go_on)
@@ -31,14 +38,14 @@ impl Bridge {
 
     /// Ends by the deadline.
     async fn ask_in_shadow(self: Rc<Self>, shadowed: Shadowed, deadline: Deadline) {
-        let Shadowed { served, operation_id, question, place, body: _held } = shadowed;
+        let Shadowed { served, operation_id, question, place, body: _held, trace, span } = shadowed;
         let deciding = async {
-            let asked = self.ask(served, &question, &operation_id, place, deadline).await;
+            let asked = self.ask(served, &question, &operation_id, &trace, place, deadline).await;
             self.decide(served, question, asked, deadline)
         };
         let outcome = AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or_else(|_| {
             Outcome::fallback(&self.settings.fallback, ErrorClass::Internal, vec![], None).serving(served)
         });
-        self.record(&outcome.of(operation_id).in_shadow(), deadline);
+        self.record(&outcome.of(operation_id).recorded_by(span).in_shadow(), deadline);
     }
 }

@@ -42,6 +42,7 @@ pub fn run(
         }
     };
     telemetry::init_logs(&loaded.settings.log);
+    telemetry::traces::start();
     // Connections are limited by open files, and the hard limit is there to be used.
     let files = rlimit::increase_nofile_limit(u64::MAX);
 
@@ -93,6 +94,7 @@ pub fn run(
         } else {
             warn!(left = ?server.load(), "stopped, with connections left: raise drain.timeout");
         }
+        telemetry::traces::flush();
         Ok(ExitCode::SUCCESS)
     })
 }

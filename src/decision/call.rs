@@ -5,6 +5,7 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, uri::PathAndQuery};
+use opentelemetry::trace::SpanId;
 use tokio::time::timeout_at;
 use tonic::{Code, Status, client::Grpc, metadata::AsciiMetadataValue};
 
@@ -15,8 +16,10 @@ use super::channel::SendError;
 use super::codec::BytesCodec;
 use super::endpoint::Endpoint;
 use super::spent::{Spent, Stopwatch};
+use super::tries::{Server, Try};
 use super::{ConnectError, Deadline, ErrorClass, Pool, Target};
 use crate::error_chain;
+use crate::trace_context::Propagation;
 
 /// An error that comes with less than this left is a matter of the deadline: a server enforces `grpc-timeout` too, and
 /// its CANCELLED races the bridge's own timer.
@@ -38,6 +41,8 @@ pub struct Call<'a> {
     pub message: &'a Bytes,
     /// For the metadata `operation-id`.
     pub operation_id: Option<HeaderValue>,
+    /// For the metadata `traceparent` and `tracestate`.
+    pub trace: &'a Propagation,
 }
 
 /// How a call went.
@@ -49,6 +54,8 @@ pub struct Asked {
     pub endpoint: Option<Target>,
     /// Where the time went.
     pub spent: Spent,
+    /// Each time that it was tried; empty where no trace records it.
+    pub tries: Vec<Try>,
 }
 
 /// Why there is no reply.
@@ -114,6 +121,17 @@ impl CallError {
                 Code::Unimplemented => ErrorClass::Unimplemented,
                 _ => ErrorClass::Internal,
             },
+        }
+    }
+
+    /// The status, as gRPC's own clients would report it.
+    pub(super) fn code(&self) -> Code {
+        match self {
+            Self::Deadline => Code::DeadlineExceeded,
+            Self::Limit(_) => Code::ResourceExhausted,
+            Self::NoEndpoint | Self::Connect(_) | Self::Broken { .. } => Code::Unavailable,
+            Self::Status(status) => status.code(),
+            Self::InvalidReply => Code::Ok,
         }
     }
 
@@ -199,12 +217,13 @@ impl Upstream {
     pub async fn ask(&self, call: &Call<'_>, deadline: Deadline) -> Asked {
         let mut spent = Spent::default();
         let mut tried = None;
-        let attempts = self.attempts(call, deadline, &mut spent, &mut tried);
+        let mut tries = Vec::new();
+        let attempts = self.attempts(call, deadline, &mut spent, &mut tried, &mut tries);
         let reply = timeout_at(deadline.at(), attempts).await.unwrap_or(Err(CallError::Deadline));
         if let (Err(CallError::Deadline), Some(Tried { endpoint, .. })) = (&reply, &tried) {
             endpoint.failed();
         }
-        Asked { reply, endpoint: tried.map(|tried| tried.endpoint.target.clone()), spent }
+        Asked { reply, endpoint: tried.map(|tried| tried.endpoint.target.clone()), spent, tries }
     }
 
     /// Leaves in `tried` what was tried last.
@@ -214,10 +233,19 @@ impl Upstream {
         deadline: Deadline,
         spent: &mut Spent,
         tried: &mut Option<Tried>,
+        tries: &mut Vec<Try>,
     ) -> Result<Bytes, CallError> {
         self.pool.budget.deposit();
         loop {
-            let error = match self.attempt(call, deadline, spent, tried).await {
+            let span = call.trace.next_span();
+            if call.trace.is_recorded() {
+                tries.push(Try::begin(span));
+            }
+            let result = self.attempt(call, span, deadline, spent, tried, tries.last_mut()).await;
+            if let Some(this) = tries.last_mut() {
+                this.end(result.as_ref().map_or_else(CallError::code, |_| Code::Ok));
+            }
+            let error = match result {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
@@ -237,13 +265,18 @@ impl Upstream {
     async fn attempt(
         &self,
         call: &Call<'_>,
+        span: SpanId,
         deadline: Deadline,
         spent: &mut Spent,
         tried: &mut Option<Tried>,
+        noted: Option<&mut Try>,
     ) -> Result<Bytes, CallError> {
         let channel = self.balancer.pick(tried.as_ref().map(|tried| &tried.endpoint), spent).await?;
         let avoided = tried.take().filter(|tried| Arc::ptr_eq(&tried.endpoint, &channel.endpoint));
         let endpoint = Arc::clone(&channel.endpoint);
+        if let Some(noted) = noted {
+            noted.server = Some(Server { origin: endpoint.origin.clone(), target: endpoint.target.clone() });
+        }
         let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None });
         let place = channel.place(avoided.and_then(|tried| tried.broken_connection), spent).await?;
         let _calling = Stopwatch::start(&mut spent.calling);
@@ -255,6 +288,7 @@ impl Upstream {
         {
             request.metadata_mut().insert("operation-id", value);
         }
+        call.trace.write(span, request.metadata_mut());
         let mut client = Grpc::with_origin(place.sender(), endpoint.origin.clone());
         let reply = client.unary(request, PathAndQuery::from_static(call.method), BytesCodec).await;
         match reply.map_err(CallError::from) {

@@ -9,7 +9,7 @@
 //! - `balancer`: which endpoint a worker's next call goes to.
 //! - [`channel`](ConnectError): a worker's connections to one endpoint.
 //! - `stream`: what such a connection runs over. `tls`: how it is secured.
-//! - [`spent`](Spent): where a call's time goes.
+//! - [`spent`](Spent): where a call's time goes. [`tries`](Try): each try of it, for its trace.
 //! - [`call`](Upstream): one question, with its deadline and its retry.
 //! - [`direct`](Direct): calls without any of that, for `check`.
 //! - [`error`](ErrorClass): the classes of failure.
@@ -36,6 +36,7 @@ mod spent;
 mod status;
 mod stream;
 mod tls;
+mod tries;
 
 pub(crate) use address::at_least_one;
 pub use address::{EjectSettings, HealthSettings, InvalidUpstream, Target, UpstreamAddress, UpstreamSettings};
@@ -52,3 +53,4 @@ pub use resolve::TtlBounds;
 pub use spent::Spent;
 pub use status::{EndpointStatus, UpstreamStatus};
 pub use tls::UpstreamTlsSettings;
+pub use tries::{Server, Try};

@@ -76,7 +76,7 @@ fn millis(duration: Duration) -> f64 {
 }
 
 /// Cut, and without control characters: JSON leaves some of those as they are that terminals obey.
-fn shown(text: &str) -> Cow<'_, str> {
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
     let text = &text[..text.floor_char_boundary(TEXT_BYTES)];
     if text.contains(char::is_control) {
         Cow::Owned(text.replace(char::is_control, "\u{fffd}"))

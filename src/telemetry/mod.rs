@@ -1,14 +1,18 @@
-//! What operators see: the log. Remarks are personal data, and are in no line unless `log.remarks` says so.
+//! What operators see: the log, metrics and traces. Remarks are personal data, and are in none of them unless `log.remarks`
+//! puts them into the log.
 //!
 //! - `record`: what became of each callback.
 //! - `line`: the log line of one.
 //! - `rate`: how many of them a flood may write, and what is said of the rest.
 //! - `lines`: the thread that writes them.
+//! - [`metrics`]: counters and histograms, to be scraped.
+//! - [`traces`]: spans, to a collector.
 
 mod line;
 mod lines;
 pub mod metrics;
 mod rate;
+pub mod traces;
 
 use std::{
     io,
@@ -88,6 +92,9 @@ static HEARD: AtomicBool = AtomicBool::new(false);
 /// Records what became of a callback: one line at debug, or at warn for a fallback, a bad request or a refusal whose code
 /// is none of an App's, of which a flood is counted and not written in full.
 pub(crate) fn record(outcome: &Outcome, elapsed: Duration, settings: &LogSettings) {
+    if let Some(span) = &outcome.span {
+        traces::record(span, outcome, elapsed);
+    }
     if !HEARD.load(Relaxed) && outcome.kind() != Kind::BadRequest && !HEARD.swap(true, Relaxed) {
         line::first(outcome);
     }

@@ -7,6 +7,7 @@
 pub mod dns;
 pub mod frames;
 pub mod log;
+pub mod otlp;
 pub mod process;
 pub mod service;
 pub mod tls;

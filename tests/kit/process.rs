@@ -24,6 +24,13 @@ pub fn serve(flags: &[&str]) -> Serve {
     serve_by(Command::new(env!("CARGO_BIN_EXE_openim-bridge")), flags)
 }
 
+/// With these flags, and these variables in its environment.
+pub fn serve_with(variables: &[(&str, &str)], flags: &[&str]) -> Serve {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_openim-bridge"));
+    program.envs(variables.iter().copied());
+    serve_by(program, flags)
+}
+
 /// As the process 1 of a PID namespace, as in a container. Needs the right to make one.
 pub fn serve_as_pid_1(flags: &[&str]) -> Serve {
     let mut unshare = Command::new("unshare");

@@ -1,0 +1,178 @@
+//! Finished spans on their way out. OpenTelemetry's own processor batches them on a thread of its own, and a second one
+//! drives the connection. What does not fit into the queue is lost, and so is a batch that the receiver does not take.
+
+use std::{
+    future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::{SpanExporter as Otlp, WithExportConfig as _, WithTonicConfig as _};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    resource::{EnvResourceDetector, TelemetryResourceDetector},
+    trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor as _},
+};
+
+use super::variables::{Tls, service_name};
+
+/// How long the end of the program waits for the last spans.
+const LAST_SPANS: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct Exporter {
+    processor: BatchSpanProcessor,
+    queue: usize,
+    counters: Arc<Counters>,
+}
+
+/// What became of spans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Taken by the receiver.
+    pub exported: u64,
+    /// Lost because the receiver did not take them.
+    pub failed: u64,
+    /// Lost because the queue was full.
+    pub dropped: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    queued: AtomicUsize,
+    exported: AtomicU64,
+    failed: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// Why nothing can be exported.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ExportError {
+    #[error("the exporter cannot be set up: {0}")]
+    Build(#[from] opentelemetry_otlp::ExporterBuildError),
+    #[error("no thread or runtime for the exporter: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error("the exporter's thread has ended")]
+    Ended(#[from] mpsc::RecvError),
+}
+
+impl Exporter {
+    pub(super) fn start(endpoint: &str, queue: usize, tls: Option<&Tls>) -> Result<Self, ExportError> {
+        let counters = Arc::new(Counters::default());
+        let otlp = connect(endpoint.to_owned(), tls.map(Tls::config))?;
+        let exporter = Counted { otlp, counters: Arc::clone(&counters), failing: AtomicBool::new(false) };
+        // The rest is as the variables say, which it reads itself.
+        let config = BatchConfigBuilder::default().with_max_queue_size(queue).build();
+        let mut processor = BatchSpanProcessor::new(exporter, config);
+        processor.set_resource(&resource());
+        Ok(Self { processor, queue, counters })
+    }
+
+    /// Never waits.
+    pub(super) fn send(&self, span: SpanData) {
+        if self.counters.queued.fetch_add(1, Relaxed) >= self.queue {
+            self.counters.queued.fetch_sub(1, Relaxed);
+            self.counters.dropped.fetch_add(1, Relaxed);
+            return;
+        }
+        self.processor.on_end(span);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let Counters { exported, failed, dropped, .. } = &*self.counters;
+        let [exported, failed, dropped] = [exported, failed, dropped].map(|counter| counter.load(Relaxed));
+        Counts { exported, failed, dropped }
+    }
+
+    pub(super) fn flush(&self) {
+        // What goes wrong was logged by the exporter.
+        let _ended = self.processor.shutdown_with_timeout(LAST_SPANS);
+        let Counts { failed, dropped, .. } = self.counts();
+        let left = self.counters.queued.load(Relaxed);
+        if failed > 0 || dropped > 0 || left > 0 {
+            tracing::warn!(failed, dropped, left, "spans were lost");
+        }
+    }
+}
+
+/// The connection is made when there is something to send, on a thread that lives as long as the process.
+fn connect(
+    endpoint: String,
+    tls: Option<opentelemetry_otlp::tonic_types::transport::ClientTlsConfig>,
+) -> Result<Otlp, ExportError> {
+    let (built, is_built) = mpsc::sync_channel(1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    thread::Builder::new().name("traces".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let builder = Otlp::builder().with_tonic().with_endpoint(endpoint);
+            let builder = match tls {
+                Some(tls) => builder.with_tls_config(tls),
+                None => builder,
+            };
+            let _gone = built.send(builder.build());
+            future::pending::<()>().await;
+        });
+    })?;
+    Ok(is_built.recv()??)
+}
+
+/// Who sends the spans. The variables win over what is known here.
+fn resource() -> Resource {
+    let name = service_name(|name| std::env::var(name).ok());
+    let named = Resource::builder_empty()
+        .with_service_name(env!("CARGO_PKG_NAME"))
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_detectors(&[Box::new(TelemetryResourceDetector), Box::new(EnvResourceDetector::new())]);
+    match name {
+        Some(name) => named.with_service_name(name).build(),
+        None => named.build(),
+    }
+}
+
+/// The exporter, with what it does counted, and logged when that changes.
+#[derive(Debug)]
+struct Counted {
+    otlp: Otlp,
+    counters: Arc<Counters>,
+    failing: AtomicBool,
+}
+
+impl SpanExporter for Counted {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        let count = u64::try_from(spans).unwrap_or(u64::MAX);
+        self.counters.queued.fetch_sub(spans, Relaxed);
+        let result = self.otlp.export(batch).await;
+        match &result {
+            Ok(()) => {
+                self.counters.exported.fetch_add(count, Relaxed);
+                if self.failing.swap(false, Relaxed) {
+                    let lost = self.counters.failed.load(Relaxed);
+                    tracing::info!(lost, "spans are exported again");
+                }
+            }
+            Err(error) => {
+                self.counters.failed.fetch_add(count, Relaxed);
+                if !self.failing.swap(true, Relaxed) {
+                    tracing::warn!(%error, "spans cannot be exported, and are lost until they can");
+                }
+            }
+        }
+        result
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.otlp.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.otlp.set_resource(resource);
+    }
+}

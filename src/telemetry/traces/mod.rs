@@ -1,0 +1,135 @@
+//! Traces: one span for each callback and one below it for each time that the decision service was tried, sent by OTLP
+//! over gRPC. Off unless OpenTelemetry's own variables name an endpoint.
+//!
+//! - here: whether a callback is recorded, and its beginning.
+//! - `variables`: OpenTelemetry's variables.
+//! - `spans`: from an [`Outcome`] to spans. They are made when it is recorded, from the times that were noted, so that they
+//!   can say nothing else than the log does.
+//! - `export`: the queue, the threads that empty it, and what is counted of it.
+//!
+//! A callback never waits for any of it: a full queue loses spans, and counts them.
+
+mod export;
+mod spans;
+mod variables;
+
+use std::{sync::OnceLock, time::Duration};
+
+use http::{Method, Version, request::Parts};
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags},
+};
+use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator, Sampler, SamplingDecision, ShouldSample as _};
+
+pub use export::Counts;
+use export::Exporter;
+use variables::Wanted;
+
+use crate::bridge::Outcome;
+use crate::trace_context::{Propagation, TraceContext};
+
+/// `None`: off.
+static TRACER: OnceLock<Tracer> = OnceLock::new();
+
+#[derive(Debug)]
+struct Tracer {
+    sampler: Sampler,
+    exporter: Exporter,
+}
+
+/// Records traces from now on, where OpenTelemetry's variables ask for it. What is wrong with them is logged, and keeps no
+/// bridge from starting. Only the first call in a process has an effect.
+pub fn start() {
+    let wanted = match variables::read(|name| std::env::var(name).ok()) {
+        Ok(Some(wanted)) => wanted,
+        Ok(None) => return,
+        Err(error) => return tracing::warn!("no traces are recorded: {error}"),
+    };
+    let Wanted { endpoint, sampler, queue, tls, warnings } = wanted;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    match Exporter::start(&endpoint, queue, tls.as_ref()) {
+        Ok(exporter) => {
+            tracing::info!(endpoint, ?sampler, "traces are recorded");
+            let _already_there = TRACER.set(Tracer { sampler, exporter });
+        }
+        Err(error) => tracing::warn!("no traces are recorded: {error}"),
+    }
+}
+
+/// Sends the spans so far, for a second at most: the end of the program would lose them.
+pub fn flush() {
+    if let Some(tracer) = TRACER.get() {
+        tracer.exporter.flush();
+    }
+}
+
+/// What became of the spans so far; `None` where no traces are recorded.
+#[must_use]
+pub fn counts() -> Option<Counts> {
+    TRACER.get().map(|tracer| tracer.exporter.counts())
+}
+
+/// A callback's span, from its head on.
+#[derive(Debug)]
+pub(crate) struct CallbackSpan {
+    context: SpanContext,
+    /// Invalid for a root.
+    parent: SpanId,
+    method: Method,
+    version: Version,
+    https: bool,
+    /// When the answer was given, if not when all was done.
+    answered: Option<Duration>,
+}
+
+impl CallbackSpan {
+    /// The answer was given so long after the first byte, and the asking goes on.
+    pub(crate) fn answered(&mut self, elapsed: Duration) {
+        self.answered = Some(elapsed);
+    }
+}
+
+/// What the calls for this request carry, and its span, where it is recorded.
+pub(crate) fn begin(request: &Parts, https: bool) -> (Propagation, Option<Box<CallbackSpan>>) {
+    let came = TraceContext::of(&request.headers);
+    match (TRACER.get(), came) {
+        (None, None) => (Propagation::Nothing, None),
+        (None, Some(came)) => (Propagation::Unchanged(Box::new(came)), None),
+        (Some(tracer), came) => {
+            let (context, parent) = tracer.begin(came.as_ref());
+            let span = context.is_sampled().then(|| {
+                let (method, version) = (request.method.clone(), request.version);
+                Box::new(CallbackSpan { context: context.clone(), parent, method, version, https, answered: None })
+            });
+            (Propagation::Spans(Box::new(context)), span)
+        }
+    }
+}
+
+/// Of a callback that has become this, so long after its first byte.
+pub(super) fn record(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration) {
+    if let Some(tracer) = TRACER.get() {
+        for span in spans::of(span, outcome, elapsed) {
+            tracer.exporter.send(span);
+        }
+    }
+}
+
+impl Tracer {
+    /// A new span below what came, or a new root.
+    fn begin(&self, came: Option<&TraceContext>) -> (SpanContext, SpanId) {
+        let ids = RandomIdGenerator::default();
+        let trace_id = came.map_or_else(|| ids.new_trace_id(), |came| came.span().trace_id());
+        let parent = came.map(|came| Context::new().with_remote_span_context(came.span().clone()));
+        let sampled = self.sampler.should_sample(parent.as_ref(), trace_id, "callback", &SpanKind::Server, &[], &[]);
+        let flags = match sampled.decision {
+            SamplingDecision::RecordAndSample => TraceFlags::SAMPLED,
+            SamplingDecision::Drop | SamplingDecision::RecordOnly => TraceFlags::NOT_SAMPLED,
+        };
+        let context = SpanContext::new(trace_id, ids.new_span_id(), flags, false, sampled.trace_state);
+        (context, came.map_or(SpanId::INVALID, |came| came.span().span_id()))
+    }
+}

@@ -1,0 +1,175 @@
+//! From an [`Outcome`] to spans, by OpenTelemetry's semantic conventions for HTTP and RPC.
+//!
+//! Nothing that a user has written is in them, but for the operation ID. No path either, since only the route is known to
+//! hold no secret.
+//! Sources: <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>,
+//! <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>.
+
+use std::{
+    borrow::Cow,
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
+
+use http::{Method, Version};
+use opentelemetry::{
+    InstrumentationScope, KeyValue,
+    trace::{SpanContext, SpanId, SpanKind, Status},
+};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::CallbackSpan;
+use crate::bridge::{Outcome, Reason, Source};
+use crate::decision::{Server, Target, Try};
+use crate::grpc_status;
+use crate::telemetry::line::shown;
+
+static SCOPE: LazyLock<InstrumentationScope> = LazyLock::new(|| {
+    InstrumentationScope::builder(env!("CARGO_PKG_NAME")).with_version(env!("CARGO_PKG_VERSION")).build()
+});
+
+/// The two clocks at one moment: spans tell the time of day, and all that was noted is by the other.
+struct Now {
+    time: SystemTime,
+    instant: Instant,
+}
+
+impl Now {
+    #[expect(clippy::disallowed_methods, reason = "no deadline: the time of day is what a span tells")]
+    fn read() -> Self {
+        Self { time: SystemTime::now(), instant: Instant::now() }
+    }
+
+    fn ago(&self, duration: Duration) -> SystemTime {
+        self.time.checked_sub(duration).unwrap_or(self.time)
+    }
+
+    fn at(&self, instant: Instant) -> SystemTime {
+        self.ago(self.instant.saturating_duration_since(instant))
+    }
+}
+
+/// The spans of the tries, and then the callback's.
+pub(super) fn of(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration) -> impl Iterator<Item = SpanData> {
+    let now = Now::read();
+    let callback = callback(span, outcome, elapsed, &now);
+    let tries = outcome.tries.iter().map(move |tried| of_try(&span.context, outcome.method, tried, &now));
+    tries.chain([callback])
+}
+
+fn callback(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration, now: &Now) -> SpanData {
+    let began = now.ago(elapsed);
+    let ended = span.answered.map_or(now.time, |answered| now.ago(elapsed.saturating_sub(answered)));
+    let method = known(&span.method);
+    let route = outcome.command.map(|command| format!("/{command}"));
+    let first_word = method.unwrap_or("HTTP");
+    let name = route.as_ref().map_or(Cow::Borrowed(first_word), |route| format!("{first_word} {route}").into());
+    let status = if outcome.source() == Source::Shadow { 200 } else { outcome.status().as_u16() };
+    let error = match outcome.reason() {
+        // In the shadow, what failed is the try alone.
+        Some(Reason::Error(class)) if outcome.source() != Source::Shadow => Some(class.name()),
+        _ => None,
+    };
+    let mut attributes = vec![
+        KeyValue::new("http.request.method", method.unwrap_or("_OTHER")),
+        KeyValue::new("url.scheme", if span.https { "https" } else { "http" }),
+        KeyValue::new("http.response.status_code", i64::from(status)),
+        KeyValue::new("network.protocol.version", version(span.version)),
+        KeyValue::new("openim_bridge.outcome", outcome.kind().name()),
+        KeyValue::new("openim_bridge.source", outcome.source().name()),
+    ];
+    let operation_id = outcome.operation_id.as_ref().map(|id| shown(id.as_str()).into_owned());
+    attributes.extend(route.map(|route| KeyValue::new("http.route", route)));
+    attributes.extend(operation_id.map(|id| KeyValue::new("openim.operation_id", id)));
+    attributes.extend(outcome.reason().map(|reason| KeyValue::new("openim_bridge.reason", reason.name())));
+    attributes.extend(error.map(|class| KeyValue::new("error.type", class)));
+    SpanData {
+        name,
+        span_kind: SpanKind::Server,
+        parent_span_id: span.parent,
+        parent_span_is_remote: span.parent != SpanId::INVALID,
+        status: status_of(error.is_some()),
+        ..data(span.context.clone(), began, ended, attributes)
+    }
+}
+
+/// `method` is `/package.Service/Method`.
+fn of_try(callback: &SpanContext, method: Option<&'static str>, tried: &Try, now: &Now) -> SpanData {
+    // What has not ended by itself was ended by the deadline, just now.
+    let (ended, code) = tried.ended.unwrap_or((now.instant, Code::DeadlineExceeded));
+    let method = method.unwrap_or_default().trim_start_matches('/');
+    let failed = code != Code::Ok;
+    let mut attributes = vec![
+        KeyValue::new("rpc.system.name", "grpc"),
+        KeyValue::new("rpc.method", method),
+        KeyValue::new("rpc.response.status_code", grpc_status::name(code)),
+    ];
+    attributes.extend(tried.server.iter().flat_map(of_server));
+    attributes.extend(failed.then(|| KeyValue::new("error.type", grpc_status::name(code))));
+    let state = callback.trace_state().clone();
+    let context = SpanContext::new(callback.trace_id(), tried.span, callback.trace_flags(), false, state);
+    SpanData {
+        name: Cow::Borrowed(method),
+        span_kind: SpanKind::Client,
+        parent_span_id: callback.span_id(),
+        status: status_of(failed),
+        ..data(context, now.at(tried.began), now.at(ended), attributes)
+    }
+}
+
+fn of_server(server: &Server) -> Vec<KeyValue> {
+    match &server.target {
+        Target::Unix(path) => {
+            let path = path.display().to_string();
+            vec![KeyValue::new("server.address", path), KeyValue::new("network.transport", "unix")]
+        }
+        Target::Tcp(peer) => {
+            let host = server.origin.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+            let port = server.origin.port_u16().unwrap_or_else(|| peer.port());
+            vec![
+                KeyValue::new("server.address", host),
+                KeyValue::new("server.port", i64::from(port)),
+                KeyValue::new("network.peer.address", peer.ip().to_string()),
+                KeyValue::new("network.peer.port", i64::from(peer.port())),
+            ]
+        }
+    }
+}
+
+fn data(context: SpanContext, began: SystemTime, ended: SystemTime, attributes: Vec<KeyValue>) -> SpanData {
+    SpanData {
+        span_context: context,
+        parent_span_id: SpanId::INVALID,
+        parent_span_is_remote: false,
+        span_kind: SpanKind::Internal,
+        name: Cow::Borrowed(""),
+        start_time: began,
+        end_time: ended,
+        attributes,
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status: Status::Unset,
+        instrumentation_scope: SCOPE.clone(),
+    }
+}
+
+fn status_of(failed: bool) -> Status {
+    if failed { Status::error("") } else { Status::Unset }
+}
+
+/// One of a few names, whatever is sent.
+fn known(method: &Method) -> Option<&'static str> {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    KNOWN.into_iter().find(|known| *known == method.as_str())
+}
+
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
+}

@@ -1,0 +1,323 @@
+//! Traces: what a collector is sent, what the decision service is told, and that neither costs a callback its answer.
+
+#![allow(clippy::expect_used)] // clippy.toml allows it in test functions only, not in what they share
+
+mod kit;
+
+use std::io::Read as _;
+
+use kit::{
+    App, Request, app, bridge, nowhere,
+    otlp::{Collector, Seen, collector},
+    peer,
+    process::{Serve, serve_with},
+};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT: &str = "b7ad6b7169203331";
+const SERVER: i32 = 2;
+const CLIENT: i32 = 3;
+const METHOD: &str = "openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
+/// OpenIM v3.7's name, whatever the alias that is sent.
+const ROUTE: &str = "/callbackBeforeSetFriendRemarkCommand";
+
+fn traceparent(flags: &str) -> String {
+    format!("00-{TRACE}-{PARENT}-{flags}")
+}
+
+fn within(flags: &str) -> Request {
+    Request::new().header("traceparent", traceparent(flags))
+}
+
+/// A bridge that asks `upstream` and tells `endpoint`, and what else its variables and flags say.
+fn serve(upstream: &str, endpoint: &str, variables: &[(&str, &str)], flags: &[&str]) -> Serve {
+    let ours = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "20")];
+    let timeout: &[&str] = if flags.contains(&"--timeout") { &[] } else { &["--timeout", "10s"] };
+    let flags = [&["--admin-listen", "off", "--upstream", upstream], timeout, flags].concat();
+    serve_with(&[&ours, variables].concat(), &flags)
+}
+
+fn traced(app: &App, collector: &Collector, variables: &[(&str, &str)], flags: &[&str]) -> Serve {
+    serve(&format!("http://{}", app.address), &collector.url(), variables, flags)
+}
+
+/// The two spans of a callback with one call: its own, and the call's.
+#[track_caller]
+fn two(spans: &[Seen]) -> [&Seen; 2] {
+    let [one, other] = spans else { panic!("two spans: {spans:#?}") };
+    let [server, client] = if one.span.kind == SERVER { [one, other] } else { [other, one] };
+    assert_eq!((server.span.kind, client.span.kind), (SERVER, CLIENT));
+    assert_eq!((client.trace_id(), client.parent()), (server.trace_id(), server.id()));
+    let [server_times, client_times] =
+        [server, client].map(|seen| seen.span.start_time_unix_nano..=seen.span.end_time_unix_nano);
+    assert!(server_times.start() <= client_times.start() && client_times.start() <= client_times.end());
+    [server, client]
+}
+
+fn listed(seen: &Seen) -> String {
+    let lines: Vec<String> = seen.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn a_callback_is_a_span_in_its_callers_trace_with_the_call_as_its_child() {
+    let (app, collector) = (app(), collector());
+    let variables = [
+        ("OTEL_SERVICE_NAME", "remarks"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=chat"),
+    ];
+    let serve = traced(&app, &collector, &variables, &[]);
+    serve.send(&within("01").header("tracestate", "rojo=1").remark("mock:replace=pal")).goes_on_with("pal");
+
+    let spans = collector.spans(2);
+    let [server, client] = two(&spans);
+    assert_eq!((server.trace_id().as_str(), server.parent().as_str()), (TRACE, PARENT));
+    assert_eq!(app.next_call().traceparent, Some(format!("00-{TRACE}-{}-01", client.id())));
+    assert_eq!([&*server.span.trace_state, &*client.span.trace_state], ["rojo=1", "rojo=1"]);
+
+    assert_eq!([&server.span.name, &client.span.name], [&format!("POST {ROUTE}"), METHOD]);
+    insta::assert_snapshot!(listed(server), @r"
+    http.request.method=POST
+    http.response.status_code=200
+    http.route=/callbackBeforeSetFriendRemarkCommand
+    network.protocol.version=1.1
+    openim.operation_id=op-1
+    openim_bridge.outcome=replace
+    openim_bridge.source=app
+    url.scheme=http
+    ");
+    let port = app.address.port().to_string();
+    insta::assert_snapshot!(listed(client).replace(&port, "[port]"), @r"
+    network.peer.address=127.0.0.1
+    network.peer.port=[port]
+    rpc.method=openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark
+    rpc.response.status_code=OK
+    rpc.system.name=grpc
+    server.address=127.0.0.1
+    server.port=[port]
+    ");
+    assert!(!server.failed() && !client.failed());
+    let resource = &server.resource;
+    assert_eq!((&*resource["service.name"], &*resource["deployment.environment.name"]), ("remarks", "test"));
+    assert_eq!(resource["service.version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(server.metadata.get("x-tenant").expect("the header"), "chat");
+}
+
+#[test]
+fn without_a_valid_traceparent_a_callback_is_the_root_of_a_new_trace() {
+    let (app, collector) = (app(), collector());
+    let serve = traced(&app, &collector, &[], &[]);
+    let mut traces = Vec::new();
+    for wrong in [None, Some("00-xyz"), Some("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")] {
+        let request = Request::new().header("tracestate", "rojo=1");
+        serve.send(&wrong.map_or(request.clone(), |wrong| request.header("traceparent", wrong))).goes_on_with("pal");
+        let spans = collector.spans(2);
+        let [server, client] = two(&spans);
+        assert_eq!((&*server.parent(), &*server.span.trace_state), ("", ""));
+        assert_eq!(server.resource["service.name"], "openim-bridge");
+        let told = format!("00-{}-{}-01", server.trace_id(), client.id());
+        assert_eq!(app.next_call().traceparent, Some(told));
+        traces.push(server.trace_id());
+    }
+    traces.push(TRACE.to_owned());
+    traces.sort();
+    traces.dedup();
+    assert_eq!(traces.len(), 4);
+}
+
+#[test]
+fn what_its_caller_does_not_sample_is_not_exported_and_still_passed_on() {
+    let (app, collector) = (app(), collector());
+    let serve = traced(&app, &collector, &[], &[]);
+    serve.send(&within("00")).goes_on_with("pal");
+    let told = app.next_call().traceparent.expect("a traceparent");
+    assert!(told.starts_with(&format!("00-{TRACE}-")) && told.ends_with("-00"), "{told}");
+    serve.send(&within("01").header("Operationid", "sampled")).goes_on_with("pal");
+    let spans = collector.spans(2);
+    let [server, _] = two(&spans);
+    assert_eq!(server.attribute("openim.operation_id"), Some("sampled"));
+}
+
+#[test]
+fn the_sampler_is_the_one_that_the_variable_names() {
+    let (app, collector) = (app(), collector());
+    let serve = traced(&app, &collector, &[("OTEL_TRACES_SAMPLER", "parentbased_always_off")], &[]);
+    serve.send(&Request::new()).goes_on_with("pal");
+    let told = app.next_call().traceparent.expect("a traceparent");
+    assert!(told.ends_with("-00"), "{told}");
+    serve.send(&within("01")).goes_on_with("pal");
+    assert_eq!(two(&collector.spans(2))[0].trace_id(), TRACE);
+}
+
+#[test]
+fn a_call_that_is_made_again_is_a_second_child() {
+    let (app, collector) = (app(), collector());
+    let serve = traced(&app, &collector, &[], &[]);
+    serve.send(&within("01").remark("mock:status=UNAVAILABLE")).goes_on_with("mock:status=UNAVAILABLE");
+    let spans = collector.spans(3);
+    let (servers, tries): (Vec<_>, Vec<_>) = spans.iter().partition(|seen| seen.span.kind == SERVER);
+    assert_eq!((servers.len(), tries.len()), (1, 2));
+    let told = [app.next_call(), app.next_call()].map(|call| call.traceparent.expect("a traceparent"));
+    for (tried, told) in tries.iter().zip(told) {
+        assert_eq!((tried.parent(), tried.trace_id().as_str()), (servers[0].id(), TRACE));
+        assert_eq!(told, format!("00-{TRACE}-{}-01", tried.id()));
+        assert_eq!(tried.attribute("rpc.response.status_code"), Some("UNAVAILABLE"));
+        assert_eq!((tried.attribute("error.type"), tried.failed()), (Some("UNAVAILABLE"), true));
+    }
+    assert!(tries[0].span.end_time_unix_nano <= tries[1].span.start_time_unix_nano);
+    assert_eq!((servers[0].attribute("error.type"), servers[0].failed()), (Some("unavailable"), true));
+    assert_eq!(servers[0].attribute("openim_bridge.source"), Some("fallback"));
+    assert_eq!(servers[0].attribute("http.response.status_code"), Some("200"));
+}
+
+#[test]
+fn a_deadline_that_passes_is_told_of_the_call_and_of_the_callback() {
+    let (app, collector) = (app(), collector());
+    let serve = traced(&app, &collector, &[], &["--timeout", "200ms"]);
+    serve.send(&within("01").remark("mock:hang")).goes_on_with("mock:hang");
+    let spans = collector.spans(2);
+    let [server, client] = two(&spans);
+    assert_eq!(client.attribute("rpc.response.status_code"), Some("DEADLINE_EXCEEDED"));
+    assert_eq!(server.attribute("error.type"), Some("timeout"));
+    let lasted = server.span.end_time_unix_nano - server.span.start_time_unix_nano;
+    assert!(lasted >= 190_000_000, "{lasted} ns");
+}
+
+#[test]
+fn a_service_that_cannot_be_reached_is_a_child_that_says_where_it_should_be() {
+    let collector = collector();
+    let upstream = nowhere();
+    let serve = serve(&format!("http://{upstream}"), &collector.url(), &[], &["--upstream-eject-failures", "1000"]);
+    serve.send(&within("01")).goes_on_with("pal");
+    let spans = collector.spans(3);
+    for tried in spans.iter().filter(|seen| seen.span.kind == CLIENT) {
+        assert_eq!(tried.attribute("rpc.response.status_code"), Some("UNAVAILABLE"));
+    }
+    let said = spans.iter().find_map(|seen| seen.attribute("server.port"));
+    assert_eq!(said, Some(&*upstream.port().to_string()), "{spans:#?}");
+}
+
+#[test]
+fn a_bad_request_is_a_span_whose_name_nobody_can_choose() {
+    let (app, collector) = (app(), collector());
+    let serve = traced(&app, &collector, &[], &[]);
+    serve.send(&within("01").method("BREW").target("/s3cret?token=s3cret")).refuses(405, 9906);
+    let spans = collector.spans(1);
+    assert_eq!(spans.len(), 1, "{spans:#?}");
+    assert_eq!((&*spans[0].span.name, spans[0].failed()), ("HTTP", false));
+    insta::assert_snapshot!(listed(&spans[0]), @r"
+    http.request.method=_OTHER
+    http.response.status_code=405
+    network.protocol.version=1.1
+    openim.operation_id=op-1
+    openim_bridge.outcome=bad_request
+    openim_bridge.reason=method
+    openim_bridge.source=bridge
+    url.scheme=http
+    ");
+}
+
+#[test]
+fn in_the_shadow_the_callback_ends_with_its_answer_and_the_call_goes_on() {
+    let (app, collector) = (app(), collector());
+    let serve = traced(&app, &collector, &[], &["--decision-enforce-percent", "0"]);
+    serve.send(&within("01").remark("mock:status=INTERNAL")).goes_on_with("mock:status=INTERNAL");
+    let spans = collector.spans(2);
+    let [server, client] = two(&spans);
+    assert_eq!((server.attribute("openim_bridge.source"), server.failed()), (Some("shadow"), false));
+    assert_eq!(server.attribute("openim_bridge.reason"), Some("internal"));
+    assert!(client.failed());
+    assert!(server.span.end_time_unix_nano <= client.span.end_time_unix_nano);
+}
+
+#[test]
+fn no_span_holds_a_remark_or_a_user_or_a_secret() {
+    let (app, collector) = (app(), collector());
+    let serve = traced(&app, &collector, &[], &[]);
+    let asks = |remark: &str| within("01").callback(kit::COMMAND, "owner-1", "friend-1", remark);
+    for remark in ["My Best Friend", "mock:refuse=5001,My Best Friend", "mock:replace=My Best Friend"] {
+        serve.send(&asks(remark).header("Authorization", "Basic czNjcmV0"));
+    }
+    serve.send(&asks("mock:status=INTERNAL").target(&format!("/s3cret{}?token=s3cret", kit::PATH)));
+    let spans = collector.spans(7);
+    for seen in spans {
+        let text = format!("{seen:?}");
+        for secret in ["Best Friend", "owner-1", "friend-1", "s3cret", "czNjcmV0", "mock:"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_long_operation_id_is_cut_and_forges_nothing() {
+    let (app, collector) = (app(), collector());
+    let serve = traced(&app, &collector, &[], &[]);
+    let id = format!("a\tb{}", "c".repeat(6_000));
+    serve.send(&within("01").header("Operationid", &id)).goes_on_with("pal");
+    let spans = collector.spans(2);
+    let shown = two(&spans)[0].attribute("openim.operation_id").expect("an ID").to_owned();
+    assert!(shown.len() <= 300 && shown.starts_with("a\u{fffd}b"), "{shown}");
+}
+
+#[test]
+fn when_off_what_came_is_passed_on_unchanged_and_nothing_is_made_up() {
+    let app = app();
+    let bridge = bridge().asking(&app).start();
+    for came in [traceparent("01"), traceparent("00"), format!("01-{TRACE}-{PARENT}-ff-later")] {
+        bridge.send(&Request::new().header("traceparent", &came)).goes_on_with("pal");
+        assert_eq!(app.next_call().traceparent, Some(came));
+    }
+    for wrong in ["", "00-xyz", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"] {
+        bridge.send(&Request::new().header("traceparent", wrong)).goes_on_with("pal");
+        assert_eq!(app.next_call().traceparent, None, "{wrong}");
+    }
+    bridge.ask("pal").goes_on_with("pal");
+    assert_eq!(app.next_call().traceparent, None);
+}
+
+#[test]
+fn a_collector_that_is_down_costs_no_callback_and_not_the_stop() {
+    let app = app();
+    let upstream = format!("http://{}", app.address);
+    let mut serve = serve(&upstream, &format!("http://{}", nowhere()), &[], &["--drain-delay", "0s"]);
+    serve.send(&within("01")).goes_on_with("pal");
+    serve.says("spans cannot be exported");
+    serve.send(&within("01")).goes_on_with("pal");
+    serve.signal("TERM");
+    serve.says("spans were lost");
+    assert_eq!(serve.exit_code(), Some(0));
+}
+
+#[test]
+fn a_collector_that_hangs_fills_the_queue_and_the_rest_is_counted_and_lost() {
+    let app = app();
+    // Reads, and never says a word. Without a limit, the end would wait for a minute.
+    let hangs = peer(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
+    let variables = [("OTEL_BSP_MAX_QUEUE_SIZE", "4"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "60000")];
+    let endpoint = format!("http://{hangs}");
+    let mut serve = serve(&format!("http://{}", app.address), &endpoint, &variables, &["--drain-delay", "0s"]);
+    for _ in 0..20 {
+        serve.send(&within("01")).goes_on_with("pal");
+    }
+    serve.signal("TERM");
+    let lost = serve.says("spans were lost");
+    let (_, dropped) = lost.split_once("dropped=").expect("how many");
+    let dropped: u32 = dropped.split(' ').next().and_then(|number| number.trim().parse().ok()).expect("a number");
+    // Of 40, four at the most are with the exporter and four in the queue.
+    assert!((32..40).contains(&dropped), "{lost}");
+    assert_eq!(serve.exit_code(), Some(0));
+}
+
+#[test]
+fn what_the_bridge_does_not_speak_is_said_and_it_serves_all_the_same() {
+    let app = app();
+    let upstream = format!("http://{}", app.address);
+    let flags = ["--upstream", &*upstream, "--admin-listen", "127.0.0.1:0"];
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")];
+    let mut serve = serve_with(&variables, &flags);
+    serve.says("listening for operators");
+    serve.send(&within("01")).goes_on_with("pal");
+    assert_eq!(app.next_call().traceparent, Some(traceparent("01")));
+}
