@@ -24,7 +24,9 @@
 //! - [`file_watch`]: files that are read again when they change.
 //! - [`socket`]: socket options, the only code that differs between systems.
 //! - [`check`]: the conformance test of a decision service.
+//! - [`doctor`]: OpenIM's webhooks.yml, held against the bridge's configuration.
 //! - [`mock`]: the bundled decision service.
+//! - [`yaml`]: documents whose parts know where they stand.
 //! - [`proto`]: the public contract, generated.
 
 pub mod access;
@@ -34,6 +36,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod decision;
+pub mod doctor;
 mod error_chain;
 mod file_watch;
 mod grpc_status;
@@ -47,6 +50,7 @@ pub mod telemetry;
 mod tls_error;
 mod tls_files;
 pub mod trace_context;
+mod yaml;
 
 /// What was built, where the build says so by the variable `OPENIM_BRIDGE_COMMIT`.
 pub const COMMIT: &str = match option_env!("OPENIM_BRIDGE_COMMIT") {

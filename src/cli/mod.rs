@@ -6,12 +6,14 @@
 pub mod check;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod mock;
 pub mod probe;
 mod progress;
 pub mod proto;
 pub mod send;
 pub mod serve;
+mod text;
 
 use std::{
     env,
@@ -35,6 +37,7 @@ pub fn main() -> ExitCode {
         Some(("send", flags)) => with(flags, send::run),
         Some(("check", flags)) => check::run(flags, env::vars_os()),
         Some(("probe", flags)) => probe::run(flags, env::vars_os()),
+        Some(("doctor", flags)) => doctor::run(flags, env::vars_os().collect()),
         Some(("proto", flags)) => with(flags, proto::run),
         Some(("config", flags)) => config::run(flags, env::vars_os()),
         _ => Ok(ExitCode::from(WRONG_USAGE)),
@@ -64,6 +67,7 @@ pub fn command() -> Command {
         .subcommand(send::Args::augment_args(Command::new("send")))
         .subcommand(check::command())
         .subcommand(probe::command())
+        .subcommand(doctor::command())
         .subcommand(proto::Args::augment_args(Command::new("proto")))
         .subcommand(config::command())
 }

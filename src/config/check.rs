@@ -12,7 +12,6 @@ use super::{
     ReadySettings, ResponseSettings, Settings, TlsSettings,
     error::{Problem, Source, Warning},
     field::{FilePath, human},
-    file::read_text,
     raw::{Raw, RawLogIds},
 };
 use crate::{
@@ -24,6 +23,7 @@ use crate::{
     file_watch::LOOK_EVERY,
     openim::RefusalDefaults,
     pseudonym::PseudonymKey,
+    yaml::read_text,
 };
 
 /// What an answer needs on top of its deadline to be written out.

@@ -7,7 +7,8 @@ use clap::{Arg, ArgAction, builder::PossibleValuesParser, value_parser};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
-use super::{file::quote, raw::Raw};
+use super::raw::Raw;
+use crate::yaml::quote;
 
 /// What the name of every variable begins with.
 pub(super) const ENV_PREFIX: &str = "OPENIM_BRIDGE_";
@@ -222,6 +223,17 @@ pub fn upstream_args() -> Vec<Arg> {
 pub fn admin_args() -> Vec<Arg> {
     let asks = |arg: &Arg| [FILE_FLAG, "admin.listen"].contains(&arg.get_id().as_str());
     args().into_iter().filter(asks).collect()
+}
+
+/// Of these flags, those that say what OpenIM finds where it calls, and `--config`: for a command that compares without
+/// serving.
+#[must_use]
+pub fn listener_args() -> Vec<Arg> {
+    let says = |key: &str| {
+        [FILE_FLAG, "listen", "decision.timeout", "commands.unserved", "access.basic_auth_file"].contains(&key)
+            || key.starts_with("tls.")
+    };
+    args().into_iter().filter(|arg| says(arg.get_id().as_str())).collect()
 }
 
 fn heading_of(group: &str) -> String {

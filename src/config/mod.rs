@@ -27,7 +27,7 @@ mod tests;
 use std::ffi::OsString;
 
 pub use error::{ConfigError, Problem, Source, Warning};
-pub use leaf::{admin_args, args, schema, upstream_args};
+pub use leaf::{admin_args, args, listener_args, schema, upstream_args};
 pub use load::{Effective, Loaded, Reloaded, Sources, Value};
 pub use settings::*;
 

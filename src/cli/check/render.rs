@@ -6,11 +6,7 @@ use serde_json::json;
 
 use super::Output;
 use crate::check::{Plan, Report, Verdict};
-
-/// What is shown under a failure begins here.
-const INDENT: &str = "          ";
-/// Columns of a line.
-const WIDTH: usize = 110;
+use crate::cli::text::{INDENT, wrap};
 
 pub(super) fn report(report: &Report, output: Output) -> String {
     match output {
@@ -74,25 +70,6 @@ fn text(report: &Report) -> String {
     }
     let _ = writeln!(text, "\n{}", summary(report));
     text
-}
-
-/// `words` in lines under a label.
-fn wrap(text: &mut String, label: &str, words: &str) {
-    let mut line = format!("{INDENT}{label}");
-    let (margin, mut empty) = (line.chars().count(), true);
-    for word in words.split(' ') {
-        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            let _ = writeln!(text, "{line}");
-            line = " ".repeat(margin);
-            empty = true;
-        }
-        if !empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        empty = false;
-    }
-    let _ = writeln!(text, "{line}");
 }
 
 fn summary(report: &Report) -> String {

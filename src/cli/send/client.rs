@@ -264,8 +264,13 @@ impl Client {
 
     /// Sends one callback. That there is no answer is a result, too.
     pub async fn exchange(&self, request: &CallbackRequest) -> Exchange {
+        self.exchange_body(request, &request.body()).await
+    }
+
+    /// Sends one callback with another body than its own.
+    pub async fn exchange_body(&self, request: &CallbackRequest, body: &str) -> Exchange {
         let begin = Instant::now();
-        let answer = tokio::time::timeout(self.timeout, self.ask(request)).await;
+        let answer = tokio::time::timeout(self.timeout, self.ask(request, body)).await;
         let elapsed = begin.elapsed();
         let answer = match answer {
             Ok(answer) => answer.map(|(status, body)| Answered { status, reading: Reading::of(&body), body }),
@@ -274,13 +279,13 @@ impl Client {
         Exchange { asked: request.remark.clone(), elapsed, answer }
     }
 
-    async fn ask(&self, request: &CallbackRequest) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
+    async fn ask(&self, request: &CallbackRequest, content: &str) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
         let mut hop = Hop { method: Method::POST, url: self.url.clone(), from: None };
         for _ in 0..MAX_REQUESTS {
             let _connection =
                 if self.shares.load(Ordering::Relaxed) { None } else { self.connections.acquire().await.ok() };
             // Errors may name a URL, and a URL may hold a password.
-            let sent = hop.request(&self.http, request).send().await;
+            let sent = hop.request(&self.http, request, content).send().await;
             let response = sent.map_err(|error| NoAnswer::Connection(error.without_url()))?;
             self.shares.store(response.version() == Version::HTTP_2, Ordering::Relaxed);
             match hop.next(&response)? {
@@ -300,7 +305,7 @@ struct Hop {
 }
 
 impl Hop {
-    fn request(&self, http: &reqwest::Client, request: &CallbackRequest) -> reqwest::RequestBuilder {
+    fn request(&self, http: &reqwest::Client, request: &CallbackRequest, body: &str) -> reqwest::RequestBuilder {
         let mut headers = request.headers();
         if let Some(referer) = self.referer() {
             headers.insert(REFERER, referer);
@@ -310,7 +315,7 @@ impl Hop {
             headers.remove(CONTENT_TYPE);
         }
         let call = http.request(self.method.clone(), self.url.clone()).headers(headers);
-        if is_post { call.body(request.body()) } else { call }
+        if is_post { call.body(body.to_owned()) } else { call }
     }
 
     /// Not for http:// what was https://, and never with credentials.

@@ -19,8 +19,9 @@ use http::HeaderValue;
 
 pub use client::{Answered, CannotSend, Client, Ending, Exchange, NoAnswer, exchange, exchange_trusting};
 pub use load::{LoadReport, Plan};
+pub(in crate::cli) use report::safe;
+use report::shown_url;
 pub use report::{Report, words};
-use report::{safe, shown_url};
 pub use tally::Tally;
 
 use super::{WRONG_USAGE, complain, print, stop_signal};

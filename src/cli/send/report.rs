@@ -133,7 +133,7 @@ fn shown_body(body: &[u8]) -> String {
 
 /// At most `limit` characters of `text`, in one line, with those escaped that could steer a terminal or the order of
 /// what is read. What is cut off ends in `…`.
-pub(super) fn safe(text: &str, limit: usize) -> String {
+pub(in crate::cli) fn safe(text: &str, limit: usize) -> String {
     let mut safe = String::new();
     for (index, char) in text.chars().enumerate() {
         if index == limit {

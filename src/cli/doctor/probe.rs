@@ -1,0 +1,152 @@
+//! `--probe`: what answers at OpenIM's `url`.
+//!
+//! The request is a callback whose body names another command than its URL. The bridge turns that away itself, with a code
+//! of its own, after everything else about the request was found right, and before the decision service is asked. To
+//! anything else it is a callback that it does not know, about nobody.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::callback::REGISTRY;
+use crate::cli::send::{CannotSend, Client, Exchange, NoAnswer, words};
+use crate::doctor::{Destination, Field, Finding, Value, Webhooks, shown};
+use crate::openim::request::BEFORE_SET_FRIEND_REMARK;
+use crate::openim::{CallbackRequest, OpenIm, ReservedCode, UrlForm};
+
+/// What OpenIM waits for where webhooks.yml says nothing that can be used.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The command in the body.
+const NO_COMMAND: &str = "openimBridgeDoctorProbe";
+
+/// A call that is to be made.
+pub(super) struct Probe {
+    client: Client,
+    request: CallbackRequest,
+    body: String,
+    to: Destination,
+    shown: String,
+}
+
+/// What came of it.
+pub(super) struct Probed {
+    /// In one line.
+    pub(super) seen: String,
+    /// Why it is not as it should be.
+    pub(super) finding: Option<Finding>,
+}
+
+impl Probe {
+    /// `None` where there is no URL that could be called: that is a finding already.
+    pub(super) fn new(webhooks: &Webhooks, ca: Option<&Path>) -> Result<Option<Self>, CannotSend> {
+        let Some(url) = webhooks.url.as_ref().and_then(Value::text) else { return Ok(None) };
+        let Ok(to) = Destination::parse(&url, REGISTRY) else { return Ok(None) };
+        let request = CallbackRequest {
+            owner: String::new(),
+            friend: String::new(),
+            remark: String::new(),
+            operation_id: HeaderValue::from_static("openim-bridge-doctor"),
+            form: UrlForm::Path,
+        };
+        let body = request.body().replace(BEFORE_SET_FRIEND_REMARK, NO_COMMAND);
+        let client = Client::new(&request.url(&url), ca, timeout(webhooks))?;
+        Ok(Some(Self { client, shown: shown(&request.url(&url)), request, body, to }))
+    }
+
+    pub(super) async fn run(self) -> Probed {
+        let addresses = match resolve(&self.to).await {
+            Ok(addresses) => addresses,
+            Err(error) => return self.unresolved(&error.to_string()),
+        };
+        let exchange = self.client.exchange_body(&self.request, &self.body).await;
+        self.judge(&exchange, &addresses)
+    }
+
+    fn unresolved(&self, error: &str) -> Probed {
+        let seen = format!("{} has no address here: {error}", self.to.host);
+        let finding = Finding::wrong("probe-unresolved", &*seen)
+            .why("where OpenIM sees the same names, every callback fails its user's action")
+            .remedy(
+                "correct the name in `url`. If it is known to OpenIM's containers only, run the probe in their network",
+            );
+        Probed { seen, finding: Some(finding) }
+    }
+
+    fn judge(&self, exchange: &Exchange, addresses: &str) -> Probed {
+        let took = exchange.elapsed.as_millis();
+        let seen = format!("{} ({addresses}), after {took} ms: {}", self.shown, words(exchange.open_im()));
+        let finding = match (&exchange.answer, exchange.open_im()) {
+            (_, OpenIm::Refused { code, .. }) if code == ReservedCode::CommandMismatch as i32 => None,
+            (Err(why), _) => Some(no_answer(why, &seen)),
+            (_, OpenIm::Refused { code, message, .. }) => Some(refused(code, message, &seen)),
+            (_, OpenIm::Fails { .. } | OpenIm::GoesOn { .. }) => Some(
+                Finding::wrong("probe-not-a-bridge", &*seen)
+                    .why("a bridge refuses this request with code 9902: something else listens there, so your decision service is not asked")
+                    .remedy("point `url` to the bridge; look at what listens on that port, and at proxies on the way"),
+            ),
+        };
+        match finding {
+            None => {
+                Probed { seen: format!("the bridge answers at {} ({addresses}), after {took} ms", self.shown), finding }
+            }
+            Some(finding) => Probed { seen, finding: Some(finding) },
+        }
+    }
+}
+
+fn no_answer(why: &NoAnswer, seen: &str) -> Finding {
+    let remedy = match why {
+        NoAnswer::Timeout(_) => {
+            "look for a firewall, a network policy or a proxy on the way that drops packets, and whether the bridge is stuck"
+        }
+        NoAnswer::Connection(_) => {
+            "start the bridge; compare host and port with its `listen`; with https, its certificate must be one that OpenIM's system trusts, for this host"
+        }
+        _ => "look at what listens there, and at proxies on the way",
+    };
+    Finding::wrong("probe-no-answer", seen)
+        .why("so it is for OpenIM, unless it reaches more than this machine does: every callback fails its user's action")
+        .remedy(remedy)
+}
+
+fn refused(code: i32, message: &str, seen: &str) -> Finding {
+    let is = |reserved: ReservedCode| code == reserved as i32;
+    let remedy = if is(ReservedCode::Address) {
+        "add the addresses that OpenIM calls from to `access.allow`. It may be only this machine that may not call"
+    } else if is(ReservedCode::Credentials) {
+        "put a user and password of `access.basic_auth_file` into `url`"
+    } else if is(ReservedCode::UnservedCommand) {
+        "look for a proxy on the way that rewrites the path; the command must arrive as its last segment"
+    } else if (9900..=9999).contains(&code) {
+        "look the code up in the README, under `Requests that are turned away`, and for a proxy on the way that changes requests"
+    } else {
+        return Finding::wrong("probe-not-a-bridge", seen)
+            .why(format!("a bridge refuses this request with code 9902, and not with {code} {message:?}: something else listens there"))
+            .remedy("point `url` to the bridge; look at what listens on that port, and at proxies on the way");
+    };
+    Finding::wrong("probe-refused", seen)
+        .why(format!("a bridge answers, and turns such requests away ({code}: {message}): every callback refuses its user's action"))
+        .remedy(remedy)
+}
+
+async fn resolve(to: &Destination) -> std::io::Result<String> {
+    let found = tokio::net::lookup_host((to.host.as_str(), to.port));
+    let limited = tokio::time::timeout(DEFAULT_TIMEOUT, found).await;
+    let addresses: Vec<SocketAddr> =
+        limited.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??.collect();
+    let mut shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    shown.dedup();
+    Ok(shown.join(", "))
+}
+
+/// What OpenIM would wait for.
+fn timeout(webhooks: &Webhooks) -> Duration {
+    let callback = webhooks.callback_named("beforeSetFriendRemark");
+    let seconds = callback.and_then(|callback| callback.value(Field::Timeout)).and_then(Value::whole);
+    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok()).filter(|&seconds| seconds > 0);
+    seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs).min(MAX_TIMEOUT)
+}

@@ -1,0 +1,85 @@
+//! A report for people and for programs.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use serde_json::json;
+
+use super::{Output, Report, count};
+use crate::cli::send::safe;
+use crate::cli::text::wrap;
+use crate::doctor::{Finding, Fixed, Severity, Value, shown};
+
+pub(super) fn report(report: &Report, output: Output) -> String {
+    match output {
+        Output::Text => text(report),
+        Output::Json => format!("{:#}\n", facts(report)),
+    }
+}
+
+fn text(report: &Report) -> String {
+    let path = report.webhooks.path.as_ref().map(|path| path.display().to_string());
+    let mut text = format!("{}\n\n", path.as_deref().unwrap_or("IMENV_WEBHOOKS_… variables"));
+    findings(&mut text, &report.findings);
+    if let Some(probed) = report.probed.as_ref().filter(|probed| probed.finding.is_none()) {
+        let _ = writeln!(text, "{:8}  {}", "passed", safe(&probed.seen, usize::MAX));
+    }
+    let _ = writeln!(text, "\n{}", summary(&report.findings));
+    text
+}
+
+fn findings(text: &mut String, findings: &[Finding]) {
+    for finding in findings {
+        let word = match finding.severity {
+            Severity::Wrong => "WRONG",
+            Severity::Advice => finding.severity.word(),
+        };
+        let place = finding.at.as_ref().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(text, "{word:8}  {}  {}", finding.name, safe(&place, usize::MAX));
+        let or =
+            finding.variable.as_ref().map(|variable| format!("{variable}, in the environment of OpenIM's containers"));
+        let lines =
+            [("what: ", Some(&finding.what)), ("why:  ", Some(&finding.why)), ("do:   ", Some(&finding.remedy))];
+        for (label, words) in lines.into_iter().chain([("or:   ", or.as_ref())]) {
+            if let Some(words) = words.filter(|words| !words.is_empty()) {
+                wrap(text, label, &safe(words, usize::MAX));
+            }
+        }
+    }
+}
+
+fn summary(findings: &[Finding]) -> String {
+    let (wrong, advice) = (count(findings, Severity::Wrong), count(findings, Severity::Advice));
+    match (wrong, advice) {
+        (0, 0) => "nothing is wrong".to_owned(),
+        (0, advice) => format!("nothing is wrong; {advice} advice"),
+        (wrong, 0) => format!("{wrong} wrong"),
+        (wrong, advice) => format!("{wrong} wrong, {advice} advice"),
+    }
+}
+
+/// What was corrected and what is left. Nothing more can be done where standard error is closed.
+pub(super) fn fixed(fixed: &Fixed) {
+    let mut text = String::new();
+    for finding in &fixed.corrected {
+        let place = finding.at.as_ref().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(text, "{:8}  {}  {place}", "fixed", finding.name);
+        wrap(&mut text, "was:  ", &safe(&finding.what, usize::MAX));
+    }
+    findings(&mut text, &fixed.left);
+    let _ = writeln!(text, "\n{} corrected; left: {}", fixed.corrected.len(), summary(&fixed.left));
+    let _closed = io::stderr().write_all(text.as_bytes());
+}
+
+fn facts(report: &Report) -> serde_json::Value {
+    let url = report.webhooks.url.as_ref().and_then(Value::text);
+    json!({
+        "ok": report.count(Severity::Wrong) == 0,
+        "webhooks": report.webhooks.path.as_ref().map(|path| path.to_string_lossy()),
+        "url": url.map(|url| shown(&url)),
+        "wrong": report.count(Severity::Wrong),
+        "advice": report.count(Severity::Advice),
+        "findings": report.findings,
+        "probe": report.probed.as_ref().map(|probed| json!({ "ok": probed.finding.is_none(), "seen": probed.seen })),
+    })
+}

@@ -1,0 +1,112 @@
+//! A fault, for people and programs.
+
+use serde::{Serialize, Serializer};
+use serde_json::Value as Json;
+
+use super::webhooks::Place;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Something does not work, or fails users' actions.
+    Wrong,
+    /// It may be meant like that, and should be known.
+    Advice,
+}
+
+impl Severity {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Wrong => "wrong",
+            Self::Advice => "advice",
+        }
+    }
+}
+
+/// One fault.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// Stable: what reports call it, such as `timeout-short`.
+    pub name: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it stands.
+    #[serde(serialize_with = "in_words")]
+    pub at: Option<Place>,
+    /// What is wrong. Holds no password.
+    pub what: String,
+    /// Why it matters.
+    pub why: String,
+    /// What to do.
+    pub remedy: String,
+    /// The variable of OpenIM's containers that would set it right: `NAME=value`. Holds no password.
+    pub variable: Option<String>,
+    /// The change of webhooks.yml that sets it right, where there is one right answer.
+    #[serde(skip)]
+    pub change: Option<Change>,
+}
+
+/// A change of webhooks.yml.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// From the top of the file: one key, or a callback's and one of its own.
+    pub path: Vec<String>,
+    /// What is to stand there.
+    pub value: Json,
+}
+
+impl Finding {
+    pub(crate) fn new(name: &'static str, severity: Severity, what: impl Into<String>) -> Self {
+        Self {
+            name,
+            severity,
+            at: None,
+            what: what.into(),
+            why: String::new(),
+            remedy: String::new(),
+            variable: None,
+            change: None,
+        }
+    }
+
+    pub(crate) fn wrong(name: &'static str, what: impl Into<String>) -> Self {
+        Self::new(name, Severity::Wrong, what)
+    }
+
+    pub(crate) fn advice(name: &'static str, what: impl Into<String>) -> Self {
+        Self::new(name, Severity::Advice, what)
+    }
+
+    pub(crate) fn at(self, at: Option<&Place>) -> Self {
+        Self { at: at.cloned(), ..self }
+    }
+
+    pub(crate) fn why(self, why: impl Into<String>) -> Self {
+        Self { why: why.into(), ..self }
+    }
+
+    pub(crate) fn remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: remedy.into(), ..self }
+    }
+
+    pub(super) fn variable(self, variable: String) -> Self {
+        Self { variable: Some(variable), ..self }
+    }
+
+    /// Not where a variable has the last word: then the file is not at fault.
+    pub(super) fn change(self, path: &[&str], value: impl Into<Json>) -> Self {
+        if matches!(self.at, Some(Place::Variable { .. })) {
+            return self;
+        }
+        let path = path.iter().map(|&key| key.to_owned()).collect();
+        Self { change: Some(Change { path, value: value.into() }), ..self }
+    }
+}
+
+#[allow(clippy::ref_option)] // serde's signature
+fn in_words<S: Serializer>(at: &Option<Place>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.as_ref().map(ToString::to_string).serialize(serializer)
+}

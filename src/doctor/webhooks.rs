@@ -1,0 +1,404 @@
+//! OpenIM's webhooks.yml and the variables over it, read as OpenIM reads them.
+//!
+//! OpenIM (v3.7 and later) reads the file with Go's viper: keys match in any letter case, a variable has effect only
+//! where the file has its key, and values are converted where that can be done (`"true"` is a flag, `"5"` a number). What
+//! cannot be converted, and a key that stands twice, keeps OpenIM from starting.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+use serde_saphyr::{Location, Spanned};
+
+use super::variables::{PREFIX, Variable};
+use crate::yaml::{Yaml, document, syntax_message};
+
+/// Where a value of OpenIM's stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In webhooks.yml. Line and column count from 1.
+    File {
+        /// As it was given.
+        path: PathBuf,
+        /// The line.
+        line: u64,
+        /// The column.
+        column: u64,
+    },
+    /// In a variable.
+    Variable {
+        /// Such as `IMENV_WEBHOOKS_URL`.
+        name: String,
+        /// The file and line that set it, where it was not the environment.
+        file: Option<(PathBuf, usize)>,
+    },
+}
+
+impl Place {
+    fn of(path: &Path, at: Location) -> Self {
+        Self::File { path: path.to_owned(), line: at.line(), column: at.column() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::Variable { name, file: None } => f.write_str(name),
+            Self::Variable { name, file: Some((path, line)) } => write!(f, "{}:{line} ({name})", path.display()),
+        }
+    }
+}
+
+/// Why a file cannot be examined at all.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It is no YAML.
+    #[error("{at}: not valid YAML: {message}")]
+    Syntax {
+        /// Where reading stopped.
+        at: Place,
+        /// What the parser says.
+        message: String,
+    },
+    /// It is YAML of another shape.
+    #[error("{at}: not OpenIM's webhooks.yml: expected a mapping with `url` and the callbacks")]
+    NotAMapping {
+        /// Where.
+        at: Place,
+    },
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// As it is written; `null` where nothing is.
+    pub json: Json,
+    /// Where.
+    pub at: Place,
+}
+
+/// What is said about a callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// `enable`
+    Enable,
+    /// `timeout`, in seconds.
+    Timeout,
+    /// `failedContinue`
+    FailedContinue,
+}
+
+impl Field {
+    /// All that are looked at.
+    pub const ALL: [Self; 3] = [Self::Enable, Self::Timeout, Self::FailedContinue];
+
+    /// Its key.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Enable => "enable",
+            Self::Timeout => "timeout",
+            Self::FailedContinue => "failedContinue",
+        }
+    }
+}
+
+/// One of OpenIM's callbacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackConfig {
+    /// As it is written, such as `beforeSetFriendRemark`.
+    pub name: String,
+    /// Where.
+    pub at: Place,
+    /// Whether anything stands under it.
+    pub is_empty: bool,
+    /// What stands under it.
+    pub values: Vec<(Field, Value)>,
+    /// The other keys under it.
+    pub others: Vec<(String, Place)>,
+}
+
+/// What OpenIM does not read as it may have been meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Oddity {
+    /// A key stands twice.
+    Duplicate {
+        /// Which.
+        key: String,
+        /// The second time.
+        at: Place,
+        /// The first time.
+        first: Place,
+    },
+    /// `url` or a callback stands under another key.
+    Nested {
+        /// What stands too deep.
+        key: String,
+        /// Where.
+        at: Place,
+        /// What it stands under.
+        under: String,
+    },
+    /// A callback is no mapping.
+    NotAMapping {
+        /// Which.
+        key: String,
+        /// Where.
+        at: Place,
+    },
+    /// A variable has no effect, since the file has no such key.
+    NoSuchKey {
+        /// Its name.
+        name: String,
+        /// Where it is set.
+        at: Place,
+    },
+}
+
+/// What OpenIM runs on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Webhooks {
+    /// The file, where there is one.
+    pub path: Option<PathBuf>,
+    /// `url`, where there is the key.
+    pub url: Option<Value>,
+    /// In the order of the file.
+    pub callbacks: Vec<CallbackConfig>,
+    /// In the order of the file.
+    pub oddities: Vec<Oddity>,
+    /// Top-level keys that are neither `url` nor a callback.
+    pub others: Vec<(String, Place)>,
+}
+
+impl Webhooks {
+    /// Reads the text of the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not YAML, or no mapping.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Unreadable> {
+        let mut webhooks = Self { path: Some(path.to_owned()), ..Self::default() };
+        let document = document(text).map_err(|error| Unreadable::Syntax {
+            at: Place::of(path, error.location().unwrap_or(Location::UNKNOWN)),
+            message: syntax_message(&error),
+        })?;
+        match document {
+            None | Some(Spanned { value: Yaml::Scalar(Json::Null), .. }) => {}
+            Some(Spanned { value: Yaml::Map(pairs), .. }) => webhooks.top(path, &pairs),
+            Some(other) => return Err(Unreadable::NotAMapping { at: Place::of(path, other.referenced) }),
+        }
+        Ok(webhooks)
+    }
+
+    fn top(&mut self, path: &Path, pairs: &[(Spanned<String>, Spanned<Yaml>)]) {
+        for (index, (name, node)) in pairs.iter().enumerate() {
+            let at = Place::of(path, name.referenced);
+            self.note_duplicate(path, &pairs[..index], name, "");
+            if name.value.eq_ignore_ascii_case("url") {
+                self.url = Some(value(path, name, node));
+            } else if is_callback(&name.value) {
+                self.callback(path, name, node);
+            } else {
+                self.others.push((name.value.clone(), at));
+                self.nested(path, name, node);
+            }
+        }
+    }
+
+    /// Older versions of OpenIM had all of it under `callback:`.
+    fn nested(&mut self, path: &Path, outer: &Spanned<String>, node: &Spanned<Yaml>) {
+        let Yaml::Map(pairs) = &node.value else { return };
+        for (name, _) in pairs {
+            if name.value.eq_ignore_ascii_case("url") || is_callback(&name.value) {
+                let (key, under) = (name.value.clone(), outer.value.clone());
+                self.oddities.push(Oddity::Nested { key, at: Place::of(path, name.referenced), under });
+            }
+        }
+    }
+
+    fn callback(&mut self, path: &Path, name: &Spanned<String>, node: &Spanned<Yaml>) {
+        let (mut values, mut others) = (Vec::new(), Vec::new());
+        let mut is_empty = true;
+        match &node.value {
+            Yaml::Scalar(Json::Null) => {}
+            Yaml::Map(pairs) => {
+                is_empty = pairs.is_empty();
+                for (index, (key, node)) in pairs.iter().enumerate() {
+                    self.note_duplicate(path, &pairs[..index], key, &name.value);
+                    match Field::ALL.into_iter().find(|field| key.value.eq_ignore_ascii_case(field.key())) {
+                        Some(field) => values.push((field, value(path, key, node))),
+                        None => others.push((key.value.clone(), Place::of(path, key.referenced))),
+                    }
+                }
+            }
+            _ => {
+                let at = Place::of(path, node.referenced);
+                self.oddities.push(Oddity::NotAMapping { key: name.value.clone(), at });
+            }
+        }
+        let at = Place::of(path, name.referenced);
+        self.callbacks.push(CallbackConfig { name: name.value.clone(), at, is_empty, values, others });
+    }
+
+    fn note_duplicate(
+        &mut self,
+        path: &Path,
+        before: &[(Spanned<String>, Spanned<Yaml>)],
+        key: &Spanned<String>,
+        group: &str,
+    ) {
+        if let Some((first, _)) = before.iter().find(|(other, _)| other.value.eq_ignore_ascii_case(&key.value)) {
+            let dot = if group.is_empty() { "" } else { "." };
+            self.oddities.push(Oddity::Duplicate {
+                key: format!("{group}{dot}{}", key.value),
+                at: Place::of(path, key.referenced),
+                first: Place::of(path, first.referenced),
+            });
+        }
+    }
+
+    /// Puts the variables over what the file says. Without a file, each has its key.
+    pub fn apply(&mut self, variables: &[Variable]) {
+        for variable in variables {
+            let Variable { name, value, at } = variable;
+            let value = Value { json: Json::from(value.as_str()), at: at.clone() };
+            let has_effect = match name.strip_prefix(PREFIX) {
+                Some("URL") => {
+                    let has_key = self.url.is_some() || self.path.is_none();
+                    if has_key {
+                        self.url = Some(value);
+                    }
+                    has_key
+                }
+                Some(keys) => self.set(keys, value),
+                None => continue,
+            };
+            if !has_effect {
+                self.oddities.push(Oddity::NoSuchKey { name: name.clone(), at: at.clone() });
+            }
+        }
+    }
+
+    /// Whether `keys`, such as `BEFOREADDFRIEND_ENABLE`, has effect.
+    fn set(&mut self, keys: &str, value: Value) -> bool {
+        let Some((callback, key)) = keys.split_once('_') else { return false };
+        let has_file = self.path.is_some();
+        let found = self.callbacks.iter_mut().position(|it| it.name.eq_ignore_ascii_case(callback));
+        let callback = match found {
+            Some(index) => &mut self.callbacks[index],
+            None if !has_file && is_callback(callback) => {
+                let (name, at) = (callback.to_lowercase(), value.at.clone());
+                self.callbacks.push(CallbackConfig { name, at, is_empty: true, values: vec![], others: vec![] });
+                let Some(last) = self.callbacks.last_mut() else { return false };
+                last
+            }
+            None => return false,
+        };
+        let Some(field) = Field::ALL.into_iter().find(|field| key.eq_ignore_ascii_case(field.key())) else {
+            return !has_file || callback.others.iter().any(|(other, _)| other.eq_ignore_ascii_case(key));
+        };
+        match callback.values.iter_mut().find(|(other, _)| *other == field) {
+            Some((_, old)) => *old = value,
+            None if has_file => return false,
+            None => callback.values.push((field, value)),
+        }
+        true
+    }
+
+    /// The callback of this name.
+    #[must_use]
+    pub fn callback_named(&self, name: &str) -> Option<&CallbackConfig> {
+        self.callbacks.iter().find(|callback| callback.name.eq_ignore_ascii_case(name))
+    }
+}
+
+impl CallbackConfig {
+    /// What is said, if anything is.
+    #[must_use]
+    pub fn value(&self, field: Field) -> Option<&Value> {
+        self.values.iter().find(|(other, _)| *other == field).map(|(_, value)| value)
+    }
+
+    /// Whether OpenIM calls it.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.value(Field::Enable).and_then(Value::flag).unwrap_or_default()
+    }
+}
+
+impl Value {
+    /// As OpenIM converts it to a text; `None` where it cannot.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        match &self.json {
+            Json::Null => Some(String::new()),
+            Json::Bool(flag) => Some(u8::from(*flag).to_string()),
+            Json::Number(number) => Some(number.to_string()),
+            Json::String(text) => Some(text.clone()),
+            Json::Array(_) | Json::Object(_) => None,
+        }
+    }
+
+    /// As OpenIM converts it to a flag; `None` where it cannot.
+    #[must_use]
+    pub fn flag(&self) -> Option<bool> {
+        match &self.json {
+            Json::Null => Some(false),
+            Json::Bool(flag) => Some(*flag),
+            Json::Number(number) => Some(number.as_f64() != Some(0.0)),
+            Json::String(text) => match text.as_str() {
+                "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+                "" | "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+                _ => None,
+            },
+            Json::Array(_) | Json::Object(_) => None,
+        }
+    }
+
+    /// As OpenIM converts it to a whole number; `None` where it cannot.
+    #[must_use]
+    pub fn whole(&self) -> Option<i64> {
+        match &self.json {
+            Json::Null => Some(0),
+            Json::Bool(flag) => Some(i64::from(*flag)),
+            // Go cuts what is behind the point; `as` does the same, and stays within bounds.
+            #[allow(clippy::cast_possible_truncation)]
+            Json::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|number| number as i64)),
+            Json::String(text) if text.is_empty() => Some(0),
+            Json::String(text) => go_integer(text),
+            Json::Array(_) | Json::Object(_) => None,
+        }
+    }
+}
+
+/// Go's `ParseInt` with base 0, of what may be meant.
+fn go_integer(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let digits = digits.to_ascii_lowercase();
+    let (base, digits) = match digits.as_bytes() {
+        [b'0', b'x', ..] => (16, &digits[2..]),
+        [b'0', b'o', ..] => (8, &digits[2..]),
+        [b'0', b'b', ..] => (2, &digits[2..]),
+        [b'0', _, ..] => (8, &digits[1..]),
+        _ => (10, &*digits),
+    };
+    let is_number = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(base));
+    is_number.then(|| i64::from_str_radix(digits, base).ok()).flatten().map(|number| sign * number)
+}
+
+/// The place of a value that is not there is its key's.
+fn value(path: &Path, name: &Spanned<String>, node: &Spanned<Yaml>) -> Value {
+    let json = node.value.json();
+    let at = if json.is_null() { name.referenced } else { node.referenced };
+    Value { json, at: Place::of(path, at) }
+}
+
+/// Whether a key is a callback's. OpenIM has about fifty, and later versions more.
+fn is_callback(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["before", "after"].iter().any(|when| key.strip_prefix(when).is_some_and(|rest| !rest.is_empty()))
+}
