@@ -94,6 +94,7 @@ fn every_metric_is_there_before_anything_happens_also_without_tls() {
         "openim_bridge_build_info{",
         "openim_bridge_tls_handshake_errors_total",
         "openim_bridge_log_lines_left_out_total{of=\"queue\"}",
+        "openim_bridge_spans_total{result=\"dropped\"}",
         #[cfg(target_os = "linux")]
         "process_cpu_seconds_total",
         #[cfg(target_os = "linux")]

@@ -7,10 +7,11 @@ mod kit;
 use std::io::Read as _;
 
 use kit::{
-    App, Request, app, bridge, nowhere,
-    otlp::{Collector, Seen, collector},
+    App, Client, Request, app, bridge, nowhere,
+    otlp::{Collector, Seen, collector, secured_collector},
     peer,
     process::{Serve, serve_with},
+    tls::{Authority, Files},
 };
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -277,12 +278,41 @@ fn when_off_what_came_is_passed_on_unchanged_and_nothing_is_made_up() {
 }
 
 #[test]
+fn spans_go_by_tls_to_a_collector_that_an_authority_of_ones_own_has_signed() {
+    let (app, authority) = (app(), Authority::new());
+    let (theirs, ours) = (authority.signs("127.0.0.1"), authority.signs("bridge"));
+    let files = Files::new(&authority);
+    files.put_pair(&ours);
+    let collector = secured_collector(&theirs.cert, &theirs.key, &authority.cert);
+    let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(|file| files.path(file).display().to_string());
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", &*ca),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &*cert),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &*key),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+    ];
+    let endpoint = format!("https://{}", collector.address);
+    let serve = serve(&format!("http://{}", app.address), &endpoint, &variables, &[]);
+    serve.send(&within("01")).goes_on_with("pal");
+    two(&collector.spans(2));
+}
+
+#[test]
 fn a_collector_that_is_down_costs_no_callback_and_not_the_stop() {
     let app = app();
     let upstream = format!("http://{}", app.address);
-    let mut serve = serve(&upstream, &format!("http://{}", nowhere()), &[], &["--drain-delay", "0s"]);
+    let endpoint = format!("http://{}", nowhere());
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "20")];
+    let flags = ["--upstream", &upstream, "--drain-delay", "0s", "--admin-listen", "127.0.0.1:0"];
+    let mut serve = serve_with(&variables, &flags);
+    let admin = serve.admin_address();
     serve.send(&within("01")).goes_on_with("pal");
     serve.says("spans cannot be exported");
+    let mut operator = Client::connect(admin);
+    operator.write(&Request::new().method("GET").target("/metrics").body("").bytes());
+    let metrics = operator.reply().body;
+    assert!(metrics.contains("openim_bridge_spans_total{result=\"exported\"} 0\n"), "{metrics}");
+    assert!(!metrics.contains("openim_bridge_spans_total{result=\"failed\"} 0\n"), "{metrics}");
     serve.send(&within("01")).goes_on_with("pal");
     serve.signal("TERM");
     serve.says("spans were lost");

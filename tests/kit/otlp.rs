@@ -19,8 +19,9 @@ use opentelemetry_proto::tonic::{
 };
 use tonic::{
     Request, Response, Status,
+    codec::CompressionEncoding,
     metadata::MetadataMap,
-    transport::{Server, server::TcpIncoming},
+    transport::{Certificate, Identity, Server, ServerTlsConfig, server::TcpIncoming},
 };
 
 use super::PATIENCE;
@@ -33,16 +34,27 @@ pub struct Collector {
 
 /// Receives on a free port.
 pub fn collector() -> Collector {
+    collector_on(Server::builder())
+}
+
+/// Receives by TLS, as this.
+pub fn secured_collector(cert: &str, key: &str, clients: &str) -> Collector {
+    let tls =
+        ServerTlsConfig::new().identity(Identity::from_pem(cert, key)).client_ca_root(Certificate::from_pem(clients));
+    collector_on(Server::builder().tls_config(tls).expect("TLS"))
+}
+
+fn collector_on(mut server: Server) -> Collector {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("a listener");
     let address = listener.local_addr().expect("an address");
     let (sender, exports) = mpsc::channel();
-    thread::spawn(|| {
+    thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener).expect("a listener"));
-            let service = TraceServiceServer::new(Receives(sender));
-            Server::builder().add_service(service).serve_with_incoming(incoming).await
+            let service = TraceServiceServer::new(Receives(sender)).accept_compressed(CompressionEncoding::Gzip);
+            server.add_service(service).serve_with_incoming(incoming).await
         })
     });
     Collector { address, exports }

@@ -3,7 +3,7 @@
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::decision::{EndpointState, UpstreamStatus};
-use crate::telemetry;
+use crate::telemetry::{self, traces};
 
 /// How the bridge is now.
 #[derive(Debug)]
@@ -112,6 +112,13 @@ impl State {
                 MetricType::COUNTER,
                 "of",
                 &telemetry::lines_left_out().map(|(of, count)| (of, whole(count))),
+            ),
+            labelled(
+                "openim_bridge_spans_total",
+                "Spans of traces: taken by the collector, not taken by it, or lost to a full queue.",
+                MetricType::COUNTER,
+                "result",
+                &traces::counts().unwrap_or_default().named().map(|(result, count)| (result, whole(count))),
             ),
             labelled(
                 "openim_bridge_tls_certificate_expiry_seconds",

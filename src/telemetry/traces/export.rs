@@ -44,6 +44,13 @@ pub struct Counts {
     pub dropped: u64,
 }
 
+impl Counts {
+    /// With their names in metrics.
+    pub(crate) const fn named(self) -> [(&'static str, u64); 3] {
+        [("exported", self.exported), ("failed", self.failed), ("dropped", self.dropped)]
+    }
+}
+
 #[derive(Debug, Default)]
 struct Counters {
     queued: AtomicUsize,
