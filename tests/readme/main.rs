@@ -1,8 +1,10 @@
-//! What README.md promises is what the code does.
+//! What README.md promises is what the code does; [`chinese`] holds README.zh-CN.md against it.
 
 #![allow(clippy::expect_used, reason = "a test's helpers fail as the test does")]
 
-use std::{fs, iter};
+mod chinese;
+
+use std::{fs, iter, path::Path};
 
 use openim_bridge::{
     config,
@@ -11,7 +13,7 @@ use openim_bridge::{
     openim::{BadRequest, ReservedCode},
 };
 
-const README: &str = include_str!("../README.md");
+const README: &str = include_str!("../../README.md");
 
 /// The rows of the tables under a headline that begin with a reserved code, as cells.
 fn coded_rows(headline: &str) -> Vec<Vec<&'static str>> {
@@ -42,10 +44,10 @@ fn the_table_of_fallbacks_has_every_class_with_its_code() {
 
 #[test]
 fn the_tests_of_testing_md_are_the_files_that_are_run() {
-    let page = include_str!("../docs/testing.md");
+    let page = include_str!("../../docs/testing.md");
     for (language, file) in [
-        ("python", include_str!("../examples/testing/python/test_remarks.py")),
-        ("go", include_str!("../examples/testing/go/remarks_test.go")),
+        ("python", include_str!("../../examples/testing/python/test_remarks.py")),
+        ("go", include_str!("../../examples/testing/go/remarks_test.go")),
     ] {
         assert!(page.contains(&format!("```{language}\n{file}```\n")), "the {language} of docs/testing.md is another");
     }
@@ -105,11 +107,31 @@ fn the_table_of_flags_names_settings_and_their_defaults() {
 }
 
 #[test]
-fn every_link_to_a_file_leads_somewhere() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let targets = README.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
-    let files: Vec<&str> = targets.filter(|target| !target.starts_with(['#', 'h'])).collect();
-    assert!(files.len() >= 6, "{files:?}");
-    let lost: Vec<&&str> = files.iter().filter(|file| !root.join(file).exists()).collect();
-    assert!(lost.is_empty(), "{lost:?}");
+fn every_link_to_a_file_or_a_headline_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (name, text) in [("README.md", README), ("README.zh-CN.md", chinese::README)] {
+        let targets: Vec<&str> = links(text).filter(|target| !target.starts_with("https://")).collect();
+        assert!(targets.len() >= 6, "{targets:?}");
+        for target in targets {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = root.join(if file.is_empty() { name } else { file });
+            assert!(path.exists(), "{name}: {target}");
+            if !anchor.is_empty() {
+                let text = fs::read_to_string(&path).expect(target);
+                let mut headlines = text.lines().filter(|line| line.starts_with('#'));
+                assert!(headlines.any(|headline| slug(headline) == anchor), "{name}: {target}");
+            }
+        }
+    }
+}
+
+/// The targets of a text's links.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target)
+}
+
+/// A headline as links name it, by GitHub's rule.
+fn slug(headline: &str) -> String {
+    let words = headline.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    words.chars().filter(|&c| c.is_alphanumeric() || c == '-' || c == '_').collect()
 }
