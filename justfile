@@ -23,3 +23,11 @@ full *parts:
 bench name="hung" *args:
     cargo build --release --locked
     cargo run --release --locked --manifest-path bench/Cargo.toml --bin {{ name }} -- --bridge target/release/openim-bridge {{ args }}
+
+# Every fault of docs/reliability.md under load, or those named: `just chaos --list`.
+chaos *args:
+    cargo build --release --locked
+    cargo run --release --locked --manifest-path bench/Cargo.toml --bin chaos -- --bridge target/release/openim-bridge {{ args }}
+
+# The same, and its table into docs/reliability.md.
+chaos-docs: (chaos "--docs" "docs/reliability.md")

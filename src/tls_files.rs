@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustls::{
+    RootCertStore,
     crypto::CryptoProvider,
     pki_types::{
         CertificateDer, PrivateKeyDer, UnixTime,
@@ -113,6 +114,19 @@ impl PemFile {
             .map_err(|source| self.wrong("certificate", source))
     }
 
+    /// These certificates of the file, to check others' certificates with.
+    pub(crate) fn authorities(&self, certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates {
+            roots.add(certificate).map_err(|source| TlsError::Authority {
+                key: self.key,
+                path: self.path.clone(),
+                source,
+            })?;
+        }
+        Ok(roots)
+    }
+
     fn private_key(&self, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
         PrivateKeyDer::from_pem_slice(bytes).map_err(|source| self.wrong("unencrypted private key", source))
     }
@@ -130,7 +144,7 @@ pub(crate) struct PairFiles {
 }
 
 /// What the two hold.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, Debug)]
 pub(crate) struct PairContents {
     cert: Vec<u8>,
     key: Vec<u8>,

@@ -2,10 +2,13 @@
 //!
 //! Written by hand and not with an HTTP client, for the benchmark to cost little next to what it measures.
 
-use std::{io, net::SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, bail};
-use tokio::{net::TcpStream, time::Instant};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    time::Instant,
+};
 
 /// The request that OpenIM Server sends before it sets a friend's remark. `remark` must not need escaping in JSON.
 #[must_use]
@@ -30,6 +33,8 @@ pub struct Answer {
     pub status: u16,
     /// The body's bytes.
     pub body: Vec<u8>,
+    /// Whether it says that its connection closes.
+    pub closes: bool,
     /// When the last byte had been read.
     pub at: Instant,
 }
@@ -39,42 +44,45 @@ pub struct Answer {
 /// # Errors
 ///
 /// When the connection breaks or ends before the answer does, or when what comes is no such answer.
-pub async fn read_answer(stream: &TcpStream) -> anyhow::Result<Answer> {
+pub async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<Answer> {
     let mut bytes = Vec::with_capacity(512);
     loop {
-        stream.readable().await?;
-        match stream.try_read_buf(&mut bytes) {
-            Ok(0) if bytes.is_empty() => bail!("the connection was closed without an answer"),
-            Ok(0) => bail!("the connection was closed within the answer"),
-            Ok(_) => {
-                let at = Instant::now();
-                if let Some((status, body)) = parse(&bytes)? {
-                    return Ok(Answer { status, body, at });
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error.into()),
+        let read = stream.read_buf(&mut bytes).await?;
+        let at = Instant::now();
+        match read {
+            0 if bytes.is_empty() => bail!("the connection was closed without an answer"),
+            0 => bail!("the connection was closed within the answer"),
+            _ => {}
+        }
+        if let Some(Parsed { status, body, closes }) = parse(&bytes)? {
+            return Ok(Answer { status, body: body.to_vec(), closes, at });
         }
     }
 }
 
-/// Status and body, once all of it is there.
-fn parse(bytes: &[u8]) -> anyhow::Result<Option<(u16, Vec<u8>)>> {
+#[derive(Debug, PartialEq, Eq)]
+struct Parsed<'a> {
+    status: u16,
+    body: &'a [u8],
+    closes: bool,
+}
+
+/// An answer, once all of it is there.
+fn parse(bytes: &[u8]) -> anyhow::Result<Option<Parsed<'_>>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let (head, body) = (std::str::from_utf8(&bytes[..end])?, &bytes[end + 4..]);
-    let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).context("no status line")?.parse()?;
-    let length: usize = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .context("an answer without Content-Length")?
-        .1
-        .trim()
-        .parse()?;
+    let (line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
+    let status = line.split(' ').nth(1).context("no status line")?.parse()?;
+    let header = |wanted: &str| {
+        let mut headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
+        headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+    };
+    let length: usize = header("content-length").context("an answer without Content-Length")?.parse()?;
     if body.len() > length {
         bail!("{} bytes behind the answer", body.len() - length);
     }
-    Ok((body.len() == length).then(|| (status, body.to_vec())))
+    let closes = header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+    Ok((body.len() == length).then_some(Parsed { status, body, closes }))
 }
 
 #[cfg(test)]
@@ -98,7 +106,9 @@ mod tests {
         for end in 0..whole.len() {
             assert_eq!(parse(&whole[..end]).expect("so far good"), None, "at {end}");
         }
-        assert_eq!(parse(whole).expect("good"), Some((200, b"{}".to_vec())));
+        assert_eq!(parse(whole).expect("good"), Some(Parsed { status: 200, body: b"{}", closes: false }));
+        let last = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\nContent-Length: 2\r\n\r\n{}";
+        assert_eq!(parse(last).expect("good"), Some(Parsed { status: 400, body: b"{}", closes: true }));
     }
 
     #[test]

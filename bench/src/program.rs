@@ -1,43 +1,72 @@
 //! The bridge's commands as child processes.
 
 use std::{
+    collections::VecDeque,
     env, fs,
     net::SocketAddr,
     path::Path,
     process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
-    time,
+    time::{self, Instant},
 };
 
 /// How long a command may take until it listens.
 const START: Duration = Duration::from_secs(10);
 
+/// Lines of a log that are kept, the newest.
+const KEPT_LINES: usize = 1000;
+
 /// A running command that listens. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
+    log: Arc<Mutex<Log>>,
     /// Where it listens.
     pub address: SocketAddr,
+}
+
+/// What it has logged since it listens.
+#[derive(Debug, Default)]
+struct Log {
+    answered: usize,
+    lines: VecDeque<(Instant, String)>,
 }
 
 impl Program {
     /// Starts `binary` with `args` and `--log-format json`, and waits for the log line that holds its `address`.
     ///
-    /// What it logs from then on is read and thrown away, for it never to wait for a reader.
-    ///
     /// # Errors
     ///
     /// When it cannot be started, ends, or does not say its address within 10 s; with what it said until then.
     pub async fn start(binary: &Path, args: &[&str]) -> anyhow::Result<Self> {
+        Self::start_in(None, binary, args).await
+    }
+
+    /// The same, in a network namespace.
+    ///
+    /// # Errors
+    ///
+    /// As [`Program::start`].
+    pub async fn start_in(namespace: Option<&str>, binary: &Path, args: &[&str]) -> anyhow::Result<Self> {
         let name = format!("{} {}", binary.display(), args.join(" "));
-        let mut command = Command::new(binary);
+        let mut command = match namespace {
+            // It becomes the binary, so that its process is the binary's.
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(binary);
+                command
+            }
+            None => Command::new(binary),
+        };
         command.args(args).args(["--log-format", "json"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         // What is measured is what the arguments say, wherever the benchmark runs.
@@ -45,12 +74,12 @@ impl Program {
             command.env_remove(variable);
         }
         let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
-        let mut log = BufReader::new(child.stderr.take().context("no stderr")?);
+        let mut stderr = BufReader::new(child.stderr.take().context("no stderr")?);
         let mut said = String::new();
         let found = time::timeout(START, async {
             loop {
                 let start = said.len();
-                if log.read_line(&mut said).await? == 0 {
+                if stderr.read_line(&mut said).await? == 0 {
                     bail!("it ended");
                 }
                 if let Some(address) = address(&said[start..]) {
@@ -63,16 +92,60 @@ impl Program {
             Ok(Err(error)) => bail!("{name}: {error}; it said:\n{said}"),
             Err(_) => bail!("{name}: no log line with an address within {START:?}; it said:\n{said}"),
         };
-        tokio::spawn(async move { tokio::io::copy_buf(&mut log, &mut tokio::io::sink()).await });
-        Ok(Self { child, address })
+        let log = Arc::<Mutex<Log>>::default();
+        tokio::spawn(read(stderr, Arc::clone(&log)));
+        Ok(Self { child, log, address })
+    }
+
+    /// Calls that it has answered, as the mock.
+    #[must_use]
+    pub fn answered(&self) -> usize {
+        self.log().answered
+    }
+
+    /// When a line of its log first held `text`, of those after `since`.
+    #[must_use]
+    pub fn said(&self, text: &str, since: Instant) -> Option<Instant> {
+        self.log().lines.iter().find(|(at, line)| *at >= since && line.contains(text)).map(|(at, _)| *at)
+    }
+
+    /// Lines of its log that hold `text`, the oldest of those that are kept first.
+    #[must_use]
+    pub fn lines_with(&self, text: &str) -> Vec<String> {
+        self.log().lines.iter().filter(|(_, line)| line.contains(text)).map(|(_, line)| line.clone()).collect()
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = self.child.id().context("it has ended")?;
+        let pid = Pid::from_raw(i32::try_from(id)?).context("no process is 0")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// The memory that it holds now, in KiB: `VmRSS` of Linux. `None` where that is not to be had.
+    #[must_use]
+    pub fn memory_kib(&self) -> Option<u64> {
+        self.status("VmRSS:")
     }
 
     /// The most memory that it ever held, in KiB: `VmHWM` of Linux. `None` where that is not to be had.
     #[must_use]
     pub fn peak_memory_kib(&self) -> Option<u64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, key: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse().ok()
+        let value = status.lines().find_map(|line| line.strip_prefix(key))?;
+        value.trim().strip_suffix("kB")?.trim().parse().ok()
     }
 
     /// Whether it has ended by itself, and how.
@@ -84,6 +157,17 @@ impl Program {
         Ok(self.child.try_wait()?)
     }
 
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// When that takes over 30 s.
+    pub async fn end(mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
+        time::timeout(Duration::from_secs(30), self.child.wait()).await.context("it does not end")??;
+        Ok(())
+    }
+
     /// Kills it and waits until it is gone.
     ///
     /// # Errors
@@ -91,6 +175,23 @@ impl Program {
     /// When it cannot be killed.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         Ok(self.child.kill().await?)
+    }
+}
+
+/// Reads until the end, for the program never to wait for a reader.
+async fn read(stderr: impl AsyncRead + Unpin, log: Arc<Mutex<Log>>) {
+    let mut lines = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        // One a call: only their number is kept.
+        if line.contains("\"message\":\"answered\"") {
+            log.answered += 1;
+            continue;
+        }
+        if log.lines.len() == KEPT_LINES {
+            log.lines.pop_front();
+        }
+        log.lines.push_back((Instant::now(), line));
     }
 }
 

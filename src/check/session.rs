@@ -146,7 +146,7 @@ impl Session {
             Err(error) => error,
         };
         if let CallError::Broken { retry, .. } = &error {
-            let never_seen = *retry == Retry::Free;
+            let never_seen = matches!(retry, Retry::Unsent | Retry::Free);
             self.forget(lane);
             if never_seen {
                 let left = limit.saturating_sub(began.elapsed());

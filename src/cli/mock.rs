@@ -4,8 +4,10 @@ use std::{
     fs::{self, File},
     io,
     net::SocketAddr,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -43,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "tls")]
     tls_ca_out: Option<PathBuf>,
 
-    /// Serve by TLS, with this certificate, in PEM
+    /// Serve by TLS, with this certificate, in PEM. Read again when it changes
     #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "tls")]
     tls_cert: Option<PathBuf>,
 
@@ -62,6 +64,14 @@ pub struct Args {
     /// tests.
     #[arg(long, value_name = "ADDR")]
     control: Option<SocketAddr>,
+
+    /// Work on so many calls at one time, as a pool of threads does; others wait [default: any number]
+    #[arg(long, value_name = "CALLS")]
+    concurrency: Option<NonZeroUsize>,
+
+    /// Tell a connection this old to go away, such as 30s [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    max_connection_age: Option<Duration>,
 
     /// A YAML file of rules: which calls get which answer. Read again when it changes
     #[arg(long, value_name = "FILE")]
@@ -115,7 +125,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         info!("ending");
     };
-    let mut mock = bind(args.listen.clone(), rules).await?.log_remarks(args.log_remarks);
+    let mut mock = bind(args.listen.clone(), rules)
+        .await?
+        .log_remarks(args.log_remarks)
+        .concurrency(args.concurrency)
+        .max_connection_age(args.max_connection_age);
     if let Some(tls) = tls(&args)? {
         mock = mock.secured(tls);
     }

@@ -25,6 +25,10 @@ use crate::trace_context::Propagation;
 /// its CANCELLED races the bridge's own timer.
 const DEADLINE_MARGIN: Duration = Duration::from_millis(10);
 
+/// Connections that one call may find closing, before that counts as a retry. Services that were started together close
+/// theirs together (a maximum age), so the next one may be closing too.
+const MAX_UNSENT: u8 = 3;
+
 /// A worker's way to the App's decision service.
 #[derive(Debug)]
 pub struct Upstream {
@@ -93,7 +97,9 @@ pub enum CallError {
 /// Whether a call may be made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// The service has not seen it.
+    /// It never left the bridge, since its connection was closing: on another one at once, which is no retry.
+    Unsent,
+    /// The service has not looked at it.
     Free,
     /// The service may have seen it, but nothing of a reply had come: as far as the budget allows.
     Budgeted,
@@ -155,7 +161,11 @@ impl From<Status> for CallError {
             if let Some(code) = reset_by_peer(send) {
                 return Self::Status(Box::new(Status::new(code, "the stream was reset")));
             }
-            let retry = if matches!(send, SendError::NeverSent(_)) { Retry::Free } else { Retry::Budgeted };
+            let retry = match send {
+                SendError::NeverSent(_) => Retry::Unsent,
+                SendError::Refused(_) => Retry::Free,
+                _ => Retry::Budgeted,
+            };
             return Self::Broken { retry, status: Box::new(status) };
         }
         let source = status.source();
@@ -236,6 +246,7 @@ impl Upstream {
         tries: &mut Vec<Try>,
     ) -> Result<Bytes, CallError> {
         self.pool.budget.deposit();
+        let mut unsent = 0;
         loop {
             let span = call.trace.next_span();
             if call.trace.is_recorded() {
@@ -249,10 +260,15 @@ impl Upstream {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
+            let retry = error.retry();
+            if retry == Retry::Unsent && unsent < MAX_UNSENT {
+                unsent += 1;
+                continue;
+            }
             let may_retry = spent.retries == 0
-                && match error.retry() {
+                && match retry {
                     Retry::Never => false,
-                    Retry::Free => true,
+                    Retry::Unsent | Retry::Free => true,
                     Retry::Budgeted => self.pool.budget.withdraw(),
                 };
             if !may_retry {

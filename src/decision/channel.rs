@@ -417,9 +417,12 @@ pub(super) async fn open(endpoint: &Endpoint, most_calls: Option<usize>) -> Resu
 /// Why a request got no response head of gRPC's.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
-    /// The service has never seen it.
+    /// It never left the bridge: the connection was closing.
     #[error("the request was never sent")]
     NeverSent(#[source] hyper::Error),
+    /// The service says that it has not looked at it.
+    #[error("the request was refused")]
+    Refused(#[source] hyper::Error),
     /// The service may have seen it.
     #[error("no response came")]
     NoResponse(#[source] hyper::Error),
@@ -445,8 +448,10 @@ impl tower_service::Service<Request<Body>> for Sender {
         let response = self.0.try_send_request(request);
         Box::pin(async move {
             let response = response.await.map_err(|mut error| {
-                if error.take_message().is_some() || was_refused(error.error()) {
+                if error.take_message().is_some() {
                     SendError::NeverSent(error.into_error())
+                } else if was_refused(error.error()) {
+                    SendError::Refused(error.into_error())
                 } else {
                     SendError::NoResponse(error.into_error())
                 }

@@ -116,17 +116,9 @@ impl Source for Files {
         let roots = match &self.ca {
             Trust::System(roots) => Arc::clone(roots),
             Trust::File(file) => {
-                let mut roots = RootCertStore::empty();
                 let authorities = file.certificates(contents.ca.as_deref().unwrap_or_default())?;
                 ends.extend(authorities_end(&authorities));
-                for certificate in authorities {
-                    roots.add(certificate).map_err(|source| TlsError::Authority {
-                        key: file.key,
-                        path: file.path.clone(),
-                        source,
-                    })?;
-                }
-                Arc::new(roots)
+                Arc::new(file.authorities(authorities)?)
             }
         };
         let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))

@@ -13,6 +13,7 @@ use std::{
 };
 
 use futures_util::Stream;
+use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener, UnixStream},
@@ -21,6 +22,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
+
+use crate::tls_files::Watched;
 use tonic::transport::server::Connected;
 
 /// How long a handshake may take.
@@ -166,7 +169,7 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new(listener: Listener, tls: Option<TlsAcceptor>) -> Self {
+    pub(super) fn new(listener: Listener, tls: Option<Watched<ServerConfig>>) -> Self {
         let (sender, ready) = mpsc::channel(16);
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, tls, sender));
@@ -182,7 +185,7 @@ impl Stream for Incoming {
     }
 }
 
-async fn accept(listener: Listener, tls: Option<TlsAcceptor>, ready: mpsc::Sender<Box<dyn Connection>>) {
+async fn accept(listener: Listener, tls: Option<Watched<ServerConfig>>, ready: mpsc::Sender<Box<dyn Connection>>) {
     let mut handshakes = JoinSet::new();
     loop {
         let connection = match listener.accept().await {
@@ -195,8 +198,9 @@ async fn accept(listener: Listener, tls: Option<TlsAcceptor>, ready: mpsc::Sende
         };
         while handshakes.try_join_next().is_some() {}
         let ready = ready.clone();
-        match tls.clone() {
+        match &tls {
             Some(tls) => {
+                let tls = TlsAcceptor::from(tls.current().get());
                 handshakes.spawn(async move { shake_hands(&tls, connection, &ready).await });
             }
             None if ready.send(connection).await.is_err() => return,

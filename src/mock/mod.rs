@@ -21,10 +21,10 @@ mod rules;
 mod service;
 mod tls;
 
-use std::{io, time::Duration};
+use std::{io, num::NonZeroUsize, time::Duration};
 
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Semaphore, mpsc, oneshot, watch},
     time::sleep,
 };
 use tonic::transport::Server;
@@ -39,6 +39,7 @@ pub use service::{Call, Event, Stage};
 pub use tls::{Tls, TlsSetupError};
 
 use crate::proto::{DESCRIPTORS, friend_callback_service_server::FriendCallbackServiceServer};
+use crate::tls_files::TlsError;
 use listen::{Incoming, Listener};
 use service::Service;
 
@@ -54,6 +55,8 @@ pub struct Mock {
     control: Control,
     log_remarks: bool,
     events: Option<mpsc::UnboundedSender<Event>>,
+    concurrency: Option<NonZeroUsize>,
+    max_connection_age: Option<Duration>,
 }
 
 /// Why the mock cannot serve.
@@ -72,7 +75,7 @@ pub enum MockError {
     Reflection(#[from] tonic_reflection::server::Error),
     /// TLS cannot be set up.
     #[error("cannot set up TLS")]
-    Tls(#[from] rustls::Error),
+    Tls(#[from] TlsError),
     /// Serving failed.
     #[error("cannot serve")]
     Serve(#[from] tonic::transport::Error),
@@ -86,7 +89,15 @@ impl Mock {
     /// Where the address cannot be listened on.
     pub async fn bind(address: Address, rules: Rules) -> Result<Self, MockError> {
         let listener = Listener::bind(&address).await.map_err(|source| MockError::Bind { address, source })?;
-        Ok(Self { listener, tls: None, control: Control::new(rules), log_remarks: false, events: None })
+        Ok(Self {
+            listener,
+            tls: None,
+            control: Control::new(rules),
+            log_remarks: false,
+            events: None,
+            concurrency: None,
+            max_connection_age: None,
+        })
     }
 
     /// Where it listens: the real port, also when 0 was asked for.
@@ -99,6 +110,21 @@ impl Mock {
     #[must_use]
     pub fn secured(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// So many calls are worked on at one time, as by a pool of threads; others wait. `None`: any number.
+    #[must_use]
+    pub fn concurrency(mut self, calls: Option<NonZeroUsize>) -> Self {
+        self.concurrency = calls;
+        self
+    }
+
+    /// A connection this old is told to go away (GOAWAY), as services do so that their load is spread anew. `None`:
+    /// never.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Option<Duration>) -> Self {
+        self.max_connection_age = age;
         self
     }
 
@@ -139,21 +165,31 @@ impl Mock {
         // Nothing is ever sent: calls that wait are told to end by the sender going away with this future.
         let (alive, stopped) = watch::channel(());
         let (end, ended) = oneshot::channel::<()>();
-        let service = Service { control: self.control, log_remarks: self.log_remarks, events: self.events, stopped };
+        let service = Service {
+            control: self.control,
+            log_remarks: self.log_remarks,
+            events: self.events,
+            room: self.concurrency.map(|calls| Semaphore::new(calls.get().min(Semaphore::MAX_PERMITS))),
+            stopped,
+        };
         let service = FriendCallbackServiceServer::new(service).max_decoding_message_size(usize::MAX);
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<FriendCallbackServiceServer<Service>>().await;
 
-        let acceptor = self.tls.map(Tls::acceptor).transpose()?;
-        let server = Server::builder()
+        let tls = self.tls.map(Tls::watch).transpose()?;
+        let mut server = Server::builder()
             // A bridge that gives up a thousand calls at one time is what the mock is for, not an attack.
-            .http2_max_pending_accept_reset_streams(Some(usize::MAX))
+            .http2_max_pending_accept_reset_streams(Some(usize::MAX));
+        if let Some(age) = self.max_connection_age {
+            server = server.max_connection_age(age);
+        }
+        let server = server
             .add_service(service)
             .add_service(health)
             .add_service(reflection().build_v1()?)
             // What grpcurl before 1.8.8 asks for.
             .add_service(reflection().build_v1alpha()?)
-            .serve_with_incoming_shutdown(Incoming::new(self.listener, acceptor), async move {
+            .serve_with_incoming_shutdown(Incoming::new(self.listener, tls), async move {
                 let _ = ended.await;
             });
         let grace = async {

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     time::{Instant, sleep},
 };
 use tonic::{Request, Response, Status, metadata::MetadataMap};
@@ -68,6 +68,8 @@ pub(super) struct Service {
     pub(super) control: Control,
     pub(super) log_remarks: bool,
     pub(super) events: Option<mpsc::UnboundedSender<Event>>,
+    /// For as many calls as are worked on at one time. `None`: there is always room.
+    pub(super) room: Option<Semaphore>,
     /// Its sender goes away when the mock ends.
     pub(super) stopped: watch::Receiver<()>,
 }
@@ -94,6 +96,10 @@ impl Service {
     /// Waits as told. The outer error is the end of the mock, and no answer of its own.
     async fn unless_stopped(&self, delay: Duration, reply: Reply) -> Result<Outcome, Status> {
         let answer = async {
+            let _place = match &self.room {
+                Some(room) => room.acquire().await.ok(),
+                None => None,
+            };
             if !delay.is_zero() {
                 sleep(delay).await;
             }

@@ -1,6 +1,10 @@
-//! TLS of the mock: with a certificate made on the spot, or with files, which are read once.
+//! TLS of the mock: with a certificate made on the spot, or with files, which are read again when they change.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -9,19 +13,25 @@ use rcgen::{
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::PrivateKeyDer,
+    pki_types::{PrivateKeyDer, UnixTime},
     server::WebPkiClientVerifier,
     sign::{CertifiedKey, SingleCertAndKey},
 };
-use tokio_rustls::TlsAcceptor;
 
-use crate::tls_files::{PairFiles, PemFile, TlsError};
+use crate::file_watch::LOOK_EVERY;
+use crate::tls_files::{PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched};
 
 /// With which certificate a mock serves by TLS.
 #[derive(Debug)]
 pub struct Tls {
-    certificate: CertifiedKey,
-    clients: Option<RootCertStore>,
+    certificate: Certificate,
+    clients: Option<PemFile>,
+}
+
+#[derive(Debug)]
+enum Certificate {
+    Made(CertifiedKey),
+    Files(PairFiles),
 }
 
 /// Why there is no certificate.
@@ -64,10 +74,10 @@ impl Tls {
         let made = certificate.signed_by(&key, &Issuer::new(authority, authority_key))?;
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let certificate = CertifiedKey::from_der(vec![made.der().clone()], key, &ring::default_provider())?;
-        Ok((Self { certificate, clients: None }, ca))
+        Ok((Self { certificate: Certificate::Made(certificate), clients: None }, ca))
     }
 
-    /// Reads a certificate and its key, in PEM.
+    /// A certificate and its key, in PEM, also when they change.
     ///
     /// # Errors
     ///
@@ -75,8 +85,8 @@ impl Tls {
     pub fn from_files(cert: PathBuf, key: PathBuf) -> Result<Self, TlsSetupError> {
         let cert = PemFile { key: "--tls-cert", path: cert };
         let files = PairFiles { cert, key: PemFile { key: "--tls-key", path: key } };
-        let certificate = files.certificate(&files.read()?, &ring::default_provider())?;
-        Ok(Self { certificate, clients: None })
+        files.certificate(&files.read()?, &ring::default_provider())?;
+        Ok(Self { certificate: Certificate::Files(files), clients: None })
     }
 
     /// Takes only clients that show a certificate of an authority in this file, in PEM.
@@ -86,28 +96,75 @@ impl Tls {
     /// Where the file cannot be used.
     pub fn for_clients_of(mut self, ca: PathBuf) -> Result<Self, TlsSetupError> {
         let file = PemFile { key: "--tls-client-ca", path: ca };
-        let mut roots = RootCertStore::empty();
-        for certificate in file.certificates(&file.read()?)? {
-            let wrong = |source| TlsError::Authority { key: file.key, path: file.path.clone(), source };
-            roots.add(certificate).map_err(wrong)?;
-        }
-        self.clients = Some(roots);
+        authorities(&file, &file.read()?)?;
+        self.clients = Some(file);
         Ok(self)
     }
 
-    pub(super) fn acceptor(self) -> Result<TlsAcceptor, rustls::Error> {
+    /// Watches the files from now on.
+    pub(super) fn watch(self) -> Result<Watched<ServerConfig>, TlsError> {
+        Watched::start(Files(self), LOOK_EVERY)
+    }
+}
+
+fn authorities(file: &PemFile, bytes: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
+    Ok(Arc::new(file.authorities(file.certificates(bytes)?)?))
+}
+
+/// What the files hold.
+#[derive(PartialEq, Eq)]
+struct Contents {
+    pair: Option<PairContents>,
+    clients: Option<Vec<u8>>,
+}
+
+struct Files(Tls);
+
+impl Source for Files {
+    type Contents = Contents;
+    type Made = ServerConfig;
+
+    fn read(&self) -> Result<Contents, TlsError> {
+        let pair = match &self.0.certificate {
+            Certificate::Made(_) => None,
+            Certificate::Files(files) => Some(files.read()?),
+        };
+        Ok(Contents { pair, clients: self.0.clients.as_ref().map(PemFile::read).transpose()? })
+    }
+
+    fn make(&self, contents: &Contents) -> Result<ServerConfig, TlsError> {
         let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
-        let config =
-            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(rustls::ALL_VERSIONS)?;
-        let config = match self.clients {
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(rustls::ALL_VERSIONS)
+            .map_err(TlsError::Setup)?;
+        let config = match self.0.clients.as_ref().zip(contents.clients.as_deref()) {
             None => config.with_no_client_auth(),
-            Some(roots) => {
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-                config.with_client_cert_verifier(verifier.map_err(|error| rustls::Error::General(error.to_string()))?)
+            Some((file, bytes)) => {
+                let roots = authorities(file, bytes)?;
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
+                let wrong = |error: rustls::server::VerifierBuilderError| rustls::Error::General(error.to_string());
+                config.with_client_cert_verifier(verifier.map_err(|error| TlsError::Setup(wrong(error)))?)
             }
         };
-        let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(self.certificate)));
+        let certificate = match (&self.0.certificate, &contents.pair) {
+            (Certificate::Files(files), Some(pair)) => files.certificate(pair, &provider)?,
+            (Certificate::Files(files), None) => files.certificate(&files.read()?, &provider)?,
+            (Certificate::Made(certificate), _) => certificate.clone(),
+        };
+        let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
         config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(TlsAcceptor::from(Arc::new(config)))
+        Ok(config)
+    }
+
+    /// A test may want an expired certificate: whatever it is given is shown.
+    fn untimely(&self, _contents: &Contents, _now: UnixTime) -> Vec<Untimely> {
+        vec![]
+    }
+
+    fn file(&self) -> Option<&Path> {
+        match &self.0.certificate {
+            Certificate::Files(files) => Some(&files.cert.path),
+            Certificate::Made(_) => self.0.clients.as_ref().map(|file| &*file.path),
+        }
     }
 }

@@ -149,7 +149,7 @@ async fn ask_all(arguments: &Arguments, bridge: &Program) -> anyhow::Result<Repo
         let deadline = Instant::now() + arguments.timeout;
         stream.write_all(&request).await.context("cannot send")?;
         answers.spawn(async move {
-            let answer = time::timeout_at(deadline + MISSING, callback::read_answer(&stream)).await;
+            let answer = time::timeout_at(deadline + MISSING, callback::read_answer(&mut stream)).await;
             (deadline, answer.unwrap_or_else(|_| bail!("no answer {MISSING:?} after the deadline")))
         });
     }

@@ -1,0 +1,118 @@
+//! Does the bridge survive what happens in production, under a steady load and with real processes?
+//!
+//! Each scenario starts a bridge and several of its bundled decision services, sends callbacks at a constant rate as
+//! OpenIM's client does, brings about one fault, and holds what became of the callbacks against what the bridge
+//! promises. All settings of the bridge are as they come, but for the fallback, which is `refuse` so that each one shows.
+//! Times are taken at the client and include connecting.
+//!
+//! - `lab`: what every scenario needs: services, a bridge, a load, promises.
+//! - `endpoints`, `network`, `certificates`, `load`: the scenarios.
+//! - `report`: the table, the machine, and `docs/reliability.md`.
+//!
+//! Exits with 0 when every promise was kept, 1 when not, 2 for a usage error.
+
+mod certificates;
+#[path = "../../../../tests/kit/dns.rs"]
+mod dns;
+mod endpoints;
+mod lab;
+mod load;
+mod network;
+mod report;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use lab::{Lab, Scenario};
+use report::Row;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Brings about the faults of production under a steady load, and shows what became of the callbacks.
+#[derive(Debug, Parser)]
+#[command(after_help = "Exits with 0 when every promise was kept, 1 when not, 2 for a usage error.")]
+struct Arguments {
+    /// These scenarios only.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// A build of openim-bridge.
+    #[arg(long, value_name = "FILE", required_unless_present = "list")]
+    bridge: Option<PathBuf>,
+    /// Callbacks a second.
+    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(10..=1000))]
+    rate: u32,
+    /// Name the scenarios, and end.
+    #[arg(long)]
+    list: bool,
+    /// Print the table in Markdown.
+    #[arg(long)]
+    markdown: bool,
+    /// Put the table in Markdown, and the machine's name, between the markers in this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "names")]
+    docs: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn scenarios() -> impl Iterator<Item = &'static Scenario> {
+    endpoints::ALL.iter().chain(network::ALL).chain(certificates::ALL).chain(load::ALL)
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if arguments.list {
+        for scenario in scenarios() {
+            println!("{:<20} {}", scenario.name, scenario.fault);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(unknown) = arguments.names.iter().find(|name| !scenarios().any(|scenario| scenario.name == **name)) {
+        eprintln!("error: no scenario is called \"{unknown}\"; --list names them");
+        return Ok(ExitCode::from(2));
+    }
+    rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit on open files")?;
+    let lab = Lab { bridge: arguments.bridge.context("--bridge is needed")?, rate: arguments.rate };
+    // One thread: the machine's other core is for what is measured.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let rows = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            rows = run_all(&lab, &arguments.names) => rows,
+            // The programs end as `run_all` is dropped.
+            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("terminated"),
+        }
+    })?;
+    let kept = rows.iter().all(Row::is_kept);
+    if arguments.markdown {
+        print!("{}", report::markdown(&rows));
+    } else {
+        print!("{}", report::text(&rows));
+    }
+    if let Some(docs) = &arguments.docs {
+        if !kept {
+            bail!("{} is left as it is, since a promise was not kept", docs.display());
+        }
+        report::write(docs, &rows)?;
+    }
+    Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn run_all(lab: &Lab, names: &[String]) -> anyhow::Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for scenario in scenarios().filter(|scenario| names.is_empty() || names.iter().any(|name| name == scenario.name)) {
+        let run = (scenario.run)(lab).await.with_context(|| scenario.name)?;
+        let row = Row::new(scenario, run);
+        eprintln!("{}", row.progress());
+        rows.push(row);
+    }
+    Ok(rows)
+}

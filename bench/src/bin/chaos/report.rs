@@ -1,0 +1,155 @@
+//! The table, for people and for `docs/reliability.md`, and the machine that it was made on.
+
+use std::{fmt::Write as _, fs, path::Path, thread};
+
+use anyhow::Context as _;
+
+use crate::lab::{Run, Scenario};
+
+const BEGIN: &str = "<!-- made by `just chaos-docs`: begin -->";
+const END: &str = "<!-- made by `just chaos-docs`: end -->";
+
+/// A scenario's line.
+pub(crate) struct Row {
+    scenario: &'static Scenario,
+    run: Run,
+}
+
+impl Row {
+    pub(crate) fn new(scenario: &'static Scenario, run: Run) -> Self {
+        Self { scenario, run }
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        self.run.broken.is_empty()
+    }
+
+    /// Said as it ends.
+    pub(crate) fn progress(&self) -> String {
+        let Run { callbacks, notes, broken, logged, skipped } = &self.run;
+        if let Some(why) = skipped {
+            return format!("{}: not run: {why}", self.scenario.name);
+        }
+        let mut text = format!(
+            "{}: {} of {} answered, {} fell back, {}",
+            self.scenario.name,
+            callbacks.answered(),
+            callbacks.sent(),
+            callbacks.fell_back().count(),
+            self.result()
+        );
+        for note in notes {
+            let _infallible = write!(text, "; {note}");
+        }
+        for broken in broken {
+            let _infallible = write!(text, "\n  BROKEN: {broken}");
+        }
+        for line in logged.iter().filter(|_| !self.is_kept()) {
+            let _infallible = write!(text, "\n  the bridge's log: {line}");
+        }
+        text
+    }
+
+    fn result(&self) -> &'static str {
+        match (&self.run.skipped, self.is_kept()) {
+            (Some(_), _) => "not run",
+            (None, true) => "ok",
+            (None, false) => "BROKEN",
+        }
+    }
+
+    /// Sent, answered, fell back, slowest.
+    fn numbers(&self) -> [String; 4] {
+        let callbacks = &self.run.callbacks;
+        if self.run.skipped.is_some() {
+            return std::array::from_fn(|_| "-".to_owned());
+        }
+        [
+            callbacks.sent().to_string(),
+            callbacks.answered().to_string(),
+            callbacks.fell_back().count().to_string(),
+            format!("{:.0}", callbacks.slowest().as_secs_f64() * 1000.0),
+        ]
+    }
+}
+
+pub(crate) fn text(rows: &[Row]) -> String {
+    let mut text = format!(
+        "\n{:<18}{:>7}{:>10}{:>11}{:>14}  {:<8}promised\n",
+        "fault", "sent", "answered", "fell back", "slowest (ms)", "result"
+    );
+    for row in rows {
+        let [sent, answered, fell_back, slowest] = row.numbers();
+        let Scenario { name, promise, .. } = row.scenario;
+        let _infallible = writeln!(
+            text,
+            "{name:<18}{sent:>7}{answered:>10}{fell_back:>11}{slowest:>14}  {:<8}{promise}",
+            row.result()
+        );
+    }
+    text
+}
+
+pub(crate) fn markdown(rows: &[Row]) -> String {
+    let mut text =
+        "| scenario | fault | sent | answered | fell back | slowest (ms) | promised | result | measured besides |\n\
+                    | --- | --- | ---: | ---: | ---: | ---: | --- | --- | --- |\n"
+            .to_owned();
+    for row in rows {
+        let [sent, answered, fell_back, slowest] = row.numbers();
+        let Scenario { name, fault, promise, .. } = row.scenario;
+        let notes = row.run.notes.join(", ");
+        let _infallible = writeln!(
+            text,
+            "| `{name}` | {fault} | {sent} | {answered} | {fell_back} | {slowest} | {promise} | {} | {notes} |",
+            row.result()
+        );
+    }
+    text
+}
+
+/// Puts the table, and the machine's name, between the markers in `docs`.
+pub(crate) fn write(docs: &Path, rows: &[Row]) -> anyhow::Result<()> {
+    let old = fs::read_to_string(docs).with_context(|| format!("cannot read {}", docs.display()))?;
+    let new = between_markers(&old, &format!("{}\n\n{}", machine(), markdown(rows)))
+        .with_context(|| format!("{} does not hold the lines\n{BEGIN}\n{END}", docs.display()))?;
+    fs::write(docs, new).with_context(|| format!("cannot write {}", docs.display()))
+}
+
+fn between_markers(old: &str, text: &str) -> Option<String> {
+    let (before, rest) = old.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))
+}
+
+/// Processor, cores and system; never a host's name.
+fn machine() -> String {
+    let processor = line_of("/proc/cpuinfo", "model name").unwrap_or_else(|| "an unknown processor".to_owned());
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let system = line_of("/etc/os-release", "PRETTY_NAME").unwrap_or_else(|| "an unknown system".to_owned());
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    // Its version is enough: what follows may name the machine's owner.
+    let kernel = kernel.trim().split('-').next().unwrap_or_default();
+    format!("{processor}, {cores} cores, {system}, Linux {kernel}; services, bridge and client on it together.")
+}
+
+/// The value after `key`, as `key : value` or `key="value"`.
+fn line_of(file: &str, key: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
+    Some(rest.trim_start_matches([' ', '\t', ':', '=']).trim_matches('"').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_markers_is_replaced() {
+        let old = format!("# Title\n\n{BEGIN}\nold\n{END}\n\nmore\n");
+        let new = between_markers(&old, "new\n").expect("both markers");
+        assert_eq!(new, format!("# Title\n\n{BEGIN}\n\nnew\n\n{END}\n\nmore\n"));
+        assert_eq!(between_markers(&new, "new\n"), Some(new.clone()));
+        assert_eq!(between_markers("nothing", "new"), None);
+    }
+}
