@@ -123,8 +123,11 @@ fn connect(
                 Some(tls) => builder.with_tls_config(tls),
                 None => builder,
             };
-            let _gone = built.send(builder.build());
-            future::pending::<()>().await;
+            let exporter = builder.build();
+            let is_there = exporter.is_ok();
+            if built.send(exporter).is_ok() && is_there {
+                future::pending::<()>().await;
+            }
         });
     })?;
     Ok(is_built.recv()??)
