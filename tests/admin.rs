@@ -55,8 +55,8 @@ fn head_is_answered_as_get_is_but_without_a_body() {
 #[test]
 fn what_is_not_there_is_told_in_plain_words() {
     let bridge = bridge().admin().start();
-    let there = "not here; there is: GET /live, /ready, /metrics, /version, /config; PUT /log-level; POST /drain";
-    says(&get(&bridge, "/"), 404, there);
+    let there = "not here; there is: GET /, /live, /ready, /metrics, /version, /config; PUT /log-level; POST /drain";
+    says(&get(&bridge, "/nothing"), 404, there);
     says(&bridge.operator("POST", "/liveness", ""), 404, there);
     for (method, target, allowed) in
         [("POST", "/live", "GET,HEAD"), ("GET", "/drain", "POST"), ("DELETE", "/log-level", "PUT")]

@@ -47,6 +47,8 @@ pub(super) struct Endpoint {
     has_answered: AtomicBool,
     load: AtomicUsize,
     next_connection: AtomicU64,
+    /// Why the last probe failed, until it is in again. For people.
+    last_probe: Mutex<Option<String>>,
     /// The open connections of all workers, the newest last.
     serving: Mutex<Vec<(u64, SendRequest<Body>)>>,
 }
@@ -70,6 +72,7 @@ impl Endpoint {
             has_answered: AtomicBool::new(false),
             load: AtomicUsize::new(0),
             next_connection: AtomicU64::new(0),
+            last_probe: Mutex::default(),
             serving: Mutex::default(),
         }
     }
@@ -94,7 +97,10 @@ impl Endpoint {
         if changed {
             self.failures.store(0, Relaxed);
             match to {
-                State::In => tracing::info!(endpoint = %self.target, "an endpoint is in again"),
+                State::In => {
+                    *self.last_probe() = None;
+                    tracing::info!(endpoint = %self.target, "an endpoint is in again");
+                }
                 State::NotServing => {
                     tracing::warn!(endpoint = %self.target, "an endpoint says that it does not serve");
                 }
@@ -172,6 +178,11 @@ impl Endpoint {
         self.serving().iter().rev().map(|(_, sender)| sender).find(|sender| !sender.is_closed()).cloned()
     }
 
+    /// Notes why a probe of an endpoint that is out has failed.
+    pub(super) fn probe_failed(&self, why: &str) {
+        *self.last_probe() = Some(why.to_owned());
+    }
+
     /// How it is now.
     pub(super) fn status(&self) -> EndpointStatus {
         let state = *self.state.borrow();
@@ -180,6 +191,7 @@ impl Endpoint {
             state,
             connections: self.serving().iter().filter(|(_, sender)| !sender.is_closed()).count(),
             calls: self.load(),
+            last_probe: self.last_probe().clone(),
             // A failure is forgotten only for an answer, or for another state.
             tried: self.next_connection.load(Relaxed) > 0 || self.failures.load(Relaxed) > 0 || state != State::In,
         }
@@ -187,5 +199,8 @@ impl Endpoint {
 
     fn serving(&self) -> std::sync::MutexGuard<'_, Vec<(u64, SendRequest<Body>)>> {
         self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn last_probe(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.last_probe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

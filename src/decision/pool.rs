@@ -265,6 +265,7 @@ async fn watch_over(endpoint: Arc<Endpoint>, settings: UpstreamSettings) {
                     Err(error) => {
                         let error = error_chain::text(&error);
                         if error != told {
+                            endpoint.probe_failed(&error);
                             tracing::warn!(endpoint = %endpoint.target, error, "an endpoint is out still: a probe failed");
                             told = error;
                         }

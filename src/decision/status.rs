@@ -22,6 +22,8 @@ pub struct EndpointStatus {
     pub connections: usize,
     /// Calls under way, of all workers.
     pub calls: usize,
+    /// Why the last probe of an endpoint that is out has failed.
+    pub last_probe: Option<String>,
     /// Whether a first attempt to connect has ended, in whatever way.
     pub tried: bool,
 }

@@ -3,6 +3,7 @@
 //!
 //! | endpoint | answers |
 //! | --- | --- |
+//! | `GET /` | the status page, for people |
 //! | `GET /live` | 200 as long as the process runs |
 //! | `GET /ready` | 200, or 503 before the decision service was tried once and from the beginning of a drain on; the body says why |
 //! | `GET /metrics` | Prometheus' text format 0.0.4, whatever the scraper would like best |
@@ -16,8 +17,10 @@
 //!
 //! - [`routes`]: the endpoints.
 //! - [`scrape`]: what `/metrics` reads off the running bridge.
+//! - [`page`]: the status page.
 //! - [`ready`]: whether the bridge is ready, and why not.
 
+mod page;
 mod ready;
 mod routes;
 mod scrape;

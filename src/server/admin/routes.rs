@@ -12,9 +12,9 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize as _, de::value::StrDeserializer};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::{ready::Readiness, scrape};
+use super::{page, ready::Readiness, scrape};
 use crate::config::LogLevel;
 use crate::server::{
     Shared, Stage,
@@ -28,15 +28,17 @@ const BODY_BYTES: usize = 64;
 struct Admin {
     shared: Arc<Shared>,
     readiness: Readiness,
+    started: Instant,
 }
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let admin = Arc::new(Admin { shared, readiness: Readiness::default() });
+    let admin = Arc::new(Admin { shared, readiness: Readiness::default(), started: Instant::now() });
     let writes = Router::new()
         .route("/log-level", put(log_level))
         .route("/drain", post(drain))
         .route_layer(from_fn_with_state(Arc::clone(&admin), may_write));
     Router::new()
+        .route("/", get(status))
         .route("/live", get(|| async { say(StatusCode::OK, "live") }))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
@@ -46,6 +48,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
         .with_state(admin)
+}
+
+async fn status(State(admin): State<Arc<Admin>>) -> Response {
+    page::page(&admin.shared, admin.readiness.check(&admin.shared).err(), admin.started.elapsed())
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> Said {
@@ -115,6 +121,6 @@ async fn may_write(
 }
 
 async fn not_found() -> Said {
-    let line = "not here; there is: GET /live, /ready, /metrics, /version, /config; PUT /log-level; POST /drain";
+    let line = "not here; there is: GET /, /live, /ready, /metrics, /version, /config; PUT /log-level; POST /drain";
     say(StatusCode::NOT_FOUND, line)
 }

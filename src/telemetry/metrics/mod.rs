@@ -2,11 +2,13 @@
 //!
 //! - here: what callbacks write, once each, from their [`Outcome`]. Every handle is made at the start, so that a callback
 //!   looks nothing up, and so that every combination that can occur is there with 0.
+//! - [`counts`]: the same, for people.
 //! - [`state`]: what is read off the running bridge when it is scraped, and costs callbacks nothing.
 //! - [`process`]: what the system knows of the process.
 //!
 //! One for each bridge. `server` makes it, and serves it.
 
+mod counts;
 mod process;
 mod state;
 
@@ -19,10 +21,13 @@ use crate::callback::Served;
 use crate::decision::ErrorClass;
 use crate::openim::BadRequest;
 
+pub(crate) use counts::{Counted, Counts, Estimate, Times};
 pub(crate) use state::{Certificate, State};
 
 /// The command of a request that names none that is served. Whoever sends it cannot choose the label.
 const OTHER: &str = "other";
+/// The reason of a callback that needs none.
+const NO_REASON: &str = "none";
 
 /// Seconds, from what a decision next door takes up to OpenIM's own cap.
 const BUCKETS: [f64; 15] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0];
@@ -100,7 +105,7 @@ impl Metrics {
 
     fn made(&self, (command, kind, source, reason): Combination) -> prometheus::Result<IntCounter> {
         let command = command.and_then(|place| self.registered.get(place)).map_or(OTHER, |served| served.command);
-        let reason = reason.map_or("none", Reason::name);
+        let reason = reason.map_or(NO_REASON, Reason::name);
         self.callbacks.get_metric_with_label_values(&[command, kind.name(), source.name(), reason])
     }
 
