@@ -5,7 +5,7 @@
 //! - [`url`]: what OpenIM's `url` leads to.
 //! - [`finding`]: a fault.
 //! - [`examine()`]: the faults, by holding the file against the bridge's configuration.
-//! - [`fix`]: the file with the faults corrected that have one right answer; comments and order stay.
+//! - [`mod@fix`]: the file with the faults corrected that have one right answer; comments and order stay.
 //!
 //! Called by `cli::doctor`, which reads files, asks the URL and prints. Nothing here does I/O.
 
