@@ -20,7 +20,8 @@ def exposed(url: str) -> dict[str, set[str]]:
     for line in text.splitlines():
         if line and not line.startswith("#"):
             name, labels = NAME.match(line).groups()
-            found.setdefault(name, set()).update(LABEL.findall(labels or ""))
+            for alias in (name, name.removesuffix("_count")):
+                found.setdefault(alias, set()).update(LABEL.findall(labels or ""))
     return found
 
 
