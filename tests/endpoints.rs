@@ -349,6 +349,19 @@ fn connections_that_the_service_ends_when_they_are_old_cost_no_fallback() {
 }
 
 #[test]
+fn connections_that_end_together_cost_no_fallback() {
+    // All begin at the same time, so that a call that finds one closing often finds the next one closing too.
+    let services = [(); 3].map(|()| serving(ms(0), |server| server.max_connection_age(ms(15))));
+    let bridge = asking_all(&services.each_ref().map(|service| service.address)).start();
+    let mut callbacks = 0;
+    eventually("many connections were ended", || {
+        all_decided_at_once(&bridge, 20);
+        callbacks += 20;
+        callbacks >= 2000 && services.iter().all(|service| service.seen.connections.load(Relaxed) > 50)
+    });
+}
+
+#[test]
 fn retries_are_one_a_call_and_within_the_budget() {
     let service = plays([answer().closes()]);
     let bridge = asking_all(&[service.address])

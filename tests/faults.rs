@@ -33,6 +33,7 @@ const INTERNAL: i32 = 9926;
 const ONCE: &[usize] = &[0];
 const AGAIN: &[usize] = &[0, 0];
 const AGAIN_ON_A_NEW_CONNECTION: &[usize] = &[0, 1];
+const AGAIN_ON_NEW_CONNECTIONS: &[usize] = &[0, 1, 2, 3, 4];
 
 /// Plays `answers`, the last one again and again, and demands the fallback of the class with this code.
 #[track_caller]
@@ -227,7 +228,10 @@ fn says_that_it_goes_away() {
     recovers([answer().goes_away(NO_ERROR).closes(), allow()], AGAIN_ON_A_NEW_CONNECTION);
     // The connection stays open, but is of no use any more.
     recovers([answer().goes_away(NO_ERROR), allow()], AGAIN_ON_A_NEW_CONNECTION);
-    fails([answer().goes_away(NO_ERROR).closes()], UNAVAILABLE, AGAIN_ON_A_NEW_CONNECTION);
+    // Nobody has looked at the call, wherever it went.
+    let again = answer().goes_away(NO_ERROR).closes();
+    recovers([again.clone(), again, allow()], &AGAIN_ON_NEW_CONNECTIONS[..3]);
+    fails([answer().goes_away(NO_ERROR).closes()], UNAVAILABLE, AGAIN_ON_NEW_CONNECTIONS);
     fails([answer().goes_away(ENHANCE_YOUR_CALM).closes()], UNAVAILABLE, AGAIN_ON_A_NEW_CONNECTION);
 }
 

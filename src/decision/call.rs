@@ -26,7 +26,8 @@ use crate::trace_context::Propagation;
 const DEADLINE_MARGIN: Duration = Duration::from_millis(10);
 
 /// Connections that one call may find closing, before that counts as a retry. Services that were started together close
-/// theirs together (a maximum age), so the next one may be closing too.
+/// theirs together (a maximum age), so the next one may be closing too. All but the first are within the budget, for a
+/// service that takes no connection not to be asked many times.
 const MAX_UNSENT: u8 = 3;
 
 /// A worker's way to the App's decision service.
@@ -97,7 +98,7 @@ pub enum CallError {
 /// Whether a call may be made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// It never left the bridge, since its connection was closing: on another one at once, which is no retry.
+    /// Nobody has seen it, since its connection was closing: on another one at once, which is no retry.
     Unsent,
     /// The service has not looked at it.
     Free,
@@ -261,7 +262,8 @@ impl Upstream {
                 Err(error) => error,
             };
             let retry = error.retry();
-            if retry == Retry::Unsent && unsent < MAX_UNSENT {
+            let is_within_budget = || unsent == 0 || self.pool.budget.withdraw();
+            if retry == Retry::Unsent && unsent < MAX_UNSENT && is_within_budget() {
                 unsent += 1;
                 continue;
             }

@@ -417,7 +417,7 @@ pub(super) async fn open(endpoint: &Endpoint, most_calls: Option<usize>) -> Resu
 /// Why a request got no response head of gRPC's.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
-    /// It never left the bridge: the connection was closing.
+    /// The connection was closing: it never left the bridge, or came beyond the last stream of the peer's GOAWAY.
     #[error("the request was never sent")]
     NeverSent(#[source] hyper::Error),
     /// The service says that it has not looked at it.
@@ -448,9 +448,9 @@ impl tower_service::Service<Request<Body>> for Sender {
         let response = self.0.try_send_request(request);
         Box::pin(async move {
             let response = response.await.map_err(|mut error| {
-                if error.take_message().is_some() {
+                if error.take_message().is_some() || is_beyond_goaway(error.error()) {
                     SendError::NeverSent(error.into_error())
-                } else if was_refused(error.error()) {
+                } else if is_refused(error.error()) {
                     SendError::Refused(error.into_error())
                 } else {
                     SendError::NoResponse(error.into_error())
@@ -464,11 +464,13 @@ impl tower_service::Service<Request<Body>> for Sender {
     }
 }
 
-/// The peer says that it has not looked at the request: `REFUSED_STREAM`, or beyond the last stream of its GOAWAY.
-fn was_refused(error: &hyper::Error) -> bool {
-    let refused = |error: &h2::Error| {
-        error.reason() == Some(h2::Reason::REFUSED_STREAM)
-            || (error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
-    };
-    error_chain::find::<h2::Error>(error).is_some_and(refused)
+/// The peer goes away, and says that it has not looked at the request.
+fn is_beyond_goaway(error: &hyper::Error) -> bool {
+    error_chain::find::<h2::Error>(error)
+        .is_some_and(|error| error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
+}
+
+/// The peer says of this one stream that it has not looked at it.
+fn is_refused(error: &hyper::Error) -> bool {
+    error_chain::find::<h2::Error>(error).is_some_and(|error| error.reason() == Some(h2::Reason::REFUSED_STREAM))
 }
