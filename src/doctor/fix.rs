@@ -108,7 +108,8 @@ fn replaced(text: &str, name: &Spanned<String>, node: &Spanned<Yaml>, value: &Js
             let end = bytes(name.referenced)?.end;
             let colon = end + text.get(end..)?.find(':')? + 1;
             let rest = text.get(colon..)?.split(['\r', '\n', '#', ',', '}']).next()?;
-            colon..colon + rest.trim_end().len()
+            let goes_on = text.get(colon + rest.len()..)?.starts_with(['#', ',', '}']);
+            colon..colon + if goes_on { rest.trim_end().len() } else { rest.len() }
         }
         Yaml::Scalar(_) => bytes(node.referenced)?,
         Yaml::List(_) | Yaml::Map(_) => return None,
