@@ -143,8 +143,8 @@ pub(crate) struct PairFiles {
     pub(crate) key: PemFile,
 }
 
-/// What the two hold.
-#[derive(PartialEq, Eq, Debug)]
+/// What the two hold. Never shown: one is a private key.
+#[derive(PartialEq, Eq)]
 pub(crate) struct PairContents {
     cert: Vec<u8>,
     key: Vec<u8>,
