@@ -209,31 +209,36 @@ pub fn args() -> Vec<Arg> {
 /// asks it without serving.
 #[must_use]
 pub fn upstream_args() -> Vec<Arg> {
-    let reaches = |key: &str| {
-        key == FILE_FLAG
-            || key.starts_with("upstream.tls.")
+    args_of(|key| {
+        key.starts_with("upstream.tls.")
             || ["upstream.addresses", "upstream.connect_timeout", "upstream.resolve.server"].contains(&key)
             || ["upstream.health.service", "upstream.health.timeout"].contains(&key)
-    };
-    args().into_iter().filter(|arg| reaches(arg.get_id().as_str())).collect()
+    })
 }
 
-/// Of these flags, those that say where operators are served: for a command that asks a running bridge.
+/// Of these flags, those that say where operators are served, and `--config`: for a command that asks a running bridge.
 #[must_use]
 pub fn admin_args() -> Vec<Arg> {
-    let asks = |arg: &Arg| [FILE_FLAG, "admin.listen"].contains(&arg.get_id().as_str());
-    args().into_iter().filter(asks).collect()
+    args_of(|key| key == "admin.listen")
 }
 
 /// Of these flags, those that say what OpenIM finds where it calls, and `--config`: for a command that compares without
 /// serving.
 #[must_use]
 pub fn listener_args() -> Vec<Arg> {
-    let says = |key: &str| {
-        [FILE_FLAG, "listen", "decision.timeout", "commands.unserved", "access.basic_auth_file"].contains(&key)
-            || key.starts_with("tls.")
+    args_of(|key| {
+        key.starts_with("tls.")
+            || ["listen", "decision.timeout", "commands.unserved", "access.basic_auth_file"].contains(&key)
+    })
+}
+
+/// `--config`, and the flags of these keys.
+fn args_of(wanted: impl Fn(&str) -> bool) -> Vec<Arg> {
+    let is_wanted = |arg: &Arg| {
+        let key = arg.get_id().as_str();
+        key == FILE_FLAG || wanted(key)
     };
-    args().into_iter().filter(|arg| says(arg.get_id().as_str())).collect()
+    args().into_iter().filter(is_wanted).collect()
 }
 
 fn heading_of(group: &str) -> String {

@@ -92,8 +92,7 @@ impl Loaded {
     }
 
     fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'static Leaf, &'a Value, &'a Value)> {
-        let basic_auth = |loaded: &Self| loaded.settings.access.basic_auth.clone();
-        let other_users = basic_auth(self) != basic_auth(other);
+        let other_users = self.settings.access.basic_auth != other.settings.access.basic_auth;
         let pairs = leaves().iter().zip(self.values.iter().zip(&other.values));
         pairs.map(|(leaf, (own, others))| (leaf, own, others)).filter(move |(leaf, own, others)| {
             own.value != others.value || (other_users && leaf.key == "access.basic_auth_file")
