@@ -1,0 +1,9 @@
+//! Compiles the bridge's own contract, as the bridge does.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let proto = "../../../proto";
+    println!("cargo::rerun-if-changed={proto}");
+    let descriptors = protox::compile(["openim/bridge/v1/friend.proto"], [proto])?;
+    tonic_prost_build::configure().build_server(false).build_transport(false).compile_fds(descriptors)?;
+    Ok(())
+}
