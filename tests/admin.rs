@@ -12,11 +12,10 @@ use std::{
     time::Duration,
 };
 
+use kit::callback::{Odd, served};
 use kit::{Bridge, Client, PATIENCE, Reply, Request, app, bridge, eventually, ms, peer};
-use openim_bridge::callback::{Callback, Decision, Parties, REGISTRY, Served};
+use openim_bridge::callback::{REGISTRY, Served};
 use openim_bridge::config::{Settings, Sources};
-use openim_bridge::openim::{Fields, OperationId};
-use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
 use openim_bridge::server::{Server, StartError};
 
 fn get(bridge: &Bridge, target: &str) -> Reply {
@@ -279,34 +278,14 @@ fn be(busy: bool) {
     BUSY.1.notify_all();
 }
 
-impl Callback for Working {
-    const COMMAND: &'static str = kit::COMMAND;
-    const ALIASES: &'static [&'static str] = &[];
-    const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
-    type Body = serde_json::Value;
-    type Request = BeforeSetFriendRemarkRequest;
-    type Response = BeforeSetFriendRemarkResponse;
-
-    fn command(_: &serde_json::Value) -> &str {
+impl Odd for Working {
+    fn reads(_: &str) {
         be(true);
         wait_until(false);
-        kit::COMMAND
-    }
-
-    fn request(_: serde_json::Value, _: &OperationId) -> BeforeSetFriendRemarkRequest {
-        BeforeSetFriendRemarkRequest::default()
-    }
-
-    fn subject(_: BeforeSetFriendRemarkRequest) -> (Parties, Fields) {
-        (Parties { owner: String::new(), friend: String::new() }, vec![])
-    }
-
-    fn decision(_: BeforeSetFriendRemarkResponse) -> Option<Decision> {
-        Some(Decision::Allow)
     }
 }
 
-static WORKING: [Served; 1] = [Served::of::<Working>()];
+static WORKING: [Served; 1] = [served::<Working>()];
 
 #[test]
 fn a_busy_worker_delays_no_probe() {
@@ -319,5 +298,5 @@ fn a_busy_worker_delays_no_probe() {
     says(&get(&bridge, "/live"), 200, "live");
     says(&get(&bridge, "/ready"), 200, "ready");
     be(false);
-    client.reply().goes_on();
+    client.reply().goes_on_with("pal");
 }

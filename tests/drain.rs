@@ -11,11 +11,10 @@ use std::{
     time::Duration,
 };
 
+use kit::callback::{Odd, served};
 use kit::{App, Bridge, PATIENCE, Request, app, bridge, eventually, ms};
-use openim_bridge::callback::{Callback, Decision, Parties, Served};
+use openim_bridge::callback::Served;
 use openim_bridge::mock::Stage;
-use openim_bridge::openim::{Fields, OperationId};
-use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
 use openim_bridge::server::Load;
 
 const TIMEOUT: i32 = 9920;
@@ -206,37 +205,16 @@ fn wait_until(is_so: impl Fn(Gate) -> bool) {
     assert!(!waited.1.timed_out(), "the gate stays as it is");
 }
 
-impl Callback for Stops {
-    const COMMAND: &'static str = kit::COMMAND;
-    const ALIASES: &'static [&'static str] = &[];
-    const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
-    type Body = serde_json::Value;
-    type Request = BeforeSetFriendRemarkRequest;
-    type Response = BeforeSetFriendRemarkResponse;
-
-    fn command(_: &serde_json::Value) -> &str {
-        kit::COMMAND
-    }
-
-    fn request(body: serde_json::Value, _: &OperationId) -> BeforeSetFriendRemarkRequest {
-        let remark = body["remark"].as_str().unwrap_or_default().to_owned();
+impl Odd for Stops {
+    fn reads(remark: &str) {
         if remark == "stop" {
             set(Gate::Reached);
             wait_until(|gate| gate == Gate::Open);
         }
-        BeforeSetFriendRemarkRequest { remark, ..Default::default() }
-    }
-
-    fn subject(request: BeforeSetFriendRemarkRequest) -> (Parties, Fields) {
-        (Parties { owner: String::new(), friend: String::new() }, vec![("remark", request.remark)])
-    }
-
-    fn decision(_: BeforeSetFriendRemarkResponse) -> Option<Decision> {
-        Some(Decision::Allow)
     }
 }
 
-static STOPS: &[Served] = &[Served::of::<Stops>()];
+static STOPS: &[Served] = &[served::<Stops>()];
 
 #[test]
 fn what_waits_to_be_accepted_is_answered_too() {

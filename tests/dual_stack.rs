@@ -10,7 +10,7 @@ use std::{
 };
 
 use kit::{
-    BridgeBuilder, Client, Request, app, bridge,
+    BridgeBuilder, app, bridge,
     dns::name_server,
     frames::{allow, grpc, plays},
     ms,
@@ -67,14 +67,6 @@ fn asking_all(addresses: &[IpAddr], port: u16) -> BridgeBuilder {
     })
 }
 
-#[track_caller]
-fn all_decided(client: &mut Client, count: usize) {
-    for _ in 0..count {
-        client.write(&Request::new().bytes());
-        client.reply().goes_on_with("pal");
-    }
-}
-
 #[test]
 fn an_address_that_answers_nothing_delays_no_callback_not_even_the_first() {
     // The first callback of each meets a bridge without a connection: which address it would take is chance.
@@ -83,7 +75,7 @@ fn an_address_that_answers_nothing_delays_no_callback_not_even_the_first() {
         let hole = BlackHole::at(app.address.port());
         let started = Instant::now();
         let bridge = asking_all(&[hole.ip, NOBODY, LIVE], app.address.port()).start();
-        all_decided(&mut bridge.connect(), 20);
+        bridge.connect().all_decided(20);
         assert!(started.elapsed() < CONNECT_TIMEOUT, "{:?}", started.elapsed());
     }
 }
@@ -95,7 +87,7 @@ fn a_retry_does_not_wait_for_an_address_that_answers_nothing() {
     let hole = BlackHole::at(service.address.port());
     let started = Instant::now();
     let bridge = asking_all(&[hole.ip, LIVE], service.address.port()).start();
-    all_decided(&mut bridge.connect(), 3);
+    bridge.connect().all_decided(3);
     assert!(service.requests().len() >= 6, "each was sent again");
     assert!(started.elapsed() < CONNECT_TIMEOUT, "{:?}", started.elapsed());
 }

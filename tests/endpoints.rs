@@ -47,21 +47,12 @@ fn is_allowed(client: &mut Client) -> bool {
     client.reply().json()["nextCode"] == 0
 }
 
-/// `count` callbacks on one connection, all decided by the App.
-#[track_caller]
-fn all_decided(client: &mut Client, count: usize) {
-    for _ in 0..count {
-        client.write(&Request::new().bytes());
-        client.reply().goes_on_with("pal");
-    }
-}
-
 #[test]
 fn every_endpoint_gets_its_share() {
     let apps = [app(), app(), app()];
     let bridge = asking_all(&apps.each_ref().map(|app| app.address)).start();
     let mut client = bridge.connect();
-    all_decided(&mut client, 300);
+    client.all_decided(300);
     for app in &apps {
         // A fair share is 100.
         assert!(app.calls() > 30);
@@ -75,13 +66,13 @@ fn an_endpoint_that_ends_is_missed_by_nobody_and_gets_calls_again_when_it_is_bac
     let address = third.address;
     let bridge = asking_all(&[apps[0].address, apps[1].address, address]).start();
     let mut client = bridge.connect();
-    all_decided(&mut client, 50);
+    client.all_decided(50);
     third.stop();
-    all_decided(&mut client, 200);
+    client.all_decided(200);
 
     let third = app_at(address);
     eventually("the third is asked again", || {
-        all_decided(&mut client, 20);
+        client.all_decided(20);
         third.calls() > 0
     });
 }
@@ -92,7 +83,7 @@ fn an_endpoint_that_always_says_unavailable_costs_no_fallback() {
     let bad = app_ruled_by("rules: [{ then: { status: UNAVAILABLE } }]");
     let bridge = asking_all(&[good.address, bad.address]).start();
     let mut client = bridge.connect();
-    all_decided(&mut client, 100);
+    client.all_decided(100);
 }
 
 #[test]
@@ -109,7 +100,7 @@ fn an_endpoint_that_accepts_and_hangs_is_taken_out_and_its_calls_go_elsewhere() 
         .start();
     let mut client = bridge.connect();
     // Some of these begin on the mute endpoint, and are made again on the other when it is taken out.
-    all_decided(&mut client, 100);
+    client.all_decided(100);
     assert!(held.try_recv().is_ok(), "it was connected to");
 }
 
@@ -138,7 +129,7 @@ fn a_name_is_resolved_and_all_of_its_addresses_are_asked() {
         })
         .start();
     // Another address of that name may refuse connections.
-    all_decided(&mut bridge.connect(), 20);
+    bridge.connect().all_decided(20);
 }
 
 #[test]
@@ -148,7 +139,7 @@ fn all_workers_share_what_they_know_of_an_endpoint() {
         .with(|settings| settings.workers = NonZeroUsize::new(3).and_then(|n| n.try_into().ok()).expect("3"))
         .start();
     for _ in 0..30 {
-        all_decided(&mut bridge.connect(), 3);
+        bridge.connect().all_decided(3);
     }
     assert_eq!(good.calls(), 90);
 }
@@ -171,18 +162,18 @@ fn a_name_s_new_address_gets_the_calls_and_a_gone_one_s_connection_is_closed() {
         })
         .start();
     let mut client = bridge.connect();
-    all_decided(&mut client, 50);
+    client.all_decided(50);
     assert_eq!(old.requests().len(), 50);
 
     names.says(second);
     let mut asked = 0;
     eventually("the new address is asked", || {
-        all_decided(&mut client, 10);
+        client.all_decided(10);
         asked += new.calls();
         asked > 0
     });
     let was_asked = old.requests().len();
-    all_decided(&mut client, 50);
+    client.all_decided(50);
     assert_eq!((old.requests().len(), new.calls()), (was_asked, 50));
     eventually("nothing is left of the old one", || old.open_connections() == 0);
 }
@@ -210,6 +201,22 @@ fn beyond_the_peer_s_stream_limit_more_connections_are_made_at_most_four() {
 
     assert_eq!(service.seen.calls.load(Relaxed), 40);
     assert_eq!(service.seen.connections.load(Relaxed), 4);
+}
+
+#[test]
+fn the_four_are_those_of_all_workers() {
+    let service = serving(ms(20), |server| server.max_concurrent_streams(10));
+    let bridge = checking_health_often(service.address)
+        .with(|settings| settings.workers = NonZeroUsize::new(2).and_then(|n| n.try_into().ok()).expect("2"))
+        .start();
+    eventually("it has said what it allows", || service.seen.checks.load(Relaxed) > 1);
+
+    for _ in 0..5 {
+        all_decided_at_once(&bridge, 120);
+    }
+
+    let connections = service.seen.connections.load(Relaxed);
+    assert!((3..=4).contains(&connections), "{connections} connections");
 }
 
 #[test]
@@ -304,7 +311,7 @@ fn an_endpoint_that_says_it_does_not_serve_is_out_until_it_says_it_does() {
     let service = serving(ms(0), |server| server);
     let bridge = checking_health_often(service.address).start();
     let mut client = bridge.connect();
-    all_decided(&mut client, 10);
+    client.all_decided(10);
 
     service.says(Ok(ServingStatus::NotServing));
     eventually("it is out", || !is_allowed(&mut client));
@@ -316,7 +323,7 @@ fn an_endpoint_that_says_it_does_not_serve_is_out_until_it_says_it_does() {
 
     service.says(Ok(ServingStatus::Serving));
     eventually("it is in", || is_allowed(&mut client));
-    all_decided(&mut client, 10);
+    client.all_decided(10);
 }
 
 #[test]
@@ -327,7 +334,7 @@ fn an_endpoint_without_a_health_service_stays_in() {
         let bridge = checking_health_often(service.address).start();
         let mut client = bridge.connect();
         eventually("it is checked often", || {
-            all_decided(&mut client, 10);
+            client.all_decided(10);
             service.seen.checks.load(Relaxed) > 10
         });
     }
@@ -340,7 +347,7 @@ fn connections_that_the_service_ends_when_they_are_old_cost_no_fallback() {
     let mut client = bridge.connect();
     let mut callbacks = 0;
     eventually("many connections were ended", || {
-        all_decided(&mut client, 20);
+        client.all_decided(20);
         all_decided_at_once(&bridge, 5);
         callbacks += 25;
         callbacks >= 300 && service.seen.connections.load(Relaxed) > 10

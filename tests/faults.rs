@@ -10,16 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kit::callback::{Odd, served};
 use kit::frames::{
     Answer, CANCEL, ENHANCE_YOUR_CALM, INADEQUATE_SECURITY, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, allow, answer,
     grpc, http, plays,
 };
 use kit::{Request, app, app_at, bridge, ms, nowhere, peer};
-use openim_bridge::callback::{Callback, Decision, Parties, Served};
+use openim_bridge::callback::{Decision, Served};
 use openim_bridge::decision::{Action, ErrorClass};
 use openim_bridge::mock::Stage;
-use openim_bridge::openim::{Fields, OperationId, RefusalCode};
-use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
+use openim_bridge::openim::RefusalCode;
 
 const TIMEOUT: i32 = 9920;
 const UNAVAILABLE: i32 = 9921;
@@ -352,34 +352,17 @@ fn a_client_that_leaves_cancels_the_call() {
 /// A callback whose code has a bug.
 struct Panics;
 
-impl Callback for Panics {
-    const COMMAND: &'static str = kit::COMMAND;
-    const ALIASES: &'static [&'static str] = &[];
-    const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
-    type Body = serde_json::Value;
-    type Request = BeforeSetFriendRemarkRequest;
-    type Response = BeforeSetFriendRemarkResponse;
-
-    fn command(_: &serde_json::Value) -> &str {
-        kit::COMMAND
-    }
-
-    fn request(body: serde_json::Value, _: &OperationId) -> BeforeSetFriendRemarkRequest {
-        let remark = body["remark"].as_str().unwrap_or_default().to_owned();
+impl Odd for Panics {
+    fn reads(remark: &str) {
         assert_ne!(remark, "early", "a bug, on purpose");
-        BeforeSetFriendRemarkRequest { remark, ..Default::default() }
     }
 
-    fn subject(request: BeforeSetFriendRemarkRequest) -> (Parties, Fields) {
-        (Parties { owner: String::new(), friend: String::new() }, vec![("remark", request.remark)])
-    }
-
-    fn decision(_: BeforeSetFriendRemarkResponse) -> Option<Decision> {
+    fn decides() -> Option<Decision> {
         panic!("another bug, on purpose")
     }
 }
 
-static PANICS: &[Served] = &[Served::of::<Panics>()];
+static PANICS: &[Served] = &[served::<Panics>()];
 
 #[test]
 fn a_panic_in_the_bridge_is_answered_and_harms_nobody_else() {

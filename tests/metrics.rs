@@ -10,13 +10,12 @@ use std::{
     num::NonZeroUsize,
 };
 
+use kit::callback::{Odd, served};
 use kit::{Bridge, BridgeBuilder, COMMAND, Request, app, bridge, eventually, ms};
-use openim_bridge::callback::{Callback, Decision, Parties, Served};
+use openim_bridge::callback::Served;
 use openim_bridge::config::{TlsSettings, Unserved};
 use openim_bridge::decision::Percent;
 use openim_bridge::mock::Stage;
-use openim_bridge::openim::{Fields, OperationId};
-use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
 
 /// Every sample: its name with labels, and its value.
 fn scrape(bridge: &Bridge) -> BTreeMap<String, f64> {
@@ -312,32 +311,13 @@ fn a_certificate_s_expiry_and_its_rotations() {
 /// A callback that panics.
 struct Panics;
 
-impl Callback for Panics {
-    const COMMAND: &'static str = COMMAND;
-    const ALIASES: &'static [&'static str] = &[];
-    const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
-    type Body = serde_json::Value;
-    type Request = BeforeSetFriendRemarkRequest;
-    type Response = BeforeSetFriendRemarkResponse;
-
-    fn command(_: &serde_json::Value) -> &str {
+impl Odd for Panics {
+    fn reads(_: &str) {
         panic!("on purpose")
-    }
-
-    fn request(_: serde_json::Value, _: &OperationId) -> BeforeSetFriendRemarkRequest {
-        BeforeSetFriendRemarkRequest::default()
-    }
-
-    fn subject(_: BeforeSetFriendRemarkRequest) -> (Parties, Fields) {
-        (Parties { owner: String::new(), friend: String::new() }, vec![])
-    }
-
-    fn decision(_: BeforeSetFriendRemarkResponse) -> Option<Decision> {
-        None
     }
 }
 
-static PANICS: [Served; 1] = [Served::of::<Panics>()];
+static PANICS: [Served; 1] = [served::<Panics>()];
 
 #[test]
 fn a_panic_is_counted_too() {

@@ -6,11 +6,10 @@ mod kit;
 
 use std::num::NonZeroUsize;
 
+use kit::callback::{Odd, served};
 use kit::{App, Bridge, BridgeBuilder, COMMAND, PATH, Reply, Request, app, bridge, ms};
-use openim_bridge::callback::{Callback, Decision, Parties, Served};
+use openim_bridge::callback::Served;
 use openim_bridge::config::{MissingOperationId, Settings, Unserved};
-use openim_bridge::openim::{Fields, OperationId, Text};
-use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
 
 const MIB: usize = 1 << 20;
 const UNSERVED: &str = "callbackBeforeAddFriendCommand";
@@ -230,42 +229,21 @@ fn a_url_without_its_command_is_refused_even_where_unserved_commands_are_allowed
 
 // 9902: two commands.
 
-/// A callback with these names that asks the one rpc there is.
-macro_rules! callback {
-    ($name:ident, $command:expr, $aliases:expr) => {
-        struct $name;
+struct First;
 
-        impl Callback for $name {
-            const COMMAND: &'static str = $command;
-            const ALIASES: &'static [&'static str] = $aliases;
-            const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
-            type Body = std::collections::BTreeMap<String, Text>;
-            type Request = BeforeSetFriendRemarkRequest;
-            type Response = BeforeSetFriendRemarkResponse;
-
-            fn command(body: &Self::Body) -> &str {
-                body.get("callbackCommand").map_or("", |text| &text.0)
-            }
-
-            fn request(_: Self::Body, _: &OperationId) -> Self::Request {
-                BeforeSetFriendRemarkRequest::default()
-            }
-
-            fn subject(_: Self::Request) -> (Parties, Fields) {
-                (Parties { owner: String::new(), friend: String::new() }, vec![])
-            }
-
-            fn decision(response: Self::Response) -> Option<Decision> {
-                response.decision.map(|_| Decision::Allow)
-            }
-        }
-    };
+impl Odd for First {
+    const COMMAND: &'static str = "callbackBeforeFirstCommand";
+    const ALIASES: &'static [&'static str] = &["callbackBeforeFirst"];
 }
 
-callback!(First, "callbackBeforeFirstCommand", &["callbackBeforeFirst"]);
-callback!(Second, "callbackBeforeSecondCommand", &["callbackBeforeSecond"]);
+struct Second;
 
-static TWO: &[Served] = &[Served::of::<First>(), Served::of::<Second>()];
+impl Odd for Second {
+    const COMMAND: &'static str = "callbackBeforeSecondCommand";
+    const ALIASES: &'static [&'static str] = &["callbackBeforeSecond"];
+}
+
+static TWO: &[Served] = &[served::<First>(), served::<Second>()];
 
 #[test]
 fn refuses_a_url_that_names_two_served_commands() {

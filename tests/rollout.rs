@@ -9,13 +9,11 @@ use std::{
     time::Duration,
 };
 
+use kit::callback::{Odd, served};
 use kit::{App, Bridge, BridgeBuilder, COMMAND, PATIENCE, Request, app, bridge, eventually, log, ms};
-use openim_bridge::callback::{Callback, Decision, Parties, Served};
+use openim_bridge::callback::{Decision, Served};
 use openim_bridge::decision::Percent;
-use openim_bridge::openim::{Fields, OperationId};
-use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
 use openim_bridge::server::Load;
-use serde_json::Value;
 
 /// Longer than any test waits: what comes earlier was not waited for.
 const LONG: Duration = ms(14_000);
@@ -197,34 +195,17 @@ fn a_drain_waits_for_what_is_asked_in_the_shadow() {
 /// A callback whose code has bugs, where the remark says so.
 struct Panics;
 
-impl Callback for Panics {
-    const COMMAND: &'static str = COMMAND;
-    const ALIASES: &'static [&'static str] = &[];
-    const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
-    type Body = Value;
-    type Request = BeforeSetFriendRemarkRequest;
-    type Response = BeforeSetFriendRemarkResponse;
-
-    fn command(_: &Value) -> &str {
-        COMMAND
-    }
-
-    fn request(body: Value, _: &OperationId) -> BeforeSetFriendRemarkRequest {
-        let remark = body["remark"].as_str().unwrap_or_default().to_owned();
+impl Odd for Panics {
+    fn reads(remark: &str) {
         assert_ne!(remark, "a bug in reading", "on purpose");
-        BeforeSetFriendRemarkRequest { remark, ..Default::default() }
     }
 
-    fn subject(request: BeforeSetFriendRemarkRequest) -> (Parties, Fields) {
-        (Parties { owner: String::new(), friend: String::new() }, vec![("remark", request.remark)])
-    }
-
-    fn decision(_: BeforeSetFriendRemarkResponse) -> Option<Decision> {
+    fn decides() -> Option<Decision> {
         panic!("a bug in deciding, on purpose")
     }
 }
 
-static PANICS: &[Served] = &[Served::of::<Panics>()];
+static PANICS: &[Served] = &[served::<Panics>()];
 
 #[test]
 fn a_panic_in_the_shadow_is_recorded_and_refuses_nobody() {

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
 
+pub mod callback;
 pub mod dns;
 pub mod frames;
 pub mod log;
@@ -385,6 +386,15 @@ impl Client {
         let body = String::from_utf8(self.read.drain(..length).collect()).expect("a body in UTF-8");
         let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
         Reply { status, head, body }
+    }
+
+    /// `count` callbacks, one after the other, all decided by the App.
+    #[track_caller]
+    pub fn all_decided(&mut self, count: usize) {
+        for _ in 0..count {
+            self.write(&Request::new().bytes());
+            self.reply().goes_on_with("pal");
+        }
     }
 
     /// The next head alone: of an interim response, or of one to HEAD.

@@ -3,13 +3,13 @@
 use std::{num::NonZeroUsize, thread};
 
 use openim_bridge::access::Credentials;
-use openim_bridge::callback::{Callback, Decision, Parties, Served};
+use openim_bridge::callback::{Decision, Served};
 use openim_bridge::config::{Settings, Unserved};
 use openim_bridge::decision::{Action, ErrorClass};
-use openim_bridge::openim::{BadRequest, Fields, NextCodeForm, OperationId, RefusalCode};
-use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
+use openim_bridge::openim::{BadRequest, NextCodeForm, RefusalCode};
 
-use crate::kit::{self, App, Bridge, PATH, Request, app, bridge, eventually, ms, nowhere};
+use crate::kit::callback::{Odd, served};
+use crate::kit::{App, Bridge, BridgeBuilder, COMMAND, PATH, Request, app, bridge, eventually, ms, nowhere};
 use crate::server::{Answer, server};
 use crate::{Conclusion, Oracle, send_says};
 
@@ -46,7 +46,7 @@ fn the_apps_decision_reaches_openim() {
 }
 
 /// A bridge whose decisions fail in this class, and the remark that makes them.
-fn failing(app: &App, class: ErrorClass) -> (kit::BridgeBuilder, &'static str) {
+fn failing(app: &App, class: ErrorClass) -> (BridgeBuilder, &'static str) {
     let asking = || bridge().asking(app);
     match class {
         ErrorClass::Timeout => (asking().timeout(ms(100)), "mock:hang"),
@@ -118,7 +118,7 @@ fn bad(kind: BadRequest) -> (Bridge, Vec<u8>) {
         BadRequest::Address | BadRequest::Credentials => fine,
         BadRequest::Method => fine.method("PUT"),
         BadRequest::CommandMissing => fine.target("/callbackExample"),
-        BadRequest::CommandSwallowed => fine.target(&format!("/callbackExample?t=x/{}", kit::COMMAND)),
+        BadRequest::CommandSwallowed => fine.target(&format!("/callbackExample?t=x/{COMMAND}")),
         BadRequest::CommandUnserved => fine.target("/callbackExample/callbackBeforeAddFriendCommand"),
         BadRequest::CommandAmbiguous => fine.target(&format!("{PATH}?command={}", Other::COMMAND)),
         BadRequest::ContentTypeParameter => fine.target(&format!("{PATH}?contenttype=xml")),
@@ -156,7 +156,7 @@ fn a_wrong_url_in_webhooks_yml_reads_as_its_own_refusal() {
         ("#part", BadRequest::CommandMissing),
         ("?t=x", BadRequest::CommandSwallowed),
         ("?contenttype=json", BadRequest::CommandSwallowed),
-        (&format!("?command={}&contenttype=json", kit::COMMAND), BadRequest::ContentTypeParameter),
+        (&format!("?command={COMMAND}&contenttype=json"), BadRequest::ContentTypeParameter),
     ] {
         oracle.agrees(&format!("{base}{more}"), "pal", &kind.refusal().into());
     }
@@ -229,41 +229,22 @@ fn a_panic_is_answered() {
     oracle.agrees(&url(&start().refusing().start()), "pal", &Conclusion::refuses(9926, FALLBACK_MESSAGE));
 }
 
-/// A callback that nobody sends, and one whose code has a bug.
-macro_rules! callback {
-    ($name:ident, $command:expr, $decision:expr) => {
-        struct $name;
+/// A callback that nobody sends.
+struct Other;
 
-        impl Callback for $name {
-            const COMMAND: &'static str = $command;
-            const ALIASES: &'static [&'static str] = &[];
-            const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
-            type Body = serde_json::Value;
-            type Request = BeforeSetFriendRemarkRequest;
-            type Response = BeforeSetFriendRemarkResponse;
-
-            fn command(_: &serde_json::Value) -> &str {
-                $command
-            }
-
-            fn request(_: serde_json::Value, _: &OperationId) -> BeforeSetFriendRemarkRequest {
-                BeforeSetFriendRemarkRequest::default()
-            }
-
-            fn subject(_: BeforeSetFriendRemarkRequest) -> (Parties, Fields) {
-                (Parties { owner: String::new(), friend: String::new() }, vec![])
-            }
-
-            fn decision(_: BeforeSetFriendRemarkResponse) -> Option<Decision> {
-                $decision
-            }
-        }
-    };
+impl Odd for Other {
+    const COMMAND: &'static str = "callbackBeforeOtherCommand";
 }
 
-callback!(Other, "callbackBeforeOtherCommand", Some(Decision::Allow));
-callback!(Panics, kit::COMMAND, panic!("a bug, on purpose"));
+/// One whose code has a bug.
+struct Panics;
 
-static OTHER: &[Served] = &[Served::of::<Other>()];
-static TWO: &[Served] = &[Served::of::<Panics>(), Served::of::<Other>()];
-static PANICS: &[Served] = &[Served::of::<Panics>()];
+impl Odd for Panics {
+    fn decides() -> Option<Decision> {
+        panic!("a bug, on purpose")
+    }
+}
+
+static OTHER: &[Served] = &[served::<Other>()];
+static TWO: &[Served] = &[served::<Panics>(), served::<Other>()];
+static PANICS: &[Served] = &[served::<Panics>()];
