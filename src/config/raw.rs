@@ -112,8 +112,8 @@ pub(super) struct RawUpstream {
     pub(super) addresses: Upstreams,
     /// How long one connection to the decision service may take to be made. Never longer than `decision.timeout`.
     pub(super) connect_timeout: Period<1, OPENIM_CAP>,
-    /// Connections of one worker to one endpoint, at most, where the decision service allows too few calls at one time
-    /// on a connection (its HTTP/2 `MAX_CONCURRENT_STREAMS`).
+    /// Connections to one endpoint, at most, where the decision service allows too few calls at one time on a connection
+    /// (its HTTP/2 `MAX_CONCURRENT_STREAMS`). Each worker has one in any case.
     pub(super) connections: Whole<4>,
     /// How often names are resolved again; at once after a failed connection.
     pub(super) resolve: RawResolve,

@@ -26,7 +26,7 @@ pub struct UpstreamSettings {
     pub addresses: Vec<UpstreamAddress>,
     /// How long one connection may take to be made. Below `decision.timeout`.
     pub connect_timeout: Duration,
-    /// Connections of one worker to one endpoint, where the peer allows too few calls on one. 1 to 4.
+    /// Connections to one endpoint, where the peer allows too few calls on one; each worker has one in any case. 1 to 4.
     pub connections: NonZeroUsize,
     /// How long a name's addresses are taken for true.
     pub resolve: TtlBounds,

@@ -215,9 +215,10 @@ impl Channel {
     /// Begins to connect, beside connections on which the peer allows no more calls, as far as that is allowed. The calls
     /// wait for whatever comes first: the connection, or the end of a call on another.
     fn connect_further(self: &Rc<Self>) {
-        if self.open.borrow().len() < self.settings.connections.get() && self.further_from.get() <= Instant::now() {
+        let may_try = self.connecting.borrow().is_none() && self.further_from.get() <= Instant::now();
+        if may_try && self.endpoint.connects_below(self.settings.connections.get()) {
             // It goes on by itself.
-            drop(self.connection());
+            drop(self.attempt());
         }
     }
 
@@ -234,13 +235,17 @@ impl Channel {
         Place { channel: Rc::clone(self), connection }
     }
 
-    /// Joins the attempt that is under way, or begins one: in a task of its own, which goes on when the call that wanted
-    /// it has gone.
+    /// Joins the attempt that is under way, or begins one.
     pub(super) fn connection(self: &Rc<Self>) -> Connecting {
-        let mut connecting = self.connecting.borrow_mut();
-        if let Some(connecting) = &*connecting {
+        if let Some(connecting) = &*self.connecting.borrow() {
             return connecting.clone();
         }
+        self.endpoint.connects();
+        self.attempt()
+    }
+
+    /// In a task of its own, which goes on when the call that wanted it has gone.
+    fn attempt(self: &Rc<Self>) -> Connecting {
         let channel = Rc::clone(self);
         // What the peer allows on its other connections holds for this one, until it says so itself.
         let most_calls = self.open.borrow().iter().map(Connection::most_calls).filter(|most| *most > 0).min();
@@ -254,13 +259,14 @@ impl Channel {
                 Ok(opened) => Ok(channel.adopt(opened)),
                 Err(error) => {
                     channel.further_from.set(Instant::now() + jittered(RECONNECT_MAX));
+                    channel.endpoint.not_connected();
                     channel.endpoint.connection_failed();
                     Err(error)
                 }
             }
         });
         let joined = task.map(|joined| joined.unwrap_or(Err(ConnectError::Stopping))).boxed_local().shared();
-        *connecting = Some(joined.clone());
+        *self.connecting.borrow_mut() = Some(joined.clone());
         joined
     }
 

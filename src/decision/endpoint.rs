@@ -49,8 +49,15 @@ pub(super) struct Endpoint {
     next_connection: AtomicU64,
     /// Why the last probe failed, until it is in again. For people.
     last_probe: Mutex<Option<String>>,
-    /// The open connections of all workers, the newest last.
-    serving: Mutex<Vec<(u64, SendRequest<Body>)>>,
+    connections: Mutex<Connections>,
+}
+
+/// Those of all workers.
+#[derive(Debug, Default)]
+struct Connections {
+    /// The newest last.
+    open: Vec<(u64, SendRequest<Body>)>,
+    attempts: usize,
 }
 
 impl Endpoint {
@@ -73,7 +80,7 @@ impl Endpoint {
             load: AtomicUsize::new(0),
             next_connection: AtomicU64::new(0),
             last_probe: Mutex::default(),
-            serving: Mutex::default(),
+            connections: Mutex::default(),
         }
     }
 
@@ -162,20 +169,39 @@ impl Endpoint {
         self.load.fetch_sub(1, Relaxed);
     }
 
+    /// Begins an attempt to connect, whose end is told by [`Endpoint::connected`] or [`Endpoint::not_connected`].
+    pub(super) fn connects(&self) {
+        self.connections().attempts += 1;
+    }
+
+    /// The same, unless there are so many connections, those under way included.
+    pub(super) fn connects_below(&self, limit: usize) -> bool {
+        let mut connections = self.connections();
+        let may = connections.open.len() + connections.attempts < limit;
+        connections.attempts += usize::from(may);
+        may
+    }
+
+    pub(super) fn not_connected(&self) {
+        self.connections().attempts -= 1;
+    }
+
     /// Notes an open connection. Returns its number, which no other has.
     pub(super) fn connected(&self, sender: SendRequest<Body>) -> u64 {
         let number = self.next_connection.fetch_add(1, Relaxed);
-        self.serving().push((number, sender));
+        let mut connections = self.connections();
+        connections.attempts -= 1;
+        connections.open.push((number, sender));
         number
     }
 
     pub(super) fn disconnected(&self, number: u64) {
-        self.serving().retain(|(other, _)| *other != number);
+        self.connections().open.retain(|(other, _)| *other != number);
     }
 
     /// A connection that serves calls, to ask for health on.
     pub(super) fn serving_connection(&self) -> Option<SendRequest<Body>> {
-        self.serving().iter().rev().map(|(_, sender)| sender).find(|sender| !sender.is_closed()).cloned()
+        self.connections().open.iter().rev().map(|(_, sender)| sender).find(|sender| !sender.is_closed()).cloned()
     }
 
     /// Notes why a probe of an endpoint that is out has failed.
@@ -189,7 +215,7 @@ impl Endpoint {
         EndpointStatus {
             target: self.target.clone(),
             state,
-            connections: self.serving().iter().filter(|(_, sender)| !sender.is_closed()).count(),
+            connections: self.connections().open.iter().filter(|(_, sender)| !sender.is_closed()).count(),
             calls: self.load(),
             last_probe: self.last_probe().clone(),
             // A failure is forgotten only for an answer, or for another state.
@@ -197,9 +223,10 @@ impl Endpoint {
         }
     }
 
-    fn serving(&self) -> std::sync::MutexGuard<'_, Vec<(u64, SendRequest<Body>)>> {
-        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connections(&self) -> std::sync::MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
     fn last_probe(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.last_probe.lock().unwrap_or_else(PoisonError::into_inner)
     }
