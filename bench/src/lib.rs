@@ -1,20 +1,28 @@
 //! What the benchmarks share.
 //!
+//! - [`answer`]: what OpenIM would make of an answer.
 //! - [`callback`]: OpenIM's request in its own bytes, and an answer read as bytes.
 //! - [`certificates`]: an authority, and folders of what it signed that are swapped as Kubernetes does.
+//! - [`docs`]: the part of a page that a command makes.
 //! - [`load`]: callbacks at a constant rate, on connections as OpenIM's client makes them.
+//! - [`machine`]: what a benchmark ran on.
 //! - [`namespace`]: a network namespace that can lose every packet.
-//! - [`program`]: the bridge's commands as child processes, which end with the benchmark.
+//! - [`program`]: the bridge's commands, and other programs that listen, as child processes, which end with the benchmark.
+//! - [`outstanding`]: many callbacks at one time to a decision service that hangs, and how late their answers come.
 //! - [`proxy`]: a TCP proxy that counts, and can stop forwarding.
 //! - [`stats`][]: percentiles.
 //!
 //! The programs are in `src/bin/`. They drive builds of the bridge from outside, over real sockets, and know nothing of the
 //! bridge's code.
 
+pub mod answer;
 pub mod callback;
 pub mod certificates;
+pub mod docs;
 pub mod load;
+pub mod machine;
 pub mod namespace;
+pub mod outstanding;
 pub mod program;
 pub mod proxy;
 pub mod stats;

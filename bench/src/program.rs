@@ -1,8 +1,8 @@
-//! The bridge's commands as child processes.
+//! The bridge's commands, and other programs that listen, as child processes.
 
 use std::{
     collections::VecDeque,
-    env, fs,
+    env, fs, io,
     net::SocketAddr,
     path::Path,
     process::{ExitStatus, Stdio},
@@ -11,7 +11,11 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use nix::{
+    sys::signal::{Signal, kill},
+    time::{clock_getcpuclockid, clock_gettime},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
@@ -67,13 +71,8 @@ impl Program {
             }
             None => Command::new(binary),
         };
-        command.args(args).args(["--log-format", "json"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        // What is measured is what the arguments say, wherever the benchmark runs.
-        for (variable, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OPENIM_BRIDGE_")) {
-            command.env_remove(variable);
-        }
-        let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        command.args(args).args(["--log-format", "json"]).stderr(Stdio::piped());
+        let mut child = spawn(command).with_context(|| format!("cannot start {name}"))?;
         let mut stderr = BufReader::new(child.stderr.take().context("no stderr")?);
         let mut said = String::new();
         let found = time::timeout(START, async {
@@ -95,6 +94,18 @@ impl Program {
         let log = Arc::<Mutex<Log>>::default();
         tokio::spawn(read(stderr, Arc::clone(&log)));
         Ok(Self { child, log, address })
+    }
+
+    /// Starts a command that has been told to listen at `address`, and does not wait until it does. Its output is where
+    /// `command` has it, or inherited.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn launch(command: Command, address: SocketAddr) -> anyhow::Result<Self> {
+        let name = command.as_std().get_program().display().to_string();
+        let child = spawn(command).with_context(|| format!("cannot start {name}"))?;
+        Ok(Self { child, log: Arc::default(), address })
     }
 
     /// Calls that it has answered, as the mock.
@@ -125,9 +136,21 @@ impl Program {
     ///
     /// When it has ended.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        Ok(kill(self.id()?, signal)?)
+    }
+
+    fn id(&self) -> anyhow::Result<Pid> {
         let id = self.child.id().context("it has ended")?;
-        let pid = Pid::from_raw(i32::try_from(id)?).context("no process is 0")?;
-        Ok(kill_process(pid, signal)?)
+        Ok(Pid::from_raw(i32::try_from(id)?))
+    }
+
+    /// The CPU time that all its threads have used, those that have ended included, and no other process.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        Ok(clock_gettime(clock_getcpuclockid(self.id()?)?)?.into())
     }
 
     /// The memory that it holds now, in KiB: `VmRSS` of Linux. `None` where that is not to be had.
@@ -143,9 +166,7 @@ impl Program {
     }
 
     fn status(&self, key: &str) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
-        let value = status.lines().find_map(|line| line.strip_prefix(key))?;
-        value.trim().strip_suffix("kB")?.trim().parse().ok()
+        kib_of(&fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?, key)
     }
 
     /// Whether it has ended by itself, and how.
@@ -163,7 +184,7 @@ impl Program {
     ///
     /// When that takes over 30 s.
     pub async fn end(mut self) -> anyhow::Result<()> {
-        self.signal(Signal::TERM)?;
+        self.signal(Signal::SIGTERM)?;
         time::timeout(Duration::from_secs(30), self.child.wait()).await.context("it does not end")??;
         Ok(())
     }
@@ -176,6 +197,15 @@ impl Program {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         Ok(self.child.kill().await?)
     }
+}
+
+/// Starts it: it reads and prints nothing, ends with this program, and is what its arguments say wherever that runs.
+fn spawn(mut command: Command) -> io::Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    for (variable, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OPENIM_BRIDGE_")) {
+        command.env_remove(variable);
+    }
+    command.spawn()
 }
 
 /// Reads until the end, for the program never to wait for a reader.
@@ -193,6 +223,12 @@ async fn read(stderr: impl AsyncRead + Unpin, log: Arc<Mutex<Log>>) {
         }
         log.lines.push_back((Instant::now(), line));
     }
+}
+
+/// The KiB after `key` in what Linux has in a process's `status`.
+fn kib_of(status: &str, key: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(key))?;
+    value.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 /// The field `address` of a JSON log line, which tracing puts under `fields`, or beside the rest where flattened.
@@ -213,5 +249,34 @@ mod tests {
         assert_eq!(address("{\"message\":\"listening\",\"address\":\"127.0.0.1:7\"}\n"), expected);
         assert_eq!(address("listening on 127.0.0.1:7\n"), None);
         assert_eq!(address("{\"fields\":{\"message\":\"starting\"}}\n"), None);
+    }
+
+    #[test]
+    fn memory_is_read_in_the_form_that_linux_has_it() {
+        let status =
+            "Name:\topenim-bridge\nVmPeak:\t   29284 kB\nVmHWM:\t    7224 kB\nVmRSS:\t    7012 kB\nThreads:\t3\n";
+        assert_eq!(kib_of(status, "VmHWM:"), Some(7224));
+        assert_eq!(kib_of(status, "VmRSS:"), Some(7012));
+        assert_eq!(kib_of(status, "Threads:"), None, "not KiB");
+        assert_eq!(kib_of(status, "VmSwap:"), None);
+    }
+
+    #[tokio::test]
+    async fn cpu_time_is_that_of_the_process_alone() {
+        let mut idle = Command::new("sleep");
+        idle.arg("60");
+        let mut busy = Command::new("sh");
+        busy.args(["-c", "while :; do :; done"]);
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let idle = Program::launch(idle, address).expect("started");
+        let busy = Program::launch(busy, address).expect("started");
+        let began = Instant::now();
+        while busy.cpu().expect("running") < Duration::from_millis(50) {
+            assert!(began.elapsed() < Duration::from_secs(30), "a busy process uses CPU time");
+            time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(idle.cpu().expect("running") < Duration::from_millis(50), "an idle one uses next to none");
+        busy.stop().await.expect("stopped");
+        idle.stop().await.expect("stopped");
     }
 }

@@ -8,33 +8,21 @@
 //!
 //! Exits with 0 when all were answered rightly and in time, 1 when not, 2 for a usage error.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, ValueEnum};
 use openim_bridge_bench::{
-    callback::{self, Answer},
+    callback::Answer,
+    outstanding::{self, Outcome},
     program::Program,
-    stats::percentile,
 };
 use serde_json::json;
-use tokio::{
-    io::AsyncWriteExt as _,
-    net::TcpStream,
-    signal::unix::{SignalKind, signal},
-    task::JoinSet,
-    time::{self, Instant},
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The answer to a deadline that passed, with the fallback `refuse`.
 const EXPECTED: &str = "{\"actionCode\":0,\"errCode\":9920,\"errMsg\":\"Please try again later\",\"errDlt\":\"\",\
                         \"nextCode\":1,\"remark\":\"\"}";
-
-/// An answer that comes sooner before its deadline than this was not waited for.
-const EARLY: Duration = Duration::from_millis(50);
-
-/// An answer that has not come this long after its deadline is missing.
-const MISSING: Duration = Duration::from_secs(10);
 
 /// Shows that callbacks to a decision service that hangs are answered in time.
 #[derive(Debug, Parser)]
@@ -66,17 +54,8 @@ enum Output {
     Json,
 }
 
-/// What became of all callbacks.
-#[derive(Debug, Default)]
 struct Report {
-    /// Milliseconds past the deadline of each answer, right or wrong, ascending.
-    late: Vec<f64>,
-    /// What was wrong with an answer, and how often.
-    wrong: BTreeMap<String, usize>,
-    /// Why there was none, and how often.
-    missing: BTreeMap<String, usize>,
-    /// The latest that the benchmark's own timer fired around the deadline, in milliseconds.
-    own_delay: f64,
+    outcome: Outcome,
     /// The most memory that the bridge held.
     peak_memory_kib: Option<u64>,
 }
@@ -124,8 +103,8 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     serve.extend(arguments.serve.iter().map(String::as_str));
     let mut bridge = Program::start(&arguments.bridge, &serve).await?;
 
-    let mut report = ask_all(arguments, &bridge).await?;
-    report.peak_memory_kib = bridge.peak_memory_kib();
+    let outcome = outstanding::ask(bridge.address, arguments.callbacks.into(), arguments.timeout, right).await?;
+    let report = Report { outcome, peak_memory_kib: bridge.peak_memory_kib() };
     if let Some(status) = bridge.ended()? {
         bail!("the bridge ended: {status}");
     }
@@ -134,78 +113,13 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-async fn ask_all(arguments: &Arguments, bridge: &Program) -> anyhow::Result<Report> {
-    let mut connections = Vec::with_capacity(arguments.callbacks.into());
-    for number in 0..arguments.callbacks {
-        let stream = TcpStream::connect(bridge.address)
-            .await
-            .with_context(|| format!("cannot open connection {number} to the bridge"))?;
-        let request = callback::request(bridge.address, &format!("hung-{number}"), "mock:hang");
-        connections.push((stream, request));
-    }
-    let mut answers = JoinSet::new();
-    let started = Instant::now();
-    for (mut stream, request) in connections {
-        let deadline = Instant::now() + arguments.timeout;
-        stream.write_all(&request).await.context("cannot send")?;
-        answers.spawn(async move {
-            let answer = time::timeout_at(deadline + MISSING, callback::read_answer(&mut stream)).await;
-            (deadline, answer.unwrap_or_else(|_| bail!("no answer {MISSING:?} after the deadline")))
-        });
-    }
-    let own_delay = tokio::spawn(own_delay(started + arguments.timeout, arguments.limit));
-    let mut report = Report::default();
-    while let Some(joined) = answers.join_next().await {
-        report.add(joined?);
-    }
-    report.own_delay = own_delay.await?;
-    report.late.sort_by(f64::total_cmp);
-    Ok(report)
-}
-
-/// How late, at most, a timer of this program's fires around the deadline, in milliseconds.
-async fn own_delay(deadline: Instant, limit: Duration) -> f64 {
-    time::sleep_until(deadline - Duration::from_millis(20)).await;
-    let mut most = 0.0_f64;
-    while Instant::now() < deadline + limit {
-        let due = Instant::now() + Duration::from_millis(1);
-        time::sleep_until(due).await;
-        most = most.max(milliseconds(Instant::now(), due));
-    }
-    most
-}
-
-/// From `past` to `now`, negative when `past` is still to come.
-fn milliseconds(now: Instant, past: Instant) -> f64 {
-    let late = now.saturating_duration_since(past).as_secs_f64();
-    let early = past.saturating_duration_since(now).as_secs_f64();
-    (late - early) * 1000.0
+fn right(answer: &Answer) -> bool {
+    answer.status == 200 && answer.body == EXPECTED.as_bytes()
 }
 
 impl Report {
-    fn add(&mut self, (deadline, answer): (Instant, anyhow::Result<Answer>)) {
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => return *self.missing.entry(format!("{error:#}")).or_default() += 1,
-        };
-        self.late.push(milliseconds(answer.at, deadline));
-        let wrong = if answer.status != 200 || answer.body != EXPECTED.as_bytes() {
-            format!("{} {}", answer.status, answer.body.escape_ascii())
-        } else if answer.at + EARLY < deadline {
-            format!("more than {EARLY:?} before the deadline")
-        } else {
-            return;
-        };
-        *self.wrong.entry(wrong).or_default() += 1;
-    }
-
     fn passed(&self, limit: Duration) -> bool {
-        let in_time = self.late.last().is_some_and(|late| *late <= limit.as_secs_f64() * 1000.0);
-        self.wrong.is_empty() && self.missing.is_empty() && in_time
-    }
-
-    fn late_at(&self, percent: usize) -> f64 {
-        percentile(&self.late, percent).unwrap_or(f64::NAN)
+        self.outcome.all_right() && self.outcome.late_at(100) <= limit.as_secs_f64() * 1000.0
     }
 
     fn print(&self, arguments: &Arguments, passed: bool) {
@@ -214,18 +128,18 @@ impl Report {
         println!("  answered   wrong   late p50   late p99   late max   peak memory   own delay");
         println!(
             "{:>10}{:>8}{:>8.1} ms{:>8.1} ms{:>8.1} ms{:>14}{:>9.1} ms\n",
-            self.late.len(),
-            self.wrong.values().sum::<usize>(),
-            self.late_at(50),
-            self.late_at(99),
-            self.late_at(100),
+            self.outcome.late.len(),
+            self.outcome.wrong.values().sum::<usize>(),
+            self.outcome.late_at(50),
+            self.outcome.late_at(99),
+            self.outcome.late_at(100),
             self.peak_memory_kib.map_or_else(|| "unknown".to_owned(), |kib| format!("{} MiB", kib.div_ceil(1024))),
-            self.own_delay,
+            self.outcome.own_delay,
         );
-        for (what, number) in &self.wrong {
+        for (what, number) in &self.outcome.wrong {
             println!("wrong, {number} times: {what}");
         }
-        for (why, number) in &self.missing {
+        for (why, number) in &self.outcome.missing {
             println!("missing, {number} times: {why}");
         }
         println!("{}: the slowest may be {limit:?} late", if passed { "passed" } else { "FAILED" });
@@ -237,11 +151,11 @@ impl Report {
             "callbacks": arguments.callbacks,
             "timeout_ms": arguments.timeout.as_secs_f64() * 1000.0,
             "limit_ms": arguments.limit.as_secs_f64() * 1000.0,
-            "answered": self.late.len(),
-            "wrong": self.wrong,
-            "missing": self.missing,
-            "late_ms": { "p50": self.late_at(50), "p99": self.late_at(99), "max": self.late_at(100) },
-            "own_delay_ms": self.own_delay,
+            "answered": self.outcome.late.len(),
+            "wrong": self.outcome.wrong,
+            "missing": self.outcome.missing,
+            "late_ms": { "p50": self.outcome.late_at(50), "p99": self.outcome.late_at(99), "max": self.outcome.late_at(100) },
+            "own_delay_ms": self.outcome.own_delay,
             "bridge_peak_memory_kib": self.peak_memory_kib,
         })
     }

@@ -5,8 +5,9 @@
 use std::time::{Duration, SystemTime};
 
 use openim_bridge_bench::{
+    answer::Told,
     certificates::{Authority, Pair, Secret},
-    load::{Callbacks, Load, Scheme, Told},
+    load::{Callbacks, Load, Scheme},
 };
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;

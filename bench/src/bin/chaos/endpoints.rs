@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use openim_bridge_bench::load::slowest;
-use rustix::process::Signal;
 use tokio::time::Instant;
 
 use crate::lab::{GRACE, Lab, PROMPT, Run, Scenario, Service, seconds, still_running, until};
@@ -88,9 +88,9 @@ async fn stopped(lab: &Lab) -> anyhow::Result<Run> {
     let load = lab.load(&bridge);
     seconds(2).await;
     let (fault, limit) = (Instant::now(), Duration::from_secs(3));
-    one.program()?.signal(Signal::STOP)?;
+    one.program()?.signal(Signal::SIGSTOP)?;
     until(fault, Duration::from_secs(8)).await;
-    one.program()?.signal(Signal::CONT)?;
+    one.program()?.signal(Signal::SIGCONT)?;
     let again = one.is_asked(BACK).await?;
     seconds(1).await;
     still_running(&mut bridge)?;

@@ -11,7 +11,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use openim_bridge_bench::{
-    load::{Callbacks, Load, Scheme, Told, slowest},
+    answer::Told,
+    load::{Callbacks, Load, Scheme, slowest},
     namespace::Namespace,
     program::Program,
 };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use openim_bridge_bench::{
-    load::{Load, Scheme, Told, p99},
+    answer::Told,
+    load::{Load, Scheme, p99},
     proxy::Proxy,
 };
 use tokio::time::Instant;

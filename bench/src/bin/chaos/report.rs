@@ -1,13 +1,10 @@
 //! The table, for people and for `docs/reliability.md`, and the machine that it was made on.
 
-use std::{fmt::Write as _, fs, path::Path, thread};
+use std::{fmt::Write as _, path::Path};
 
-use anyhow::Context as _;
+use openim_bridge_bench::{docs, machine::Machine};
 
 use crate::lab::{Run, Scenario};
-
-const BEGIN: &str = "<!-- made by `just chaos-docs`: begin -->";
-const END: &str = "<!-- made by `just chaos-docs`: end -->";
 
 /// A scenario's line.
 pub(crate) struct Row {
@@ -110,46 +107,6 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
 
 /// Puts the table, and the machine's name, between the markers in `docs`.
 pub(crate) fn write(docs: &Path, rows: &[Row]) -> anyhow::Result<()> {
-    let old = fs::read_to_string(docs).with_context(|| format!("cannot read {}", docs.display()))?;
-    let new = between_markers(&old, &format!("{}\n\n{}", machine(), markdown(rows)))
-        .with_context(|| format!("{} does not hold the lines\n{BEGIN}\n{END}", docs.display()))?;
-    fs::write(docs, new).with_context(|| format!("cannot write {}", docs.display()))
-}
-
-fn between_markers(old: &str, text: &str) -> Option<String> {
-    let (before, rest) = old.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))
-}
-
-/// Processor, cores and system; never a host's name.
-fn machine() -> String {
-    let processor = line_of("/proc/cpuinfo", "model name").unwrap_or_else(|| "an unknown processor".to_owned());
-    let cores = thread::available_parallelism().map_or(0, usize::from);
-    let system = line_of("/etc/os-release", "PRETTY_NAME").unwrap_or_else(|| "an unknown system".to_owned());
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    // Its version is enough: what follows may name the machine's owner.
-    let kernel = kernel.trim().split('-').next().unwrap_or_default();
-    format!("{processor}, {cores} cores, {system}, Linux {kernel}; services, bridge and client on it together.")
-}
-
-/// The value after `key`, as `key : value` or `key="value"`.
-fn line_of(file: &str, key: &str) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
-    let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
-    Some(rest.trim_start_matches([' ', '\t', ':', '=']).trim_matches('"').to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_between_the_markers_is_replaced() {
-        let old = format!("# Title\n\n{BEGIN}\nold\n{END}\n\nmore\n");
-        let new = between_markers(&old, "new\n").expect("both markers");
-        assert_eq!(new, format!("# Title\n\n{BEGIN}\n\nnew\n\n{END}\n\nmore\n"));
-        assert_eq!(between_markers(&new, "new\n"), Some(new.clone()));
-        assert_eq!(between_markers("nothing", "new"), None);
-    }
+    let text = format!("{}; services, bridge and client on it together.\n\n{}", Machine::this(), markdown(rows));
+    docs::write(docs, "just chaos-docs", &text)
 }
