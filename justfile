@@ -19,10 +19,19 @@ ci:
 full *parts:
     .ci/full {{ parts }}
 
-# One program of bench/, such as `just bench hung --callbacks 500`.
-bench name="hung" *args:
+# The bridge beside what could be put in its place: under 2 minutes after the builds. `just bench --scenarios keep-alive`.
+bench *args:
     cargo build --release --locked
-    cargo run --release --locked --manifest-path bench/Cargo.toml --bin {{ name }} -- --bridge target/release/openim-bridge {{ args }}
+    bench/contenders/build
+    cargo run --release --locked --manifest-path bench/Cargo.toml --bin compare -- --bridge target/release/openim-bridge {{ args }}
+
+# The same in five rounds and longer each: about 30 minutes on a machine that does nothing else.
+bench-full *args: (bench "--full" args)
+
+# 1,000 callbacks to a decision service that hangs: `just hung --callbacks 500`.
+hung *args:
+    cargo build --release --locked
+    cargo run --release --locked --manifest-path bench/Cargo.toml --bin hung -- --bridge target/release/openim-bridge {{ args }}
 
 # Every fault of docs/reliability.md under load, or those named: `just chaos --list`.
 chaos *args:

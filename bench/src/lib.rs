@@ -10,7 +10,8 @@
 //! - [`program`]: the bridge's commands, and other programs that listen, as child processes, which end with the benchmark.
 //! - [`outstanding`]: many callbacks at one time to a decision service that hangs, and how late their answers come.
 //! - [`proxy`]: a TCP proxy that counts, and can stop forwarding.
-//! - [`stats`][]: percentiles.
+//! - [`runtime`]: one thread, until done or told to end.
+//! - [`stats`][]: percentiles and medians.
 //!
 //! The programs are in `src/bin/`. They drive builds of the bridge from outside, over real sockets, and know nothing of the
 //! bridge's code.
@@ -25,4 +26,5 @@ pub mod namespace;
 pub mod outstanding;
 pub mod program;
 pub mod proxy;
+pub mod runtime;
 pub mod stats;

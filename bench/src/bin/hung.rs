@@ -16,9 +16,9 @@ use openim_bridge_bench::{
     callback::Answer,
     outstanding::{self, Outcome},
     program::Program,
+    runtime,
 };
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// The answer to a deadline that passed, with the fallback `refuse`.
 const EXPECTED: &str = "{\"actionCode\":0,\"errCode\":9920,\"errMsg\":\"Please try again later\",\"errDlt\":\"\",\
@@ -74,17 +74,7 @@ fn main() -> ExitCode {
 
 /// Measures and prints. Whether it passed.
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
-    // One thread: the machine's other core is for what is measured.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            report = measure(arguments) => report,
-            // The programs end as `measure` is dropped.
-            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-            _ = terminate.recv() => bail!("terminated"),
-        }
-    })?;
+    let report = runtime::run(measure(arguments))?;
     let passed = report.passed(arguments.limit);
     match arguments.output {
         Output::Text => report.print(arguments, passed),

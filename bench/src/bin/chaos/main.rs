@@ -25,8 +25,8 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context as _, bail};
 use clap::Parser;
 use lab::{Lab, Scenario};
+use openim_bridge_bench::runtime;
 use report::Row;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Brings about the faults of production under a steady load, and shows what became of the callbacks.
 #[derive(Debug, Parser)]
@@ -80,17 +80,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit on open files")?;
     let lab = Lab { bridge: arguments.bridge.context("--bridge is needed")?, rate: arguments.rate };
-    // One thread: the machine's other core is for what is measured.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let rows = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            rows = run_all(&lab, &arguments.names) => rows,
-            // The programs end as `run_all` is dropped.
-            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-            _ = terminate.recv() => bail!("terminated"),
-        }
-    })?;
+    let rows = runtime::run(run_all(&lab, &arguments.names))?;
     let kept = rows.iter().all(Row::is_kept);
     if arguments.markdown {
         print!("{}", report::markdown(&rows));

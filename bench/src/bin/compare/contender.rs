@@ -1,0 +1,144 @@
+//! What is compared, and how each is started.
+
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// A program that answers OpenIM's callbacks by asking a decision service over gRPC.
+#[derive(Debug)]
+pub(crate) struct Contender {
+    /// Its file among the built ones, and its name on the command line.
+    pub(crate) name: &'static str,
+    /// For tables.
+    pub(crate) title: &'static str,
+    /// Whether it answers when the decision service does not.
+    pub(crate) has_deadline: bool,
+}
+
+/// This project's own.
+pub(crate) static BRIDGE: Contender = Contender { name: "bridge", title: "openim-bridge", has_deadline: true };
+/// What the bridge's cost is held against.
+pub(crate) static FLOOR: Contender = Contender { name: "floor", title: "axum + tonic", has_deadline: false };
+pub(crate) static ENVOY: Contender = Contender { name: "envoy", title: "Envoy", has_deadline: true };
+pub(crate) static BY_HAND: Contender = Contender { name: "byhand", title: "Go by hand", has_deadline: true };
+pub(crate) static GATEWAY: Contender = Contender { name: "gateway", title: "grpc-gateway", has_deadline: true };
+
+/// All, in the order of the tables.
+pub(crate) static ALL: [&Contender; 5] = [&BRIDGE, &FLOOR, &ENVOY, &BY_HAND, &GATEWAY];
+
+/// Where the programs are.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    /// The release build of openim-bridge.
+    pub(crate) bridge: PathBuf,
+    /// The folder of the others.
+    pub(crate) built: PathBuf,
+}
+
+/// What a contender is told.
+#[derive(Debug)]
+pub(crate) struct Setup<'a> {
+    pub(crate) listen: SocketAddr,
+    /// The decision service: one for all but the bridge, which takes several.
+    pub(crate) upstreams: &'a [SocketAddr],
+    pub(crate) timeout: Duration,
+    /// Certificate and key.
+    pub(crate) tls: Option<(&'a str, &'a str)>,
+}
+
+impl Contender {
+    pub(crate) fn is_bridge(&self) -> bool {
+        self.name == BRIDGE.name
+    }
+
+    pub(crate) fn file(&self, programs: &Programs) -> PathBuf {
+        if self.is_bridge() { programs.bridge.clone() } else { programs.built.join(self.name) }
+    }
+
+    /// Its arguments. The bridge has its defaults, but that its fallback is a refusal: it cannot pass for a decision.
+    pub(crate) fn arguments(&self, setup: &Setup<'_>) -> Vec<OsString> {
+        let Setup { listen, upstreams, timeout, tls } = setup;
+        let (listen, timeout) = (listen.to_string(), format!("{}ms", timeout.as_millis()));
+        let mut arguments: Vec<String> = Vec::new();
+        let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+        flag("--listen", listen);
+        flag("--timeout", timeout);
+        let scheme = if self.is_bridge() { "http://" } else { "" };
+        for upstream in *upstreams {
+            flag("--upstream", format!("{scheme}{upstream}"));
+        }
+        let (cert, key) = if self.is_bridge() { ("--tls-cert", "--tls-key") } else { ("--cert", "--key") };
+        if let Some((cert_file, key_file)) = tls {
+            flag(cert, (*cert_file).to_owned());
+            flag(key, (*key_file).to_owned());
+        }
+        if self.is_bridge() {
+            flag("--admin-listen", "127.0.0.1:0".to_owned());
+            flag("--fallback", "refuse".to_owned());
+            arguments.insert(0, "serve".to_owned());
+        }
+        arguments.into_iter().map(OsString::from).collect()
+    }
+}
+
+impl Programs {
+    pub(crate) fn service(&self) -> PathBuf {
+        self.built.join("service")
+    }
+
+    /// The load client in OpenIM's own pattern.
+    pub(crate) fn openim(&self) -> PathBuf {
+        self.built.join("openim")
+    }
+
+    /// What the contenders are made of.
+    pub(crate) fn versions(&self) -> PathBuf {
+        self.built.join("versions.json")
+    }
+}
+
+/// The contender of that name.
+pub(crate) fn named(name: &str) -> Result<&'static Contender, String> {
+    let found = ALL.into_iter().find(|contender| contender.name == name);
+    found.ok_or_else(|| format!("there is {}", ALL.map(|contender| contender.name).join(", ")))
+}
+
+/// A file's size in MB.
+pub(crate) fn size_mb(file: &Path) -> Option<f64> {
+    #[allow(clippy::cast_precision_loss, reason = "a file of less than 8 PB")]
+    file.metadata().ok().map(|metadata| metadata.len() as f64 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bridge_is_told_in_its_own_words() {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let upstreams = [address(2), address(3)];
+        let setup = Setup {
+            listen: address(1),
+            upstreams: &upstreams,
+            timeout: Duration::from_secs(4),
+            tls: Some(("cert.pem", "key.pem")),
+        };
+        let words = |contender: &Contender| {
+            let arguments = contender.arguments(&setup);
+            arguments.iter().map(|argument| argument.display().to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            words(&BRIDGE),
+            "serve --listen 127.0.0.1:1 --timeout 4000ms --upstream http://127.0.0.1:2 --upstream http://127.0.0.1:3 \
+             --tls-cert cert.pem --tls-key key.pem --admin-listen 127.0.0.1:0 --fallback refuse"
+        );
+        assert_eq!(
+            words(&BY_HAND),
+            "--listen 127.0.0.1:1 --timeout 4000ms --upstream 127.0.0.1:2 --upstream 127.0.0.1:3 --cert cert.pem \
+             --key key.pem"
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! The bridge against what else could be put in its place: side by side, in one run, on one machine, in front of the same
+//! decision service.
+//!
+//! - `contender`: what is compared, and how each is started.
+//! - `client`, `load`: one callback and its answer, which is checked whole; many of them, closed or open loop.
+//! - `lab`: what every scenario needs.
+//! - `scenario`: the scenarios.
+//! - `rounds`, `figures`: in which order they run; what comes of several rounds.
+//! - `report`: the tables.
+//!
+//! Exits with 0 when no figure is void, 1 when one is, 2 for a usage error.
+
+mod client;
+mod contender;
+mod figures;
+mod lab;
+mod load;
+mod report;
+mod rounds;
+mod scenario;
+
+use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use clap::Parser;
+use contender::{Contender, Programs};
+use lab::{Effort, Lab, Scenario};
+use openim_bridge_bench::runtime;
+use report::Report;
+
+/// Compares the bridge with what else could be put in its place.
+#[derive(Parser)]
+#[command(after_help = "Exits with 0 when no figure is void, 1 when one is, 2 for a usage error.")]
+struct Arguments {
+    /// The release build of openim-bridge.
+    #[arg(long, value_name = "FILE")]
+    bridge: PathBuf,
+    /// The folder of the other programs, which `bench/contenders/build` makes.
+    #[arg(long, value_name = "FOLDER", default_value = "bench/target/contenders")]
+    built: PathBuf,
+    /// These contenders only.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = contender::named)]
+    contenders: Vec<&'static Contender>,
+    /// These scenarios only.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = scenario::named)]
+    scenarios: Vec<&'static Scenario>,
+    /// Several rounds, and more in each: about 30 minutes.
+    #[arg(long)]
+    full: bool,
+    /// How many rounds; the result is their median.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// Write everything that was measured to this file, in JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+const QUICK: Effort = Effort {
+    rounds: 1,
+    warm_up: Duration::from_millis(500),
+    measured: Duration::from_millis(1500),
+    callbacks: 10_000,
+    starts: 5,
+    timeout: Duration::from_secs(1),
+};
+
+const FULL: Effort = Effort {
+    rounds: 5,
+    warm_up: Duration::from_secs(1),
+    measured: Duration::from_secs(5),
+    callbacks: 40_000,
+    starts: 9,
+    timeout: lab::TIMEOUT,
+};
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures and reports. Whether no figure is void.
+fn run(arguments: Arguments) -> anyhow::Result<bool> {
+    let mut effort = if arguments.full { FULL } else { QUICK };
+    effort.rounds = arguments.rounds.unwrap_or(effort.rounds);
+    let contenders = or_all(arguments.contenders, &contender::ALL);
+    let scenarios = or_all(arguments.scenarios, &scenario::ALL);
+    let programs = Programs { bridge: arguments.bridge, built: arguments.built };
+    let report = runtime::run(async {
+        let mut lab = Lab::new(programs, effort).await?;
+        let results = rounds::run(&mut lab, &scenarios, &contenders).await?;
+        Report::new(&lab, &contenders, results)
+    })?;
+    print!("{}", report.text());
+    if let Some(file) = &arguments.json {
+        fs::write(file, report.json()?).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(report.is_whole())
+}
+
+/// Those that were named, or all.
+fn or_all<T: Copy>(named: Vec<T>, all: &[T]) -> Vec<T> {
+    if named.is_empty() { all.to_vec() } else { named }
+}
