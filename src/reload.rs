@@ -89,8 +89,7 @@ impl<F: FnMut(&Reloaded) + Send + 'static> Source for Files<F> {
     type Error = Wrong;
 
     fn file(&self) -> Option<&Path> {
-        let credentials = || self.in_force.values.iter().find(|value| value.key == "access.basic_auth_file");
-        self.sources.file.as_deref().or_else(|| credentials()?.value.as_str().map(Path::new))
+        self.sources.file.as_deref().or_else(|| self.in_force.files_beside().next())
     }
 
     fn read(&self) -> Result<Contents, Wrong> {

@@ -232,6 +232,32 @@ fn a_file_with_credentials_is_read_again_without_being_told() {
 }
 
 #[test]
+fn a_file_with_the_key_of_hashed_ids_is_read_again_without_being_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key");
+    fs::write(&key, "fedcba9876543210\n").expect("the file");
+    let file = key.to_str().expect("UTF-8");
+    let mut serve = serve_with(&["--upstream", "http://127.0.0.1:1", "--log-ids", "hash", "--log-ids-key-file", file]);
+    let owner = Request::new().callback(kit::COMMAND, "u1", "u2", "pal");
+    serve.send(&owner).goes_on_with("pal");
+    // printf %s u1 | openssl dgst -sha256 -hmac fedcba9876543210
+    assert!(serve.says("owner=").contains("owner=\"ccdedda803229e74\""));
+
+    fs::write(&key, "0123456789abcdef\n").expect("the file");
+    let said = serve.says("configuration");
+    assert!(said.contains("has changed: log.ids_key_file\n"), "{said}");
+    serve.send(&owner).goes_on_with("pal");
+    assert!(serve.says("owner=").contains("owner=\"5162bddb18bda008\""));
+
+    fs::write(&key, "short\n").expect("the file");
+    serve.signal("HUP");
+    let said = serve.says("configuration");
+    assert!(said.contains("ERROR") && said.contains("expected at least 16 bytes"), "{said}");
+    serve.send(&owner).goes_on_with("pal");
+    assert!(serve.says("owner=").contains("owner=\"5162bddb18bda008\""));
+}
+
+#[test]
 fn no_callback_is_lost_or_mixed_up_by_reloads_under_load() {
     let text = |code: i32| {
         format!(

@@ -1,6 +1,10 @@
 //! Putting the layers together: default, file, environment, flags, each over the one before.
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::ArgMatches;
 use serde_json::{Value as Json, json};
@@ -13,6 +17,10 @@ use super::{
     leaf::{self, ENV_PREFIX, FILE_FLAG, FILE_VARIABLE, Leaf, leaves},
     raw::Raw,
 };
+
+// The settings that name files which are read with the configuration.
+const USERS: &str = "access.basic_auth_file";
+const IDS_KEY: &str = "log.ids_key_file";
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
@@ -91,11 +99,19 @@ impl Loaded {
         self.differing(other).next().is_none()
     }
 
+    /// The files that settings name and that are read with the configuration.
+    pub fn files_beside(&self) -> impl Iterator<Item = &Path> {
+        let named = self.values.iter().filter(|value| [USERS, IDS_KEY].contains(&value.key));
+        named.filter_map(|value| value.value.as_str().map(Path::new))
+    }
+
     fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'static Leaf, &'a Value, &'a Value)> {
         let other_users = self.settings.access.basic_auth != other.settings.access.basic_auth;
+        let ids = (&self.settings.log.ids, &other.settings.log.ids);
+        let other_key = matches!(ids, (LogIds::Hash(own), LogIds::Hash(others)) if own != others);
         let pairs = leaves().iter().zip(self.values.iter().zip(&other.values));
         pairs.map(|(leaf, (own, others))| (leaf, own, others)).filter(move |(leaf, own, others)| {
-            own.value != others.value || (other_users && leaf.key == "access.basic_auth_file")
+            own.value != others.value || (other_users && leaf.key == USERS) || (other_key && leaf.key == IDS_KEY)
         })
     }
 
