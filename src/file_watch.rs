@@ -7,8 +7,7 @@ use std::{
     io,
     path::Path,
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, PoisonError, RwLock,
         mpsc::{self, RecvTimeoutError, Sender},
     },
     thread,
@@ -28,6 +27,27 @@ pub struct Reloads {
     pub taken: u64,
     /// Bad ones, in whose place those before stay.
     pub refused: u64,
+    /// Whether the last ones were bad, so that a start would fail on them.
+    pub last_refused: bool,
+}
+
+/// The same as it goes on, for whoever looks at it later.
+#[derive(Debug, Clone, Default)]
+pub struct ReloadCounts(Arc<Mutex<Reloads>>);
+
+impl ReloadCounts {
+    /// Until now.
+    #[must_use]
+    pub fn now(&self) -> Reloads {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, refused: bool) {
+        let mut reloads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reloads.taken += u64::from(!refused);
+        reloads.refused += u64::from(refused);
+        reloads.last_refused = refused;
+    }
 }
 
 /// Files that something is made of.
@@ -55,21 +75,18 @@ pub(crate) trait Source: Send + 'static {
 #[derive(Debug)]
 pub(crate) struct Watched<M> {
     current: Arc<Current<M>>,
+    counts: ReloadCounts,
     /// Tells the thread that watches the files to look now; dropped, it ends it.
     look: Option<Sender<()>>,
 }
 
 /// What is in use.
 #[derive(Debug)]
-pub(crate) struct Current<M> {
-    made: RwLock<Arc<M>>,
-    taken: AtomicU64,
-    refused: AtomicU64,
-}
+pub(crate) struct Current<M>(RwLock<Arc<M>>);
 
 impl<M> Current<M> {
     pub(crate) fn get(&self) -> Arc<M> {
-        Arc::clone(&self.made.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -82,16 +99,14 @@ impl<M: Send + Sync + 'static> Watched<M> {
         made: M,
         look_every: Duration,
     ) -> io::Result<Self> {
-        let current = Arc::new(Current {
-            made: RwLock::new(Arc::new(made)),
-            taken: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-        });
+        let current = Arc::new(Current(RwLock::new(Arc::new(made))));
+        let counts = ReloadCounts::default();
         if source.file().is_none() {
-            return Ok(Self { current, look: None });
+            return Ok(Self { current, counts, look: None });
         }
         let (look, told) = mpsc::channel();
-        let mut watch = Watch { source, seen: Some(contents), settled: true, current: Arc::clone(&current) };
+        let (in_use, counted) = (Arc::clone(&current), counts.clone());
+        let mut watch = Watch { source, seen: Some(contents), settled: true, current: in_use, counts: counted };
         let watching = move || {
             loop {
                 let pause = if watch.settled { look_every } else { look_every.min(SETTLE) };
@@ -103,15 +118,15 @@ impl<M: Send + Sync + 'static> Watched<M> {
             }
         };
         thread::Builder::new().name(name.to_owned()).spawn(watching)?;
-        Ok(Self { current, look: Some(look) })
+        Ok(Self { current, counts, look: Some(look) })
     }
 
     pub(crate) fn current(&self) -> &Arc<Current<M>> {
         &self.current
     }
 
-    pub(crate) fn reloads(&self) -> Reloads {
-        Reloads { taken: self.current.taken.load(Relaxed), refused: self.current.refused.load(Relaxed) }
+    pub(crate) fn counts(&self) -> &ReloadCounts {
+        &self.counts
     }
 
     /// Has the files read and used now, changed or not. False when there are none.
@@ -128,6 +143,7 @@ struct Watch<S: Source> {
     /// Whether that has been used, or refused.
     settled: bool,
     current: Arc<Current<S::Made>>,
+    counts: ReloadCounts,
 }
 
 impl<S: Source> Watch<S> {
@@ -154,13 +170,13 @@ impl<S: Source> Watch<S> {
         match made {
             Some(Ok(made)) => {
                 let made = Arc::new(made);
-                *self.current.made.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&made);
+                *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&made);
                 self.source.taken(&made);
-                self.current.taken.fetch_add(1, Relaxed);
+                self.counts.count(false);
             }
             Some(Err(error)) => {
                 self.source.refused(error);
-                self.current.refused.fetch_add(1, Relaxed);
+                self.counts.count(true);
             }
             None => {}
         }

@@ -9,7 +9,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use crate::config::{ConfigError, Loaded, Reloaded, Sources};
-use crate::file_watch::{LOOK_EVERY, Reloads, Source, Watched};
+use crate::file_watch::{LOOK_EVERY, ReloadCounts, Source, Watched};
 use crate::telemetry;
 
 /// The configuration in force. Dropped, it ends the thread that watches its files.
@@ -46,10 +46,10 @@ impl Configuration {
         self.0.current().get()
     }
 
-    /// How often it was read again.
+    /// How often it was read again, as it goes on.
     #[must_use]
-    pub fn reloads(&self) -> Reloads {
-        self.0.reloads()
+    pub fn counts(&self) -> ReloadCounts {
+        self.0.counts().clone()
     }
 }
 

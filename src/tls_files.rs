@@ -234,7 +234,7 @@ impl<M: Send + Sync + 'static> Watched<M> {
     }
 
     pub(crate) fn reloads(&self) -> Reloads {
-        self.files.reloads()
+        self.files.counts().now()
     }
 }
 

@@ -158,7 +158,7 @@ fn a_new_certificate_that_has_expired_leaves_the_old_in_place() {
     let bridge = files.asking_with_pair(address).start();
     let listener = https(&files).start();
     files.put_pair(&authority.signs_with("127.0.0.1", expired));
-    let refused = Some(Reloads { taken: 0, refused: 1 });
+    let refused = Some(Reloads { taken: 0, refused: 1, last_refused: true });
     eventually("both sides refuse it", || {
         bridge.server.upstream_reloads() == refused && listener.server.reloads() == refused
     });

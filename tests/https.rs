@@ -368,7 +368,7 @@ fn a_new_certificate_is_shown_to_new_connections_and_no_callback_is_lost() {
             client.ask("pal").await.goes_on_with("pal");
         }
     });
-    assert_eq!(bridge.server.reloads(), Some(Reloads { taken: 1, refused: 0 }));
+    assert_eq!(bridge.server.reloads(), Some(Reloads { taken: 1, refused: 0, last_refused: false }));
 }
 
 #[test]

@@ -90,6 +90,9 @@ fn every_metric_is_there_before_anything_happens_also_without_tls() {
         "openim_bridge_tls_certificate_expiry_seconds{side=\"upstream\"}",
         "openim_bridge_tls_rotations_total{side=\"listener\"}",
         "openim_bridge_tls_rotation_errors_total{side=\"upstream\"}",
+        "openim_bridge_config_reloads_total",
+        "openim_bridge_config_reload_errors_total",
+        "openim_bridge_config_last_reload_successful",
         "openim_bridge_build_info{",
         "openim_bridge_tls_handshake_errors_total",
         "openim_bridge_log_lines_left_out_total{of=\"queue\"}",
@@ -104,6 +107,7 @@ fn every_metric_is_there_before_anything_happens_also_without_tls() {
     }
     assert_eq!(counted(&bridge), BTreeMap::new());
     is(&bridge, "openim_bridge_tls_certificate_expiry_seconds{side=\"listener\"}", f64::INFINITY);
+    is(&bridge, "openim_bridge_config_last_reload_successful", 1.0);
 }
 
 #[test]

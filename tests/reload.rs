@@ -258,6 +258,39 @@ fn a_file_with_the_key_of_hashed_ids_is_read_again_without_being_told() {
 }
 
 #[test]
+fn a_file_that_is_wrong_shows_in_the_metrics_until_it_is_right() {
+    let (_folder, file) = folder("fallback: {action: refuse}\n");
+    let path = file.to_str().expect("UTF-8");
+    let mut serve = process::serve(&["--admin-listen", "127.0.0.1:0", "--config", path]);
+    let admin = serve.admin_address();
+    let mut serve = serve.started();
+    let ask = |target: &str| {
+        let mut client = Client::connect(admin);
+        client.write(&Request::new().method("GET").target(target).body("").bytes());
+        client.reply().body
+    };
+    // Reloads that were taken, those that were refused, and whether the last one was taken.
+    let are = |expected: [u8; 3]| {
+        let names = ["reloads_total", "reload_errors_total", "last_reload_successful"];
+        let text = ask("/metrics");
+        names
+            .iter()
+            .zip(expected)
+            .all(|(name, number)| text.lines().any(|line| line == format!("openim_bridge_config_{name} {number}")))
+    };
+    let told_on_the_page = || ask("/").contains("The configuration as it stands now is wrong");
+    assert!(are([0, 0, 1]) && !told_on_the_page());
+
+    assert!(reload(&mut serve, &file, "fallback: {action: alow}\n").contains("ERROR"));
+    eventually("it is counted", || are([0, 1, 0]));
+    assert!(told_on_the_page());
+
+    assert!(reload(&mut serve, &file, "fallback: {action: allow}\n").contains("has changed"));
+    eventually("it is counted", || are([1, 1, 1]));
+    assert!(!told_on_the_page());
+}
+
+#[test]
 fn no_callback_is_lost_or_mixed_up_by_reloads_under_load() {
     let text = |code: i32| {
         format!(

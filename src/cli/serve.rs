@@ -75,6 +75,7 @@ pub fn run(
         };
         let configuration =
             Configuration::watch(sources, loaded, changed).context("cannot watch the configuration's file")?;
+        server.show_reloads(configuration.counts());
 
         tell_systemd(&[NotifyState::Ready]);
         let first = signals.stop_or(|| reload(&configuration)).await;

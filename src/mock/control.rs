@@ -118,7 +118,7 @@ impl WatchedRules {
     /// How often the file was read again.
     #[must_use]
     pub fn reloads(&self) -> Reloads {
-        self.0.reloads()
+        self.0.counts().now()
     }
 }
 

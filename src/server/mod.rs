@@ -28,7 +28,7 @@ use std::{
     io,
     net::SocketAddr,
     num::NonZeroUsize,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     thread,
     time::Duration,
 };
@@ -38,7 +38,7 @@ use tokio::{
     time::sleep,
 };
 
-pub use crate::file_watch::Reloads;
+pub use crate::file_watch::{ReloadCounts, Reloads};
 pub use crate::tls_files::{PemFile, TlsError, Untimely, When};
 pub use drain::Stage;
 pub use mock_control::ControlPort;
@@ -63,6 +63,8 @@ struct Shared {
     settings: watch::Sender<Arc<Settings>>,
     /// For operators: where the settings came from.
     configuration: RwLock<Arc<Effective>>,
+    /// For operators: how often they were read again. Not set where nobody does.
+    configuration_reloads: OnceLock<ReloadCounts>,
     limits: Arc<SharedLimits>,
     pool: Arc<Pool>,
     metrics: Arc<Metrics>,
@@ -171,6 +173,7 @@ impl Server {
             pool: Pool::start(settings.upstream.clone())?,
             settings: watch::Sender::new(Arc::new(settings)),
             configuration: RwLock::default(),
+            configuration_reloads: OnceLock::new(),
             connections: Connections::new(limit),
             drain: Drain::default(),
             tls,
@@ -204,6 +207,12 @@ impl Server {
     /// What operators are shown as the configuration in force, from now on.
     pub fn show_configuration(&self, effective: Effective) {
         self.shared.show_configuration(effective);
+    }
+
+    /// What operators are shown as the number of times that the configuration was read again. Once only.
+    pub fn show_reloads(&self, counts: ReloadCounts) {
+        // An error is that there is one already, which then stays.
+        let _ = self.shared.configuration_reloads.set(counts);
     }
 
     /// What puts another configuration in force.

@@ -1,6 +1,6 @@
 //! The state of the running bridge, for a scrape.
 
-use crate::server::{Reloads, Shared, Stage};
+use crate::server::{ReloadCounts, Reloads, Shared, Stage};
 use crate::telemetry::metrics::{Certificate, State};
 
 pub(super) fn state(shared: &Shared) -> State {
@@ -23,6 +23,7 @@ pub(super) fn state(shared: &Shared) -> State {
         upstream: shared.pool.status(),
         certificate,
         upstream_certificate: upstream,
+        configuration: shared.configuration_reloads.get().map(ReloadCounts::now).unwrap_or_default(),
     }
 }
 

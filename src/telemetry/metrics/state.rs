@@ -3,6 +3,7 @@
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::decision::{EndpointState, UpstreamStatus};
+use crate::file_watch::Reloads;
 use crate::telemetry::{self, traces};
 
 /// How the bridge is now.
@@ -21,6 +22,8 @@ pub(crate) struct State {
     pub(crate) certificate: Certificate,
     /// What the decision service is shown, and is checked with: whichever expires first.
     pub(crate) upstream_certificate: Certificate,
+    /// What came of reading the configuration again.
+    pub(crate) configuration: Reloads,
 }
 
 /// A certificate and what came of replacing it.
@@ -54,6 +57,7 @@ impl State {
             upstream: UpstreamStatus { resolved: false, endpoints: Vec::new() },
             certificate: Certificate::NONE,
             upstream_certificate: Certificate::NONE,
+            configuration: Reloads { taken: 0, refused: 0, last_refused: false },
         }
     }
 
@@ -140,6 +144,21 @@ impl State {
                 MetricType::COUNTER,
                 "side",
                 &sides(|certificate| whole(certificate.rotation_errors)),
+            ),
+            counter(
+                "openim_bridge_config_reloads_total",
+                "Configurations that were read again and taken.",
+                whole(self.configuration.taken),
+            ),
+            counter(
+                "openim_bridge_config_reload_errors_total",
+                "Configurations that were read again and are wrong, in whose place the one before stays.",
+                whole(self.configuration.refused),
+            ),
+            gauge(
+                "openim_bridge_config_last_reload_successful",
+                "0 while the configuration as it stands is wrong, so that a restart would fail.",
+                f64::from(u8::from(!self.configuration.last_refused)),
             ),
         ]
     }
