@@ -40,18 +40,29 @@ fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
         socket.set_reuse_port(true)?;
     }
     socket.set_nonblocking(true)?;
+    if INHERITED {
+        from_openim(&SockRef::from(&socket))?;
+    }
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
-/// For a connection from OpenIM. A peer that takes no data, or has gone without a word, holds an answer for 30 s at most.
+/// Whether connections have their listener's options from the start. It saves each of them five system calls.
+const INHERITED: bool = cfg!(target_os = "linux");
+
+/// For a connection that a listener of [`listen`] has accepted.
 pub(crate) fn accepted(stream: &TcpStream) -> io::Result<()> {
-    connection(stream, Duration::from_mins(1), Duration::from_secs(30))
+    if INHERITED { Ok(()) } else { from_openim(&SockRef::from(stream)) }
+}
+
+/// A peer that takes no data, or has gone without a word, holds an answer for 30 s at most.
+fn from_openim(socket: &SockRef<'_>) -> io::Result<()> {
+    connection(socket, Duration::from_mins(1), Duration::from_secs(30))
 }
 
 /// For a connection to the decision service. Packets that nobody acknowledges are found out after 3 s.
 pub(crate) fn connected(stream: &TcpStream) -> io::Result<End> {
-    connection(stream, Duration::from_secs(15), Duration::from_secs(3))?;
+    connection(&SockRef::from(stream), Duration::from_secs(15), Duration::from_secs(3))?;
     End::of(stream)
 }
 
@@ -72,8 +83,7 @@ impl End {
 }
 
 /// Small messages leave at once, and dead peers are found: after `idle` without traffic, or `unacknowledged` with some.
-fn connection(stream: &TcpStream, idle: Duration, unacknowledged: Duration) -> io::Result<()> {
-    let socket = SockRef::from(stream);
+fn connection(socket: &SockRef<'_>, idle: Duration, unacknowledged: Duration) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(idle / 4))?;
     #[cfg(target_os = "linux")]
@@ -81,4 +91,39 @@ fn connection(stream: &TcpStream, idle: Duration, unacknowledged: Duration) -> i
     #[cfg(not(target_os = "linux"))]
     let _ = unacknowledged;
     Ok(())
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn options(socket: &impl AsFd) -> (bool, Duration, Duration, Option<Duration>) {
+        let socket = SockRef::from(socket);
+        let read = || {
+            assert!(socket.keepalive()?);
+            io::Result::Ok((
+                socket.tcp_nodelay()?,
+                socket.tcp_keepalive_time()?,
+                socket.tcp_keepalive_interval()?,
+                socket.tcp_user_timeout()?,
+            ))
+        };
+        read().expect("options")
+    }
+
+    #[tokio::test]
+    async fn both_ends_send_at_once_and_find_out_that_the_other_has_gone() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)), 1).expect("a port").remove(0);
+        let to_service = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("it accepts");
+        let _end = connected(&to_service).expect("options");
+        let (from_openim, _) = TcpListener::from_std(listener).expect("a listener").accept().await.expect("it");
+        accepted(&from_openim).expect("options");
+
+        let seconds = Duration::from_secs;
+        assert_eq!(options(&to_service), (true, seconds(15), seconds(3), Some(seconds(3))));
+        assert_eq!(options(&from_openim), (true, seconds(60), seconds(15), Some(seconds(30))));
+    }
 }
