@@ -23,8 +23,8 @@ use tokio::{
     time::{self, Instant},
 };
 
-/// How long a command may take until it listens.
-const START: Duration = Duration::from_secs(10);
+/// How long a command may take until it listens, also where valgrind slows it down.
+const START: Duration = Duration::from_secs(30);
 
 /// Lines of a log that are kept, the newest.
 const KEPT_LINES: usize = 1000;
@@ -50,9 +50,9 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// When it cannot be started, ends, or does not say its address within 10 s; with what it said until then.
+    /// When it cannot be started, ends, or does not say its address within 30 s; with what it said until then.
     pub async fn start(binary: &Path, args: &[&str]) -> anyhow::Result<Self> {
-        Self::start_in(None, binary, args).await
+        Self::start_by(&[], binary, args).await
     }
 
     /// The same, in a network namespace.
@@ -61,15 +61,26 @@ impl Program {
     ///
     /// As [`Program::start`].
     pub async fn start_in(namespace: Option<&str>, binary: &Path, args: &[&str]) -> anyhow::Result<Self> {
+        match namespace {
+            Some(namespace) => Self::start_by(&["ip", "netns", "exec", namespace], binary, args).await,
+            None => Self::start(binary, args).await,
+        }
+    }
+
+    /// The same, by another command that becomes the binary, so that its process is the binary's; or by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Program::start`].
+    pub async fn start_by(by: &[&str], binary: &Path, args: &[&str]) -> anyhow::Result<Self> {
         let name = format!("{} {}", binary.display(), args.join(" "));
-        let mut command = match namespace {
-            // It becomes the binary, so that its process is the binary's.
-            Some(namespace) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace]).arg(binary);
+        let mut command = match by {
+            [by, its_args @ ..] => {
+                let mut command = Command::new(by);
+                command.args(its_args).arg(binary);
                 command
             }
-            None => Command::new(binary),
+            [] => Command::new(binary),
         };
         command.args(args).args(["--log-format", "json"]).stderr(Stdio::piped());
         let mut child = spawn(command).with_context(|| format!("cannot start {name}"))?;
