@@ -6,7 +6,7 @@
 use std::{error::Error, future, net::SocketAddr};
 
 use clap::Parser;
-use tokio::runtime;
+use tokio::{runtime, task::JoinSet};
 use tonic::{
     Request, Response, Status,
     transport::{Server, server::TcpIncoming},
@@ -33,10 +33,13 @@ use proto::{
     },
 };
 
+type Failure = Box<dyn Error + Send + Sync>;
+
 #[derive(Parser)]
 struct Flags {
-    #[arg(long)]
-    listen: SocketAddr,
+    /// Where it listens; may be given again, for as many endpoints in one process.
+    #[arg(long, required = true)]
+    listen: Vec<SocketAddr>,
 }
 
 #[derive(Clone)]
@@ -76,17 +79,25 @@ impl OpenImCallbackService for Service {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+async fn serve(address: SocketAddr) -> Result<(), Failure> {
+    let incoming = TcpIncoming::bind(address)?.with_nodelay(Some(true));
+    Server::builder()
+        // A contender may have all that hangs on one connection.
+        .max_concurrent_streams(16_384)
+        .add_service(FriendCallbackServiceServer::new(Service))
+        .add_service(OpenImCallbackServiceServer::new(Service))
+        .serve_with_incoming(incoming)
+        .await?;
+    Ok(())
+}
+
+fn main() -> Result<(), Failure> {
     let flags = Flags::parse();
     runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let incoming = TcpIncoming::bind(flags.listen)?.with_nodelay(Some(true));
-        Server::builder()
-            // A contender may have all that hangs on one connection.
-            .max_concurrent_streams(16_384)
-            .add_service(FriendCallbackServiceServer::new(Service))
-            .add_service(OpenImCallbackServiceServer::new(Service))
-            .serve_with_incoming(incoming)
-            .await?;
+        let mut endpoints: JoinSet<_> = flags.listen.into_iter().map(serve).collect();
+        while let Some(ended) = endpoints.join_next().await {
+            ended??;
+        }
         Ok(())
     })
 }

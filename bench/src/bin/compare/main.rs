@@ -6,13 +6,15 @@
 //! - `lab`: what every scenario needs.
 //! - `scenario`: the scenarios.
 //! - `rounds`, `figures`: in which order they run; what comes of several rounds.
-//! - `report`: the tables.
+//! - `goals`: what the bridge is meant to reach.
+//! - `report`: the tables, the JSON, the plot.
 //!
-//! Exits with 0 when no figure is void, 1 when one is, 2 for a usage error.
+//! Exits with 0 when no figure is void, 1 when one is (or, with --goals, a goal is missed), 2 for a usage error.
 
 mod client;
 mod contender;
 mod figures;
+mod goals;
 mod lab;
 mod load;
 mod report;
@@ -21,8 +23,8 @@ mod scenario;
 
 use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::Context as _;
-use clap::Parser;
+use anyhow::{Context as _, ensure};
+use clap::{Parser, ValueEnum};
 use contender::{Contender, Programs};
 use lab::{Effort, Lab, Scenario};
 use openim_bridge_bench::runtime;
@@ -30,7 +32,9 @@ use report::Report;
 
 /// Compares the bridge with what else could be put in its place.
 #[derive(Parser)]
-#[command(after_help = "Exits with 0 when no figure is void, 1 when one is, 2 for a usage error.")]
+#[command(
+    after_help = "Exits with 0 when no figure is void, 1 when one is (or, with --goals, a goal is missed), 2 for a usage error."
+)]
 struct Arguments {
     /// The release build of openim-bridge.
     #[arg(long, value_name = "FILE")]
@@ -50,9 +54,27 @@ struct Arguments {
     /// How many rounds; the result is their median.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
     /// Write everything that was measured to this file, in JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draw the CPU time of a callback into this file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Put the tables between the markers in this file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["contenders", "scenarios"])]
+    docs: Option<PathBuf>,
+    /// Exit with 1 also when a goal is missed.
+    #[arg(long)]
+    goals: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
 }
 
 const QUICK: Effort = Effort {
@@ -94,13 +116,23 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
     let report = runtime::run(async {
         let mut lab = Lab::new(programs, effort).await?;
         let results = rounds::run(&mut lab, &scenarios, &contenders).await?;
-        Report::new(&lab, &contenders, results)
+        Report::new(&lab, contenders, results)
     })?;
-    print!("{}", report.text());
+    match arguments.output {
+        Output::Text => print!("{}", report.text()),
+        Output::Json => print!("{}", report.json()?),
+    }
     if let Some(file) = &arguments.json {
         fs::write(file, report.json()?).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    Ok(report.is_whole())
+    if let Some(file) = &arguments.svg {
+        report.draw(file)?;
+    }
+    if let Some(docs) = &arguments.docs {
+        ensure!(report.is_whole(), "{} is left as it is, since a figure is void", docs.display());
+        report.write_docs(docs)?;
+    }
+    Ok(report.is_whole() && (!arguments.goals || report.goals_are_met()))
 }
 
 /// Those that were named, or all.

@@ -1,17 +1,22 @@
-//! What was measured, in tables for people and in JSON for programs, with what it was measured on.
+//! What was measured: tables for people, JSON for programs, a plot, a page's part; with what it was measured on.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs};
+mod plot;
+mod table;
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use anyhow::Context as _;
-use openim_bridge_bench::machine::Machine;
+use openim_bridge_bench::{docs, machine::Machine};
 use serde_json::{Value, json};
 
 use crate::{
-    contender::{Contender, size_mb},
-    figures::Cell,
-    lab::Lab,
+    contender::{BRIDGE, Contender, size_mb},
+    figures::{Cell, Figure},
+    goals::{self, Goal, Medians},
+    lab::{Effort, Lab, Scenario},
     rounds::Results,
 };
+use table::Table;
 
 /// Everything that a run has to tell.
 pub(crate) struct Report {
@@ -20,18 +25,19 @@ pub(crate) struct Report {
     versions: BTreeMap<String, String>,
     /// The programs' files, in MB.
     sizes: BTreeMap<&'static str, f64>,
-    rounds: u32,
+    effort: Effort,
+    contenders: Vec<&'static Contender>,
     results: Vec<Results>,
 }
 
 impl Report {
-    pub(crate) fn new(lab: &Lab, contenders: &[&'static Contender], results: Vec<Results>) -> anyhow::Result<Self> {
+    pub(crate) fn new(lab: &Lab, contenders: Vec<&'static Contender>, results: Vec<Results>) -> anyhow::Result<Self> {
         let file = lab.programs.versions();
         let versions = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
         let versions = serde_json::from_slice(&versions).with_context(|| file.display().to_string())?;
-        let size = |contender: &&Contender| Some((contender.name, size_mb(&contender.file(&lab.programs))?));
-        let sizes = contenders.iter().copied().filter_map(|contender| size(&contender)).collect();
-        Ok(Self { machine: Machine::this(), versions, sizes, rounds: lab.effort.rounds, results })
+        let size = |contender: &&'static Contender| Some((contender.name, size_mb(&contender.file(&lab.programs))?));
+        let sizes = contenders.iter().filter_map(size).collect();
+        Ok(Self { machine: Machine::this(), versions, sizes, effort: lab.effort, contenders, results })
     }
 
     /// Whether no figure is void.
@@ -39,29 +45,45 @@ impl Report {
         self.results.iter().flat_map(|results| &results.cells).all(|(_, cell)| cell.void().is_none())
     }
 
-    /// A table for each scenario.
+    /// Whether every goal is reached.
+    pub(crate) fn goals_are_met(&self) -> bool {
+        goals::all(self).iter().all(|goal| goal.is_met() == Some(true))
+    }
+
     pub(crate) fn text(&self) -> String {
-        let mut text = format!("{}\nmedians of {} rounds\n", self.machine, self.rounds);
+        let mut text = format!("{}\n{}\n", self.machine, self.rounds());
         for results in &self.results {
-            let scenario = results.scenario;
-            let _infallible = write!(text, "\n{}: {}\n{:<15}", scenario.name, scenario.title, "");
-            for figure in scenario.figures {
-                let _infallible = write!(text, "{:>16}", figure.title());
-            }
-            for (contender, cell) in &results.cells {
-                let _infallible = write!(text, "\n{:<15}", contender.title);
-                if let Some(why) = cell.void() {
-                    let _infallible = write!(text, "  void: {why}");
-                    continue;
-                }
-                for figure in scenario.figures {
-                    let value = cell.median(*figure).map_or_else(|| "-".to_owned(), |value| figure.format(value));
-                    let _infallible = write!(text, "{value:>16}");
-                }
-            }
-            text.push('\n');
+            let Scenario { name, title, .. } = results.scenario;
+            let _infallible = write!(text, "\n{name}: {title}\n{}", self.table(results).text());
         }
+        let _infallible = write!(text, "\nGoals\n{}", self.goals().text());
         text
+    }
+
+    /// Puts the tables between the markers in `docs`.
+    pub(crate) fn write_docs(&self, docs: &Path) -> anyhow::Result<()> {
+        let versions: Vec<String> = self.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        let mut text = format!(
+            "{}; contender, decision service and load on it together. {} With {}.\n",
+            self.machine,
+            self.rounds(),
+            versions.join(", ")
+        );
+        for results in &self.results {
+            let Scenario { name, title, .. } = results.scenario;
+            let _infallible =
+                write!(text, "\n### `{name}`\n\n{}.\n\n{}", sentence(title), self.table(results).markdown());
+        }
+        let _infallible = write!(text, "\n### Goals\n\n{}", self.goals().markdown());
+        docs::write(docs, "just bench-docs", &text)
+    }
+
+    /// Draws the CPU time of a callback.
+    pub(crate) fn draw(&self, file: &Path) -> anyhow::Result<()> {
+        let with_cpu = self.results.iter().filter(|results| results.cells.len() > 1);
+        let with_cpu = with_cpu.map(|results| results.scenario);
+        let scenarios: Vec<&Scenario> = with_cpu.filter(|scenario| scenario.figures.contains(&Figure::CpuUs)).collect();
+        plot::draw(file, self, &scenarios, &self.contenders)
     }
 
     /// All of it, with the least and the most of each figure.
@@ -79,13 +101,72 @@ impl Report {
                 (scenario.name, json!({ "title": scenario.title, "contenders": contenders(results) }))
             })
             .collect();
+        let goal = |goal: Goal| json!({ "goal": goal, "met": goal.is_met() });
         let all = json!({
             "machine": self.machine,
             "versions": self.versions,
             "size_mb": self.sizes,
-            "rounds": self.rounds,
+            "rounds": self.effort.rounds,
+            "measured_s": self.effort.measured.as_secs_f64(),
             "scenarios": scenarios,
+            "goals": goals::all(self).into_iter().map(goal).collect::<Vec<_>>(),
         });
         Ok(serde_json::to_string_pretty(&all)? + "\n")
     }
+
+    fn rounds(&self) -> String {
+        let Effort { rounds, measured, .. } = self.effort;
+        match rounds {
+            1 => format!("One round, {measured:?} of load in each scenario."),
+            _ => format!("Medians of {rounds} interleaved rounds, {measured:?} of load in each scenario."),
+        }
+    }
+
+    /// A row for each contender of the run, with dashes for those that cannot take the scenario; the bridge's own
+    /// scenarios have its row alone.
+    fn table(&self, results: &Results) -> Table {
+        let figures = results.scenario.figures;
+        let mut table = Table::new([""].into_iter().chain(figures.iter().map(|figure| figure.title())));
+        for contender in &self.contenders {
+            let values: Vec<String> = match results.cell(contender).map(|cell| (cell, cell.void())) {
+                Some((_, Some(why))) => vec![format!("void: {why}")],
+                Some((cell, None)) => figures.iter().map(|figure| value(cell, *figure)).collect(),
+                None if results.cells.len() > 1 => figures.iter().map(|_| "-".to_owned()).collect(),
+                None => continue,
+            };
+            table.row([contender.title.to_owned()].into_iter().chain(values));
+        }
+        table
+    }
+
+    fn goals(&self) -> Table {
+        let mut table = Table::new(["", "asked", "reached", "result"]);
+        for goal in goals::all(self) {
+            let number = |value| format!("{value} {}", goal.unit);
+            let reached = goal.reached.map_or_else(|| "-".to_owned(), |value| number(format!("{value:.2}")));
+            table.row([goal.what.clone(), number(goal.bound.to_string()), reached, goal.verdict().to_owned()]);
+        }
+        table
+    }
+}
+
+impl Medians for Report {
+    fn median(&self, scenario: &Scenario, contender: &Contender, figure: Figure) -> Option<f64> {
+        let results = self.results.iter().find(|results| results.scenario.name == scenario.name)?;
+        results.cell(contender)?.median(figure)
+    }
+
+    fn bridge_size(&self) -> Option<f64> {
+        self.sizes.get(BRIDGE.name).copied()
+    }
+}
+
+fn value(cell: &Cell, figure: Figure) -> String {
+    cell.median(figure).map_or_else(|| "-".to_owned(), |value| figure.format(value))
+}
+
+/// With a capital.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -17,6 +17,12 @@ pub(crate) struct Results {
     pub(crate) cells: Vec<(&'static Contender, Cell)>,
 }
 
+impl Results {
+    pub(crate) fn cell(&self, contender: &Contender) -> Option<&Cell> {
+        self.cells.iter().find(|(of, _)| of.name == contender.name).map(|(_, cell)| cell)
+    }
+}
+
 /// Runs all, and says on standard error how far it is.
 pub(crate) async fn run(
     lab: &mut Lab,

@@ -10,18 +10,17 @@ mod start;
 
 use crate::lab::Scenario;
 
+pub(crate) use closed::{KEEP_ALIVE, NEW_CONNECTION};
+use endpoints::ENDPOINTS;
+pub(crate) use hung::HUNG;
+pub(crate) use idle::IDLE;
+pub(crate) use open::OPEN_LOOP;
+pub(crate) use openim::{OPENIM_HTTP, OPENIM_HTTPS};
+pub(crate) use start::START;
+
 /// All, in the order of the report.
-pub(crate) static ALL: [&Scenario; 9] = [
-    &closed::KEEP_ALIVE,
-    &closed::NEW_CONNECTION,
-    &openim::HTTP,
-    &openim::HTTPS,
-    &open::OPEN_LOOP,
-    &hung::HUNG,
-    &idle::IDLE,
-    &endpoints::ENDPOINTS,
-    &start::START,
-];
+pub(crate) static ALL: [&Scenario; 9] =
+    [&KEEP_ALIVE, &NEW_CONNECTION, &OPENIM_HTTP, &OPENIM_HTTPS, &OPEN_LOOP, &HUNG, &IDLE, &ENDPOINTS, &START];
 
 /// The scenario of that name.
 pub(crate) fn named(name: &str) -> Result<&'static Scenario, String> {

@@ -13,7 +13,7 @@ use crate::{
     lab::{CONCURRENCY, Contending, Lab, Scenario, TIMEOUT},
 };
 
-pub(crate) static HTTP: Scenario = Scenario {
+pub(crate) static OPENIM_HTTP: Scenario = Scenario {
     name: "openim-http",
     title: "OpenIM's own client over HTTP, 64 callers",
     figures: FIGURES,
@@ -21,7 +21,7 @@ pub(crate) static HTTP: Scenario = Scenario {
     run: |lab, contender| Box::pin(run(lab, contender, false)),
 };
 
-pub(crate) static HTTPS: Scenario = Scenario {
+pub(crate) static OPENIM_HTTPS: Scenario = Scenario {
     name: "openim-https",
     title: "OpenIM's own client over HTTPS (HTTP/2), 64 callers",
     figures: FIGURES,

@@ -1,0 +1,203 @@
+//! What the bridge is meant to reach, as ratios within one run where the machine would decide otherwise; and what it did.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{
+    contender::{ALL, BRIDGE, BY_HAND, Contender, ENVOY, FLOOR},
+    figures::Figure,
+    lab::Scenario,
+    scenario::{HUNG, IDLE, KEEP_ALIVE, NEW_CONNECTION, OPEN_LOOP, OPENIM_HTTP, OPENIM_HTTPS, START},
+};
+
+/// Those with a load of callbacks.
+static LOADS: [&Scenario; 6] = [&KEEP_ALIVE, &NEW_CONNECTION, &OPENIM_HTTP, &OPENIM_HTTPS, &OPEN_LOOP, &IDLE];
+
+/// Those whose peak is that of the full load.
+static FULL_LOAD: [&Scenario; 5] = [&KEEP_ALIVE, &NEW_CONNECTION, &OPENIM_HTTP, &OPENIM_HTTPS, &OPEN_LOOP];
+
+/// What a goal asks.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// One goal, and what was reached.
+#[derive(Debug, Serialize)]
+pub(crate) struct Goal {
+    pub(crate) what: String,
+    pub(crate) unit: &'static str,
+    pub(crate) bound: Bound,
+    /// `None` where a figure that it needs is void or was not measured.
+    pub(crate) reached: Option<f64>,
+}
+
+/// Where the medians come from.
+pub(crate) trait Medians {
+    fn median(&self, scenario: &Scenario, contender: &Contender, figure: Figure) -> Option<f64>;
+    /// The bridge's program, in MB.
+    fn bridge_size(&self) -> Option<f64>;
+}
+
+impl Bound {
+    fn holds(self, reached: f64) -> bool {
+        match self {
+            Self::AtMost(most) => reached <= most,
+            Self::AtLeast(least) => reached >= least,
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(f, "at most {most}"),
+            Self::AtLeast(least) => write!(f, "at least {least}"),
+        }
+    }
+}
+
+impl Goal {
+    /// `None` where nothing was reached.
+    pub(crate) fn is_met(&self) -> Option<bool> {
+        Some(self.bound.holds(self.reached?))
+    }
+
+    /// For tables.
+    pub(crate) fn verdict(&self) -> &'static str {
+        match self.is_met() {
+            Some(true) => "met",
+            Some(false) => "missed",
+            None => "not measured",
+        }
+    }
+}
+
+/// All of them.
+pub(crate) fn all(medians: &impl Medians) -> Vec<Goal> {
+    let bridge = |scenario: &Scenario, figure| medians.median(scenario, &BRIDGE, figure);
+    let mut goals = Vec::new();
+    let mut goal = |what: String, unit, bound, reached| goals.push(Goal { what, unit, bound, reached });
+
+    for (scenario, most) in [(&KEEP_ALIVE, 1.0), (&NEW_CONNECTION, 0.95), (&OPENIM_HTTP, 0.9), (&OPENIM_HTTPS, 0.9)] {
+        let reached = ratio(bridge(scenario, Figure::CpuUs), medians.median(scenario, &FLOOR, Figure::CpuUs));
+        goal(format!("CPU, {}: of {}'s", scenario.name, FLOOR.title), "x", Bound::AtMost(most), reached);
+    }
+    for (other, in_openim_s_pattern) in [(&ENVOY, 2.2), (&BY_HAND, 2.5)] {
+        for scenario in LOADS {
+            let is_openim_s = [OPENIM_HTTP.name, OPENIM_HTTPS.name].contains(&scenario.name);
+            let least = if is_openim_s { in_openim_s_pattern } else { 2.0 };
+            let reached = ratio(medians.median(scenario, other, Figure::CpuUs), bridge(scenario, Figure::CpuUs));
+            goal(
+                format!("CPU, {}: {}'s, of the bridge's", scenario.name, other.title),
+                "x",
+                Bound::AtLeast(least),
+                reached,
+            );
+        }
+    }
+    for (figure, name) in [(Figure::P50Us, "p50"), (Figure::P99Us, "p99")] {
+        for scenario in LOADS {
+            let best = least(ALL.iter().map(|contender| medians.median(scenario, contender, figure)));
+            let reached = ratio(bridge(scenario, figure), best);
+            goal(format!("{name}, {}: of the best", scenario.name), "x", Bound::AtMost(1.1), reached);
+        }
+    }
+    goal("memory, idle: the peak".to_owned(), "MB", Bound::AtMost(8.0), bridge(&START, Figure::PeakMb));
+    let peak = most(FULL_LOAD.iter().map(|scenario| bridge(scenario, Figure::PeakMb)));
+    goal("memory, under the full load: the peak".to_owned(), "MB", Bound::AtMost(12.0), peak);
+    goal("the program's file, stripped".to_owned(), "MB", Bound::AtMost(12.0), medians.bridge_size());
+    goal(
+        "from its start to its first good answer".to_owned(),
+        "ms",
+        Bound::AtMost(15.0),
+        bridge(&START, Figure::StartMs),
+    );
+    goal("hung: p99 after the deadline".to_owned(), "ms", Bound::AtMost(15.0), bridge(&HUNG, Figure::LateP99Ms));
+    goal("hung: the last after the deadline".to_owned(), "ms", Bound::AtMost(25.0), bridge(&HUNG, Figure::LateLastMs));
+    goal("hung: peak memory".to_owned(), "MB", Bound::AtMost(25.0), bridge(&HUNG, Figure::PeakMb));
+    let growth = bridge(&IDLE, Figure::CpuGrowth);
+    goal("CPU with 10,000 idle connections: of that with none".to_owned(), "x", Bound::AtMost(1.1), growth);
+    goals
+}
+
+fn ratio(of: Option<f64>, to: Option<f64>) -> Option<f64> {
+    Some(of? / to?)
+}
+
+/// The least of what there is.
+fn least(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    values.flatten().reduce(f64::min)
+}
+
+/// The most, if all are there.
+fn most(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    values.collect::<Option<Vec<_>>>()?.into_iter().reduce(f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same for every scenario, but for what is asked for.
+    struct Same(fn(&Scenario, &Contender, Figure) -> Option<f64>);
+
+    impl Medians for Same {
+        fn median(&self, scenario: &Scenario, contender: &Contender, figure: Figure) -> Option<f64> {
+            (self.0)(scenario, contender, figure)
+        }
+
+        fn bridge_size(&self) -> Option<f64> {
+            Some(12.0)
+        }
+    }
+
+    fn verdict(medians: fn(&Scenario, &Contender, Figure) -> Option<f64>, what: &str) -> &'static str {
+        let goals = all(&Same(medians));
+        let goal = goals.iter().find(|goal| goal.what == what).unwrap_or_else(|| panic!("no goal {what}"));
+        goal.verdict()
+    }
+
+    #[test]
+    fn the_bridge_s_cpu_is_held_against_the_floor_s() {
+        let what = "CPU, keep-alive: of axum + tonic's";
+        assert_eq!(verdict(|_, _, _| Some(20.0), what), "met", "1.00 is allowed");
+        let dearer = |_: &Scenario, contender: &Contender, _| Some(if contender.is_bridge() { 20.1 } else { 20.0 });
+        assert_eq!(verdict(dearer, what), "missed");
+        assert_eq!(verdict(|_, _, _| Some(20.0), "CPU, openim-http: of axum + tonic's"), "missed", "0.90 is asked");
+        let no_floor = |_: &Scenario, contender: &Contender, _| (contender.name != FLOOR.name).then_some(20.0);
+        assert_eq!(verdict(no_floor, what), "not measured");
+    }
+
+    #[test]
+    fn others_must_cost_so_many_times_as_much() {
+        let twice = |_: &Scenario, contender: &Contender, _| Some(if contender.is_bridge() { 20.0 } else { 40.0 });
+        assert_eq!(verdict(twice, "CPU, keep-alive: Go by hand's, of the bridge's"), "met");
+        assert_eq!(verdict(twice, "CPU, openim-http: Go by hand's, of the bridge's"), "missed", "2.5 is asked");
+        assert_eq!(verdict(twice, "CPU, openim-https: Envoy's, of the bridge's"), "missed", "2.2 is asked");
+    }
+
+    #[test]
+    fn latency_is_held_against_the_best_of_all() {
+        let what = "p99, new-connection: of the best";
+        let envoy =
+            |_: &Scenario, contender: &Contender, _| Some(if contender.name == ENVOY.name { 90.0 } else { 100.0 });
+        assert_eq!(verdict(envoy, what), "missed");
+        let bridge = |_: &Scenario, contender: &Contender, _| Some(if contender.is_bridge() { 90.0 } else { 100.0 });
+        assert_eq!(verdict(bridge, what), "met", "it is itself the best");
+    }
+
+    #[test]
+    fn the_peak_under_load_is_the_highest_and_needs_all() {
+        let what = "memory, under the full load: the peak";
+        let one_high =
+            |scenario: &Scenario, _: &Contender, _| Some(if scenario.name == OPEN_LOOP.name { 12.1 } else { 9.0 });
+        assert_eq!(verdict(one_high, what), "missed");
+        let one_void = |scenario: &Scenario, _: &Contender, _| (scenario.name != OPEN_LOOP.name).then_some(9.0);
+        assert_eq!(verdict(one_void, what), "not measured");
+        assert_eq!(verdict(|_, _, _| None, "the program's file, stripped"), "met");
+    }
+}
