@@ -4,6 +4,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -51,7 +52,7 @@ impl Running {
     }
 
     async fn with_rules(rules: Rules) -> Self {
-        Self::of(Mock::bind(free(), rules).await.expect("a free port"))
+        Self::of(bound(rules).await)
     }
 
     fn of(mut mock: Mock) -> Self {
@@ -83,6 +84,10 @@ impl Running {
     async fn next_event(&mut self) -> Event {
         self.events.recv().await.expect("the mock is running")
     }
+}
+
+async fn bound(rules: Rules) -> Mock {
+    Mock::bind(free(), rules).await.expect("a free port")
 }
 
 fn free() -> Address {
@@ -164,6 +169,29 @@ async fn remark_commands_are_answered() {
     assert_eq!(decision("mock:invalid=unset").await, None);
     assert!(matches!(decision("mock:invalid=code").await, Some(Decision::Refuse(Refuse { code: 42, .. }))));
     assert_eq!(decision("mock:invalid=empty").await, Some(replacement("")));
+}
+
+#[tokio::test]
+async fn calls_beyond_the_concurrency_wait_for_those_before_them() {
+    let mock = Running::of(bound(Rules::default()).await.concurrency(NonZeroUsize::new(2)));
+    let since = Instant::now();
+    let decided = join_all((0..5).map(|_| mock.decides("mock:delay=40ms"))).await;
+    assert!(decided.iter().all(Result::is_ok));
+    assert!(since.elapsed() >= Duration::from_millis(120), "three turns took {:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn a_connection_ends_at_its_maximum_age_and_its_call_does_not() {
+    let mock = Running::of(bound(Rules::default()).await.max_connection_age(Some(Duration::from_millis(50))));
+    let connection = Connection::to(mock.tcp()).await;
+    let client = FriendCallbackServiceClient::with_origin(connection.clone(), origin());
+    assert!(ask(client, "u1", "mock:delay=200ms").await.is_ok());
+    let ended = async {
+        while !connection.0.is_closed() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it is still open");
 }
 
 #[tokio::test]
