@@ -56,7 +56,8 @@ impl Report {
             let Scenario { name, title, .. } = results.scenario;
             let _infallible = write!(text, "\n{name}: {title}\n{}", self.table(results).text());
         }
-        let _infallible = write!(text, "\nGoals\n{}", self.goals().text());
+        let (goals, not_measured) = self.goals();
+        let _infallible = write!(text, "\ngoals, of which {not_measured} were not measured\n{}", goals.text());
         text
     }
 
@@ -74,7 +75,7 @@ impl Report {
             let _infallible =
                 write!(text, "\n### `{name}`\n\n{}.\n\n{}", sentence(title), self.table(results).markdown());
         }
-        let _infallible = write!(text, "\n### Goals\n\n{}", self.goals().markdown());
+        let _infallible = write!(text, "\n### Goals\n\n{}", self.goals().0.markdown());
         docs::write(docs, "just bench-docs", &text)
     }
 
@@ -139,14 +140,17 @@ impl Report {
         table
     }
 
-    fn goals(&self) -> Table {
+    /// Those for which all was measured, and how many there are besides.
+    fn goals(&self) -> (Table, usize) {
+        let (reached, others): (Vec<Goal>, Vec<Goal>) =
+            goals::all(self).into_iter().partition(|goal| goal.reached.is_some());
         let mut table = Table::new(["", "asked", "reached", "result"]);
-        for goal in goals::all(self) {
+        for goal in reached {
             let number = |value| format!("{value} {}", goal.unit);
             let reached = goal.reached.map_or_else(|| "-".to_owned(), |value| number(format!("{value:.2}")));
             table.row([goal.what.clone(), number(goal.bound.to_string()), reached, goal.verdict().to_owned()]);
         }
-        table
+        (table, others.len())
     }
 }
 

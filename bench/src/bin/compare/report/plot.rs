@@ -65,6 +65,7 @@ fn try_draw(
     #[allow(clippy::cast_precision_loss, reason = "a handful")]
     let place = |number: usize| number as f64;
     let mut chart = ChartBuilder::on(&area)
+        .margin_left(8)
         .margin_right(10)
         .x_label_area_size(28)
         .y_label_area_size(56)
