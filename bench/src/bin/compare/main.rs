@@ -110,9 +110,9 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<bool> {
     let mut effort = if arguments.full { FULL } else { QUICK };
     effort.rounds = arguments.rounds.unwrap_or(effort.rounds);
-    let contenders = or_all(arguments.contenders, &contender::ALL);
-    let scenarios = or_all(arguments.scenarios, &scenario::ALL);
     let programs = Programs { bridge: arguments.bridge, built: arguments.built };
+    let contenders = chosen(arguments.contenders, &programs, arguments.docs.is_some())?;
+    let scenarios = if arguments.scenarios.is_empty() { scenario::ALL.to_vec() } else { arguments.scenarios };
     let report = runtime::run(async {
         let mut lab = Lab::new(programs, effort).await?;
         let results = rounds::run(&mut lab, &scenarios, &contenders).await?;
@@ -135,7 +135,16 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
     Ok(report.is_whole() && (!arguments.goals || report.goals_are_met()))
 }
 
-/// Those that were named, or all.
-fn or_all<T: Copy>(named: Vec<T>, all: &[T]) -> Vec<T> {
-    if named.is_empty() { all.to_vec() } else { named }
+/// Those that were named, all of which must be built; or those that are, and all of them where `all` are asked for.
+fn chosen(named: Vec<&'static Contender>, programs: &Programs, all: bool) -> anyhow::Result<Vec<&'static Contender>> {
+    let must_be_there = all || !named.is_empty();
+    let candidates = if named.is_empty() { contender::ALL.to_vec() } else { named };
+    let (built, missing): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|contender| contender.file(programs).is_file());
+    for contender in missing {
+        let file = contender.file(programs);
+        ensure!(!must_be_there, "{} is not built: there is no {}", contender.name, file.display());
+        eprintln!("{} is left out: there is no {}", contender.name, file.display());
+    }
+    Ok(built)
 }
