@@ -91,7 +91,7 @@ fn try_draw(
             let Some(value) = cpu(scenario, contender) else { continue };
             let left = place(group) + GAP / 2.0 + width * place(bar);
             let corners = [(left, 0.0), (left + width * 0.92, value)];
-            let number = Text::new(Figure::CpuUs.format(value), (left + width / 2.0, value), above.clone());
+            let number = Text::new(format!("{value:.0}"), (left + width / 2.0, value), above.clone());
             chart.draw_series([Rectangle::new(corners, colour(contender).filled())])?;
             chart.plotting_area().draw(&number)?;
         }
