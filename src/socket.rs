@@ -13,6 +13,17 @@ use tokio::net::TcpStream;
 /// How many connections may wait to be accepted. The kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
+/// So many files may be open before the kernel makes its table of them larger: 32 KiB of its memory.
+const FILES: i32 = 4096;
+
+/// Has the kernel make its table of this process's open files large at once, for a burst of connections. It doubles the
+/// table each time that it is full, and when there are threads that share it, whoever opens the next file stands still
+/// meanwhile, for up to 25 ms: the worker, with all of its callbacks.
+pub(crate) fn make_room() {
+    // Where so many files are not allowed, none of this happens, and nothing is lost.
+    drop(rustix::io::fcntl_dupfd_cloexec(io::stderr(), FILES - 1));
+}
+
 /// One listener per worker, all on one port. Several share it by `SO_REUSEPORT`, but only after an exclusive bind has
 /// proved that nobody else has it: a second `serve` must fail, not share.
 pub(crate) fn listen(address: SocketAddr, workers: u16) -> io::Result<Vec<std::net::TcpListener>> {

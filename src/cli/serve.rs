@@ -14,6 +14,7 @@ use crate::config::{self, Reloaded, Settings, Sources};
 use crate::decision::{Action, ErrorClass, Percent};
 use crate::reload::Configuration;
 use crate::server::{Server, StartError};
+use crate::socket;
 use crate::telemetry;
 
 /// The subcommand, with every setting as a flag.
@@ -41,10 +42,12 @@ pub fn run(
             return Ok(ExitCode::from(WRONG_USAGE));
         }
     };
-    telemetry::init_logs(&loaded.settings.log);
-    telemetry::traces::start();
     // Connections are limited by open files, and the hard limit is there to be used.
     let files = rlimit::increase_nofile_limit(u64::MAX);
+    // Before there is a second thread.
+    socket::make_room();
+    telemetry::init_logs(&loaded.settings.log);
+    telemetry::traces::start();
 
     runtime()?.block_on(async {
         // Before anything listens, so that no signal is missed.
