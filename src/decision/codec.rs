@@ -3,7 +3,16 @@
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+
+/// What most messages fit in, in bytes; a larger one makes its buffer grow. Each call has two of them, one of which it holds
+/// until it ends, and tonic's own 8 KiB would be most of the memory of a call that waits.
+const MESSAGE: usize = 512;
+
+fn buffers() -> BufferSettings {
+    // The second has an effect on streams alone.
+    BufferSettings::new(MESSAGE, MESSAGE)
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct BytesCodec;
@@ -31,6 +40,10 @@ impl Encoder for BytesCodec {
         buffer.put(message);
         Ok(())
     }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
+    }
 }
 
 impl Decoder for BytesCodec {
@@ -39,5 +52,9 @@ impl Decoder for BytesCodec {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
     }
 }
