@@ -11,8 +11,3 @@ pub(crate) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Ite
 pub(crate) fn text(error: &(dyn Error + 'static)) -> String {
     sources(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
-
-/// The first of them of type `E`.
-pub(crate) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    sources(error).find_map(|error| error.downcast_ref())
-}

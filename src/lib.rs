@@ -33,6 +33,7 @@ pub mod access;
 pub mod bridge;
 pub mod callback;
 pub mod check;
+mod chunks;
 pub mod cli;
 pub mod config;
 pub mod decision;

@@ -8,7 +8,6 @@
 use http::{HeaderMap, HeaderValue};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
-use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 
 /// W3C's header for the trace and the span that a request belongs to.
 pub const TRACEPARENT: &str = "traceparent";
@@ -114,16 +113,13 @@ impl Propagation {
     }
 
     /// Writes what the call with this span carries.
-    pub fn write(&self, span: SpanId, metadata: &mut MetadataMap) {
+    pub fn write(&self, span: SpanId, metadata: &mut HeaderMap) {
         let (traceparent, tracestate) = match self {
             Self::Nothing => return,
-            Self::Unchanged(context) => (
-                AsciiMetadataValue::try_from(context.traceparent.as_bytes()).ok(),
-                context.tracestate.as_ref().and_then(|state| AsciiMetadataValue::try_from(state.as_bytes()).ok()),
-            ),
+            Self::Unchanged(context) => (Some(context.traceparent.clone()), context.tracestate.clone()),
             Self::Spans(parent) => (
-                AsciiMetadataValue::try_from(traceparent(parent, span)).ok(),
-                AsciiMetadataValue::try_from(parent.trace_state().header()).ok().filter(|state| !state.is_empty()),
+                HeaderValue::try_from(traceparent(parent, span)).ok(),
+                HeaderValue::try_from(parent.trace_state().header()).ok().filter(|state| !state.is_empty()),
             ),
         };
         let values = [(TRACEPARENT, traceparent), (TRACESTATE, tracestate)];
@@ -150,7 +146,7 @@ mod tests {
     }
 
     fn passed_on(propagation: &Propagation, span: SpanId) -> [Option<String>; 2] {
-        let mut metadata = MetadataMap::new();
+        let mut metadata = HeaderMap::new();
         propagation.write(span, &mut metadata);
         [TRACEPARENT, TRACESTATE].map(|name| metadata.get(name).map(|value| value.to_str().expect("ASCII").to_owned()))
     }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Method, header, request::Parts};
 use http_body::Body;
 use http_body_util::BodyExt as _;
@@ -11,6 +11,7 @@ use tokio::time::timeout_at;
 
 use super::{Bridge, Permit};
 use crate::callback::{BodyError, Served, command_of_unserved};
+use crate::chunks::Chunks;
 use crate::config::{MissingOperationId, Unserved};
 use crate::decision::Deadline;
 use crate::openim::{BadRequest, OPERATION_ID_HEADER, OperationId, UrlCommand};
@@ -145,34 +146,6 @@ impl Bridge {
         };
         timeout_at(deadline.at(), reading).await.unwrap_or(Err(BadRequest::BodyIncomplete.into()))?;
         Ok((whole.into_bytes(), permit))
-    }
-}
-
-/// The chunks of a body; the usual single one is not copied.
-#[derive(Default)]
-struct Chunks {
-    first: Bytes,
-    rest: BytesMut,
-}
-
-impl Chunks {
-    fn len(&self) -> usize {
-        self.first.len() + self.rest.len()
-    }
-
-    fn push(&mut self, chunk: Bytes) {
-        if self.len() == 0 {
-            self.first = chunk;
-            return;
-        }
-        if !self.first.is_empty() {
-            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
-        }
-        self.rest.extend_from_slice(&chunk);
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
     }
 }
 

@@ -1,24 +1,21 @@
 //! One question to the decision service: within the deadline, with one retry where it is safe, and with every failure
 //! as a typed [`CallError`].
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, uri::PathAndQuery};
+use http::HeaderValue;
 use opentelemetry::trace::SpanId;
 use tokio::time::timeout_at;
-use tonic::{Code, Status, client::Grpc, metadata::AsciiMetadataValue};
-
+use tonic::{Code, Status};
 use tower::retry::budget::Budget as _;
 
 use super::balancer::Balancer;
-use super::channel::SendError;
-use super::codec::BytesCodec;
 use super::endpoint::Endpoint;
 use super::spent::{Spent, Stopwatch};
 use super::tries::{Server, Try};
+use super::unary::{self, unary};
 use super::{ConnectError, Deadline, ErrorClass, Pool, Target};
-use crate::error_chain;
 use crate::trace_context::Propagation;
 
 /// An error that comes with less than this left is a matter of the deadline: a server enforces `grpc-timeout` too, and
@@ -83,9 +80,9 @@ pub enum CallError {
     Broken {
         /// Whether the call may be made again.
         retry: Retry,
-        /// The whole chain, for the log.
+        /// For the log.
         #[source]
-        status: Box<Status>,
+        error: Box<h2::Error>,
     },
     /// The service really sent this status.
     #[error("the decision service answered {:?}", .0.code())]
@@ -149,69 +146,6 @@ impl CallError {
             Self::Status(status) if status.code() == Code::Unavailable => Retry::Budgeted,
             _ => Retry::Never,
         }
-    }
-}
-
-impl From<Status> for CallError {
-    /// tonic turns every error into a status. What the source chain holds tells which statuses were really received.
-    fn from(status: Status) -> Self {
-        if let Some(send) = error_chain::find::<SendError>(&status) {
-            if let SendError::NotGrpc(http) = send {
-                return Self::Status(Box::new(Status::new(code_of_http(*http), send.to_string())));
-            }
-            if let Some(code) = reset_by_peer(send) {
-                return Self::Status(Box::new(Status::new(code, "the stream was reset")));
-            }
-            let retry = match send {
-                SendError::NeverSent(_) => Retry::Unsent,
-                SendError::Refused(_) => Retry::Free,
-                _ => Retry::Budgeted,
-            };
-            return Self::Broken { retry, status: Box::new(status) };
-        }
-        let source = status.source();
-        let broken = source.is_some_and(|source| {
-            error_chain::find::<hyper::Error>(source).is_some()
-                || error_chain::find::<h2::Error>(source).is_some()
-                || error_chain::find::<std::io::Error>(source).is_some()
-        });
-        match source.and_then(reset_by_peer) {
-            Some(code) => Self::Status(Box::new(Status::new(code, "the stream was reset"))),
-            None if broken => Self::Broken { retry: Retry::Never, status: Box::new(status) },
-            None => Self::Status(Box::new(status)),
-        }
-    }
-}
-
-/// The peer reset this one stream, and the connection lives: a status, by the table of gRPC over HTTP/2. `None` for
-/// everything else, a refused stream included.
-fn reset_by_peer(error: &(dyn StdError + 'static)) -> Option<Code> {
-    let error = error_chain::find::<h2::Error>(error)?;
-    if !error.is_reset() || !error.is_remote() {
-        return None;
-    }
-    match error.reason()? {
-        h2::Reason::REFUSED_STREAM => None,
-        h2::Reason::CANCEL => Some(Code::Cancelled),
-        h2::Reason::ENHANCE_YOUR_CALM => Some(Code::ResourceExhausted),
-        h2::Reason::INADEQUATE_SECURITY => Some(Code::PermissionDenied),
-        _ => Some(Code::Internal),
-    }
-}
-
-/// By the table of gRPC for answers without a `grpc-status`.
-/// Source: <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>.
-const fn code_of_http(status: StatusCode) -> Code {
-    match status {
-        StatusCode::BAD_REQUEST => Code::Internal,
-        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
-        StatusCode::FORBIDDEN => Code::PermissionDenied,
-        StatusCode::NOT_FOUND => Code::Unimplemented,
-        StatusCode::TOO_MANY_REQUESTS
-        | StatusCode::BAD_GATEWAY
-        | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
-        _ => Code::Unknown,
     }
 }
 
@@ -296,23 +230,18 @@ impl Upstream {
             noted.server = Some(Server { origin: endpoint.origin.clone(), target: endpoint.target.clone() });
         }
         let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None });
-        let place = channel.place(avoided.and_then(|tried| tried.broken_connection), spent).await?;
+        let mut place = channel.place(avoided.and_then(|tried| tried.broken_connection), spent).await?;
         let _calling = Stopwatch::start(&mut spent.calling);
 
-        let mut request = tonic::Request::new(call.message.clone());
-        request.set_timeout(deadline.remaining());
-        if let Some(value) = &call.operation_id
-            && let Ok(value) = AsciiMetadataValue::try_from(value.as_bytes())
-        {
-            request.metadata_mut().insert("operation-id", value);
+        let mut head = unary::head(&endpoint.origin, call.method, deadline.remaining());
+        if let Some(value) = &call.operation_id {
+            head.headers_mut().insert("operation-id", unary::once(value.clone()));
         }
-        call.trace.write(span, request.metadata_mut());
-        let mut client = Grpc::with_origin(place.sender(), endpoint.origin.clone());
-        let reply = client.unary(request, PathAndQuery::from_static(call.method), BytesCodec).await;
-        match reply.map_err(CallError::from) {
+        call.trace.write(span, head.headers_mut());
+        match unary(place.sender(), head, call.message).await {
             Ok(reply) => {
                 endpoint.answered();
-                Ok(reply.into_inner())
+                Ok(reply)
             }
             Err(error) => {
                 match &error {

@@ -1,41 +1,46 @@
 //! A worker's connections to one endpoint: made at start, kept, made again when they have gone, and more than one only
 //! when the peer allows no more calls on those there are.
 //!
-//! This is hyper's own HTTP/2 connection under tonic's client instead of tonic's `Channel`: no buffer task between the
-//! call and the connection, and errors arrive as they are, so that what was never sent can be told from what was.
+//! These are h2's own connections: nothing between a call and its connection but h2's lock, and errors arrive as they
+//! are, so that what was never sent can be told from what was.
 
 use std::{
     cell::{Cell, RefCell},
-    future::{Future, poll_fn},
+    future::poll_fn,
     io,
     pin::{Pin, pin},
-    rc::{Rc, Weak},
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::future::{Either, FutureExt as _, LocalBoxFuture, Shared, select};
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use h2::Reason;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout},
 };
-use tonic::{Status, body::Body};
 
 use super::endpoint::{Endpoint, State};
 use super::pool::jittered;
 use super::spent::{Spent, Stopwatch};
 use super::stream::Stream;
+use super::unary::Sender;
 use super::{Target, UpstreamSettings, tls};
 use crate::{error_chain, socket};
 
 /// Pauses between attempts to connect that no call asked for.
 const RECONNECT_MIN: Duration = Duration::from_millis(50);
 const RECONNECT_MAX: Duration = Duration::from_secs(2);
+/// How many calls a peer is taken to allow until it says so.
+const MOST_CALLS: usize = 100;
+/// How much of a reply, and of all on a connection, may be on its way.
+const STREAM_WINDOW: u32 = 2 << 20;
+const CONNECTION_WINDOW: u32 = 5 << 20;
+/// The longest head of a reply, and the longest trailers.
+const HEADERS: u32 = 16 << 10;
 /// How often a connection that is out of use is looked at, whether its calls have ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -44,14 +49,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(super) struct Channel {
     pub(super) endpoint: Arc<Endpoint>,
     settings: UpstreamSettings,
-    open: RefCell<Vec<Connection>>,
+    open: RefCell<Vec<Rc<Connection>>>,
     connecting: RefCell<Option<Connecting>>,
     /// A connection has closed.
     closed: Notify,
     /// The last one that was counted as a failure.
     last_broken: Cell<Option<u64>>,
     /// What ended a connection last, such as that the peer does not accept the bridge's certificate.
-    last_error: RefCell<Option<Arc<hyper::Error>>>,
+    last_error: RefCell<Option<Arc<h2::Error>>>,
     /// Calls that wait for a place, and what wakes them.
     waiting: Cell<usize>,
     room: Notify,
@@ -60,7 +65,7 @@ pub(super) struct Channel {
 }
 
 /// Every call that comes meanwhile waits for the same attempt: never a thundering herd.
-type Connecting = Shared<LocalBoxFuture<'static, Result<Connection, ConnectError>>>;
+type Connecting = Shared<LocalBoxFuture<'static, Result<Rc<Connection>, ConnectError>>>;
 
 /// Why no connection could be had.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -79,40 +84,49 @@ pub enum ConnectError {
     Alpn(Target),
     /// The peer did not take the HTTP/2 preface.
     #[error("{0} does not speak HTTP/2")]
-    Handshake(Target, #[source] Arc<hyper::Error>),
+    Handshake(Target, #[source] Arc<h2::Error>),
     /// It was made, and closed before anything could be sent on it.
     #[error("{0} closes connections at once")]
-    Closed(Target, #[source] Option<Arc<hyper::Error>>),
+    Closed(Target, #[source] Option<Arc<h2::Error>>),
     /// The same, over TLS. In TLS 1.3 a peer looks at the bridge's certificate when the connection is made; why it closes
     /// does not always get through.
     #[error(
         "{0} closes TLS connections at once: does it ask for a certificate, or not accept that in `upstream.tls.cert`?"
     )]
-    ClosedTls(Target, #[source] Option<Arc<hyper::Error>>),
+    ClosedTls(Target, #[source] Option<Arc<h2::Error>>),
     /// The runtime is going down.
     #[error("the bridge is stopping")]
     Stopping,
 }
 
-/// One HTTP/2 connection. Clones share it.
-#[derive(Debug, Clone)]
+/// One HTTP/2 connection.
+#[derive(Debug)]
 pub(super) struct Connection {
     number: u64,
-    sender: SendRequest<Body>,
+    /// `None` once no call can begin on it any more. It ends when the last call has ended, since it has no more senders.
+    sender: RefCell<Option<Sender>>,
     /// Calls on it.
-    calls: Rc<Cell<usize>>,
-    /// Gone when the connection has ended.
-    driver: Weak<RefCell<Driver>>,
+    calls: Cell<usize>,
 }
 
 impl Connection {
     /// How many calls the peer allows now. Asked for each time: its SETTINGS come in without a word to anybody here.
     fn most_calls(&self) -> usize {
-        self.driver.upgrade().map_or(0, |driver| driver.borrow().current_max_send_streams())
+        self.sender.borrow().as_ref().map_or(0, Sender::current_max_send_streams)
     }
 
-    fn has_room(&self) -> bool {
-        self.calls.get() < self.most_calls()
+    /// To send one more call on, where there is room for it.
+    fn room(&self) -> Option<Sender> {
+        let room = self.calls.get() < self.most_calls();
+        if room { self.sender.borrow().clone() } else { None }
+    }
+
+    /// Why no call can begin on it any more; `None` while they can, and once that is known.
+    fn why_closed(&self, context: &mut Context<'_>) -> Option<h2::Error> {
+        match self.sender.borrow_mut().as_mut()?.poll_ready(context) {
+            Poll::Ready(Err(why)) => Some(why),
+            Poll::Ready(Ok(())) | Poll::Pending => None,
+        }
     }
 }
 
@@ -120,12 +134,13 @@ impl Connection {
 #[derive(Debug)]
 pub(super) struct Place {
     channel: Rc<Channel>,
-    connection: Connection,
+    connection: Rc<Connection>,
+    sender: Sender,
 }
 
 impl Place {
-    pub(super) fn sender(&self) -> Sender {
-        Sender(self.connection.sender.clone())
+    pub(super) fn sender(&mut self) -> &mut Sender {
+        &mut self.sender
     }
 
     pub(super) fn connection_number(&self) -> u64 {
@@ -164,7 +179,7 @@ impl Channel {
 
     /// Whether a call could begin at once.
     pub(super) fn is_ready(&self) -> bool {
-        self.open.borrow().iter().any(|connection| !connection.sender.is_closed())
+        !self.open.borrow().is_empty()
     }
 
     /// A place on an open connection other than `avoided`, or on a new one.
@@ -174,32 +189,31 @@ impl Channel {
                 .open
                 .borrow()
                 .iter()
-                .filter(|connection| !connection.sender.is_closed() && Some(connection.number) != avoided)
+                .filter(|connection| Some(connection.number) != avoided)
                 .min_by_key(|connection| connection.calls.get())
                 .cloned();
-            match least_busy {
-                Some(connection) if connection.has_room() => return Ok(self.take(connection)),
-                Some(_) => {
-                    self.connect_further();
-                    let _waiting = Stopwatch::start(&mut spent.waiting);
-                    self.wait_for_room().await;
-                }
-                // The new one is taken at once: that of a gone endpoint is not among the open ones.
-                None => {
-                    let connection = self.connect(spent).await?;
-                    if connection.has_room() {
-                        return Ok(self.take(connection));
-                    }
-                }
+            let has_open = least_busy.is_some();
+            // A new one is taken at once: that of a gone endpoint is not among the open ones.
+            let connection = match least_busy {
+                Some(connection) => connection,
+                None => self.connect(spent).await?,
+            };
+            if let Some(sender) = connection.room() {
+                return Ok(self.take(connection, sender));
+            }
+            if has_open {
+                self.connect_further();
+                let _waiting = Stopwatch::start(&mut spent.waiting);
+                self.wait_for_room().await;
             }
         }
     }
 
     /// A connection, when there is none.
-    async fn connect(self: &Rc<Self>, spent: &mut Spent) -> Result<Connection, ConnectError> {
+    async fn connect(self: &Rc<Self>, spent: &mut Spent) -> Result<Rc<Connection>, ConnectError> {
         let _connecting = Stopwatch::start(&mut spent.connecting);
         let connection = self.connection().await?;
-        if connection.sender.is_closed() {
+        if connection.sender.borrow().is_none() {
             // Connecting again at once would go on until the deadline.
             self.broke(connection.number);
             return Err(self.closed_at_once());
@@ -229,10 +243,10 @@ impl Channel {
         self.room.notified().await;
     }
 
-    fn take(self: &Rc<Self>, connection: Connection) -> Place {
+    fn take(self: &Rc<Self>, connection: Rc<Connection>, sender: Sender) -> Place {
         connection.calls.set(connection.calls.get() + 1);
         self.endpoint.call_begins();
-        Place { channel: Rc::clone(self), connection }
+        Place { channel: Rc::clone(self), connection, sender }
     }
 
     /// Joins the attempt that is under way, or begins one.
@@ -248,7 +262,7 @@ impl Channel {
     fn attempt(self: &Rc<Self>) -> Connecting {
         let channel = Rc::clone(self);
         // What the peer allows on its other connections holds for this one, until it says so itself.
-        let most_calls = self.open.borrow().iter().map(Connection::most_calls).filter(|most| *most > 0).min();
+        let most_calls = self.open.borrow().iter().map(|open| open.most_calls()).filter(|most| *most > 0).min();
         let task = tokio::task::spawn_local(async move {
             let endpoint = &channel.endpoint;
             let opened = timeout(channel.settings.connect_timeout, open(endpoint, most_calls))
@@ -270,40 +284,41 @@ impl Channel {
         joined
     }
 
-    fn adopt(self: &Rc<Self>, Opened { sender, driver, end }: Opened) -> Connection {
-        let driver = Rc::new(RefCell::new(driver));
-        let connection = Connection {
+    fn adopt(self: &Rc<Self>, Opened { sender, driver, end }: Opened) -> Rc<Connection> {
+        let connection = Rc::new(Connection {
             number: self.endpoint.connected(sender.clone()),
-            sender,
-            calls: Rc::default(),
-            driver: Rc::downgrade(&driver),
-        };
-        self.open.borrow_mut().push(connection.clone());
+            sender: RefCell::new(Some(sender)),
+            calls: Cell::new(0),
+        });
+        self.open.borrow_mut().push(Rc::clone(&connection));
         self.room.notify_waiters();
-        let calls = Rc::clone(&connection.calls);
-        tokio::task::spawn_local(Rc::clone(self).drive(connection.number, calls, driver, end));
+        tokio::task::spawn_local(Rc::clone(self).drive(Rc::clone(&connection), driver, end));
         connection
     }
 
     /// Runs a connection to its end.
-    async fn drive(self: Rc<Self>, number: u64, calls: Rc<Cell<usize>>, driver: Rc<RefCell<Driver>>, end: socket::End) {
-        let running = poll_fn(|context| Pin::new(&mut *driver.borrow_mut()).poll(context));
-        let broke = match select(running, pin!(self.out_of_use(number, &calls))).await {
-            Either::Left((ended, _)) => {
-                let error = ended.err();
-                let broke = error.is_some();
-                *self.last_error.borrow_mut() = error.map(Arc::new);
-                broke
+    async fn drive(self: Rc<Self>, connection: Rc<Connection>, mut driver: Driver, end: socket::End) {
+        let running = poll_fn(|context| {
+            let ended = Pin::new(&mut driver).poll(context);
+            if let Some(why) = connection.why_closed(context) {
+                self.closes(&connection, why);
             }
-            Either::Right(_) => {
-                end.now();
-                false
-            }
-        };
-        if broke && calls.get() > 0 {
-            self.broke(number);
+            ended.map(drop)
+        });
+        if let Either::Right(_) = select(running, pin!(self.out_of_use(&connection))).await {
+            end.now();
         }
-        self.forget(number);
+        self.forget(&connection);
+    }
+
+    /// The peer goes away, and is not heard any more once the calls have ended; or the connection broke.
+    fn closes(&self, connection: &Connection, why: h2::Error) {
+        let error = (why.reason() != Some(Reason::NO_ERROR)).then_some(why);
+        if error.is_some() && connection.calls.get() > 0 {
+            self.broke(connection.number);
+        }
+        *self.last_error.borrow_mut() = error.map(Arc::new);
+        self.forget(connection);
     }
 
     /// One failure, however many calls were on it or waited for it: a connection is one thing that broke.
@@ -315,20 +330,21 @@ impl Channel {
 
     /// Returns when a connection is to end because of its endpoint: at once when that hangs, so that the calls on it can
     /// still be made elsewhere, and otherwise when they have ended.
-    async fn out_of_use(&self, number: u64, calls: &Cell<usize>) {
+    async fn out_of_use(&self, connection: &Connection) {
         let mut states = self.endpoint.states();
         let out = |state: &State| matches!(state, State::Ejected | State::Hung | State::Gone);
         let hangs = states.wait_for(out).await.is_ok_and(|state| *state == State::Hung);
-        self.forget(number);
-        while !hangs && calls.get() > 0 {
+        self.forget(connection);
+        while !hangs && connection.calls.get() > 0 {
             sleep(LOOK_AGAIN).await;
         }
     }
 
     /// No call begins on it from now on.
-    fn forget(&self, number: u64) {
-        self.endpoint.disconnected(number);
-        self.open.borrow_mut().retain(|other| other.number != number);
+    fn forget(&self, connection: &Connection) {
+        connection.sender.take();
+        self.endpoint.disconnected(connection.number);
+        self.open.borrow_mut().retain(|other| other.number != connection.number);
         self.closed.notify_one();
         self.room.notify_waiters();
     }
@@ -385,14 +401,14 @@ impl Channel {
 }
 
 /// The half of a connection that does the work.
-type Driver = http2::Connection<TokioIo<Stream>, Body, TokioExecutor>;
+type Driver = h2::client::Connection<Stream, Bytes>;
 
 /// A new connection.
 pub(super) struct Opened {
-    pub(super) sender: SendRequest<Body>,
+    pub(super) sender: Sender,
     /// To be polled for as long as the connection is used.
     pub(super) driver: Driver,
-    /// hyper's tasks would go on for as long as the peer owes an answer.
+    /// Ends it while it is used.
     pub(super) end: socket::End,
 }
 
@@ -412,71 +428,14 @@ pub(super) async fn open(endpoint: &Endpoint, most_calls: Option<usize>) -> Resu
             Stream::Tls(Box::new(stream))
         }
     };
-    let (sender, driver) = http2::Builder::new(TokioExecutor::new())
-        .initial_max_send_streams(most_calls)
-        .handshake(TokioIo::new(stream))
+    let (sender, driver) = h2::client::Builder::new()
+        .enable_push(false)
+        .initial_max_send_streams(most_calls.unwrap_or(MOST_CALLS))
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEADERS)
+        .handshake(stream)
         .await
         .map_err(|error| ConnectError::Handshake(target.clone(), Arc::new(error)))?;
     Ok(Opened { sender, driver, end })
-}
-
-/// Why a request got no response head of gRPC's.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SendError {
-    /// The connection was closing: it never left the bridge, or came beyond the last stream of the peer's GOAWAY.
-    #[error("the request was never sent")]
-    NeverSent(#[source] hyper::Error),
-    /// The service says that it has not looked at it.
-    #[error("the request was refused")]
-    Refused(#[source] hyper::Error),
-    /// The service may have seen it.
-    #[error("no response came")]
-    NoResponse(#[source] hyper::Error),
-    /// Something in the service's place answered, such as a proxy: tonic would take its page for a broken message.
-    #[error("the answer is not gRPC, but HTTP status {0}")]
-    NotGrpc(StatusCode),
-}
-
-/// A connection as tonic's client takes it.
-#[derive(Debug, Clone)]
-pub(super) struct Sender(pub(super) SendRequest<Body>);
-
-impl tower_service::Service<Request<Body>> for Sender {
-    type Response = Response<Incoming>;
-    type Error = SendError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, SendError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let response = self.0.try_send_request(request);
-        Box::pin(async move {
-            let response = response.await.map_err(|mut error| {
-                if error.take_message().is_some() || is_beyond_goaway(error.error()) {
-                    SendError::NeverSent(error.into_error())
-                } else if is_refused(error.error()) {
-                    SendError::Refused(error.into_error())
-                } else {
-                    SendError::NoResponse(error.into_error())
-                }
-            })?;
-            if response.status() != StatusCode::OK && !response.headers().contains_key(Status::GRPC_STATUS) {
-                return Err(SendError::NotGrpc(response.status()));
-            }
-            Ok(response)
-        })
-    }
-}
-
-/// The peer goes away, and says that it has not looked at the request.
-fn is_beyond_goaway(error: &hyper::Error) -> bool {
-    error_chain::find::<h2::Error>(error)
-        .is_some_and(|error| error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
-}
-
-/// The peer says of this one stream that it has not looked at it.
-fn is_refused(error: &hyper::Error) -> bool {
-    error_chain::find::<h2::Error>(error).is_some_and(|error| error.reason() == Some(h2::Reason::REFUSED_STREAM))
 }

@@ -4,17 +4,16 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
+use http::Uri;
 use tokio::{
     task::AbortHandle,
     time::{Instant, timeout, timeout_at},
 };
-use tonic::client::Grpc;
 
-use super::channel::{Opened, Sender, open};
-use super::codec::BytesCodec;
+use super::channel::{Opened, open};
 use super::pool::Maker;
 use super::resolve::{ResolveError, Resolver};
+use super::unary::{self, Sender, unary};
 use super::{CallError, ConnectError, Target, UpstreamAddress, UpstreamSettings};
 use crate::socket;
 use crate::tls_files::TlsError;
@@ -63,8 +62,8 @@ impl Direct {
             match timeout(settings.connect_timeout, open(&endpoint, None)).await {
                 Ok(Ok(Opened { sender, driver, end })) => {
                     let driver = tokio::spawn(async { drop(driver.await) }).abort_handle();
-                    let client = Grpc::with_origin(Sender(sender), endpoint.origin.clone());
-                    return Ok(DirectConnection { target, client, _open: Arc::new(Open { driver, end }) });
+                    let origin = endpoint.origin.clone();
+                    return Ok(DirectConnection { target, origin, sender, _open: Arc::new(Open { driver, end }) });
                 }
                 Ok(Err(failed)) => error = Some(failed),
                 Err(_) => error = Some(ConnectError::Timeout(target)),
@@ -94,7 +93,8 @@ impl Direct {
 #[derive(Clone)]
 pub struct DirectConnection {
     target: Target,
-    client: Grpc<Sender>,
+    origin: Uri,
+    sender: Sender,
     _open: Arc<Open>,
 }
 
@@ -124,13 +124,8 @@ impl DirectConnection {
     /// When there is no reply by then, or a status other than OK.
     pub async fn call(&self, method: &'static str, message: Bytes, limit: Duration) -> Result<Bytes, CallError> {
         let at = Instant::now() + limit;
-        let mut request = tonic::Request::new(message);
-        request.set_timeout(limit);
-        let mut client = self.client.clone();
-        let call = client.unary(request, PathAndQuery::from_static(method), BytesCodec);
-        match timeout_at(at, call).await {
-            Ok(reply) => Ok(reply?.into_inner()),
-            Err(_) => Err(CallError::Deadline),
-        }
+        let mut sender = self.sender.clone();
+        let call = unary(&mut sender, unary::head(&self.origin, method, limit), &message);
+        timeout_at(at, call).await.unwrap_or(Err(CallError::Deadline))
     }
 }

@@ -7,11 +7,10 @@ use std::sync::{
 };
 
 use http::Uri;
-use hyper::client::conn::http2::SendRequest;
 use tokio::sync::{Notify, watch};
-use tonic::body::Body;
 
 use super::tls::Secured;
+use super::unary::Sender;
 use super::{EndpointStatus, Target};
 
 /// Whether an endpoint gets calls.
@@ -56,7 +55,7 @@ pub(super) struct Endpoint {
 #[derive(Debug, Default)]
 struct Connections {
     /// The newest last.
-    open: Vec<(u64, SendRequest<Body>)>,
+    open: Vec<(u64, Sender)>,
     attempts: usize,
 }
 
@@ -187,7 +186,7 @@ impl Endpoint {
     }
 
     /// Notes an open connection. Returns its number, which no other has.
-    pub(super) fn connected(&self, sender: SendRequest<Body>) -> u64 {
+    pub(super) fn connected(&self, sender: Sender) -> u64 {
         let number = self.next_connection.fetch_add(1, Relaxed);
         let mut connections = self.connections();
         connections.attempts -= 1;
@@ -200,8 +199,8 @@ impl Endpoint {
     }
 
     /// A connection that serves calls, to ask for health on.
-    pub(super) fn serving_connection(&self) -> Option<SendRequest<Body>> {
-        self.connections().open.iter().rev().map(|(_, sender)| sender).find(|sender| !sender.is_closed()).cloned()
+    pub(super) fn serving_connection(&self) -> Option<Sender> {
+        self.connections().open.last().map(|(_, sender)| sender.clone())
     }
 
     /// Notes why a probe of an endpoint that is out has failed.
@@ -215,7 +214,7 @@ impl Endpoint {
         EndpointStatus {
             target: self.target.clone(),
             state,
-            connections: self.connections().open.iter().filter(|(_, sender)| !sender.is_closed()).count(),
+            connections: self.connections().open.len(),
             calls: self.load(),
             last_probe: self.last_probe().clone(),
             // A failure is forgotten only for an answer, or for another state.

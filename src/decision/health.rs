@@ -1,16 +1,12 @@
 //! The standard gRPC health service, as a sign of life. A service that offers none is alive when it says so.
 
-use bytes::Bytes;
-use http::uri::PathAndQuery;
-use hyper::client::conn::http2::SendRequest;
 use prost::Message as _;
 use tokio::time::timeout;
-use tonic::{body::Body, client::Grpc};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus};
 
-use super::channel::{Opened, Sender, open};
-use super::codec::BytesCodec;
+use super::channel::{Opened, open};
 use super::endpoint::Endpoint;
+use super::unary::{self, Sender, unary};
 use super::{CallError, ConnectError, HealthSettings, UpstreamSettings};
 
 const CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -56,21 +52,17 @@ pub(super) async fn probe(endpoint: &Endpoint, settings: &UpstreamSettings) -> R
     asked
 }
 
-async fn ask(endpoint: &Endpoint, sender: SendRequest<Body>, settings: &HealthSettings) -> Result<(), NoLife> {
+async fn ask(endpoint: &Endpoint, mut sender: Sender, settings: &HealthSettings) -> Result<(), NoLife> {
     let request = HealthCheckRequest { service: settings.service.clone() };
-    let mut request = tonic::Request::new(Bytes::from(request.encode_to_vec()));
-    request.set_timeout(settings.timeout);
-    let mut client = Grpc::with_origin(Sender(sender), endpoint.origin.clone());
-    let asked = client.unary(request, PathAndQuery::from_static(CHECK), BytesCodec);
+    let message = request.encode_to_vec();
+    let asked = unary(&mut sender, unary::head(&endpoint.origin, CHECK, settings.timeout), &message);
     match timeout(settings.timeout, asked).await.map_err(|_| NoLife::Unanswered)? {
-        Ok(reply) => match HealthCheckResponse::decode(reply.into_inner()) {
+        Ok(reply) => match HealthCheckResponse::decode(reply) {
             Ok(reply) if reply.status() == ServingStatus::NotServing => Err(NoLife::NotServing),
             _ => Ok(()),
         },
-        Err(status) => match CallError::from(status) {
-            // Such as UNIMPLEMENTED or NOT_FOUND: it offers none. Whatever it says, it speaks.
-            CallError::Status(_) => Ok(()),
-            broken => Err(NoLife::Broken(broken)),
-        },
+        // Such as UNIMPLEMENTED or NOT_FOUND: it offers none. Whatever it says, it speaks.
+        Err(CallError::Status(_)) => Ok(()),
+        Err(broken) => Err(NoLife::Broken(broken)),
     }
 }

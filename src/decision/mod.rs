@@ -10,19 +10,18 @@
 //! - [`channel`](ConnectError): a worker's connections to one endpoint.
 //! - `stream`: what such a connection runs over. `tls`: how it is secured.
 //! - [`spent`](Spent): where a call's time goes. [`tries`](Try): each try of it, for its trace.
-//! - [`call`](Upstream): one question, with its deadline and its retry.
+//! - [`call`](Upstream): one question, with its deadline and its retry. `unary`: one try of it, as gRPC.
 //! - [`direct`](Direct): calls without any of that, for `check`.
 //! - [`error`](ErrorClass): the classes of failure.
 //! - [`fallback`](FallbackPolicy): policy and class give allow or refuse.
 //! - [`percent`](Percent): whose callbacks it decides.
 //!
-//! The only importer of tonic's client on the path of a callback. Knows nothing of OpenIM's JSON or of HTTP/1.
+//! The only importer of h2. Knows nothing of OpenIM's JSON or of HTTP/1.
 
 mod address;
 mod balancer;
 mod call;
 mod channel;
-mod codec;
 mod deadline;
 mod direct;
 mod endpoint;
@@ -37,6 +36,7 @@ mod status;
 mod stream;
 mod tls;
 mod tries;
+mod unary;
 
 pub(crate) use address::at_least_one;
 pub use address::{EjectSettings, HealthSettings, InvalidUpstream, Target, UpstreamAddress, UpstreamSettings};
