@@ -5,15 +5,15 @@
 //! What came is taken only when it is valid to the letter, and nothing is made up: without a valid `traceparent` there is no
 //! trace, unless the bridge records spans of its own (`telemetry`'s `traces`), and then it begins one.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 
 /// W3C's header for the trace and the span that a request belongs to.
-pub const TRACEPARENT: &str = "traceparent";
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// W3C's header for what the systems along a trace note for themselves.
-pub const TRACESTATE: &str = "tracestate";
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// As long as W3C asks to pass on at the least. A longer one is left out.
 const TRACESTATE_BYTES: usize = 512;
@@ -141,8 +141,8 @@ mod tests {
 
     const TRACEPARENT_00: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    fn headers(values: &[(&'static str, &str)]) -> HeaderMap {
-        values.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
+    fn headers(values: &[(HeaderName, &str)]) -> HeaderMap {
+        values.iter().map(|(name, value)| (name.clone(), value.parse().expect("a value"))).collect()
     }
 
     fn passed_on(propagation: &Propagation, span: SpanId) -> [Option<String>; 2] {

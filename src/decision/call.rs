@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use opentelemetry::trace::SpanId;
 use tokio::time::timeout_at;
 use tonic::{Code, Status};
@@ -17,6 +17,9 @@ use super::tries::{Server, Try};
 use super::unary::{self, unary};
 use super::{ConnectError, Deadline, ErrorClass, Pool, Target};
 use crate::trace_context::Propagation;
+
+/// The metadata that carries OpenIM's operation ID.
+const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
 
 /// An error that comes with less than this left is a matter of the deadline: a server enforces `grpc-timeout` too, and
 /// its CANCELLED races the bridge's own timer.
@@ -235,7 +238,7 @@ impl Upstream {
 
         let mut head = unary::head(&endpoint.origin, call.method, deadline.remaining());
         if let Some(value) = &call.operation_id {
-            head.headers_mut().insert("operation-id", unary::once(value.clone()));
+            head.headers_mut().insert(OPERATION_ID, unary::once(value.clone()));
         }
         call.trace.write(span, head.headers_mut());
         match unary(place.sender(), head, call.message).await {

@@ -26,12 +26,7 @@ impl<'a> UrlCommand<'a> {
     #[must_use]
     pub fn of(uri: &'a Uri) -> Self {
         let segment = uri.path().rsplit('/').find(|segment| !segment.is_empty());
-        let mut found = Self {
-            parameter: None,
-            segment: segment.map(|segment| percent_decode_str(segment).decode_utf8_lossy()),
-            content_type: None,
-            swallowed: false,
-        };
+        let mut found = Self { parameter: None, segment: segment.map(decoded), content_type: None, swallowed: false };
         let Some(query) = uri.query() else { return found };
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
@@ -49,6 +44,11 @@ impl<'a> UrlCommand<'a> {
     pub fn name(&self) -> Option<&str> {
         self.parameter.as_deref().or(self.segment.as_deref())
     }
+}
+
+/// Mostly there is nothing to decode, which is quickly seen.
+fn decoded(segment: &str) -> Cow<'_, str> {
+    if segment.contains('%') { percent_decode_str(segment).decode_utf8_lossy() } else { Cow::Borrowed(segment) }
 }
 
 /// The URL as a log may hold it. Teams put tokens into it, so of the query only the values that OpenIM's documentation

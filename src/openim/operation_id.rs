@@ -1,9 +1,9 @@
 //! OpenIM's ID for tracing one operation across services.
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 /// The header that carries the operation ID. OpenIM sends `Operationid`; HTTP compares without case.
-pub const OPERATION_ID_HEADER: &str = "operationid";
+pub const OPERATION_ID_HEADER: HeaderName = HeaderName::from_static("operationid");
 
 /// Up to this many bytes are passed on in gRPC metadata.
 const METADATA_BYTES: usize = 256;

@@ -1,6 +1,6 @@
 //! The request that OpenIM Server makes of a callback, for `send`, `demo` and tests.
 
-use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 
 /// The command of the callback before setting a friend's remark.
 pub const BEFORE_SET_FRIEND_REMARK: &str = "callbackBeforeSetFriendRemarkCommand";
@@ -60,7 +60,7 @@ impl CallbackRequest {
         HeaderMap::from_iter([
             (USER_AGENT, HeaderValue::from_static("Go-http-client/1.1")),
             (CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8")),
-            (HeaderName::from_static(super::OPERATION_ID_HEADER), self.operation_id.clone()),
+            (super::OPERATION_ID_HEADER, self.operation_id.clone()),
             (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
         ])
     }

@@ -4,6 +4,7 @@
 //! so only one that has never sent any may be turned out.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     net::IpAddr,
     sync::{
@@ -30,8 +31,7 @@ type Silent = BTreeMap<u64, SilentConnection>;
 #[derive(Debug)]
 struct SilentConnection {
     since: Instant,
-    /// None while it is being accepted.
-    handle: Option<AbortHandle>,
+    handle: AbortHandle,
 }
 
 #[derive(Debug)]
@@ -52,6 +52,7 @@ pub(super) struct Place {
     connections: Arc<Connections>,
     number: u64,
     peer: IpAddr,
+    is_silent: Cell<bool>,
 }
 
 impl Connections {
@@ -104,25 +105,20 @@ impl Connections {
         if self.open.fetch_add(1, Relaxed) >= self.limit() {
             self.turn_out_oldest();
         }
-        self.silent().insert(number, SilentConnection { since: Instant::now(), handle: None });
-        Place { connections: Arc::clone(self), number, peer }
+        Place { connections: Arc::clone(self), number, peer, is_silent: Cell::new(true) }
     }
 
-    /// From now on the connection can be turned out, unless it has spoken or gone already.
+    /// From now on the connection can be turned out, until it speaks. It must not have begun yet.
     pub(super) fn may_turn_out(&self, number: u64, handle: AbortHandle) {
-        if let Some(silent) = self.silent().get_mut(&number) {
-            silent.handle = Some(handle);
-        }
+        self.silent().insert(number, SilentConnection { since: Instant::now(), handle });
     }
 
     /// Ends the oldest connection that has never sent a request, where it has had time to.
     pub(super) fn turn_out_oldest(&self) {
         let mut silent = self.silent();
         let Some(oldest) = silent.first_entry() else { return };
-        if oldest.get().since.elapsed() >= TIME_TO_SPEAK
-            && let Some(handle) = oldest.remove().handle
-        {
-            handle.abort();
+        if oldest.get().since.elapsed() >= TIME_TO_SPEAK {
+            oldest.remove().handle.abort();
         }
     }
 
@@ -161,13 +157,15 @@ impl Place {
 
     /// It has sent a request, and may stay.
     pub(super) fn has_spoken(&self) {
-        self.connections.silent().remove(&self.number);
+        if self.is_silent.replace(false) {
+            self.connections.silent().remove(&self.number);
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connections.silent().remove(&self.number);
+        self.has_spoken();
         self.connections.open.fetch_sub(1, Relaxed);
         self.connections.closed.notify_waiters();
     }

@@ -1,6 +1,7 @@
 //! From configuration to running workers, and down again: bind, serve, drain.
 //!
 //! - [`worker`]: one thread, its runtime, its listener, its bridge.
+//! - [`bell`]: tells all connections of a worker at once.
 //! - [`connections`]: how many there are in the process, and which one goes when there are too many.
 //! - [`tls`]: HTTPS: the handshake, and the certificate that follows its files.
 //! - [`http2`]: a connection on which the handshake agreed on HTTP/2.
@@ -14,6 +15,7 @@
 //! Called by `cli` and by tests. Never prints.
 
 mod admin;
+mod bell;
 mod connections;
 mod drain;
 mod http2;

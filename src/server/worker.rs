@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{Either, select};
+use futures_util::future::select;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -22,6 +22,7 @@ use tokio::{
     time::{sleep, sleep_until, timeout},
 };
 
+use super::bell::Bell;
 use super::connections::Place;
 use super::tls::{self, Tls};
 use super::watched::{Watch, Watched};
@@ -48,6 +49,8 @@ pub(super) type Ended = Result<(), Box<dyn std::error::Error>>;
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     latest: RefCell<Latest>,
+    /// Rung when connections are to close.
+    finishing: Bell,
 }
 
 /// The bridge on the settings that were last looked at, and what tells when there are others.
@@ -72,8 +75,15 @@ pub(super) fn run(shared: &Arc<Shared>, listener: std::net::TcpListener, started
         let worker = Rc::new(Worker::new(shared));
         report(started, Ok(()));
         tokio::task::spawn_local(tick());
+        let finishing = Rc::clone(&worker);
+        tokio::task::spawn_local(async move {
+            finishing.shared.drain.reached(Stage::Finishing).await;
+            finishing.finishing.ring();
+        });
+        // A task of its own: to wake what `block_on` waits for takes a system call, each time that connections come.
+        let serving = tokio::task::spawn_local(async move { worker.serve(listener).await });
         let stopped = pin!(shared.drain.reached(Stage::Stopped));
-        select(pin!(worker.serve(listener)), stopped).await;
+        let _ended = select(serving, stopped).await;
     });
 }
 
@@ -97,7 +107,11 @@ impl Worker {
         let in_force = Arc::clone(&settings.borrow_and_update());
         let (pool, metrics) = (Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
         let bridge = Rc::new(Bridge::new(in_force, limits, pool, metrics, shared.registry));
-        Self { shared: Arc::clone(shared), latest: RefCell::new(Latest { bridge, settings }) }
+        Self {
+            shared: Arc::clone(shared),
+            latest: RefCell::new(Latest { bridge, settings }),
+            finishing: Bell::default(),
+        }
     }
 
     /// The bridge on the settings in force now, for one request from its start to its end. Costs an atomic load where
@@ -224,10 +238,9 @@ impl Worker {
         let mut connection =
             pin!(http1::Builder::new().max_buf_size(HEAD_BYTES as usize).serve_connection(socket, webhook));
 
-        let finishing = pin!(self.shared.drain.reached(Stage::Finishing));
-        match select(connection.as_mut(), finishing).await {
-            Either::Left((ended, _)) => ended?,
-            Either::Right(_) => match timeout(LAST_LOOK, connection.as_mut()).await {
+        match self.finishing.or(&mut connection).await {
+            Some(ended) => ended?,
+            None => match timeout(LAST_LOOK, connection.as_mut()).await {
                 Ok(ended) => ended?,
                 Err(_) if watch.is_silent() => {}
                 Err(_) => {
