@@ -19,9 +19,16 @@ mod outcome;
 mod receive;
 mod shadow;
 
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{
+    net::IpAddr,
+    ops::ControlFlow::{self, Break, Continue},
+    panic::AssertUnwindSafe,
+    rc::Rc,
+    sync::Arc,
+};
 
 use bytes::Bytes;
+use futures_util::future::FutureExt as _;
 use http::{StatusCode, request::Parts};
 use http_body::Body;
 
@@ -46,6 +53,15 @@ pub struct Bridge {
     metrics: Arc<Metrics>,
     registry: &'static [Served],
     upstream: Rc<Upstream>,
+}
+
+/// A callback that is to be decided.
+struct Arrived {
+    served: &'static Served,
+    operation_id: OperationId,
+    question: Question,
+    /// The body's share of `limits.body_bytes`, held until the answer is there.
+    body: Permit,
 }
 
 /// What is sent back.
@@ -90,43 +106,56 @@ impl Bridge {
 
     /// The whole path, for a request of this peer. Always answers, and by the deadline; what it leaves unread of `body` is
     /// the caller's to discard.
-    pub async fn answer<B>(self: &Rc<Self>, peer: IpAddr, request: &Parts, body: &mut B, deadline: Deadline) -> Answer
+    pub async fn answer<B>(self: &Rc<Self>, peer: IpAddr, request: Parts, body: &mut B, deadline: Deadline) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let (trace, span) = traces::begin(request, self.settings.tls.is_some());
-        let outcome = match self.receive(peer, request, body, deadline).await {
-            Ok(Received::Callback { served, operation_id, body, permit }) => {
-                match served.decode(&body, &operation_id) {
-                    Ok(question) => {
-                        let place = self.limits.in_flight.take(1);
-                        if !self.settings.decision.enforce_percent.includes(&question.parties.owner) {
-                            let shadowed =
-                                Shadowed { served, operation_id, question, place, body: permit, trace, span };
-                            return self.shadow(shadowed, deadline);
-                        }
-                        let asked = self.ask(served, &question, &operation_id, &trace, place, deadline).await;
-                        self.decide(served, question, asked, deadline)
-                    }
-                    Err(error) => Outcome::bad_request(error.into()).serving(served).at(&request.uri),
+        let (trace, span) = traces::begin(&request, self.settings.tls.is_some());
+        let arrived = AssertUnwindSafe(self.arrive(peer, &request, body, deadline))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Break(self.as_named(self.fall_back(ErrorClass::Internal, None), &request)));
+        // It is part of what the connection read, which takes 8 KiB for as long as any of it is held.
+        drop(request);
+        let outcome = match arrived {
+            Continue(arrived) => {
+                let place = self.limits.in_flight.take(1);
+                if !self.settings.decision.enforce_percent.includes(&arrived.question.parties.owner) {
+                    return self.shadow(Shadowed { arrived, place, trace, span }, deadline);
                 }
-                .of(operation_id)
+                self.decide(arrived, place, &trace, deadline).await
             }
-            Ok(Received::Unserved { operation_id }) => Outcome::unserved().of(operation_id).at(&request.uri),
-            Err(Rejected::Bad(bad)) => self.as_named(Outcome::bad_request(bad), request).at(&request.uri),
-            Err(Rejected::Overloaded(limit)) => {
-                self.as_named(self.fall_back(ErrorClass::Overloaded, Some(CallError::Limit(limit))), request)
-            }
+            Break(outcome) => outcome,
         };
         self.finish(&outcome.recorded_by(span), deadline)
     }
 
-    /// The answer when a panic has ended the path.
-    #[must_use]
-    pub fn answer_to_panic(&self, request: &Parts, deadline: Deadline) -> Answer {
-        let (_, span) = traces::begin(request, self.settings.tls.is_some());
-        let outcome = self.as_named(self.fall_back(ErrorClass::Internal, None), request);
-        self.finish(&outcome.recorded_by(span), deadline)
+    /// All that comes before the question: there is a callback to be decided, or an outcome already.
+    async fn arrive<B>(
+        &self,
+        peer: IpAddr,
+        request: &Parts,
+        body: &mut B,
+        deadline: Deadline,
+    ) -> ControlFlow<Outcome, Arrived>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        match self.receive(peer, request, body, deadline).await {
+            Ok(Received::Callback { served, operation_id, body, permit }) => {
+                match served.decode(&body, &operation_id) {
+                    Ok(question) => Continue(Arrived { served, operation_id, question, body: permit }),
+                    Err(error) => {
+                        Break(Outcome::bad_request(error.into()).serving(served).of(operation_id).at(&request.uri))
+                    }
+                }
+            }
+            Ok(Received::Unserved { operation_id }) => Break(Outcome::unserved().of(operation_id).at(&request.uri)),
+            Err(Rejected::Bad(bad)) => Break(self.as_named(Outcome::bad_request(bad), request).at(&request.uri)),
+            Err(Rejected::Overloaded(limit)) => {
+                Break(self.as_named(self.fall_back(ErrorClass::Overloaded, Some(CallError::Limit(limit))), request))
+            }
+        }
     }
 
     /// Counts a callback whose connection went away before there was an answer, and so an outcome.
@@ -134,7 +163,24 @@ impl Bridge {
         self.metrics.abandoned();
     }
 
-    /// Asks the App, as one of those that have a `place` among the callbacks being decided.
+    /// The App's decision, or the fallback where there is none: also where there is no `place` among the callbacks being
+    /// decided, and after a panic.
+    async fn decide(
+        &self,
+        Arrived { served, operation_id, question, body: _held }: Arrived,
+        place: Option<Permit>,
+        trace: &Propagation,
+        deadline: Deadline,
+    ) -> Outcome {
+        let deciding = async {
+            let asked = self.ask(served, &question, &operation_id, trace, place, deadline).await;
+            self.outcome(served, question, asked, deadline)
+        };
+        let panicked =
+            |_| Outcome::fallback(&self.settings.fallback, ErrorClass::Internal, vec![], None).serving(served);
+        AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or_else(panicked).of(operation_id)
+    }
+
     async fn ask(
         &self,
         served: &Served,
@@ -152,8 +198,7 @@ impl Bridge {
         self.upstream.ask(&call, deadline).await
     }
 
-    /// The App's decision, or the fallback where there is none.
-    fn decide(&self, served: &'static Served, question: Question, asked: Asked, deadline: Deadline) -> Outcome {
+    fn outcome(&self, served: &'static Served, question: Question, asked: Asked, deadline: Deadline) -> Outcome {
         let decision = asked.reply.and_then(|reply| served.read(reply).ok_or(CallError::InvalidReply));
         match decision {
             Ok(decision) => Outcome::decided(decision, question.unchanged, &self.settings.refusal),

@@ -1,7 +1,7 @@
 //! One HTTP request to the bridge and back: the bare service on hyper's own connections. It has one route, so it needs
 //! no router.
 
-use std::{convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, rc::Rc};
+use std::{convert::Infallible, net::IpAddr, rc::Rc};
 
 use bytes::Bytes;
 use futures_util::future::FutureExt as _;
@@ -33,7 +33,7 @@ pub(super) async fn answer_http1(
     let bridge = worker.bridge();
     let deadline = bridge.deadline(started);
     let (head, mut body) = request.into_parts();
-    let mut response = response(answer(&bridge, peer, &head, &mut body, deadline).await);
+    let mut response = response(answer(&bridge, peer, head, &mut body, deadline).await);
 
     let all_read = body.is_end_stream() || matches!(body.frame().now_or_never(), Some(None));
     if all_read {
@@ -57,7 +57,7 @@ pub(super) async fn answer_http2(
     let bridge = worker.bridge();
     let deadline = bridge.deadline(Instant::now());
     let (head, mut body) = request.into_parts();
-    Ok(response(answer(&bridge, peer, &head, &mut body, deadline).await))
+    Ok(response(answer(&bridge, peer, head, &mut body, deadline).await))
 }
 
 impl Worker {
@@ -67,13 +67,10 @@ impl Worker {
     }
 }
 
-async fn answer(bridge: &Rc<Bridge>, peer: IpAddr, head: &Parts, body: &mut Incoming, deadline: Deadline) -> Answer {
+async fn answer(bridge: &Rc<Bridge>, peer: IpAddr, head: Parts, body: &mut Incoming, deadline: Deadline) -> Answer {
     // Dropped where OpenIM does not wait for the end.
     let abandoned = scopeguard::guard((), |()| bridge.abandoned());
-    let answer = AssertUnwindSafe(bridge.answer(peer, head, body, deadline))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| bridge.answer_to_panic(head, deadline));
+    let answer = bridge.answer(peer, head, body, deadline).await;
     ScopeGuard::into_inner(abandoned);
     answer
 }
