@@ -29,7 +29,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::FutureExt as _;
-use http::{StatusCode, request::Parts};
+use http::{HeaderMap, StatusCode, Uri, request::Parts};
 use http_body::Body;
 
 pub use limits::{Gauge, Permit, SharedLimits};
@@ -104,19 +104,25 @@ impl Bridge {
         Deadline::new(started, self.settings.decision.timeout)
     }
 
-    /// The whole path, for a request of this peer. Always answers, and by the deadline; what it leaves unread of `body` is
-    /// the caller's to discard.
-    pub async fn answer<B>(self: &Rc<Self>, peer: IpAddr, request: Parts, body: &mut B, deadline: Deadline) -> Answer
+    /// The whole path, for a request of this peer, of which it leaves no headers. Always answers, and by the deadline; what
+    /// it leaves unread of `body` is the caller's to discard.
+    pub async fn answer<B>(
+        self: &Rc<Self>,
+        peer: IpAddr,
+        request: &mut Parts,
+        body: &mut B,
+        deadline: Deadline,
+    ) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let (trace, span) = traces::begin(&request, self.settings.tls.is_some());
-        let arrived = AssertUnwindSafe(self.arrive(peer, &request, body, deadline))
+        let (trace, span) = traces::begin(request, self.settings.tls.is_some());
+        let arrived = AssertUnwindSafe(self.arrive(peer, request, body, deadline))
             .catch_unwind()
             .await
-            .unwrap_or_else(|_| Break(self.as_named(self.fall_back(ErrorClass::Internal, None), &request)));
-        // It is part of what the connection read, which takes 8 KiB for as long as any of it is held.
-        drop(request);
+            .unwrap_or_else(|_| Break(self.as_named(self.fall_back(ErrorClass::Internal, None), request)));
+        // They are part of what the connection read, which takes 8 KiB for as long as any of it is held.
+        (request.uri, request.headers) = (Uri::default(), HeaderMap::default());
         let outcome = match arrived {
             Continue(arrived) => {
                 let place = self.limits.in_flight.take(1);

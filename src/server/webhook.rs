@@ -32,8 +32,8 @@ pub(super) async fn answer_http1(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let bridge = worker.bridge();
     let deadline = bridge.deadline(started);
-    let (head, mut body) = request.into_parts();
-    let mut response = response(answer(&bridge, peer, head, &mut body, deadline).await);
+    let (mut head, mut body) = request.into_parts();
+    let mut response = response(answer(&bridge, peer, &mut head, &mut body, deadline).await);
 
     let all_read = body.is_end_stream() || matches!(body.frame().now_or_never(), Some(None));
     if all_read {
@@ -56,8 +56,8 @@ pub(super) async fn answer_http2(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let bridge = worker.bridge();
     let deadline = bridge.deadline(Instant::now());
-    let (head, mut body) = request.into_parts();
-    Ok(response(answer(&bridge, peer, head, &mut body, deadline).await))
+    let (mut head, mut body) = request.into_parts();
+    Ok(response(answer(&bridge, peer, &mut head, &mut body, deadline).await))
 }
 
 impl Worker {
@@ -67,7 +67,13 @@ impl Worker {
     }
 }
 
-async fn answer(bridge: &Rc<Bridge>, peer: IpAddr, head: Parts, body: &mut Incoming, deadline: Deadline) -> Answer {
+async fn answer(
+    bridge: &Rc<Bridge>,
+    peer: IpAddr,
+    head: &mut Parts,
+    body: &mut Incoming,
+    deadline: Deadline,
+) -> Answer {
     // Dropped where OpenIM does not wait for the end.
     let abandoned = scopeguard::guard((), |()| bridge.abandoned());
     let answer = bridge.answer(peer, head, body, deadline).await;
