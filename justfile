@@ -25,7 +25,7 @@ bench *args:
     bench/contenders/build
     cargo run --release --locked --manifest-path bench/Cargo.toml --bin compare -- --bridge target/release/openim-bridge {{ args }}
 
-# The same in five rounds and longer each: about 25 minutes on a machine that does nothing else.
+# The same in five rounds and longer each: about 15 minutes on a machine that does nothing else.
 bench-full *args: (bench "--full" args)
 
 # The same, and its tables into docs/performance.md, with a plot beside it.

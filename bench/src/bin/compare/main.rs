@@ -48,7 +48,7 @@ struct Arguments {
     /// These scenarios only.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = scenario::named)]
     scenarios: Vec<&'static Scenario>,
-    /// Several rounds, and more in each: about 25 minutes.
+    /// Several rounds, and more in each: about 15 minutes.
     #[arg(long)]
     full: bool,
     /// How many rounds; the result is their median.
@@ -88,9 +88,9 @@ const QUICK: Effort = Effort {
 
 const FULL: Effort = Effort {
     rounds: 5,
-    warm_up: Duration::from_secs(1),
-    measured: Duration::from_secs(5),
-    callbacks: 40_000,
+    warm_up: Duration::from_millis(500),
+    measured: Duration::from_secs(3),
+    callbacks: 30_000,
     starts: 9,
     timeout: lab::TIMEOUT,
 };
