@@ -117,10 +117,7 @@ impl Bridge {
         B: Body<Data = Bytes> + Unpin,
     {
         let (trace, span) = traces::begin(request, self.settings.tls.is_some());
-        let arrived = AssertUnwindSafe(self.arrive(peer, request, body, deadline))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| Break(self.as_named(self.fall_back(ErrorClass::Internal, None), request)));
+        let arrived = self.arrive(peer, request, body, deadline).await;
         // They are part of what the connection read, which takes 8 KiB for as long as any of it is held.
         (request.uri, request.headers) = (Uri::default(), HeaderMap::default());
         let outcome = match arrived {
@@ -133,6 +130,15 @@ impl Bridge {
             }
             Break(outcome) => outcome,
         };
+        self.finish(&outcome.recorded_by(span), deadline)
+    }
+
+    /// The answer when a panic has ended the path before the decision, or after it: then nothing is known of the request any
+    /// more.
+    #[must_use]
+    pub fn answer_to_panic(&self, request: &Parts, deadline: Deadline) -> Answer {
+        let (_, span) = traces::begin(request, self.settings.tls.is_some());
+        let outcome = self.as_named(self.fall_back(ErrorClass::Internal, None), request);
         self.finish(&outcome.recorded_by(span), deadline)
     }
 

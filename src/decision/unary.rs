@@ -24,7 +24,6 @@ const PREFIX: usize = 5;
 const MESSAGE_BYTES: usize = 4 << 20;
 
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// A call's head. `method` is `/package.Service/Method`; metadata are headers.
@@ -140,7 +139,7 @@ fn unframed(mut received: Bytes, headers: &HeaderMap) -> Result<Bytes, CallError
 
 /// The status that these headers or trailers hold.
 fn outcome(headers: &HeaderMap) -> Option<Result<(), CallError>> {
-    let code = headers.get(GRPC_STATUS)?;
+    let code = headers.get(Status::GRPC_STATUS)?;
     if code == "0" {
         return Some(Ok(()));
     }

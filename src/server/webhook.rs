@@ -1,7 +1,7 @@
 //! One HTTP request to the bridge and back: the bare service on hyper's own connections. It has one route, so it needs
 //! no router.
 
-use std::{convert::Infallible, net::IpAddr, rc::Rc};
+use std::{convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, rc::Rc};
 
 use bytes::Bytes;
 use futures_util::future::FutureExt as _;
@@ -76,7 +76,8 @@ async fn answer(
 ) -> Answer {
     // Dropped where OpenIM does not wait for the end.
     let abandoned = scopeguard::guard((), |()| bridge.abandoned());
-    let answer = bridge.answer(peer, head, body, deadline).await;
+    let answered = AssertUnwindSafe(bridge.answer(peer, head, body, deadline)).catch_unwind().await;
+    let answer = answered.unwrap_or_else(|_| bridge.answer_to_panic(head, deadline));
     ScopeGuard::into_inner(abandoned);
     answer
 }
