@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	bridgev1 "github.com/openim-bridge/openim-bridge/bench/contenders/go/gen/openim/bridge/v1"
+	bridgev1 "github.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1"
 	"github.com/openim-bridge/openim-bridge/bench/contenders/go/internal/sidecar"
 )
 

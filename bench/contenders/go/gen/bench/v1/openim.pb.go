@@ -196,8 +196,7 @@ const file_bench_v1_openim_proto_rawDesc = "" +
 	"\tnext_code\x18\x05 \x01(\x05R\bnextCode\x12\x16\n" +
 	"\x06remark\x18\x06 \x01(\tR\x06remark2\xc4\x01\n" +
 	"\x15OpenImCallbackService\x12\xaa\x01\n" +
-	"\x15BeforeSetFriendRemark\x12&.bench.v1.BeforeSetFriendRemarkRequest\x1a'.bench.v1.BeforeSetFriendRemarkResponse\"@\x82\xd3\xe4\x93\x02::\x01*\"5/callbackExample/callbackBeforeSetFriendRemarkCommandB\xad\x01\n" +
-	"\fcom.bench.v1B\vOpenimProtoP\x01ZOgithub.com/openim-bridge/openim-bridge/bench/contenders/go/gen/bench/v1;benchv1\xa2\x02\x03BXX\xaa\x02\bBench.V1\xca\x02\bBench\\V1\xe2\x02\x14Bench\\V1\\GPBMetadata\xea\x02\tBench::V1b\x06proto3"
+	"\x15BeforeSetFriendRemark\x12&.bench.v1.BeforeSetFriendRemarkRequest\x1a'.bench.v1.BeforeSetFriendRemarkResponse\"@\x82\xd3\xe4\x93\x02::\x01*\"5/callbackExample/callbackBeforeSetFriendRemarkCommandBQZOgithub.com/openim-bridge/openim-bridge/bench/contenders/go/gen/bench/v1;benchv1b\x06proto3"
 
 var (
 	file_bench_v1_openim_proto_rawDescOnce sync.Once
