@@ -6,11 +6,10 @@ mod kit;
 
 use std::time::Duration;
 
-use kit::{App, Bridge, COMMAND, PATH, Reply, Request, app, app_ruled_by, bridge, ms};
+use kit::{ALIAS, App, Bridge, COMMAND, PATH, Reply, Request, app, app_ruled_by, bridge, ms};
 use openim_bridge::decision::Action;
 use openim_bridge::openim::NextCodeForm;
 
-const ALIAS: &str = "callbackBeforeSetFriendRemark";
 const MIB: usize = 1 << 20;
 
 struct Pair {

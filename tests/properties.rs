@@ -7,7 +7,7 @@ mod kit;
 use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
 
-use kit::{App, Bridge, COMMAND, Client, Reply, Request, app, bridge};
+use kit::{ALIAS, App, Bridge, COMMAND, Client, Reply, Request, app, bridge};
 use openim_bridge::config::{Settings, Unserved};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -202,7 +202,7 @@ fn is_answered_as_it_should(reply: &Reply, body: &[u8]) -> Result<(), TestCaseEr
     let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let is_callback = value.is_some_and(|value| {
         value.is_object()
-            && value["callbackCommand"] == COMMAND
+            && (value["callbackCommand"] == COMMAND || value["callbackCommand"] == ALIAS)
             && ["ownerUserID", "friendUserID", "remark"].iter().all(|field| value[field].is_string())
     });
     if !is_callback && reply.status == 200 {
@@ -250,7 +250,7 @@ fn target() -> impl Strategy<Value = String> {
         "json",
         "callback",
         COMMAND,
-        "callbackBeforeSetFriendRemark",
+        ALIAS,
         "callbackAfterX",
         "%2f",
         "%00",

@@ -35,6 +35,8 @@ use tokio::sync::{mpsc, oneshot};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const COMMAND: &str = "callbackBeforeSetFriendRemarkCommand";
+/// What OpenIM 3.5 and 3.6 call it.
+pub const ALIAS: &str = "callbackBeforeSetFriendRemark";
 pub const PATH: &str = "/callbackExample/callbackBeforeSetFriendRemarkCommand";
 
 pub const fn ms(milliseconds: u64) -> Duration {
