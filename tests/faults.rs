@@ -225,14 +225,15 @@ fn closes_the_connection_mid_call() {
 
 #[test]
 fn says_that_it_goes_away() {
-    recovers([answer().goes_away(NO_ERROR).closes(), allow()], AGAIN_ON_A_NEW_CONNECTION);
+    let goes_away_and_closes = |code| answer().goes_away(code).reaches_the_bridge().closes();
+    let goes_away = goes_away_and_closes(NO_ERROR);
+    recovers([goes_away.clone(), allow()], AGAIN_ON_A_NEW_CONNECTION);
     // The connection stays open, but is of no use any more.
     recovers([answer().goes_away(NO_ERROR), allow()], AGAIN_ON_A_NEW_CONNECTION);
     // Nobody has looked at the call, wherever it went.
-    let again = answer().goes_away(NO_ERROR).closes();
-    recovers([again.clone(), again, allow()], &AGAIN_ON_NEW_CONNECTIONS[..3]);
-    fails([answer().goes_away(NO_ERROR).closes()], UNAVAILABLE, AGAIN_ON_NEW_CONNECTIONS);
-    fails([answer().goes_away(ENHANCE_YOUR_CALM).closes()], UNAVAILABLE, AGAIN_ON_A_NEW_CONNECTION);
+    recovers([goes_away.clone(), goes_away.clone(), allow()], &AGAIN_ON_NEW_CONNECTIONS[..3]);
+    fails([goes_away], UNAVAILABLE, AGAIN_ON_NEW_CONNECTIONS);
+    fails([goes_away_and_closes(ENHANCE_YOUR_CALM)], UNAVAILABLE, AGAIN_ON_A_NEW_CONNECTION);
 }
 
 #[test]
