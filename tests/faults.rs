@@ -309,6 +309,20 @@ fn a_reply_that_is_no_good() {
 }
 
 #[test]
+fn a_status_is_its_code_whatever_comes_with_it() {
+    // Not base64, and too short for it.
+    for details in ["!", "=", "a", "CAUSA%"] {
+        fails([grpc().trailers_with("7", "grpc-status-details-bin", details)], DENIED, ONCE);
+        recovers([grpc().trailers_with("14", "grpc-status-details-bin", details), allow()], AGAIN);
+    }
+    // The message in another encoding than UTF-8, and what is no percent-encoding.
+    for message in ["%b7%fe%ce%f1", "%ff", "%", "%zz"] {
+        fails([grpc().trailers_with("7", "grpc-message", message)], DENIED, ONCE);
+        recovers([grpc().trailers_with("14", "grpc-message", message), allow()], AGAIN);
+    }
+}
+
+#[test]
 fn a_reply_that_is_too_large_is_not_waited_for() {
     // 4 GiB are announced.
     fails([grpc().data(&[0, 0xff, 0xff, 0xff, 0xff], false)], INTERNAL, ONCE);

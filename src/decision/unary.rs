@@ -1,7 +1,7 @@
 //! A gRPC call with one message each way, on an HTTP/2 connection.
 //!
 //! Written over h2, since a callback is one such call: under tonic's client and hyper's connection it would take a channel,
-//! two tasks, four boxes and two buffers of 8 KiB. What a status is, is tonic's all the same.
+//! two tasks, four boxes and two buffers of 8 KiB. The codes of a status are tonic's all the same.
 //! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use h2::{Reason, RecvStream, client::SendRequest};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
+use percent_encoding::percent_decode;
 use tonic::{Code, Status};
 
 use super::{CallError, Retry};
@@ -24,6 +25,7 @@ const PREFIX: usize = 5;
 const MESSAGE_BYTES: usize = 4 << 20;
 
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// A call's head. `method` is `/package.Service/Method`; metadata are headers.
@@ -137,16 +139,15 @@ fn unframed(mut received: Bytes, headers: &HeaderMap) -> Result<Bytes, CallError
     Ok(received)
 }
 
-/// The status that these headers or trailers hold.
+/// The status that these headers or trailers hold: its code, whatever else they hold. Not read by tonic, which panics on
+/// `grpc-status-details-bin` that is not base64, and takes the code for another where the message is not UTF-8.
 fn outcome(headers: &HeaderMap) -> Option<Result<(), CallError>> {
-    let code = headers.get(Status::GRPC_STATUS)?;
-    if code == "0" {
+    let code = Code::from_bytes(headers.get(Status::GRPC_STATUS)?.as_bytes());
+    if code == Code::Ok {
         return Some(Ok(()));
     }
-    Status::from_header_map(headers).map(|status| match status.code() {
-        Code::Ok => Ok(()),
-        _ => Err(CallError::Status(Box::new(status))),
-    })
+    let text = headers.get(GRPC_MESSAGE).map_or(&[][..], HeaderValue::as_bytes);
+    Some(Err(status(code, percent_decode(text).decode_utf8_lossy())))
 }
 
 fn status(code: Code, text: impl Into<String>) -> CallError {

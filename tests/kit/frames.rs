@@ -92,6 +92,11 @@ impl Answer {
         self.headers(&[("grpc-status", grpc_status)], true)
     }
 
+    /// Trailers that hold this too.
+    pub fn trailers_with(self, grpc_status: &str, name: &str, value: &str) -> Self {
+        self.headers(&[("grpc-status", grpc_status), (name, value)], true)
+    }
+
     /// Resets the stream.
     pub fn reset(self, code: u32) -> Self {
         self.frame(RST_STREAM, 0, &code.to_be_bytes())
@@ -123,7 +128,7 @@ impl Answer {
 
     fn headers(self, headers: &[(&str, &str)], is_all: bool) -> Self {
         // HPACK (RFC 7541, section 6.2.2): literals without indexing, names and values as they are.
-        let text = |text: &str| [&[u8::try_from(text.len()).expect("a short text")][..], text.as_bytes()].concat();
+        let text = |text: &str| [length(text.len()), text.as_bytes().to_vec()].concat();
         let block =
             headers.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect::<Vec<_>>();
         self.frame(HEADERS, END_HEADERS | if is_all { END_STREAM } else { 0 }, &block)
@@ -207,6 +212,21 @@ fn play(stream: &mut TcpStream, next_answer: impl Fn() -> Answer) -> std::io::Re
             }
         }
     }
+}
+
+/// By HPACK (RFC 7541, section 5.1) with a prefix of 7 bits.
+fn length(length: usize) -> Vec<u8> {
+    const PREFIX: usize = 127;
+    if length < PREFIX {
+        return vec![u8::try_from(length).expect("7 bits")];
+    }
+    let (mut bytes, mut rest) = (vec![0x7f], length - PREFIX);
+    while rest >= 128 {
+        bytes.push(u8::try_from(rest % 128 + 128).expect("8 bits"));
+        rest /= 128;
+    }
+    bytes.push(u8::try_from(rest).expect("7 bits"));
+    bytes
 }
 
 /// Type, flags and stream of the next frame.
