@@ -323,6 +323,34 @@ fn a_status_is_its_code_whatever_comes_with_it() {
 }
 
 #[test]
+fn an_answer_that_is_not_http_is_not_asked_for_again() {
+    let grpc_with = |name: &'static str, value: &'static str| {
+        answer().headers(&[(":status", "200"), ("content-type", "application/grpc"), (name, value)], false)
+    };
+    // No status, and a length that is none.
+    fails([answer().headers(&[("content-type", "application/grpc")], true)], INTERNAL, ONCE);
+    fails([grpc_with("content-length", "many").message(&[0x0a, 0]).trailers("0")], INTERNAL, ONCE);
+    // Shorter, and longer, than it says.
+    fails([grpc_with("content-length", "99").message(&[0x0a, 0]).trailers("0")], INTERNAL, ONCE);
+    fails([grpc_with("content-length", "1").message(&[0x0a, 0]).trailers("0")], INTERNAL, ONCE);
+    // Trailers that are not the end.
+    fails([grpc().message(&[0x0a, 0]).headers(&[("grpc-status", "0")], false)], INTERNAL, ONCE);
+    // More headers than the bridge has said that it takes. Each counts for 32 bytes more than it has.
+    let refused = [[(":status", "200"), ("grpc-status", "7")].as_slice(), &[("x", ""); 500]].concat();
+    fails([answer().headers(&refused, true)], INTERNAL, ONCE);
+}
+
+#[test]
+fn interim_responses_are_passed_over() {
+    let interim = |status| answer().headers(&[(":status", status)], false);
+    let decided = |answer: Answer| answer.head(200, "application/grpc", false).message(&[0x0a, 0]).trailers("0");
+    recovers([decided(interim("100"))], ONCE);
+    recovers([decided(interim("103").headers(&[(":status", "103"), ("link", "x")], false))], ONCE);
+    // And nothing comes after them.
+    fails([interim("103").trailers("0")], INTERNAL, ONCE);
+}
+
+#[test]
 fn a_reply_that_is_too_large_is_not_waited_for() {
     // 4 GiB are announced.
     fails([grpc().data(&[0, 0xff, 0xff, 0xff, 0xff], false)], INTERNAL, ONCE);

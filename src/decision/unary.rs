@@ -165,8 +165,8 @@ fn never_sent(error: h2::Error) -> CallError {
 
 /// Before the head of a response.
 fn no_response(error: h2::Error) -> CallError {
-    match reset_by_peer(&error) {
-        Some(code) => status(code, "the stream was reset"),
+    match of_one_stream(&error) {
+        Some(status) => status,
         None if is_beyond_goaway(&error) => broken(Retry::Unsent, error),
         None if error.reason() == Some(Reason::REFUSED_STREAM) => broken(Retry::Free, error),
         None => broken(Retry::Budgeted, error),
@@ -175,10 +175,7 @@ fn no_response(error: h2::Error) -> CallError {
 
 /// After the head of a response.
 fn broken_within(error: h2::Error) -> CallError {
-    match reset_by_peer(&error) {
-        Some(code) => status(code, "the stream was reset"),
-        None => broken(Retry::Never, error),
-    }
+    of_one_stream(&error).unwrap_or_else(|| broken(Retry::Never, error))
 }
 
 fn broken(retry: Retry, error: h2::Error) -> CallError {
@@ -190,19 +187,24 @@ fn is_beyond_goaway(error: &h2::Error) -> bool {
     error.is_go_away() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR)
 }
 
-/// The peer reset this one stream, and the connection lives: a status, by the table of gRPC over HTTP/2. `None` for
-/// everything else, a refused stream included.
-fn reset_by_peer(error: &h2::Error) -> Option<Code> {
-    if !error.is_reset() || !error.is_remote() {
+/// This one stream was reset, and the connection lives: a status, by the table of gRPC over HTTP/2. `None` for everything
+/// else, a refused stream included.
+fn of_one_stream(error: &h2::Error) -> Option<CallError> {
+    if !error.is_reset() {
         return None;
     }
-    match error.reason()? {
-        Reason::REFUSED_STREAM => None,
-        Reason::CANCEL => Some(Code::Cancelled),
-        Reason::ENHANCE_YOUR_CALM => Some(Code::ResourceExhausted),
-        Reason::INADEQUATE_SECURITY => Some(Code::PermissionDenied),
-        _ => Some(Code::Internal),
+    if error.is_library() {
+        // By the bridge's own side of HTTP/2. The service has answered, and would do so again.
+        return Some(status(Code::Internal, "the answer is malformed, or its headers are too long"));
     }
+    let code = match error.reason()? {
+        Reason::REFUSED_STREAM => return None,
+        Reason::CANCEL => Code::Cancelled,
+        Reason::ENHANCE_YOUR_CALM => Code::ResourceExhausted,
+        Reason::INADEQUATE_SECURITY => Code::PermissionDenied,
+        _ => Code::Internal,
+    };
+    Some(status(code, "the stream was reset"))
 }
 
 /// By the table of gRPC for answers without a `grpc-status`.

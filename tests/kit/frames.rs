@@ -126,7 +126,7 @@ impl Answer {
         self.step(Step::Reset)
     }
 
-    fn headers(self, headers: &[(&str, &str)], is_all: bool) -> Self {
+    pub fn headers(self, headers: &[(&str, &str)], is_all: bool) -> Self {
         // HPACK (RFC 7541, section 6.2.2): literals without indexing, names and values as they are.
         let text = |text: &str| [length(text.len()), text.as_bytes().to_vec()].concat();
         let block =
