@@ -20,7 +20,7 @@ use kit::{
     App, BridgeBuilder, Client, Request, app, app_at, app_ruled_by, bridge,
     dns::name_server,
     eventually,
-    frames::{allow, answer, plays},
+    frames::{allow, answer, permits_none, plays},
     log, ms, nowhere, peer,
     service::{serving, serving_together},
 };
@@ -268,6 +268,58 @@ fn the_time_that_a_callback_waits_for_a_stream_is_logged_as_waiting_and_not_as_c
         let parts: f64 = ["connecting_ms", "waiting_ms", "calling_ms"].map(|part| ms_of(line, part)).iter().sum();
         assert!(parts <= ms_of(line, "total_ms"), "{line}");
     }
+}
+
+#[test]
+fn a_connection_that_has_no_room_left_does_not_keep_calls_from_another() {
+    // From now on none on this connection, which has the fewest calls.
+    let player = plays([answer().permits(0).reaches_the_bridge().then(allow()), allow()]);
+    let bridge = asking_all(&[player.address]).start();
+    for _ in 0..3 {
+        bridge.ask("pal").goes_on_with("pal");
+    }
+    assert_eq!(player.requests(), [0, 1, 1]);
+}
+
+#[test]
+fn an_endpoint_that_has_no_room_left_gets_no_calls() {
+    let full = permits_none();
+    let service = serving(ms(0), |server| server);
+    // Which a health check would end too, in time.
+    let bridge = asking_all(&[full.address, service.address])
+        .with(|settings| settings.upstream.health.interval = NEVER)
+        .admin()
+        .start();
+    let connected = "\nopenim_bridge_upstream_connections 2\n";
+    eventually("both are connected", || bridge.operator("GET", "/metrics", "").body.contains(connected));
+    eventually("it has said what it allows", || full.heard() > 0);
+    for _ in 0..20 {
+        bridge.ask("pal").goes_on_with("pal");
+    }
+    assert_eq!(service.seen.calls.load(Relaxed), 20);
+}
+
+#[test]
+fn calls_that_wait_for_a_place_are_made_once_the_peer_allows_more() {
+    let waits = Arc::default();
+    let hangs = answer().waits_until(&waits).permits(2);
+    let player = plays([answer().permits(1).reaches_the_bridge().then(allow()), hangs, allow()]);
+    let bridge = asking_all(&[player.address])
+        .timeout(ms(14_000))
+        .with(|settings| {
+            settings.upstream.connections = NonZeroUsize::MIN;
+            settings.upstream.health.interval = NEVER;
+        })
+        .start();
+    bridge.ask("pal").goes_on_with("pal");
+    let mut clients = [bridge.connect(), bridge.connect()];
+    clients[0].write(&Request::new().bytes());
+    eventually("one is there", || player.requests().len() == 2);
+    clients[1].write(&Request::new().bytes());
+    eventually("one waits", || bridge.server.load().in_flight == 2);
+    waits.store(true, Relaxed);
+    clients[1].reply().goes_on_with("pal");
+    assert_eq!(player.requests(), [0, 0, 0]);
 }
 
 /// Takes one connection, which leads to `service`, and refuses all others.

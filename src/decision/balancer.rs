@@ -90,16 +90,20 @@ impl Balancer {
     }
 }
 
-/// Of those that can take a call at once: of two at random the one with less to do, or any where neither can.
+/// Of those that can take a call at once: of two at random the one with less to do, or any where neither can. Where all
+/// that are connected are full, of those.
 fn choose<'a>(channels: &'a [Rc<Channel>], avoided: Option<&Arc<Endpoint>>) -> Option<&'a Rc<Channel>> {
     if channels.is_empty() {
         return None;
     }
-    let is_ready = |channel: &Channel| channel.endpoint.is_in() && channel.is_ready() && !is_of(channel, avoided);
     let from = fastrand::usize(..channels.len());
     let two = [&channels[from], &channels[fastrand::usize(..channels.len())]];
-    let ready = two.into_iter().filter(|channel| is_ready(channel)).min_by_key(|channel| channel.endpoint.load());
-    ready.or_else(|| channels[from..].iter().chain(&channels[..from]).find(|channel| is_ready(channel)))
+    let of_those = |fits: &dyn Fn(&Channel) -> bool| {
+        let of_two = two.into_iter().filter(|channel| fits(channel)).min_by_key(|channel| channel.endpoint.load());
+        of_two.or_else(|| channels[from..].iter().chain(&channels[..from]).find(|channel| fits(channel)))
+    };
+    let is_ready = |channel: &Channel| channel.endpoint.is_in() && channel.is_ready() && !is_of(channel, avoided);
+    of_those(&|channel| is_ready(channel) && channel.has_room()).or_else(|| of_those(&is_ready))
 }
 
 fn is_of(channel: &Channel, endpoint: Option<&Arc<Endpoint>>) -> bool {

@@ -107,6 +107,8 @@ pub(super) struct Connection {
     sender: RefCell<Option<Sender>>,
     /// Calls on it.
     calls: Cell<usize>,
+    /// How many calls the peer allowed when there last was no room for one more.
+    full_at: Cell<usize>,
 }
 
 impl Connection {
@@ -117,8 +119,18 @@ impl Connection {
 
     /// To send one more call on, where there is room for it.
     fn room(&self) -> Option<Sender> {
-        let room = self.calls.get() < self.most_calls();
-        if room { self.sender.borrow().clone() } else { None }
+        let most = self.most_calls();
+        if self.calls.get() < most {
+            return self.sender.borrow().clone();
+        }
+        self.full_at.set(most);
+        None
+    }
+
+    /// Whether the peer allows more calls than when there last was no room. True once.
+    fn has_grown(&self) -> bool {
+        let most = self.most_calls();
+        most > self.full_at.replace(most)
     }
 
     /// Why no call can begin on it any more; `None` while they can, and once that is known.
@@ -182,31 +194,42 @@ impl Channel {
         !self.open.borrow().is_empty()
     }
 
+    /// Whether the peer would take one more call at once.
+    pub(super) fn has_room(&self) -> bool {
+        self.open.borrow().iter().any(|open| open.calls.get() < open.most_calls())
+    }
+
     /// A place on an open connection other than `avoided`, or on a new one.
     pub(super) async fn place(self: &Rc<Self>, avoided: Option<u64>, spent: &mut Spent) -> Result<Place, ConnectError> {
         loop {
-            let least_busy = self
-                .open
-                .borrow()
-                .iter()
-                .filter(|connection| Some(connection.number) != avoided)
-                .min_by_key(|connection| connection.calls.get())
-                .cloned();
-            let has_open = least_busy.is_some();
-            // A new one is taken at once: that of a gone endpoint is not among the open ones.
-            let connection = match least_busy {
-                Some(connection) => connection,
-                None => self.connect(spent).await?,
-            };
-            if let Some(sender) = connection.room() {
-                return Ok(self.take(connection, sender));
+            if let Some(place) = self.place_at_once(avoided) {
+                return Ok(place);
             }
-            if has_open {
+            if self.open.borrow().iter().any(|open| Some(open.number) != avoided) {
                 self.connect_further();
                 let _waiting = Stopwatch::start(&mut spent.waiting);
                 self.wait_for_room().await;
+                continue;
+            }
+            // A new one is taken at once: that of a gone endpoint is not among the open ones.
+            let connection = self.connect(spent).await?;
+            if let Some(sender) = connection.room() {
+                return Ok(self.take(connection, sender));
             }
         }
+    }
+
+    /// On the least busy connection with room. On `avoided` where the only other choice is to wait.
+    fn place_at_once(self: &Rc<Self>, avoided: Option<u64>) -> Option<Place> {
+        let open = self.open.borrow();
+        let least_busy = |is_avoided: bool| {
+            open.iter()
+                .filter(|open| (Some(open.number) == avoided) == is_avoided)
+                .filter_map(|open| Some((open, open.room()?)))
+                .min_by_key(|(open, _)| open.calls.get())
+        };
+        let found = least_busy(false).or_else(|| if open.len() > 1 { least_busy(true) } else { None });
+        found.map(|(connection, sender)| self.take(Rc::clone(connection), sender))
     }
 
     /// A connection, when there is none.
@@ -289,6 +312,7 @@ impl Channel {
             number: self.endpoint.connected(sender.clone()),
             sender: RefCell::new(Some(sender)),
             calls: Cell::new(0),
+            full_at: Cell::new(usize::MAX),
         });
         self.open.borrow_mut().push(Rc::clone(&connection));
         self.room.notify_waiters();
@@ -302,6 +326,9 @@ impl Channel {
             let ended = Pin::new(&mut driver).poll(context);
             if let Some(why) = connection.why_closed(context) {
                 self.closes(&connection, why);
+            }
+            if self.waiting.get() > 0 && connection.has_grown() {
+                self.room.notify_waiters();
             }
             ended.map(drop)
         });

@@ -8,7 +8,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -17,7 +17,7 @@ use openim_bridge::proto::{Allow, BeforeSetFriendRemarkResponse, before_set_frie
 use prost::Message as _;
 use socket2::SockRef;
 
-use super::peer;
+use super::{eventually, peer};
 
 // RFC 9113, section 7.
 pub const NO_ERROR: u32 = 0x0;
@@ -26,6 +26,9 @@ pub const REFUSED_STREAM: u32 = 0x7;
 pub const CANCEL: u32 = 0x8;
 pub const ENHANCE_YOUR_CALM: u32 = 0xb;
 pub const INADEQUATE_SECURITY: u32 = 0xc;
+
+// RFC 9113, section 6.5.2.
+const MAX_CONCURRENT_STREAMS: u16 = 0x3;
 
 // RFC 9113, section 6.
 const DATA: u8 = 0x0;
@@ -47,8 +50,10 @@ pub struct Answer(Vec<Step>);
 enum Step {
     Frame { kind: u8, flags: u8, payload: Vec<u8> },
     GoAway { code: u32 },
+    Settings { payload: Vec<u8> },
     Ping,
     Wait(Duration),
+    Until(Arc<AtomicBool>),
     Close,
     Reset,
 }
@@ -97,6 +102,12 @@ impl Answer {
         self.headers(&[("grpc-status", grpc_status), (name, value)], true)
     }
 
+    /// And this behind it.
+    pub fn then(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// Resets the stream.
     pub fn reset(self, code: u32) -> Self {
         self.frame(RST_STREAM, 0, &code.to_be_bytes())
@@ -105,6 +116,16 @@ impl Answer {
     /// Says that the connection goes, and that no request on it was looked at.
     pub fn goes_away(self, code: u32) -> Self {
         self.step(Step::GoAway { code })
+    }
+
+    /// Says how many calls there may be at one time on this connection.
+    pub fn permits(self, calls: u32) -> Self {
+        self.step(Step::Settings { payload: setting(MAX_CONCURRENT_STREAMS, calls) })
+    }
+
+    /// Waits until the test says so.
+    pub fn waits_until(self, is_so: &Arc<AtomicBool>) -> Self {
+        self.step(Step::Until(Arc::clone(is_so)))
     }
 
     /// Waits until the bridge has read all this. A connection that breaks may overtake what was sent on it.
@@ -149,9 +170,15 @@ pub struct Player {
     pub address: SocketAddr,
     requests: Arc<Mutex<Vec<usize>>>,
     open: Arc<AtomicUsize>,
+    heard: Arc<AtomicUsize>,
 }
 
 impl Player {
+    /// How often the bridge has said that it knows what is permitted.
+    pub fn heard(&self) -> usize {
+        self.heard.load(Relaxed)
+    }
+
     /// For each request until now the number of the connection that it came on, the first being 0.
     pub fn requests(&self) -> Vec<usize> {
         self.requests.lock().expect("requests").clone()
@@ -166,30 +193,50 @@ impl Player {
 /// Plays the first answer to the first request, and so on, on whichever connection it comes; the last one again and
 /// again.
 pub fn plays<const N: usize>(answers: [Answer; N]) -> Player {
+    plays_with(&[], answers)
+}
+
+/// A service that never permits a call.
+pub fn permits_none() -> Player {
+    plays_with(&setting(MAX_CONCURRENT_STREAMS, 0), [answer()])
+}
+
+fn plays_with<const N: usize>(settings: &[u8], answers: [Answer; N]) -> Player {
+    let settings = settings.to_vec();
     let requests = Arc::new(Mutex::new(Vec::new()));
     let connections = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&requests);
     let open = Arc::<AtomicUsize>::default();
     let now_open = Arc::clone(&open);
+    let heard = Arc::<AtomicUsize>::default();
+    let now_heard = Arc::clone(&heard);
     let address = peer(move |mut stream| {
         let connection = connections.fetch_add(1, Relaxed);
         now_open.fetch_add(1, Relaxed);
         // Whatever fails here, the bridge has gone.
-        let _gone = play(&mut stream, || {
+        let _gone = play(&mut stream, &settings, &now_heard, || {
             let mut seen = seen.lock().expect("requests");
             seen.push(connection);
             answers[(seen.len() - 1).min(N - 1)].clone()
         });
         now_open.fetch_sub(1, Relaxed);
     });
-    Player { address, requests, open }
+    Player { address, requests, open, heard }
 }
 
-fn play(stream: &mut TcpStream, next_answer: impl Fn() -> Answer) -> std::io::Result<()> {
+fn play(
+    stream: &mut TcpStream,
+    settings: &[u8],
+    heard: &AtomicUsize,
+    next_answer: impl Fn() -> Answer,
+) -> std::io::Result<()> {
     stream.read_exact(&mut [0; PREFACE_BYTES])?;
-    stream.write_all(&frame(SETTINGS, 0, 0, &[]))?;
+    stream.write_all(&frame(SETTINGS, 0, 0, settings))?;
     loop {
         let (kind, flags, stream_id) = next_frame(stream)?;
+        if kind == SETTINGS && flags & ACK != 0 {
+            heard.fetch_add(1, Relaxed);
+        }
         if !matches!(kind, DATA | HEADERS) || flags & END_STREAM == 0 {
             continue;
         }
@@ -202,6 +249,8 @@ fn play(stream: &mut TcpStream, next_answer: impl Fn() -> Answer) -> std::io::Re
                     let payload = [0u32.to_be_bytes(), code.to_be_bytes()].concat();
                     stream.write_all(&frame(GOAWAY, 0, 0, &payload))?;
                 }
+                Step::Settings { payload } => stream.write_all(&frame(SETTINGS, 0, 0, &payload))?,
+                Step::Until(is_so) => eventually("the test says so", || is_so.load(Relaxed)),
                 Step::Ping => {
                     stream.write_all(&frame(PING, 0, 0, &[0; 8]))?;
                     while next_frame(stream)?.0 != PING {}
@@ -240,6 +289,10 @@ fn next_frame(stream: &mut TcpStream) -> std::io::Result<(u8, u8, u32)> {
         stream.write_all(&frame(SETTINGS, ACK, 0, &[]))?;
     }
     Ok((kind, flags, u32::from_be_bytes(stream_id)))
+}
+
+fn setting(name: u16, value: u32) -> Vec<u8> {
+    [&name.to_be_bytes()[..], &value.to_be_bytes()].concat()
 }
 
 fn frame(kind: u8, flags: u8, stream_id: u32, payload: &[u8]) -> Vec<u8> {
