@@ -10,7 +10,7 @@ use std::{
     num::NonZeroUsize,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
@@ -20,7 +20,7 @@ use kit::{
     App, BridgeBuilder, Client, Request, app, app_at, app_ruled_by, bridge,
     dns::name_server,
     eventually,
-    frames::{allow, answer, permits_none, plays},
+    frames::{allow, answer, grpc, permits_none, plays, plays_by},
     log, ms, nowhere, peer,
     service::{serving, serving_together},
 };
@@ -320,6 +320,41 @@ fn calls_that_wait_for_a_place_are_made_once_the_peer_allows_more() {
     waits.store(true, Relaxed);
     clients[1].reply().goes_on_with("pal");
     assert_eq!(player.requests(), [0, 0, 0]);
+}
+
+#[test]
+fn replies_that_come_too_late_do_not_end_the_connection() {
+    rlimit::increase_nofile_limit(u64::MAX).expect("a limit");
+    let is_slow = Arc::<AtomicBool>::default();
+    let slow = Arc::clone(&is_slow);
+    // Each frame of a reply comes late for itself.
+    let [head, message, end] = [grpc(), answer().message(&[0x0a, 0]), answer().trailers("0")];
+    let late = answer().given_up(head.given_up(message.given_up(end)));
+    let player = plays_by(move |_| if slow.load(Relaxed) { late.clone() } else { allow() });
+    let bridge = asking_all(&[player.address])
+        .timeout(ms(300))
+        .with(|settings| {
+            settings.upstream.health.interval = NEVER;
+            settings.upstream.eject.failures = NonZeroUsize::MAX;
+        })
+        .start();
+    eventually("it has said what it allows", || player.heard() > 0);
+    let is_decided = || bridge.ask("pal").json()["nextCode"] == 0;
+    eventually("one is decided", is_decided);
+
+    is_slow.store(true, Relaxed);
+    let mut clients: Vec<_> = (0..500).map(|_| bridge.connect()).collect();
+    for client in &mut clients {
+        client.write(&Request::new().bytes());
+    }
+    for client in &mut clients {
+        client.reply().refuses(200, 9920);
+    }
+    is_slow.store(false, Relaxed);
+
+    // Its reply comes behind all of theirs.
+    eventually("one is decided", is_decided);
+    assert!(player.requests().iter().all(|connection| *connection == 0), "the connection has ended");
 }
 
 /// Takes one connection, which leads to `service`, and refuses all others.

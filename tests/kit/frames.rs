@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
 
 use std::{
+    collections::HashMap,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     sync::{
@@ -54,6 +55,7 @@ enum Step {
     Ping,
     Wait(Duration),
     Until(Arc<AtomicBool>),
+    GivenUp(Answer),
     Close,
     Reset,
 }
@@ -128,6 +130,11 @@ impl Answer {
         self.step(Step::Until(Arc::clone(is_so)))
     }
 
+    /// Plays this when the bridge has reset the stream, which it does once for a call that it gives up.
+    pub fn given_up(self, late: Self) -> Self {
+        self.step(Step::GivenUp(late))
+    }
+
     /// Waits until the bridge has read all this. A connection that breaks may overtake what was sent on it.
     pub fn reaches_the_bridge(self) -> Self {
         self.step(Step::Ping)
@@ -193,15 +200,20 @@ impl Player {
 /// Plays the first answer to the first request, and so on, on whichever connection it comes; the last one again and
 /// again.
 pub fn plays<const N: usize>(answers: [Answer; N]) -> Player {
-    plays_with(&[], answers)
+    plays_by(move |request| answers[request.min(N - 1)].clone())
+}
+
+/// Plays what comes of the number of the request, the first being 0.
+pub fn plays_by(answer: impl Fn(usize) -> Answer + Clone + Send + Sync + 'static) -> Player {
+    plays_with(&[], answer)
 }
 
 /// A service that never permits a call.
 pub fn permits_none() -> Player {
-    plays_with(&setting(MAX_CONCURRENT_STREAMS, 0), [answer()])
+    plays_with(&setting(MAX_CONCURRENT_STREAMS, 0), |_| answer())
 }
 
-fn plays_with<const N: usize>(settings: &[u8], answers: [Answer; N]) -> Player {
+fn plays_with(settings: &[u8], answer: impl Fn(usize) -> Answer + Clone + Send + Sync + 'static) -> Player {
     let settings = settings.to_vec();
     let requests = Arc::new(Mutex::new(Vec::new()));
     let connections = Arc::new(AtomicUsize::new(0));
@@ -217,7 +229,7 @@ fn plays_with<const N: usize>(settings: &[u8], answers: [Answer; N]) -> Player {
         let _gone = play(&mut stream, &settings, &now_heard, || {
             let mut seen = seen.lock().expect("requests");
             seen.push(connection);
-            answers[(seen.len() - 1).min(N - 1)].clone()
+            answer(seen.len() - 1)
         });
         now_open.fetch_sub(1, Relaxed);
     });
@@ -232,15 +244,20 @@ fn play(
 ) -> std::io::Result<()> {
     stream.read_exact(&mut [0; PREFACE_BYTES])?;
     stream.write_all(&frame(SETTINGS, 0, 0, settings))?;
+    let mut late = HashMap::new();
     loop {
         let (kind, flags, stream_id) = next_frame(stream)?;
-        if kind == SETTINGS && flags & ACK != 0 {
-            heard.fetch_add(1, Relaxed);
-        }
-        if !matches!(kind, DATA | HEADERS) || flags & END_STREAM == 0 {
-            continue;
-        }
-        for step in next_answer().0 {
+        let is_all = matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0;
+        let steps = match kind {
+            SETTINGS if flags & ACK != 0 => {
+                heard.fetch_add(1, Relaxed);
+                continue;
+            }
+            RST_STREAM => late.remove(&stream_id).unwrap_or_default(),
+            _ if is_all => next_answer(),
+            _ => continue,
+        };
+        for step in steps.0 {
             match step {
                 Step::Frame { kind, flags, payload } => {
                     stream.write_all(&frame(kind, flags, stream_id, &payload))?;
@@ -251,6 +268,7 @@ fn play(
                 }
                 Step::Settings { payload } => stream.write_all(&frame(SETTINGS, 0, 0, &payload))?,
                 Step::Until(is_so) => eventually("the test says so", || is_so.load(Relaxed)),
+                Step::GivenUp(answer) => drop(late.insert(stream_id, answer)),
                 Step::Ping => {
                     stream.write_all(&frame(PING, 0, 0, &[0; 8]))?;
                     while next_frame(stream)?.0 != PING {}
