@@ -144,6 +144,27 @@ fn a_request_that_is_still_coming_is_answered() {
 }
 
 #[test]
+fn half_a_head_on_a_kept_connection_is_waited_for_and_its_request_answered() {
+    let (_app, bridge) = with_app();
+    let [mut idle, mut half] = [bridge.connect(), bridge.connect()];
+    for client in [&mut idle, &mut half] {
+        client.write(&Request::new().bytes());
+        client.reply().goes_on_with("pal");
+    }
+    let request = Request::new().bytes();
+    half.write(&request[..40]);
+
+    let draining = drain(bridge, Duration::ZERO, PATIENCE);
+    assert!(idle.is_closed(), "which is done last");
+    half.write(&request[40..]);
+    let reply = half.reply();
+    reply.goes_on_with("pal");
+    assert!(reply.announces_close());
+    assert!(half.is_closed());
+    is_done(draining);
+}
+
+#[test]
 fn all_workers_drain() {
     let app = app();
     let bridge = bridge()

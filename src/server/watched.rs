@@ -70,6 +70,11 @@ impl Watch {
         matches!(self.phase.get(), Phase::Silent)
     }
 
+    /// Part of a head is there.
+    pub(super) fn is_in_head(&self) -> bool {
+        matches!(self.phase.get(), Phase::Head { .. })
+    }
+
     fn bytes_came(&self) {
         let is_first = match self.phase.get() {
             Phase::Silent => true,

@@ -243,6 +243,8 @@ impl Worker {
             None => match timeout(LAST_LOOK, connection.as_mut()).await {
                 Ok(ended) => ended?,
                 Err(_) if watch.is_silent() => {}
+                // hyper would close it with half of a request there. The answer will announce that it closes.
+                Err(_) if watch.is_in_head() => connection.await?,
                 Err(_) => {
                     connection.as_mut().graceful_shutdown();
                     connection.await?;
