@@ -277,6 +277,20 @@ impl Starved {
         self.answer(name)
     }
 
+    /// All have asked, and nobody but these can be taken.
+    fn more_clients_than_files(&self) -> Vec<Client> {
+        // The kernel takes them, whether or not the bridge can.
+        let mut clients: Vec<_> = (0..200).map(|_| Client::connect(self.address)).collect();
+        for client in &mut clients {
+            client.write(&Request::new().bytes());
+        }
+        // Half of its files at least are connections that have spoken, so that none may be closed for another.
+        for client in &mut clients[..usize::try_from(FILES / 2).expect("a small number")] {
+            client.reply().goes_on_with("pal");
+        }
+        clients
+    }
+
     fn cpu_time(&mut self) -> Duration {
         ms(self.ask("cpu").parse().expect("milliseconds"))
     }
@@ -297,11 +311,15 @@ fn be_starved(upstream: &str) {
     rlimit::Resource::NOFILE.set(FILES, FILES).expect("fewer files");
     let upstream = upstream.parse().expect("an address");
     // So many that the system's limit is met first.
-    let bridge = connections(10_000)(bridge().asking_at(upstream)).start();
+    let mut bridge = connections(10_000)(bridge().asking_at(upstream)).start();
     println!("\naddress={}", bridge.address());
     for command in std::io::stdin().lines() {
         match &*command.expect("a line") {
             "cpu" => println!("\ncpu={}", cpu_milliseconds(&stat)),
+            "drain" => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+                println!("\ndrain={}", runtime.block_on(bridge.server.drain(Duration::ZERO, kit::PATIENCE)));
+            }
             other => panic!("what is {other}?"),
         }
     }
@@ -329,15 +347,7 @@ fn more_connections_than_file_descriptors() {
     let mut starved = Starved::start("more_connections_than_file_descriptors", app.address);
     let mut kept = Client::connect(starved.address);
     ask_on(&mut kept);
-    // The kernel takes them, whether or not the bridge can.
-    let mut clients: Vec<_> = (0..200).map(|_| Client::connect(starved.address)).collect();
-    for client in &mut clients {
-        client.write(&Request::new().bytes());
-    }
-    // Half of its files at least are connections that have spoken, so that none may be closed for another.
-    for client in &mut clients[..usize::try_from(FILES / 2).expect("a small number")] {
-        client.reply().goes_on_with("pal");
-    }
+    let mut clients = starved.more_clients_than_files();
 
     let before = starved.cpu_time();
     let since = Instant::now();
@@ -358,4 +368,21 @@ fn more_connections_than_file_descriptors() {
         client.reply().goes_on_with("pal");
     }
     ask_on(&mut kept);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_waits_to_be_accepted_without_a_file_descriptor_is_answered_in_a_drain() {
+    if let Ok(upstream) = std::env::var(STARVED) {
+        return be_starved(&upstream);
+    }
+    files();
+    let app = app();
+    let mut starved =
+        Starved::start("what_waits_to_be_accepted_without_a_file_descriptor_is_answered_in_a_drain", app.address);
+    let mut clients = starved.more_clients_than_files();
+    assert_eq!(starved.ask("drain"), "true");
+    for client in &mut clients[usize::try_from(FILES / 2).expect("a small number")..] {
+        client.reply().goes_on_with("pal");
+    }
 }

@@ -130,7 +130,7 @@ impl Worker {
             let closing = pin!(self.shared.drain.reached(Stage::Closing));
             select(pin!(self.accept_all(&listener)), closing).await;
         }
-        if let Err(error) = self.accept_waiting(listener) {
+        if let Err(error) = self.accept_waiting(listener).await {
             tracing::warn!(%error, "connections that waited to be accepted may be lost");
         }
         while self.shared.connections.open() > 0 || self.shared.limits.in_flight.held() > 0 {
@@ -162,7 +162,7 @@ impl Worker {
 
     /// What the kernel has accepted on our behalf is served too, and then the listener closed. It is asked itself: the
     /// runtime's listener says that nothing waits as long as the runtime has not looked, and after every 128th.
-    fn accept_waiting(self: &Rc<Self>, listener: TcpListener) -> io::Result<()> {
+    async fn accept_waiting(self: &Rc<Self>, listener: TcpListener) -> io::Result<()> {
         let listener = listener.into_std()?;
         loop {
             match listener.accept() {
@@ -172,6 +172,11 @@ impl Worker {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_of_one_connection(&error) => {}
+                // Those that are open make room: each closes with its next answer, or when all is answered.
+                Err(_) if self.shared.connections.open() > 0 => {
+                    self.shared.connections.turn_out_oldest();
+                    let _one_closed = timeout(ACCEPT_PAUSE, self.shared.connections.one_closed()).await;
+                }
                 Err(error) => return Err(error),
             }
         }
