@@ -20,7 +20,7 @@ use kit::{
     App, BridgeBuilder, Client, Request, app, app_at, app_ruled_by, bridge,
     dns::name_server,
     eventually,
-    frames::{allow, answer, grpc, permits_none, plays, plays_by},
+    frames::{Answer, allow, answer, grpc, permits_none, plays, plays_by},
     log, ms, nowhere, peer,
     service::{serving, serving_together},
 };
@@ -322,17 +322,15 @@ fn calls_that_wait_for_a_place_are_made_once_the_peer_allows_more() {
     assert_eq!(player.requests(), [0, 0, 0]);
 }
 
-#[test]
-fn replies_that_come_too_late_do_not_end_the_connection() {
+/// So many calls at one time are given up, and answered with this by then: their connection stays.
+#[track_caller]
+fn outlives_late_replies(calls: usize, late: &Answer) {
     rlimit::increase_nofile_limit(u64::MAX).expect("a limit");
     let is_slow = Arc::<AtomicBool>::default();
-    let slow = Arc::clone(&is_slow);
-    // Each frame of a reply comes late for itself.
-    let [head, message, end] = [grpc(), answer().message(&[0x0a, 0]), answer().trailers("0")];
-    let late = answer().given_up(head.given_up(message.given_up(end)));
+    let (slow, late) = (Arc::clone(&is_slow), answer().given_up(late.clone()));
     let player = plays_by(move |_| if slow.load(Relaxed) { late.clone() } else { allow() });
     let bridge = asking_all(&[player.address])
-        .timeout(ms(300))
+        .timeout(ms(200))
         .with(|settings| {
             settings.upstream.health.interval = NEVER;
             settings.upstream.eject.failures = NonZeroUsize::MAX;
@@ -343,7 +341,7 @@ fn replies_that_come_too_late_do_not_end_the_connection() {
     eventually("one is decided", is_decided);
 
     is_slow.store(true, Relaxed);
-    let mut clients: Vec<_> = (0..500).map(|_| bridge.connect()).collect();
+    let mut clients: Vec<_> = (0..calls).map(|_| bridge.connect()).collect();
     for client in &mut clients {
         client.write(&Request::new().bytes());
     }
@@ -355,6 +353,15 @@ fn replies_that_come_too_late_do_not_end_the_connection() {
     // Its reply comes behind all of theirs.
     eventually("one is decided", is_decided);
     assert!(player.requests().iter().all(|connection| *connection == 0), "the connection has ended");
+}
+
+#[test]
+fn replies_that_come_too_late_do_not_end_the_connection() {
+    // Each frame comes late for itself.
+    let [head, message, end] = [grpc(), answer().message(&[0x0a, 0]), answer().trailers("0")];
+    outlives_late_replies(500, &head.given_up(message.given_up(end)));
+    // What comes at once is passed over, for a moment. As much as many replies would be.
+    outlives_late_replies(20, &(0..600).fold(grpc(), |late, _| late.data(&[0], false)));
 }
 
 /// Takes one connection, which leads to `service`, and refuses all others.

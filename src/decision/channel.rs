@@ -461,9 +461,10 @@ pub(super) async fn open(endpoint: &Endpoint, most_calls: Option<usize>) -> Resu
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEADERS)
-        // What comes late, for calls that were given up, is no abuse: h2 would end the connection after 1024 such frames,
-        // counted over all of its life.
+        // What comes late, for calls that were given up, is no abuse. Over all of a connection's life h2 would count 1024
+        // such frames, and the bytes of those that it passes over, and then end it.
         .max_local_error_reset_streams(None)
+        .data_frame_budget(usize::MAX)
         .handshake(stream)
         .await
         .map_err(|error| ConnectError::Handshake(target.clone(), Arc::new(error)))?;
