@@ -4,16 +4,10 @@
 
 mod kit;
 
-use std::{
-    net::TcpStream,
-    sync::{Condvar, Mutex},
-    thread,
-    time::Duration,
-};
+use std::{net::TcpStream, thread, time::Duration};
 
-use kit::callback::{Odd, served};
+use kit::callback::{Gate, STOPS, set, wait_until};
 use kit::{App, Bridge, PATIENCE, Request, app, bridge, eventually, ms};
-use openim_bridge::callback::Served;
 use openim_bridge::mock::Stage;
 use openim_bridge::server::Load;
 
@@ -201,41 +195,6 @@ fn a_server_that_is_dropped_frees_its_port() {
     drop(bridge);
     eventually("the port is closed", || TcpStream::connect(address).is_err());
 }
-
-/// A callback that stops its worker, so that a test can say what waits for it.
-struct Stops;
-
-static GATE: (Mutex<Gate>, Condvar) = (Mutex::new(Gate::Open), Condvar::new());
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gate {
-    Open,
-    Shut,
-    /// The worker waits.
-    Reached,
-}
-
-fn set(gate: Gate) {
-    *GATE.0.lock().expect("the gate") = gate;
-    GATE.1.notify_all();
-}
-
-fn wait_until(is_so: impl Fn(Gate) -> bool) {
-    let gate = GATE.0.lock().expect("the gate");
-    let waited = GATE.1.wait_timeout_while(gate, PATIENCE, |gate| !is_so(*gate)).expect("the gate");
-    assert!(!waited.1.timed_out(), "the gate stays as it is");
-}
-
-impl Odd for Stops {
-    fn reads(remark: &str) {
-        if remark == "stop" {
-            set(Gate::Reached);
-            wait_until(|gate| gate == Gate::Open);
-        }
-    }
-}
-
-static STOPS: &[Served] = &[served::<Stops>()];
 
 #[test]
 fn what_waits_to_be_accepted_is_answered_too() {

@@ -20,6 +20,7 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
+use kit::callback::{Gate, STOPS, set, wait_until};
 use kit::{App, Bridge, BridgeBuilder, PATIENCE, Reply, Request, app, bridge, eventually, ms};
 use openim_bridge::callback::REGISTRY;
 use openim_bridge::cli::send::{self, Ending, NoAnswer, exchange_trusting};
@@ -33,7 +34,12 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use tempfile::TempDir;
-use tokio::{net::TcpStream, runtime::Runtime, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpStream,
+    runtime::Runtime,
+    task::{JoinHandle, yield_now},
+    time::timeout,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 const HTTP2: &[u8] = b"h2";
@@ -313,6 +319,40 @@ fn large_heads_and_bodies_over_http2() {
         client.ask(&"r".repeat(1 << 20)).await.refuses(413, 9904);
         client.send(&Request::new().target("/").remark(&"r".repeat(8 << 20))).await.refuses(404, 9901);
         client.ask("pal").await.goes_on_with("pal");
+    });
+}
+
+#[test]
+fn many_that_give_up_at_once_do_not_end_the_connection_of_the_others() {
+    let pair = Pair::new();
+    let secret = Secret::new(&pair);
+    let app = app();
+    let bridge = https(&secret).asking(&app).timeout(ms(14_000)).serving(STOPS).start();
+    let trust = Trust::of([&pair]);
+    runtime().block_on(async {
+        let mut client = trust.connect(bridge.address()).await;
+        client.ask("pal").await.goes_on_with("pal");
+        set(Gate::Shut);
+        let ask = |remark: &'static str| {
+            let mut client = client.clone_http2();
+            tokio::spawn(async move { client.ask(remark).await })
+        };
+        let stopped = ask("stop");
+        tokio::task::spawn_blocking(|| wait_until(|gate| gate == Gate::Reached)).await.expect("no panic");
+        // All are there before the bridge looks at one.
+        let all_sent = async || {
+            for _ in 0..100 {
+                yield_now().await;
+            }
+        };
+        let kept = ask("pal");
+        let given_up: Vec<_> = (0..200).map(|_| ask("pal")).collect();
+        all_sent().await;
+        given_up.iter().for_each(JoinHandle::abort);
+        all_sent().await;
+        set(Gate::Open);
+        stopped.await.expect("an answer").goes_on_with("stop");
+        kept.await.expect("an answer").goes_on_with("pal");
     });
 }
 

@@ -82,6 +82,9 @@ impl Worker {
         let mut connection = pin!(
             http2::Builder::new(OnThisThread)
                 .max_concurrent_streams(STREAMS)
+                // All of them may give up while the worker has no time for them: h2 would take more than 20 for an attack,
+                // and close on the others too.
+                .max_pending_accept_reset_streams(STREAMS as usize)
                 .max_header_list_size(HEAD_BYTES)
                 .serve_connection(TokioIo::new(stream), webhook)
         );

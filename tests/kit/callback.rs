@@ -1,8 +1,13 @@
 //! Callbacks of a test's own in the place of the real ones: slow, with a bug, or by other names. All ask the one rpc that
 //! there is.
 
-use std::{collections::BTreeMap, marker::PhantomData};
+use std::{
+    collections::BTreeMap,
+    marker::PhantomData,
+    sync::{Condvar, Mutex},
+};
 
+use super::PATIENCE;
 use openim_bridge::callback::{Callback, Decision, Parties, Served};
 use openim_bridge::openim::{Fields, OperationId, Text};
 use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
@@ -53,3 +58,40 @@ impl<O: Odd> Callback for Of<O> {
         O::decides()
     }
 }
+
+/// A callback that stops its worker, so that a test can say what waits for it.
+struct Stops;
+
+static GATE: (Mutex<Gate>, Condvar) = (Mutex::new(Gate::Open), Condvar::new());
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    Open,
+    Shut,
+    /// The worker waits.
+    Reached,
+}
+
+pub fn set(gate: Gate) {
+    *GATE.0.lock().expect("the gate") = gate;
+    GATE.1.notify_all();
+}
+
+#[track_caller]
+pub fn wait_until(is_so: impl Fn(Gate) -> bool) {
+    let gate = GATE.0.lock().expect("the gate");
+    let waited = GATE.1.wait_timeout_while(gate, PATIENCE, |gate| !is_so(*gate)).expect("the gate");
+    assert!(!waited.1.timed_out(), "the gate stays as it is");
+}
+
+impl Odd for Stops {
+    fn reads(remark: &str) {
+        if remark == "stop" {
+            set(Gate::Reached);
+            wait_until(|gate| gate == Gate::Open);
+        }
+    }
+}
+
+/// Stops the worker at the remark `stop`, while the gate is shut. One test at a time may use it.
+pub static STOPS: &[Served] = &[served::<Stops>()];
