@@ -20,7 +20,7 @@ use kit::{
     App, BridgeBuilder, Client, Request, app, app_at, app_ruled_by, bridge,
     dns::name_server,
     eventually,
-    frames::{Answer, allow, answer, grpc, permits_none, plays, plays_by},
+    frames::{Answer, MAX_CONCURRENT_STREAMS, allow, answer, grpc, plays, terms},
     log, ms, nowhere, peer,
     service::{serving, serving_together},
 };
@@ -283,7 +283,7 @@ fn a_connection_that_has_no_room_left_does_not_keep_calls_from_another() {
 
 #[test]
 fn an_endpoint_that_has_no_room_left_gets_no_calls() {
-    let full = permits_none();
+    let full = terms().set(MAX_CONCURRENT_STREAMS, 0).plays([answer()]);
     let service = serving(ms(0), |server| server);
     // Which a health check would end too, in time.
     let bridge = asking_all(&[full.address, service.address])
@@ -328,7 +328,7 @@ fn outlives_late_replies(calls: usize, late: &Answer) {
     rlimit::increase_nofile_limit(u64::MAX).expect("a limit");
     let is_slow = Arc::<AtomicBool>::default();
     let (slow, late) = (Arc::clone(&is_slow), answer().given_up(late.clone()));
-    let player = plays_by(move |_| if slow.load(Relaxed) { late.clone() } else { allow() });
+    let player = terms().plays_by(move |_| if slow.load(Relaxed) { late.clone() } else { allow() });
     let bridge = asking_all(&[player.address])
         .timeout(ms(200))
         .with(|settings| {

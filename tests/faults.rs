@@ -12,10 +12,10 @@ use std::{
 
 use kit::callback::{Odd, served};
 use kit::frames::{
-    Answer, CANCEL, ENHANCE_YOUR_CALM, INADEQUATE_SECURITY, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, allow, answer,
-    grpc, http, plays,
+    Answer, CANCEL, ENHANCE_YOUR_CALM, HEADER_TABLE_SIZE, INADEQUATE_SECURITY, INITIAL_WINDOW_SIZE, INTERNAL_ERROR,
+    MAX_FRAME_SIZE, NO_ERROR, Player, REFUSED_STREAM, allow, answer, grpc, http, plays, terms,
 };
-use kit::{Request, app, app_at, bridge, ms, nowhere, peer};
+use kit::{BridgeBuilder, Request, app, app_at, bridge, eventually, ms, nowhere, peer};
 use openim_bridge::callback::{Decision, Served};
 use openim_bridge::decision::{Action, ErrorClass};
 use openim_bridge::mock::Stage;
@@ -257,6 +257,93 @@ fn nothing_is_sent_again_once_a_head_has_come() {
     fails([grpc().message(b"").reaches_the_bridge().closes(), allow()], UNAVAILABLE, ONCE);
 }
 
+/// Without health checks, which would be requests too.
+fn asking_alone(player: &Player) -> BridgeBuilder {
+    bridge().asking_at(player.address).with(|settings| settings.upstream.health.interval = Duration::from_hours(1))
+}
+
+#[test]
+fn a_call_is_answered_on_a_connection_that_is_to_go() {
+    let player = plays([answer().will_go_away().reaches_the_bridge().then(allow()), allow()]);
+    let bridge = asking_alone(&player).refusing().start();
+    bridge.ask("pal").goes_on_with("pal");
+    bridge.ask("pal").goes_on_with("pal");
+    assert_eq!(player.requests(), AGAIN_ON_A_NEW_CONNECTION);
+}
+
+#[test]
+fn a_request_is_sent_as_far_as_the_service_opens_its_window() {
+    let long = "pal".repeat(40_000);
+    for window in [0, 1, 65_535] {
+        let terms = terms().set(INITIAL_WINDOW_SIZE, window).opens_windows_by(5_000);
+        let player = terms.plays([allow()]);
+        let bridge = asking_alone(&player).timeout(ms(14_000)).refusing().start();
+        eventually("it has said what it allows", || player.heard() > 0);
+        for _ in 0..3 {
+            bridge.ask(&long).goes_on_with(&long);
+        }
+        assert_eq!(player.requests(), [0, 0, 0]);
+    }
+}
+
+#[test]
+fn a_request_that_is_not_read_holds_up_no_other_once_it_is_given_up() {
+    // More than a connection's window in all, and less of each than would be sent at once.
+    let player = terms().set(INITIAL_WINDOW_SIZE, 40_000).plays([allow()]);
+    let bridge = asking_alone(&player).timeout(ms(150)).refusing().start();
+    eventually("it has said what it allows", || player.heard() > 0);
+    for _ in 0..3 {
+        bridge.ask(&"pal".repeat(20_000)).refuses(200, TIMEOUT);
+    }
+    eventually("a short one is decided", || bridge.ask("pal").json()["nextCode"] == 0);
+    assert!(player.requests().iter().all(|connection| *connection == 0), "the connection has ended");
+}
+
+#[test]
+fn a_service_may_decide_before_it_has_read_the_request() {
+    let unread = || terms().set(INITIAL_WINDOW_SIZE, 0).answers_heads();
+    let long = "pal".repeat(40_000);
+    for answer in [allow(), allow().reset(NO_ERROR), allow().reset(CANCEL)] {
+        let player = unread().plays([answer]);
+        let bridge = asking_alone(&player).refusing().start();
+        eventually("it has said what it allows", || player.heard() > 0);
+        for _ in 0..3 {
+            bridge.ask(&long).goes_on_with(&long);
+        }
+        assert_eq!(player.requests(), [0, 0, 0]);
+    }
+}
+
+#[test]
+fn a_service_may_set_what_it_likes_and_ping() {
+    for (name, value) in
+        [(HEADER_TABLE_SIZE, 0), (INITIAL_WINDOW_SIZE, u32::MAX >> 1), (MAX_FRAME_SIZE, (1 << 24) - 1), (0xff00, 1)]
+    {
+        let pings = (0..1000).fold(answer(), |answer, _| answer.pings());
+        let player = terms().set(name, value).plays([pings.then(allow())]);
+        let bridge = asking_alone(&player).refusing().start();
+        eventually("it has said what it allows", || player.heard() > 0);
+        for remark in ["pal".to_owned(), "pal".repeat(20_000), "pal".to_owned()] {
+            bridge.ask(&remark).goes_on_with(&remark);
+        }
+        assert_eq!(player.requests(), [0, 0, 0]);
+    }
+}
+
+#[test]
+fn what_comes_of_a_reply_that_is_too_large_uses_up_no_window() {
+    let mib =
+        (0..64).fold(grpc().data(&[0, 0xff, 0xff, 0xff, 0xff], false), |reply, _| reply.data(&[0; 1 << 14], false));
+    let player = terms().plays_by(move |request| if request < 12 { mib.clone() } else { allow() });
+    let bridge = asking_alone(&player).refusing().start();
+    // More than is ever on its way.
+    for _ in 0..12 {
+        bridge.ask("pal").refuses(200, INTERNAL);
+    }
+    bridge.ask("pal").goes_on_with("pal");
+    assert_eq!(player.requests(), [0; 13]);
+}
+
 #[test]
 fn the_second_try_has_what_is_left_of_the_time() {
     let player = plays([answer().waits(ms(100)).closes(), answer()]);
@@ -389,7 +476,7 @@ fn a_client_that_leaves_cancels_the_call() {
     client.leave();
     assert_eq!(app.next_event().stage, Stage::Cancelled);
     assert!(asked.elapsed() < ms(13_000), "it ended by itself");
-    kit::eventually("nothing is held", || bridge.server.load().in_flight == 0);
+    eventually("nothing is held", || bridge.server.load().in_flight == 0);
 }
 
 /// A callback whose code has a bug.

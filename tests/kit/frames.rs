@@ -29,7 +29,10 @@ pub const ENHANCE_YOUR_CALM: u32 = 0xb;
 pub const INADEQUATE_SECURITY: u32 = 0xc;
 
 // RFC 9113, section 6.5.2.
-const MAX_CONCURRENT_STREAMS: u16 = 0x3;
+pub const HEADER_TABLE_SIZE: u16 = 0x1;
+pub const MAX_CONCURRENT_STREAMS: u16 = 0x3;
+pub const INITIAL_WINDOW_SIZE: u16 = 0x4;
+pub const MAX_FRAME_SIZE: u16 = 0x5;
 
 // RFC 9113, section 6.
 const DATA: u8 = 0x0;
@@ -38,6 +41,7 @@ const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const PING: u8 = 0x6;
 const GOAWAY: u8 = 0x7;
+const WINDOW_UPDATE: u8 = 0x8;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const ACK: u8 = 0x1;
@@ -50,8 +54,7 @@ pub struct Answer(Vec<Step>);
 #[derive(Clone)]
 enum Step {
     Frame { kind: u8, flags: u8, payload: Vec<u8> },
-    GoAway { code: u32 },
-    Settings { payload: Vec<u8> },
+    Connection { kind: u8, payload: Vec<u8> },
     Ping,
     Wait(Duration),
     Until(Arc<AtomicBool>),
@@ -117,12 +120,22 @@ impl Answer {
 
     /// Says that the connection goes, and that no request on it was looked at.
     pub fn goes_away(self, code: u32) -> Self {
-        self.step(Step::GoAway { code })
+        self.connection(GOAWAY, [0u32.to_be_bytes(), code.to_be_bytes()].concat())
+    }
+
+    /// Says that the connection goes once the requests on it are answered.
+    pub fn will_go_away(self) -> Self {
+        self.connection(GOAWAY, [(u32::MAX >> 1).to_be_bytes(), NO_ERROR.to_be_bytes()].concat())
+    }
+
+    /// Asks whether the bridge is there, and waits for no answer.
+    pub fn pings(self) -> Self {
+        self.connection(PING, vec![1; 8])
     }
 
     /// Says how many calls there may be at one time on this connection.
     pub fn permits(self, calls: u32) -> Self {
-        self.step(Step::Settings { payload: setting(MAX_CONCURRENT_STREAMS, calls) })
+        self.connection(SETTINGS, setting(MAX_CONCURRENT_STREAMS, calls))
     }
 
     /// Waits until the test says so.
@@ -166,6 +179,10 @@ impl Answer {
         self.step(Step::Frame { kind, flags, payload: payload.to_vec() })
     }
 
+    fn connection(self, kind: u8, payload: Vec<u8>) -> Self {
+        self.step(Step::Connection { kind, payload })
+    }
+
     fn step(mut self, step: Step) -> Self {
         self.0.push(step);
         self
@@ -200,21 +217,48 @@ impl Player {
 /// Plays the first answer to the first request, and so on, on whichever connection it comes; the last one again and
 /// again.
 pub fn plays<const N: usize>(answers: [Answer; N]) -> Player {
-    plays_by(move |request| answers[request.min(N - 1)].clone())
+    terms().plays(answers)
 }
 
-/// Plays what comes of the number of the request, the first being 0.
-pub fn plays_by(answer: impl Fn(usize) -> Answer + Clone + Send + Sync + 'static) -> Player {
-    plays_with(&[], answer)
+/// On what terms a service takes requests: HTTP/2's own, to begin with.
+pub fn terms() -> Terms {
+    Terms::default()
 }
 
-/// A service that never permits a call.
-pub fn permits_none() -> Player {
-    plays_with(&setting(MAX_CONCURRENT_STREAMS, 0), |_| answer())
+#[derive(Clone, Default)]
+pub struct Terms {
+    settings: Vec<u8>,
+    opens_by: u32,
+    answers_heads: bool,
 }
 
-fn plays_with(settings: &[u8], answer: impl Fn(usize) -> Answer + Clone + Send + Sync + 'static) -> Player {
-    let settings = settings.to_vec();
+impl Terms {
+    pub fn set(mut self, name: u16, value: u32) -> Self {
+        self.settings.extend(setting(name, value));
+        self
+    }
+
+    /// Opens a request's window by so many bytes when its head has come, and again with each of its frames.
+    pub fn opens_windows_by(self, bytes: u32) -> Self {
+        Self { opens_by: bytes, ..self }
+    }
+
+    /// Answers when the head of a request has come.
+    pub fn answers_heads(self) -> Self {
+        Self { answers_heads: true, ..self }
+    }
+
+    pub fn plays<const N: usize>(self, answers: [Answer; N]) -> Player {
+        self.plays_by(move |request| answers[request.min(N - 1)].clone())
+    }
+
+    /// Plays what comes of the number of the request, the first being 0.
+    pub fn plays_by(self, answer: impl Fn(usize) -> Answer + Clone + Send + Sync + 'static) -> Player {
+        plays_on(self, answer)
+    }
+}
+
+fn plays_on(terms: Terms, answer: impl Fn(usize) -> Answer + Clone + Send + Sync + 'static) -> Player {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let connections = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&requests);
@@ -226,7 +270,7 @@ fn plays_with(settings: &[u8], answer: impl Fn(usize) -> Answer + Clone + Send +
         let connection = connections.fetch_add(1, Relaxed);
         now_open.fetch_add(1, Relaxed);
         // Whatever fails here, the bridge has gone.
-        let _gone = play(&mut stream, &settings, &now_heard, || {
+        let _gone = play(&mut stream, &terms, &now_heard, || {
             let mut seen = seen.lock().expect("requests");
             seen.push(connection);
             answer(seen.len() - 1)
@@ -238,23 +282,31 @@ fn plays_with(settings: &[u8], answer: impl Fn(usize) -> Answer + Clone + Send +
 
 fn play(
     stream: &mut TcpStream,
-    settings: &[u8],
+    terms: &Terms,
     heard: &AtomicUsize,
     next_answer: impl Fn() -> Answer,
 ) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
     stream.read_exact(&mut [0; PREFACE_BYTES])?;
-    stream.write_all(&frame(SETTINGS, 0, 0, settings))?;
+    stream.write_all(&frame(SETTINGS, 0, 0, &terms.settings))?;
     let mut late = HashMap::new();
     loop {
-        let (kind, flags, stream_id) = next_frame(stream)?;
+        let (kind, flags, stream_id, length) = next_frame(stream)?;
         let is_all = matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0;
+        if kind == DATA && length > 0 {
+            stream.write_all(&frame(WINDOW_UPDATE, 0, 0, &length.to_be_bytes()))?;
+        }
+        if terms.opens_by > 0 && matches!(kind, DATA | HEADERS) && !is_all {
+            stream.write_all(&frame(WINDOW_UPDATE, 0, stream_id, &terms.opens_by.to_be_bytes()))?;
+        }
         let steps = match kind {
             SETTINGS if flags & ACK != 0 => {
                 heard.fetch_add(1, Relaxed);
                 continue;
             }
             RST_STREAM => late.remove(&stream_id).unwrap_or_default(),
-            _ if is_all => next_answer(),
+            HEADERS if terms.answers_heads => next_answer(),
+            _ if is_all && !terms.answers_heads => next_answer(),
             _ => continue,
         };
         for step in steps.0 {
@@ -262,11 +314,7 @@ fn play(
                 Step::Frame { kind, flags, payload } => {
                     stream.write_all(&frame(kind, flags, stream_id, &payload))?;
                 }
-                Step::GoAway { code } => {
-                    let payload = [0u32.to_be_bytes(), code.to_be_bytes()].concat();
-                    stream.write_all(&frame(GOAWAY, 0, 0, &payload))?;
-                }
-                Step::Settings { payload } => stream.write_all(&frame(SETTINGS, 0, 0, &payload))?,
+                Step::Connection { kind, payload } => stream.write_all(&frame(kind, 0, 0, &payload))?,
                 Step::Until(is_so) => eventually("the test says so", || is_so.load(Relaxed)),
                 Step::GivenUp(answer) => drop(late.insert(stream_id, answer)),
                 Step::Ping => {
@@ -296,17 +344,18 @@ fn length(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Type, flags and stream of the next frame.
-fn next_frame(stream: &mut TcpStream) -> std::io::Result<(u8, u8, u32)> {
+/// Type, flags, stream and length of the next frame.
+fn next_frame(stream: &mut TcpStream) -> std::io::Result<(u8, u8, u32, u32)> {
     let mut head = [0; 9];
     stream.read_exact(&mut head)?;
     let [a, b, c, kind, flags, stream_id @ ..] = head;
-    let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+    let length = u32::from_be_bytes([0, a, b, c]);
+    let mut payload = vec![0; length as usize];
     stream.read_exact(&mut payload)?;
     if kind == SETTINGS && flags & ACK == 0 {
         stream.write_all(&frame(SETTINGS, ACK, 0, &[]))?;
     }
-    Ok((kind, flags, u32::from_be_bytes(stream_id)))
+    Ok((kind, flags, u32::from_be_bytes(stream_id), length))
 }
 
 fn setting(name: u16, value: u32) -> Vec<u8> {
