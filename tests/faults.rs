@@ -254,6 +254,8 @@ fn nothing_is_sent_again_once_a_head_has_come() {
     fails([grpc().reaches_the_bridge().closes(), allow()], UNAVAILABLE, ONCE);
     fails([grpc().reaches_the_bridge().resets(), allow()], UNAVAILABLE, ONCE);
     fails([grpc().reset(INTERNAL_ERROR), allow()], INTERNAL, ONCE);
+    fails([grpc().message(&[0x0a, 0]).reset(NO_ERROR), allow()], INTERNAL, ONCE);
+    fails([grpc().message(&[0x0a, 0]).reset(CANCEL), allow()], TIMEOUT, ONCE);
     fails([grpc().message(b"").reaches_the_bridge().closes(), allow()], UNAVAILABLE, ONCE);
 }
 
@@ -389,7 +391,9 @@ fn a_reply_that_is_no_good() {
     fails([grpc().trailers("0")], INTERNAL, ONCE);
     // No status, so that nobody knows whether this is all.
     fails([grpc().message(&[0x0a, 0]).data(b"", true)], INTERNAL, ONCE);
-    // Compressed, which nobody has asked for.
+    // Compressed, which nobody has asked for, and with or without saying how.
+    let gzip = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-encoding", "gzip")];
+    fails([answer().headers(&gzip, false).data(&[1, 0, 0, 0, 0], false).trailers("0")], INTERNAL, ONCE);
     fails([grpc().data(&[1, 0, 0, 0, 0], false).trailers("0")], INTERNAL, ONCE);
     // A status that is none.
     fails([grpc().message(&[0x0a, 0]).trailers("many")], INTERNAL, ONCE);

@@ -24,7 +24,6 @@ const PREFIX: usize = 5;
 /// The longest reply that is taken: what gRPC's own clients take unless told otherwise.
 const MESSAGE_BYTES: usize = 4 << 20;
 
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
@@ -81,7 +80,7 @@ pub(super) async fn unary(sender: &mut Sender, head: Request<()>, message: &[u8]
         (None, Some(trailers)) => outcome(&trailers).unwrap_or_else(|| Err(no_status()))?,
         (None, None) => return Err(no_status()),
     }
-    unframed(received, &head.headers)
+    unframed(received)
 }
 
 fn framed(message: &[u8]) -> Bytes {
@@ -97,12 +96,7 @@ fn framed(message: &[u8]) -> Bytes {
 async fn receive(body: &mut RecvStream) -> Result<Bytes, CallError> {
     let mut received = Chunks::default();
     while let Some(chunk) = body.data().await {
-        let chunk = match chunk {
-            Ok(chunk) => chunk,
-            // The service has said all that it will, and the status is missing.
-            Err(error) if matches!(error.reason(), Some(Reason::NO_ERROR | Reason::CANCEL)) => break,
-            Err(error) => return Err(broken_within(error)),
-        };
+        let chunk = chunk.map_err(broken_within)?;
         // It fails only for more than was received.
         let _released = body.flow_control().release_capacity(chunk.len());
         received.push(chunk);
@@ -119,19 +113,15 @@ fn announced(received: &[u8]) -> Option<usize> {
     received.get(1..PREFIX).map(|mut length| length.get_u32() as usize)
 }
 
-fn unframed(mut received: Bytes, headers: &HeaderMap) -> Result<Bytes, CallError> {
+fn unframed(mut received: Bytes) -> Result<Bytes, CallError> {
     if received.len() < PREFIX {
         return Err(status(Code::Internal, "the reply holds no message"));
     }
     let length = announced(&received).unwrap_or_default();
-    let is_compressed = received[0] != 0;
+    if received[0] != 0 {
+        return Err(status(Code::Internal, "the reply is compressed, which was not asked for"));
+    }
     received.advance(PREFIX);
-    if is_compressed && headers.contains_key(GRPC_ENCODING) {
-        return Err(status(Code::Unimplemented, "the reply is compressed, which was not asked for"));
-    }
-    if is_compressed {
-        return Err(status(Code::Internal, "the reply is said to be compressed, and not how"));
-    }
     if received.len() < length {
         return Err(status(Code::Internal, "the reply ends within the message"));
     }
@@ -245,21 +235,8 @@ mod tests {
         let framed = framed(b"message");
         assert_eq!(&framed[..], b"\0\0\0\0\x07message");
         for end in 0..framed.len() {
-            assert!(unframed(framed.slice(..end), &HeaderMap::new()).is_err(), "{end} bytes");
+            assert!(unframed(framed.slice(..end)).is_err(), "{end} bytes");
         }
-        assert_eq!(unframed(framed, &HeaderMap::new()).expect("whole"), "message");
-    }
-
-    #[test]
-    fn a_compressed_message_is_not_taken_for_another() {
-        let code = |headers: &HeaderMap| match unframed(Bytes::from_static(b"\x01\0\0\0\0"), headers) {
-            Err(CallError::Status(status)) => status.code(),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(code(&HeaderMap::new()), Code::Internal);
-        assert_eq!(
-            code(&HeaderMap::from_iter([(GRPC_ENCODING, HeaderValue::from_static("gzip"))])),
-            Code::Unimplemented
-        );
+        assert_eq!(unframed(framed).expect("whole"), "message");
     }
 }
