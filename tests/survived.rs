@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kit::callback::{Gate, STOPS, set, wait_until};
 use kit::{Bridge, BridgeBuilder, Client, Request, app, bridge, eventually, ms};
 
 /// Raises the limit on open files as far as this process may.
@@ -197,6 +198,29 @@ fn when_full_the_oldest_silent_connection_goes_and_those_that_have_spoken_stay()
     assert!(spoken.is_closed());
     ask_on(&mut young);
     ask_on(&mut younger);
+}
+
+#[test]
+fn when_full_a_request_that_is_there_already_is_answered_and_its_connection_stays() {
+    let app = app();
+    let bridge = connections(2)(bridge().asking(&app)).serving(STOPS).start();
+    let mut silent = bridge.connect();
+    eventually("it is accepted", || bridge.server.load().connections == 1);
+    // From then on it could be turned out.
+    thread::sleep(ms(100));
+    set(Gate::Shut);
+    let mut stops = bridge.connect();
+    stops.write(&Request::new().remark("stop").bytes());
+    wait_until(|gate| gate == Gate::Reached);
+    // The worker hears of the new connection before it hears of the request.
+    let mut new = bridge.connect();
+    new.write(&Request::new().bytes());
+    silent.write(&Request::new().bytes());
+    set(Gate::Open);
+    stops.reply().goes_on_with("stop");
+    for client in [&mut silent, &mut new] {
+        client.reply().goes_on_with("pal");
+    }
 }
 
 #[test]

@@ -11,12 +11,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
+    task::Waker,
     time::Duration,
 };
 
 use tokio::{
     sync::Notify,
-    task::AbortHandle,
     time::{Instant, timeout},
 };
 
@@ -31,7 +31,7 @@ type Silent = BTreeMap<u64, SilentConnection>;
 #[derive(Debug)]
 struct SilentConnection {
     since: Instant,
-    handle: AbortHandle,
+    task: Waker,
 }
 
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(super) struct Connections {
     starved: AtomicBool,
     open: AtomicUsize,
     next: AtomicU64,
-    /// Those that have never sent a request.
+    /// Those that have never sent a request, but for those that have been turned out.
     silent: Mutex<Silent>,
     closed: Notify,
 }
@@ -108,17 +108,12 @@ impl Connections {
         Place { connections: Arc::clone(self), number, peer, is_silent: Cell::new(true) }
     }
 
-    /// From now on the connection can be turned out, until it speaks. It must not have begun yet.
-    pub(super) fn may_turn_out(&self, number: u64, handle: AbortHandle) {
-        self.silent().insert(number, SilentConnection { since: Instant::now(), handle });
-    }
-
-    /// Ends the oldest connection that has never sent a request, where it has had time to.
+    /// Turns out the oldest connection that has never sent a request, where it has had time to.
     pub(super) fn turn_out_oldest(&self) {
         let mut silent = self.silent();
         let Some(oldest) = silent.first_entry() else { return };
         if oldest.get().since.elapsed() >= TIME_TO_SPEAK {
-            oldest.remove().handle.abort();
+            oldest.remove().task.wake();
         }
     }
 
@@ -146,13 +141,24 @@ impl Connections {
 }
 
 impl Place {
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
     /// The other side's address.
     pub(super) fn peer(&self) -> IpAddr {
         self.peer
+    }
+
+    /// From now on the connection can be turned out, until it speaks. Its task is woken to find that out. It must not have
+    /// begun yet.
+    pub(super) fn may_be_turned_out(&self, task: Waker) {
+        self.connections.silent().insert(self.number, SilentConnection { since: Instant::now(), task });
+    }
+
+    /// Whether it is to go.
+    pub(super) fn is_turned_out(&self) -> bool {
+        self.is_silent() && !self.connections.silent().contains_key(&self.number)
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_silent.get()
     }
 
     /// It has sent a request, and may stay.

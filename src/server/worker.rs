@@ -3,11 +3,13 @@
 
 use std::{
     cell::RefCell,
+    future::poll_fn,
     io,
     net::IpAddr,
     pin::pin,
     rc::Rc,
     sync::{Arc, mpsc::SyncSender},
+    task::Poll,
     time::Duration,
 };
 
@@ -40,6 +42,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long an idle connection is still read at the very end: it may just have been accepted, or its next request be on
 /// its way.
 const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// Until the runtime has looked at its sockets once more.
+const A_LOOK: Duration = Duration::from_millis(1);
 
 /// How a connection ended: for the log alone.
 pub(super) type Ended = Result<(), Box<dyn std::error::Error>>;
@@ -183,11 +188,8 @@ impl Worker {
     }
 
     fn spawn(self: &Rc<Self>, stream: TcpStream, peer: IpAddr) {
-        let connections = &self.shared.connections;
-        let place = connections.enter(peer);
-        let number = place.number();
-        let task = tokio::task::spawn_local(Rc::clone(self).connection(stream, place));
-        connections.may_turn_out(number, task.abort_handle());
+        let place = self.shared.connections.enter(peer);
+        tokio::task::spawn_local(Rc::clone(self).connection(stream, place));
     }
 
     async fn connection(self: Rc<Self>, stream: TcpStream, place: Place) {
@@ -195,10 +197,26 @@ impl Worker {
             return tracing::debug!(%error, "a connection went away at once");
         }
         let watch = Watch::new();
-        let ended = match &self.shared.tls {
-            None => self.http1(stream, watch, &place).await,
-            // Boxed, so that a plain connection does not pay for its size.
-            Some(tls) => Box::pin(self.https(tls, stream, watch, &place)).await,
+        let mut serving = pin!(async {
+            match &self.shared.tls {
+                None => self.http1(stream, watch, &place).await,
+                // Boxed, so that a plain connection does not pay for its size.
+                Some(tls) => Box::pin(self.https(tls, stream, watch, &place)).await,
+            }
+        });
+        place.may_be_turned_out(poll_fn(|context| Poll::Ready(context.waker().clone())).await);
+        let turned_out_or_ended = poll_fn(|context| match serving.as_mut().poll(context) {
+            Poll::Pending if place.is_turned_out() => Poll::Ready(None),
+            polled => polled.map(Some),
+        });
+        let ended = match turned_out_or_ended.await {
+            Some(ended) => ended,
+            // Its request may be there, and the runtime not have looked yet.
+            None => match timeout(A_LOOK, serving.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) if place.is_silent() => return,
+                Err(_) => serving.await,
+            },
         };
         if let Err(error) = ended {
             tracing::debug!(error, "a connection ended early");
