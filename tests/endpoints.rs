@@ -322,6 +322,53 @@ fn calls_that_wait_for_a_place_are_made_once_the_peer_allows_more() {
     assert_eq!(player.requests(), [0, 0, 0]);
 }
 
+/// Once out, an endpoint stays out.
+fn asking_without_probes(address: SocketAddr, timeout: Duration) -> BridgeBuilder {
+    asking_all(&[address]).timeout(timeout).with(|settings| {
+        settings.upstream.health.interval = NEVER;
+        settings.upstream.eject.probe_min = NEVER;
+        settings.upstream.eject.probe_max = NEVER;
+        settings.upstream.connections = NonZeroUsize::MIN;
+    })
+}
+
+#[test]
+fn calls_that_were_never_sent_do_not_take_an_endpoint_out() {
+    let service = serving(ms(0), |server| server.max_concurrent_streams(1));
+    let bridge = asking_without_probes(service.address, ms(300)).start();
+    let is_decided = || bridge.ask("pal").json()["nextCode"] == 0;
+    eventually("one is decided", is_decided);
+    service.holds(true);
+    let mut clients: Vec<_> = (0..20).map(|_| bridge.connect()).collect();
+    for client in &mut clients {
+        client.write(&Request::new().bytes());
+    }
+    for client in &mut clients {
+        client.reply().refuses(200, 9920);
+    }
+    service.holds(false);
+    eventually("one is decided", is_decided);
+}
+
+#[test]
+fn a_client_that_uses_up_the_time_does_not_take_an_endpoint_out() {
+    let app = app();
+    let bridge = asking_without_probes(app.address, ms(600)).start();
+    let request = Request::new().remark("mock:delay=400ms");
+    let mut clients: Vec<_> = (0..20).map(|_| bridge.connect()).collect();
+    for client in &mut clients {
+        client.write(&request.head());
+    }
+    thread::sleep(ms(400));
+    for client in &mut clients {
+        client.write(&request.body);
+    }
+    for client in &mut clients {
+        assert!(client.reply().is_complete());
+    }
+    eventually("one is decided", || bridge.ask("pal").json()["nextCode"] == 0);
+}
+
 /// So many calls at one time are given up, and answered with this by then: their connection stays.
 #[track_caller]
 fn outlives_late_replies(calls: usize, late: &Answer) {

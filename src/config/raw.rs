@@ -171,7 +171,7 @@ pub(super) struct RawHealth {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawEject {
     /// So many failures in a row take an endpoint out: connecting failed, the connection broke, UNAVAILABLE, no answer
-    /// by the deadline.
+    /// by the deadline to a call that had half of its callback's time or more.
     pub(super) failures: Whole<MAX_COUNT>,
     /// The first pause between probes of an endpoint that is out, with jitter.
     pub(super) probe_min: Period<10, HOUR>,

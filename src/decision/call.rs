@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use opentelemetry::trace::SpanId;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 use tower::retry::budget::Budget as _;
 
@@ -168,8 +168,10 @@ impl Upstream {
         let mut tries = Vec::new();
         let attempts = self.attempts(call, deadline, &mut spent, &mut tried, &mut tries);
         let reply = timeout_at(deadline.at(), attempts).await.unwrap_or(Err(CallError::Deadline));
-        if let (Err(CallError::Deadline), Some(Tried { endpoint, .. })) = (&reply, &tried) {
-            endpoint.failed();
+        if let (Err(CallError::Deadline), Some(tried)) = (&reply, &tried)
+            && tried.sent.is_some_and(|sent| deadline.leaves_half(sent))
+        {
+            tried.endpoint.failed();
         }
         Asked { reply, endpoint: tried.map(|tried| tried.endpoint.target.clone()), spent, tries }
     }
@@ -232,9 +234,10 @@ impl Upstream {
         if let Some(noted) = noted {
             noted.server = Some(Server { origin: endpoint.origin.clone(), target: endpoint.target.clone() });
         }
-        let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None });
+        let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None, sent: None });
         let mut place = channel.place(avoided.and_then(|tried| tried.broken_connection), spent).await?;
-        let _calling = Stopwatch::start(&mut spent.calling);
+        let calling = Stopwatch::start(&mut spent.calling);
+        tried.sent = Some(calling.since());
 
         let mut head = unary::head(&endpoint.origin, call.method, deadline.remaining());
         if let Some(value) = &call.operation_id {
@@ -264,4 +267,6 @@ impl Upstream {
 struct Tried {
     endpoint: Arc<Endpoint>,
     broken_connection: Option<u64>,
+    /// `None`: it waited for a connection, or for a place on one.
+    sent: Option<Instant>,
 }

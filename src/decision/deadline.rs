@@ -29,6 +29,11 @@ impl Deadline {
         self.at
     }
 
+    /// Whether half of all the time was left at this moment.
+    pub(super) fn leaves_half(self, moment: Instant) -> bool {
+        self.at.saturating_duration_since(moment) >= (self.at - self.started) / 2
+    }
+
     /// How long ago the first byte came.
     #[must_use]
     pub fn elapsed(self) -> Duration {

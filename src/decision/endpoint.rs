@@ -121,7 +121,7 @@ impl Endpoint {
         }
     }
 
-    /// Connecting failed, the connection broke, its own UNAVAILABLE, or no answer by the deadline.
+    /// Connecting failed, the connection broke, its own UNAVAILABLE, or no answer by the deadline to a call that had time.
     pub(super) fn failed(&self) {
         if self.failures.fetch_add(1, Relaxed) + 1 >= self.eject_after {
             self.enter(State::Ejected, &[State::In]);

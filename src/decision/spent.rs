@@ -29,6 +29,11 @@ impl<'a> Stopwatch<'a> {
     pub(super) fn start(total: &'a mut Duration) -> Self {
         Self { total, since: Instant::now() }
     }
+
+    /// When it was started.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
 }
 
 impl Drop for Stopwatch<'_> {
