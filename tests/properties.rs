@@ -6,8 +6,12 @@ mod kit;
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use kit::{ALIAS, App, Bridge, COMMAND, Client, Reply, Request, app, bridge};
+use kit::frames::{Answer, On, allow, answer, grpc, terms};
+use kit::{ALIAS, App, Bridge, COMMAND, Client, Reply, Request, app, bridge, eventually, ms};
 use openim_bridge::config::{Settings, Unserved};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -325,4 +329,53 @@ fn what_is_not_http_gets_no_more_than_a_bare_error_and_hurts_nobody() {
         Ok(())
     });
     setup.send(&Request::new().bytes()).goes_on_with("pal");
+}
+
+/// Frames as a decision service sends them, and as none does.
+fn frames() -> impl Strategy<Value = Answer> {
+    let bytes = |most| prop::collection::vec(any::<u8>(), 0..most);
+    let on = prop_oneof![
+        4 => Just(On::Request),
+        2 => Just(On::Connection),
+        1 => prop_oneof![0..9_u32, any::<u32>()].prop_map(On::Another),
+    ];
+    let piece = prop_oneof![
+        3 => Just(grpc()),
+        2 => Just(answer().message(&[0x0a, 0])),
+        2 => prop_oneof![Just("0".to_owned()), "[0-9]{0,3}", "[ -~]{0,8}"].prop_map(|status| answer().trailers(&status)),
+        1 => (any::<u16>(), any::<bool>()).prop_map(|(status, end)| answer().head(status, "application/grpc", end)),
+        1 => ("[ -~]{0,9}", "[ -~]{0,9}").prop_map(|(name, value)| answer().headers(&[(&name, &value)], false)),
+        1 => (bytes(40), any::<bool>()).prop_map(|(data, end)| answer().data(&data, end)),
+        1 => (0..16_u32).prop_map(|code| answer().reset(code)),
+        1 => (0..16_u32).prop_map(|code| answer().goes_away(code)),
+        1 => prop_oneof![0..3_u32, any::<u32>()].prop_map(|calls| answer().permits(calls)),
+        1 => prop_oneof![Just(answer().closes()), Just(answer().resets()), Just(answer().will_go_away())],
+        4 => (on, 0..12_u8, any::<u8>(), prop_oneof![bytes(9), bytes(60)])
+            .prop_map(|(on, kind, flags, payload)| answer().frame_on(on, kind, flags, &payload)),
+    ];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.into_iter().fold(answer(), Answer::then))
+}
+
+#[test]
+fn whatever_frames_the_service_sends_every_callback_gets_a_complete_answer() {
+    let script = Arc::<Mutex<Answer>>::default();
+    let played = Arc::clone(&script);
+    let player = terms().plays_by(move |_| played.lock().expect("a script").clone());
+    let bridge = bridge()
+        .asking_at(player.address)
+        .timeout(ms(30))
+        .refusing()
+        .with(|settings| {
+            settings.upstream.health.interval = Duration::from_hours(1);
+            settings.upstream.eject.failures = NonZeroUsize::MAX;
+        })
+        .start();
+    for_all(32, frames(), |frames| {
+        *script.lock().expect("a script") = frames;
+        prop_assert!(bridge.ask("pal").is_complete());
+        Ok(())
+    });
+    *script.lock().expect("a script") = allow();
+    eventually("it is asked still", || bridge.ask("pal").json()["nextCode"] == 0);
+    eventually("nothing is held", || bridge.server.load().in_flight == 0);
 }

@@ -48,19 +48,26 @@ const ACK: u8 = 0x1;
 const PREFACE_BYTES: usize = 24;
 
 /// What is done with one request, step by step.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Answer(Vec<Step>);
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 enum Step {
-    Frame { kind: u8, flags: u8, payload: Vec<u8> },
-    Connection { kind: u8, payload: Vec<u8> },
+    Frame { kind: u8, flags: u8, on: On, payload: Vec<u8> },
     Ping,
     Wait(Duration),
     Until(Arc<AtomicBool>),
     GivenUp(Answer),
     Close,
     Reset,
+}
+
+/// Which stream a frame is of.
+#[derive(Debug, Clone, Copy)]
+pub enum On {
+    Request,
+    Connection,
+    Another(u32),
 }
 
 /// Nothing at all.
@@ -120,22 +127,22 @@ impl Answer {
 
     /// Says that the connection goes, and that no request on it was looked at.
     pub fn goes_away(self, code: u32) -> Self {
-        self.connection(GOAWAY, [0u32.to_be_bytes(), code.to_be_bytes()].concat())
+        self.connection(GOAWAY, &[0u32.to_be_bytes(), code.to_be_bytes()].concat())
     }
 
     /// Says that the connection goes once the requests on it are answered.
     pub fn will_go_away(self) -> Self {
-        self.connection(GOAWAY, [(u32::MAX >> 1).to_be_bytes(), NO_ERROR.to_be_bytes()].concat())
+        self.connection(GOAWAY, &[(u32::MAX >> 1).to_be_bytes(), NO_ERROR.to_be_bytes()].concat())
     }
 
     /// Asks whether the bridge is there, and waits for no answer.
     pub fn pings(self) -> Self {
-        self.connection(PING, vec![1; 8])
+        self.connection(PING, &[1; 8])
     }
 
     /// Says how many calls there may be at one time on this connection.
     pub fn permits(self, calls: u32) -> Self {
-        self.connection(SETTINGS, setting(MAX_CONCURRENT_STREAMS, calls))
+        self.connection(SETTINGS, &setting(MAX_CONCURRENT_STREAMS, calls))
     }
 
     /// Waits until the test says so.
@@ -175,12 +182,17 @@ impl Answer {
         self.frame(HEADERS, END_HEADERS | if is_all { END_STREAM } else { 0 }, &block)
     }
 
-    fn frame(self, kind: u8, flags: u8, payload: &[u8]) -> Self {
-        self.step(Step::Frame { kind, flags, payload: payload.to_vec() })
+    /// Any frame.
+    pub fn frame_on(self, on: On, kind: u8, flags: u8, payload: &[u8]) -> Self {
+        self.step(Step::Frame { kind, flags, on, payload: payload.to_vec() })
     }
 
-    fn connection(self, kind: u8, payload: Vec<u8>) -> Self {
-        self.step(Step::Connection { kind, payload })
+    fn frame(self, kind: u8, flags: u8, payload: &[u8]) -> Self {
+        self.frame_on(On::Request, kind, flags, payload)
+    }
+
+    fn connection(self, kind: u8, payload: &[u8]) -> Self {
+        self.frame_on(On::Connection, kind, 0, payload)
     }
 
     fn step(mut self, step: Step) -> Self {
@@ -311,10 +323,14 @@ fn play(
         };
         for step in steps.0 {
             match step {
-                Step::Frame { kind, flags, payload } => {
+                Step::Frame { kind, flags, on, payload } => {
+                    let stream_id = match on {
+                        On::Request => stream_id,
+                        On::Connection => 0,
+                        On::Another(stream_id) => stream_id,
+                    };
                     stream.write_all(&frame(kind, flags, stream_id, &payload))?;
                 }
-                Step::Connection { kind, payload } => stream.write_all(&frame(kind, 0, 0, &payload))?,
                 Step::Until(is_so) => eventually("the test says so", || is_so.load(Relaxed)),
                 Step::GivenUp(answer) => drop(late.insert(stream_id, answer)),
                 Step::Ping => {
