@@ -369,6 +369,34 @@ fn a_client_that_uses_up_the_time_does_not_take_an_endpoint_out() {
     eventually("one is decided", || bridge.ask("pal").json()["nextCode"] == 0);
 }
 
+#[test]
+fn a_service_that_is_slow_in_all_of_its_streams_is_alive() {
+    let service = serving(ms(0), |server| server.max_concurrent_streams(2));
+    let bridge = checking_health_often(service.address)
+        .with(|settings| {
+            settings.upstream.health.timeout = ms(200);
+            settings.upstream.connections = NonZeroUsize::MIN;
+        })
+        .start();
+    let is_decided = |client: &mut Client| client.reply().json()["nextCode"] == 0;
+    let two_are_decided = || {
+        service.holds(true);
+        let mut clients = [bridge.connect(), bridge.connect()];
+        for client in &mut clients {
+            client.write(&Request::new().bytes());
+        }
+        let now = || service.seen.now.load(Relaxed);
+        eventually("they are there, or it is out", || now() == 2 || bridge.server.load().in_flight == 0);
+        let checks = || service.seen.checks.load(Relaxed);
+        let before = checks();
+        eventually("it is asked for its health", || checks() >= before + 2);
+        service.holds(false);
+        clients.iter_mut().all(is_decided)
+    };
+    // The first time, unless this machine has left it no time to say so.
+    eventually("it is taken for alive", two_are_decided);
+}
+
 /// So many calls at one time are given up, and answered with this by then: their connection stays.
 #[track_caller]
 fn outlives_late_replies(calls: usize, late: &Answer) {

@@ -1,5 +1,7 @@
 //! The standard gRPC health service, as a sign of life. A service that offers none is alive when it says so.
 
+use std::{future::poll_fn, task::Poll};
+
 use prost::Message as _;
 use tokio::time::timeout;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus};
@@ -31,31 +33,38 @@ pub(super) enum NoLife {
     Broken(CallError),
 }
 
-/// Asks on a connection that serves calls.
-pub(super) async fn check(endpoint: &Endpoint, settings: &HealthSettings) -> Result<(), NoLife> {
-    let sender = endpoint.serving_connection().ok_or(NoLife::NotAsked)?;
+/// Asks on a connection that serves calls, or on one of its own where these leave no room for the question.
+pub(super) async fn check(endpoint: &Endpoint, settings: &UpstreamSettings) -> Result<(), NoLife> {
+    let mut sender = endpoint.serving_connection().ok_or(NoLife::NotAsked)?;
     endpoint.listen();
-    match ask(endpoint, sender, settings).await {
+    match ask(endpoint, &mut sender, &settings.health).await {
         Err(NoLife::Unanswered) if endpoint.has_answered() => Err(NoLife::NotAsked),
+        // It may be slow, in as many calls as it allows, and not dead.
+        Err(NoLife::Unanswered) if waits_for_a_stream(&mut sender).await => probe(endpoint, settings).await,
         asked => asked,
     }
+}
+
+/// Whether what was sent last has not left, since the peer allows no more at one time.
+async fn waits_for_a_stream(sender: &mut Sender) -> bool {
+    poll_fn(|context| Poll::Ready(sender.poll_ready(context).is_pending())).await
 }
 
 /// Connects, and asks on that connection.
 pub(super) async fn probe(endpoint: &Endpoint, settings: &UpstreamSettings) -> Result<(), NoLife> {
     let opened = timeout(settings.connect_timeout, open(endpoint, None)).await;
-    let Opened { sender, driver, end } = opened.map_err(|_| ConnectError::Timeout(endpoint.target.clone()))??;
+    let Opened { mut sender, driver, end } = opened.map_err(|_| ConnectError::Timeout(endpoint.target.clone()))??;
     let driver = tokio::spawn(driver);
-    let asked = ask(endpoint, sender, &settings.health).await;
+    let asked = ask(endpoint, &mut sender, &settings.health).await;
     end.now();
     driver.abort();
     asked
 }
 
-async fn ask(endpoint: &Endpoint, mut sender: Sender, settings: &HealthSettings) -> Result<(), NoLife> {
+async fn ask(endpoint: &Endpoint, sender: &mut Sender, settings: &HealthSettings) -> Result<(), NoLife> {
     let request = HealthCheckRequest { service: settings.service.clone() };
     let message = request.encode_to_vec();
-    let asked = unary(&mut sender, unary::head(&endpoint.origin, CHECK, settings.timeout), &message);
+    let asked = unary(sender, unary::head(&endpoint.origin, CHECK, settings.timeout), &message);
     match timeout(settings.timeout, asked).await.map_err(|_| NoLife::Unanswered)? {
         Ok(reply) => match HealthCheckResponse::decode(reply) {
             Ok(reply) if reply.status() == ServingStatus::NotServing => Err(NoLife::NotServing),

@@ -272,7 +272,7 @@ async fn watch_over(endpoint: Arc<Endpoint>, settings: UpstreamSettings) {
                     }
                 }
             }
-            _ => match health::check(&endpoint, &settings.health).await {
+            _ => match health::check(&endpoint, &settings).await {
                 Ok(()) => endpoint.enter(State::In, &[State::NotServing]),
                 Err(NoLife::NotServing) => endpoint.enter(State::NotServing, &[State::In]),
                 Err(NoLife::Unanswered) => endpoint.enter(State::Hung, &[State::In, State::NotServing]),
