@@ -426,6 +426,17 @@ fn a_body_that_is_announced_too_large_is_refused_before_it_comes() {
 }
 
 #[test]
+fn a_body_in_broken_chunks_is_refused_and_the_close_of_its_connection_announced() {
+    let unasked = unasked();
+    let head = String::from_utf8(Request::new().head_for(0)).expect("a head in UTF-8");
+    let head = head.replace("Content-Length: 0", "Transfer-Encoding: chunked");
+    for body in ["zz\r\n", "1\r\n{zz\r\n"] {
+        let reply = unasked.refuses_bytes(&[head.as_bytes(), body.as_bytes()].concat(), 400, 9900);
+        assert!(reply.announces_close());
+    }
+}
+
+#[test]
 fn a_client_that_reads_only_at_the_end_of_20_mb_sees_the_refusal() {
     let unasked = unasked_by(bridge().timeout(ms(14_000)));
     let large = Request::new().body(vec![b' '; 20_000_000]);

@@ -33,9 +33,11 @@ pub(super) async fn answer_http1(
     let bridge = worker.bridge();
     let deadline = bridge.deadline(started);
     let (mut head, mut body) = request.into_parts();
-    let mut response = response(answer(&bridge, peer, &mut head, &mut body, deadline).await);
+    let answer = answer(&bridge, peer, &mut head, &mut body, deadline).await;
 
-    let all_read = body.is_end_stream() || matches!(body.frame().now_or_never(), Some(None));
+    // Of a broken body hyper too says that nothing more comes, and closes.
+    let all_read = !answer.is_cut_short && (body.is_end_stream() || matches!(body.frame().now_or_never(), Some(None)));
+    let mut response = response(answer);
     if all_read {
         watch.answered();
     } else {
