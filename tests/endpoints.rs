@@ -20,7 +20,7 @@ use kit::{
     App, BridgeBuilder, Client, Request, app, app_at, app_ruled_by, bridge,
     dns::name_server,
     eventually,
-    frames::{Answer, MAX_CONCURRENT_STREAMS, allow, answer, grpc, plays, terms},
+    frames::{Answer, MAX_CONCURRENT_STREAMS, REFUSED_STREAM, allow, answer, grpc, plays, terms},
     log, ms, nowhere, peer,
     service::{serving, serving_together},
 };
@@ -465,6 +465,14 @@ fn a_further_connection_that_cannot_be_made_costs_no_callback() {
         all_decided_at_once(&bridge, 50);
     }
     assert_eq!(service.seen.connections.load(Relaxed), 1);
+}
+
+#[test]
+fn a_refused_call_is_made_again_on_the_same_connection_where_there_can_be_no_other() {
+    let player = plays([answer().reset(REFUSED_STREAM), allow()]);
+    let bridge = asking_without_probes(door_of_one_connection(player.address), ms(14_000)).start();
+    bridge.ask("pal").goes_on_with("pal");
+    assert_eq!(player.requests(), [0, 0]);
 }
 
 fn checking_health_often(address: SocketAddr) -> BridgeBuilder {

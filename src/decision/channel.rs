@@ -212,7 +212,11 @@ impl Channel {
                 continue;
             }
             // A new one is taken at once: that of a gone endpoint is not among the open ones.
-            let connection = self.connect(spent).await?;
+            let connection = match self.connect(spent).await {
+                Ok(connection) => connection,
+                // Rather on the one to be avoided than nowhere: it may have refused one call, and live.
+                Err(error) => return self.place_at_once(None).ok_or(error),
+            };
             if let Some(sender) = connection.room() {
                 return Ok(self.take(connection, sender));
             }
