@@ -379,6 +379,22 @@ fn a_client_that_gives_up_frees_what_its_callback_held() {
 }
 
 #[test]
+fn a_client_that_leaves_is_noticed_over_http1_too() {
+    let (app, bridge, trust) = with_app();
+    runtime().block_on(async {
+        let mut client = trust.offering(&[HTTP1]).connect(bridge.address()).await;
+        let asked = tokio::spawn(async move { client.ask("mock:hang").await });
+        while bridge.server.load().in_flight == 0 {
+            yield_now().await;
+        }
+        asked.abort();
+        assert!(asked.await.is_err(), "it hangs");
+    });
+    eventually("the callback is given up", || bridge.server.load().in_flight == 0);
+    drop(app);
+}
+
+#[test]
 fn a_new_certificate_is_shown_to_new_connections_and_no_callback_is_lost() {
     let (old, new) = (Pair::new(), Pair::new());
     let secret = Secret::new(&old);

@@ -6,6 +6,7 @@ mod kit;
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
+    net::Shutdown,
     net::{SocketAddr, TcpStream},
     num::NonZeroUsize,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -133,6 +134,40 @@ fn a_client_that_leaves_half_way_is_forgotten() {
         (load.connections, load.in_flight, load.body_bytes) == (0, 0, 0)
     });
     assert_eq!(app.calls(), 1);
+}
+
+#[test]
+fn a_body_that_ends_early_is_refused_to_a_client_that_still_reads() {
+    let app = app();
+    let bridge = bridge().asking(&app).start();
+    let bytes = Request::new().bytes();
+    for end in Request::new().head().len()..bytes.len() {
+        let mut client = bridge.connect();
+        client.write(&bytes[..end]);
+        client.stream.shutdown(Shutdown::Write).expect("open");
+        client.reply().refuses(400, 9900);
+        assert!(client.is_closed());
+    }
+    assert_eq!(app.calls(), 0);
+}
+
+#[test]
+fn a_client_that_closes_its_half_has_gone_once_its_request_is_there() {
+    let app = app();
+    let bridge = bridge().asking(&app).timeout(ms(14_000)).start();
+    for request in [Request::new().remark("mock:hang").bytes(), Request::new().remark("mock:hang").chunked(16)] {
+        // At once, and when its callback is being decided.
+        for is_late in [false, true] {
+            let mut client = bridge.connect();
+            client.write(&request);
+            if is_late {
+                eventually("it is asked", || bridge.server.load().in_flight == 1);
+            }
+            client.stream.shutdown(Shutdown::Write).expect("open");
+            assert!(client.is_closed(), "nobody reads the answer");
+            eventually("nothing is held", || bridge.server.load().in_flight == 0);
+        }
+    }
 }
 
 #[test]

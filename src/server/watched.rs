@@ -3,7 +3,7 @@
 //! hyper's own `header_read_timeout` would also run between requests, and close kept connections unannounced.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io,
     pin::Pin,
     rc::Rc,
@@ -13,6 +13,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -38,6 +39,8 @@ enum Phase {
     Head { first_byte: Instant, is_first: bool },
     /// A request is being answered.
     Serving,
+    /// The same, and nothing of it is left to be read.
+    ReadWhole,
     /// Kept, between requests. Without a limit.
     Idle,
 }
@@ -52,7 +55,7 @@ impl Watch {
         match self.phase.replace(Phase::Serving) {
             Phase::Head { first_byte, is_first } => (first_byte, is_first),
             // It was read together with the end of the request before it.
-            Phase::Silent | Phase::Serving | Phase::Idle => (Instant::now(), false),
+            Phase::Silent | Phase::Serving | Phase::ReadWhole | Phase::Idle => (Instant::now(), false),
         }
     }
 
@@ -75,14 +78,23 @@ impl Watch {
         matches!(self.phase.get(), Phase::Head { .. })
     }
 
+    /// A request's body has ended.
+    pub(super) fn read_whole(&self) {
+        self.phase.set(Phase::ReadWhole);
+    }
+
+    pub(super) fn has_read_whole(&self) -> bool {
+        matches!(self.phase.get(), Phase::ReadWhole)
+    }
+
     fn bytes_came(&self) {
         let is_first = match self.phase.get() {
             Phase::Silent => true,
             Phase::Idle => false,
-            Phase::Head { .. } | Phase::Serving => return,
+            Phase::Head { .. } | Phase::Serving | Phase::ReadWhole => return,
         };
         // What was there from the start may have waited as long as the connection itself.
-        let first_byte = if self.has_waited.get() { Instant::now() } else { self.accepted };
+        let first_byte = if is_first && !self.has_waited.get() { self.accepted } else { Instant::now() };
         self.phase.set(Phase::Head { first_byte, is_first });
     }
 
@@ -93,22 +105,31 @@ impl Watch {
             Phase::Silent => Some(first_request),
             Phase::Head { first_byte, is_first: true } => Some(first_request.min(first_byte + HEAD)),
             Phase::Head { first_byte, is_first: false } => Some(first_byte + HEAD),
-            Phase::Serving | Phase::Idle => None,
+            Phase::Serving | Phase::ReadWhole | Phase::Idle => None,
         }
+    }
+}
+
+/// Returns when the other end has closed the connection, which sends nothing meanwhile. Reads nothing, and so takes no
+/// buffer: hyper would take one for every request, to find nothing in it.
+pub(super) fn poll_gone(socket: &TcpStream, context: &mut Context<'_>) -> Poll<()> {
+    match socket.poll_peek(context, &mut ReadBuf::new(&mut [0])) {
+        Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
+        Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
     }
 }
 
 /// A socket under a [`Watch`].
 #[derive(Debug)]
 pub(super) struct Watched<S> {
-    socket: S,
+    socket: Rc<RefCell<S>>,
     watch: Rc<Watch>,
     /// Only while a limit runs.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(socket: S, watch: Rc<Watch>) -> Self {
+    pub(super) fn new(socket: Rc<RefCell<S>>, watch: Rc<Watch>) -> Self {
         Self { socket, watch, timer: None }
     }
 
@@ -132,7 +153,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        match Pin::new(&mut self.socket).poll_read(context, buffer) {
+        let read = Pin::new(&mut *self.socket.borrow_mut()).poll_read(context, buffer);
+        match read {
             Poll::Ready(read) => {
                 if buffer.filled().len() > before {
                     self.watch.bytes_came();
@@ -149,27 +171,57 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_write(context, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_shutdown(context)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(context, slices)
+        Pin::new(&mut *self.socket.borrow_mut()).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.socket.borrow().is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use std::thread::sleep;
+
+    use super::*;
+
+    /// Longer than any clock's step.
+    const STEP: Duration = Duration::from_millis(5);
+
+    #[test]
+    fn a_request_begins_with_its_first_byte_and_not_before() {
+        let watch = Watch::new();
+        sleep(STEP);
+        // Nothing was waited for: these bytes may be as old as the connection.
+        watch.bytes_came();
+        let (first, is_first) = watch.request();
+        assert!(is_first);
+        assert_eq!(first, watch.accepted);
+        watch.read_whole();
+        watch.answered();
+
+        // Nor is anything now, but the connection's age is not that of its second request.
+        watch.bytes_came();
+        let (second, is_first) = watch.request();
+        assert!(!is_first);
+        assert!(second >= first + STEP);
     }
 }

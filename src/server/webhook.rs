@@ -1,12 +1,19 @@
 //! One HTTP request to the bridge and back: the bare service on hyper's own connections. It has one route, so it needs
 //! no router.
 
-use std::{convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, rc::Rc};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use futures_util::future::FutureExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
-use http_body::Body as _;
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use scopeguard::ScopeGuard;
@@ -33,7 +40,8 @@ pub(super) async fn answer_http1(
     let bridge = worker.bridge();
     let deadline = bridge.deadline(started);
     let (mut head, mut body) = request.into_parts();
-    let answer = answer(&bridge, peer, &mut head, &mut body, deadline).await;
+    let mut noted = Noted { body: &mut body, watch: &watch };
+    let answer = answer(&bridge, peer, &mut head, &mut noted, deadline).await;
 
     // Of a broken body hyper too says that nothing more comes, and closes.
     let all_read = !answer.is_cut_short && (body.is_end_stream() || matches!(body.frame().now_or_never(), Some(None)));
@@ -69,19 +77,43 @@ impl Worker {
     }
 }
 
-async fn answer(
-    bridge: &Rc<Bridge>,
-    peer: IpAddr,
-    head: &mut Parts,
-    body: &mut Incoming,
-    deadline: Deadline,
-) -> Answer {
+async fn answer<B>(bridge: &Rc<Bridge>, peer: IpAddr, head: &mut Parts, body: &mut B, deadline: Deadline) -> Answer
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     // Dropped where OpenIM does not wait for the end.
     let abandoned = scopeguard::guard((), |()| bridge.abandoned());
     let answered = AssertUnwindSafe(bridge.answer(peer, head, body, deadline)).catch_unwind().await;
     let answer = answered.unwrap_or_else(|_| bridge.answer_to_panic(head, deadline));
     ScopeGuard::into_inner(abandoned);
     answer
+}
+
+/// A body of HTTP/1.1, which notes its end.
+struct Noted<'a> {
+    body: &'a mut Incoming,
+    watch: &'a Watch,
+}
+
+impl Body for Noted<'_> {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let frame = Pin::new(&mut *self.body).poll_frame(context);
+        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.watch.read_whole();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 fn response(answer: Answer) -> Response<Full<Bytes>> {

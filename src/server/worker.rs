@@ -3,13 +3,13 @@
 
 use std::{
     cell::RefCell,
-    future::poll_fn,
+    future::{Future, poll_fn},
     io,
     net::IpAddr,
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::{Arc, mpsc::SyncSender},
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -27,7 +27,7 @@ use tokio::{
 use super::bell::Bell;
 use super::connections::Place;
 use super::tls::{self, Tls};
-use super::watched::{Watch, Watched};
+use super::watched::{self, Watch, Watched};
 use super::{Shared, Stage, webhook};
 use crate::bridge::Bridge;
 use crate::config::Settings;
@@ -199,7 +199,7 @@ impl Worker {
         let watch = Watch::new();
         let mut serving = pin!(async {
             match &self.shared.tls {
-                None => self.http1(stream, watch, &place).await,
+                None => self.http1(stream, watch, &place, |stream| Some(stream)).await,
                 // Boxed, so that a plain connection does not pay for its size.
                 Some(tls) => Box::pin(self.https(tls, stream, watch, &place)).await,
             }
@@ -233,7 +233,7 @@ impl Worker {
         if tls::is_http2(&stream) {
             self.http2(stream, watch, place).await
         } else {
-            self.http1(stream, watch, place).await
+            self.http1(stream, watch, place, |_| None).await
         }
     }
 
@@ -246,7 +246,14 @@ impl Worker {
         select(pin!(sleep_until(watch.first_request_by())), pin!(finishing)).await;
     }
 
-    async fn http1<S>(self: &Rc<Self>, stream: S, watch: Rc<Watch>, place: &Place) -> Ended
+    /// `plain` is the TCP connection where nothing lies between it and HTTP.
+    async fn http1<S>(
+        self: &Rc<Self>,
+        stream: S,
+        watch: Rc<Watch>,
+        place: &Place,
+        plain: fn(&S) -> Option<&TcpStream>,
+    ) -> Ended
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -257,25 +264,50 @@ impl Worker {
             }
             webhook::answer_http1(Rc::clone(self), Rc::clone(&watch), place.peer(), request, started)
         });
-        let socket = TokioIo::new(Watched::new(stream, Rc::clone(&watch)));
-        let mut connection =
-            pin!(http1::Builder::new().max_buf_size(HEAD_BYTES as usize).serve_connection(socket, webhook));
+        let is_plain = plain(&stream).is_some();
+        let socket = Rc::new(RefCell::new(stream));
+        let watched = TokioIo::new(Watched::new(Rc::clone(&socket), Rc::clone(&watch)));
+        // A client that closes has gone, and is not waited for. Told that it may, hyper does not look for that; it would do so
+        // by reading on, which takes a new buffer for every callback.
+        let mut connection = pin!(
+            http1::Builder::new()
+                .max_buf_size(HEAD_BYTES as usize)
+                .half_close(is_plain)
+                .serve_connection(watched, webhook)
+        );
+        let poll_gone = |context: &mut Context<'_>| match plain(&socket.borrow()) {
+            Some(plain) if watch.has_read_whole() => watched::poll_gone(plain, context),
+            _ => Poll::Pending,
+        };
 
-        match self.finishing.or(&mut connection).await {
-            Some(ended) => ended?,
-            None => match timeout(LAST_LOOK, connection.as_mut()).await {
-                Ok(ended) => ended?,
-                Err(_) if watch.is_silent() => {}
-                // hyper would close it with half of a request there. The answer will announce that it closes.
-                Err(_) if watch.is_in_head() => connection.await?,
-                Err(_) => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await?;
-                }
-            },
+        let ended = self.finishing.or(&mut unless(poll_gone, connection.as_mut())).await;
+        if let Some(ended) = ended {
+            return ended;
         }
-        Ok(())
+        let looked = timeout(LAST_LOOK, unless(poll_gone, connection.as_mut())).await;
+        match looked {
+            Ok(ended) => ended,
+            Err(_) if watch.is_silent() => Ok(()),
+            Err(_) => {
+                // hyper would close with half of a request there; its answer will announce that the connection closes.
+                if !watch.is_in_head() {
+                    connection.as_mut().graceful_shutdown();
+                }
+                unless(poll_gone, connection).await
+            }
+        }
     }
+}
+
+/// Ends with the connection, or when its client has gone.
+fn unless<C: Future<Output = hyper::Result<()>>>(
+    poll_gone: impl Fn(&mut Context<'_>) -> Poll<()> + Unpin,
+    mut connection: Pin<&mut C>,
+) -> impl Future<Output = Ended> + Unpin {
+    poll_fn(move |context| match connection.as_mut().poll(context) {
+        Poll::Ready(ended) => Poll::Ready(ended.map_err(Into::into)),
+        Poll::Pending => poll_gone(context).map(|()| Err("the client has gone".into())),
+    })
 }
 
 /// The connection that was to be accepted has gone already; the next one may be fine.
