@@ -1,12 +1,14 @@
-//! The settings as a list, read off the schema of [`Raw`]: key, documentation, type and default. From it come the flags,
+//! The settings as a list, read off the schema of [`Raw`](super::raw::Raw): key, documentation, type and default. From it come the flags,
 //! the variables, the messages and the reference in `docs/configuration.md`.
 
 use std::sync::LazyLock;
 
 use clap::{Arg, ArgAction, builder::PossibleValuesParser, value_parser};
+#[cfg(test)]
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
+#[cfg(test)]
 use super::raw::Raw;
 use crate::yaml::quote;
 
@@ -62,7 +64,15 @@ pub(super) fn leaves() -> &'static [Leaf] {
     &LEAVES
 }
 
+/// [`generated_schema`] as it was when the program was built: what makes it is 250 kB of code.
 fn raw_schema() -> Json {
+    // A test holds it to be JSON, and no other than the types say.
+    serde_json::from_str(include_str!("schema.json")).unwrap_or_default()
+}
+
+/// The schema that `schema.json` must hold.
+#[cfg(test)]
+pub(super) fn generated_schema() -> Json {
     SchemaSettings::draft2020_12()
         .with(|settings| settings.inline_subschemas = true)
         .into_generator()

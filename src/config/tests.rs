@@ -4,7 +4,11 @@ use std::{collections::HashSet, fmt::Write as _, fs, path::Path};
 
 use insta::assert_snapshot;
 use proptest::prelude::*;
-use serde_json::json;
+use serde::Serialize as _;
+use serde_json::{
+    json,
+    ser::{PrettyFormatter, Serializer},
+};
 
 use super::{
     leaf::{Leaf, leaves},
@@ -595,6 +599,26 @@ fn reference() -> String {
         writeln!(text, "| {line} |").expect("text");
     }
     text
+}
+
+/// `src/config/schema.json`, from the types: a line for each thing in it, for changes to be read.
+fn schema_file() -> String {
+    let mut text = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b""));
+    leaf::generated_schema().serialize(&mut serializer).expect("JSON");
+    String::from_utf8(text).expect("UTF-8") + "\n"
+}
+
+#[test]
+fn the_schema_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/schema.json");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, schema_file()).expect("written");
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == schema_file(),
+        "src/config/schema.json is out of date; renew it: UPDATE_DOCS=1 cargo test --lib the_schema_is_up_to_date"
+    );
 }
 
 #[test]
