@@ -51,8 +51,9 @@ impl Balancer {
             // Fails only when the control thread has gone, and then nothing more will come.
             let mut endpoints = self.endpoints.clone();
             let _gone = endpoints.wait_for(Option::is_some).await;
-            self.refresh();
         }
+        // Those that were known may all have gone just now, and others be there.
+        self.refresh();
         let (avoided, others): (Vec<_>, Vec<_>) =
             self.endpoints_in().into_iter().partition(|channel| is_of(channel, avoided));
         match (others.as_slice(), avoided.first()) {

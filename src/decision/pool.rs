@@ -229,10 +229,12 @@ impl Control {
             return valid_for;
         }
         self.watch_over(new.iter().filter(|endpoint| !is_known(endpoint)));
+        let new: Arc<[Arc<Endpoint>]> = new.into();
+        self.endpoints.send_replace(Some(Arc::clone(&new)));
+        // Only now: whoever finds one gone finds those that are there in its place.
         for gone in old.iter().filter(|known| !new.iter().any(|endpoint| Arc::ptr_eq(endpoint, known))) {
             gone.enter(State::Gone, &[State::In, State::NotServing, State::Ejected, State::Hung]);
         }
-        self.endpoints.send_replace(Some(new.into()));
         valid_for
     }
 }
