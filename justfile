@@ -21,9 +21,8 @@ full *parts:
 
 # The bridge beside what could be put in its place: under 2 minutes after the builds. `just bench --scenarios keep-alive`.
 bench *args:
-    cargo build --release --locked
     bench/contenders/build
-    cargo run --release --locked --manifest-path bench/Cargo.toml --bin compare -- --bridge target/release/openim-bridge {{ args }}
+    cargo run --release --locked --manifest-path bench/Cargo.toml --bin compare -- --bridge "$(deploy/build)" {{ args }}
 
 # The same in five rounds and longer each: about 15 minutes on a machine that does nothing else.
 bench-full *args: (bench "--full" args)
@@ -33,13 +32,11 @@ bench-docs: (bench-full "--docs" "docs/performance.md" "--svg" "docs/performance
 
 # 1,000 callbacks to a decision service that hangs: `just hung --callbacks 500`.
 hung *args:
-    cargo build --release --locked
-    cargo run --release --locked --manifest-path bench/Cargo.toml --bin hung -- --bridge target/release/openim-bridge {{ args }}
+    cargo run --release --locked --manifest-path bench/Cargo.toml --bin hung -- --bridge "$(deploy/build)" {{ args }}
 
 # Every fault of docs/reliability.md under load, or those named: `just chaos --list`.
 chaos *args:
-    cargo build --release --locked
-    cargo run --release --locked --manifest-path bench/Cargo.toml --bin chaos -- --bridge target/release/openim-bridge {{ args }}
+    cargo run --release --locked --manifest-path bench/Cargo.toml --bin chaos -- --bridge "$(deploy/build)" {{ args }}
 
 # The same, and its table into docs/reliability.md.
 chaos-docs: (chaos "--docs" "docs/reliability.md")

@@ -17,6 +17,7 @@ mod text;
 
 use std::{
     env,
+    ffi::OsStr,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -29,7 +30,7 @@ use crate::telemetry;
 /// Parses the command line, and runs the subcommand that it names.
 #[must_use]
 pub fn main() -> ExitCode {
-    let matches = command().get_matches();
+    let matches = command_for(env::args_os().nth(1).as_deref()).get_matches();
     let done = match matches.subcommand() {
         Some(("serve", flags)) => serve::run(flags, env::vars_os()),
         Some(("demo", flags)) => with(flags, demo::run),
@@ -53,23 +54,44 @@ pub fn main() -> ExitCode {
 /// The exit code for a wrong command line or a wrong configuration.
 const WRONG_USAGE: u8 = 2;
 
+/// Describes a subcommand: its flags, and what they are for.
+type Describe = fn() -> Command;
+
+/// Every subcommand, by its name.
+const SUBCOMMANDS: [(&str, Describe); 9] = [
+    ("serve", serve::command),
+    ("demo", || demo::Args::augment_args(Command::new("demo"))),
+    ("mock", || mock::Args::augment_args(Command::new("mock"))),
+    ("send", || send::Args::augment_args(Command::new("send"))),
+    ("check", check::command),
+    ("probe", probe::command),
+    ("doctor", doctor::command),
+    ("proto", || proto::Args::augment_args(Command::new("proto"))),
+    ("config", config::command),
+];
+
 /// The whole command line.
 #[must_use]
 pub fn command() -> Command {
+    with_subcommands(SUBCOMMANDS.map(|(_, describe)| describe()))
+}
+
+fn with_subcommands(subcommands: impl IntoIterator<Item = Command>) -> Command {
     Command::new("openim-bridge")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Answers OpenIM Server's callbacks from a team's own gRPC services")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(serve::command())
-        .subcommand(demo::Args::augment_args(Command::new("demo")))
-        .subcommand(mock::Args::augment_args(Command::new("mock")))
-        .subcommand(send::Args::augment_args(Command::new("send")))
-        .subcommand(check::command())
-        .subcommand(probe::command())
-        .subcommand(doctor::command())
-        .subcommand(proto::Args::augment_args(Command::new("proto")))
-        .subcommand(config::command())
+        .subcommands(subcommands)
+}
+
+/// The same, of that subcommand alone where the first argument names it: to describe all the flags of the others takes
+/// memory, which is kept.
+fn command_for(first: Option<&OsStr>) -> Command {
+    match SUBCOMMANDS.iter().find(|(name, _)| first == Some(name.as_ref())) {
+        Some((_, describe)) => with_subcommands([describe()]),
+        None => command(),
+    }
 }
 
 /// Runs a subcommand whose flags are a struct, on a runtime of one thread.
@@ -111,8 +133,17 @@ fn complain(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn no_two_flags_collide() {
-        super::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn each_subcommand_goes_by_its_name() {
+        for (name, describe) in SUBCOMMANDS {
+            assert_eq!(describe().get_name(), name);
+        }
     }
 }

@@ -142,8 +142,7 @@ impl Leaf {
     fn arg(&self) -> Arg {
         let default = match &self.default {
             Json::Null => String::new(),
-            Json::Array(items) => format!(" [default: {}]", items.iter().map(show).collect::<Vec<_>>().join(",")),
-            value => format!(" [default: {}]", show(value)),
+            default => format!(" [default: {}]", as_flag(default)),
         };
         let heading = self.key.split_once('.').map_or("Options", |(group, _)| group);
         let arg = Arg::new(self.key.clone())
@@ -298,6 +297,16 @@ fn publish(schema: &mut Json, nullable: bool, live: bool) {
     }
     if let Some(one_of) = object.shift_remove("oneOf") {
         object.insert("anyOf".to_owned(), json!([{ "oneOf": one_of }, { "type": "null" }]));
+    }
+}
+
+/// A value as a flag has it.
+fn as_flag(value: &Json) -> String {
+    match value {
+        Json::String(text) if text.is_empty() => "\"\"".to_owned(),
+        Json::String(text) => text.clone(),
+        Json::Array(items) => items.iter().map(as_flag).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
     }
 }
 
