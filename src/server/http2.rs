@@ -73,7 +73,8 @@ impl Worker {
                 streams.leave.notify_one();
             }
             let open = Open::new(&streams);
-            let answer = webhook::answer_http2(Rc::clone(self), place.peer(), request);
+            // Boxed, since hyper moves it several times, and it takes some kilobytes.
+            let answer = Box::pin(webhook::answer_http2(Rc::clone(self), place.peer(), request));
             async move {
                 let _open = open;
                 answer.await
