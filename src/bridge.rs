@@ -5,7 +5,7 @@
 //!                                              `-> record
 //! ```
 //!
-//! - [`receive`]: what came in over HTTP is a callback that is served, or a [`BadRequest`](crate::openim::BadRequest).
+//! - [`receive`]: what came in over HTTP is a callback that is served, or a [`BadRequest`].
 //! - [`outcome`]: what became of it, which is what OpenIM is told and what is recorded.
 //! - [`shadow`]: the decision is asked for, and has no effect.
 //! - [`limits`]: how much is taken in at one time.

@@ -54,7 +54,7 @@ enum Kind {
     Text,
 }
 
-/// Every setting, in the order of [`Raw`].
+/// Every setting, in the order of [`Raw`](super::raw::Raw).
 pub(super) fn leaves() -> &'static [Leaf] {
     static LEAVES: LazyLock<Vec<Leaf>> = LazyLock::new(|| {
         let mut leaves = Vec::new();
