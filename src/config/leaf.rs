@@ -64,7 +64,7 @@ pub(super) fn leaves() -> &'static [Leaf] {
     &LEAVES
 }
 
-/// [`generated_schema`] as it was when the program was built: what makes it is 250 kB of code.
+/// The schema of [`Raw`](super::raw::Raw) as it was when the program was built: what makes it is 250 kB of code.
 fn raw_schema() -> Json {
     // A test holds it to be JSON, and no other than the types say.
     serde_json::from_str(include_str!("schema.json")).unwrap_or_default()
