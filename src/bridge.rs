@@ -5,7 +5,7 @@
 //!                                              `-> record
 //! ```
 //!
-//! - [`receive`]: what came in over HTTP is a callback that is served, or a [`BadRequest`].
+//! - [`receive`]: what came in over HTTP is a callback that is served, or a [`BadRequest`](crate::openim::BadRequest).
 //! - [`outcome`]: what became of it, which is what OpenIM is told and what is recorded.
 //! - [`shadow`]: the decision is asked for, and has no effect.
 //! - [`limits`]: how much is taken in at one time.
@@ -40,7 +40,7 @@ use shadow::Shadowed;
 use crate::callback::{Question, Served};
 use crate::config::Settings;
 use crate::decision::{Asked, Call, CallError, Deadline, ErrorClass, Percent, Pool, Spent, Upstream};
-use crate::openim::{BadRequest, OPERATION_ID_HEADER, OperationId, UrlCommand, Verdict};
+use crate::openim::{OPERATION_ID_HEADER, OperationId, UrlCommand, Verdict};
 use crate::telemetry::{self, metrics::Metrics, traces};
 use crate::trace_context::Propagation;
 
@@ -71,8 +71,6 @@ pub struct Answer {
     pub status: StatusCode,
     /// A JSON object.
     pub body: Bytes,
-    /// Whether the request's body did not come in whole: what comes behind it is no request.
-    pub is_cut_short: bool,
 }
 
 impl Bridge {
@@ -247,11 +245,7 @@ impl Bridge {
         self.record(outcome, deadline);
         match outcome.source() {
             Source::Shadow => self.encode(&Verdict::GoOn(vec![])),
-            _ => Answer {
-                status: outcome.status(),
-                is_cut_short: outcome.reason() == Some(Reason::Bad(BadRequest::BodyIncomplete)),
-                ..self.encode(outcome.verdict())
-            },
+            _ => Answer { status: outcome.status(), ..self.encode(outcome.verdict()) },
         }
     }
 
@@ -262,7 +256,6 @@ impl Bridge {
     }
 
     fn encode(&self, verdict: &Verdict) -> Answer {
-        let body = verdict.encode(self.settings.response.next_code);
-        Answer { status: StatusCode::OK, body, is_cut_short: false }
+        Answer { status: StatusCode::OK, body: verdict.encode(self.settings.response.next_code) }
     }
 }

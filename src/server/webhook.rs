@@ -39,17 +39,15 @@ pub(super) async fn answer_http1(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let bridge = worker.bridge();
     let deadline = bridge.deadline(started);
-    let (mut head, mut body) = request.into_parts();
-    let mut noted = Noted { body: &mut body, watch: &watch };
-    let answer = answer(&bridge, peer, &mut head, &mut noted, deadline).await;
+    let (mut head, body) = request.into_parts();
+    let mut body = Noted { body, watch: &watch, is_broken: false };
+    let mut response = response(answer(&bridge, peer, &mut head, &mut body, deadline).await);
 
-    // Of a broken body hyper too says that nothing more comes, and closes.
-    let all_read = !answer.is_cut_short && (body.is_end_stream() || matches!(body.frame().now_or_never(), Some(None)));
-    let mut response = response(answer);
+    let all_read = watch.has_read_whole() || body.is_there_whole();
     if all_read {
         watch.answered();
     } else {
-        tokio::task::spawn_local(discard(body, deadline));
+        tokio::task::spawn_local(discard(body.body, deadline));
     }
     if !all_read || worker.announces_close() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -91,8 +89,18 @@ where
 
 /// A body of HTTP/1.1, which notes its end.
 struct Noted<'a> {
-    body: &'a mut Incoming,
+    body: Incoming,
     watch: &'a Watch,
+    /// Then hyper too says that nothing more comes, and closes: what is behind it is no request.
+    is_broken: bool,
+}
+
+impl Noted<'_> {
+    /// Whether it ends here, although nobody wanted it.
+    fn is_there_whole(&mut self) -> bool {
+        let _unwanted = self.frame().now_or_never();
+        self.watch.has_read_whole()
+    }
 }
 
 impl Body for Noted<'_> {
@@ -100,8 +108,9 @@ impl Body for Noted<'_> {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let frame = Pin::new(&mut *self.body).poll_frame(context);
-        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.is_broken |= matches!(frame, Poll::Ready(Some(Err(_))));
+        if !self.is_broken && (matches!(frame, Poll::Ready(None)) || self.body.is_end_stream()) {
             self.watch.read_whole();
         }
         frame
