@@ -117,14 +117,14 @@ impl Connection {
         self.sender.borrow().as_ref().map_or(0, Sender::current_max_send_streams)
     }
 
-    /// To send one more call on, where there is room for it.
-    fn room(&self) -> Option<Sender> {
+    /// Whether the peer would take one more call at once.
+    fn has_room(&self) -> bool {
         let most = self.most_calls();
-        if self.calls.get() < most {
-            return self.sender.borrow().clone();
+        let has_room = self.calls.get() < most;
+        if !has_room {
+            self.full_at.set(most);
         }
-        self.full_at.set(most);
-        None
+        has_room
     }
 
     /// Whether the peer allows more calls than when there last was no room. True once.
@@ -196,7 +196,7 @@ impl Channel {
 
     /// Whether the peer would take one more call at once.
     pub(super) fn has_room(&self) -> bool {
-        self.open.borrow().iter().any(|open| open.calls.get() < open.most_calls())
+        self.open.borrow().iter().any(|open| open.has_room())
     }
 
     /// A place on an open connection other than `avoided`, or on a new one.
@@ -217,8 +217,10 @@ impl Channel {
                 // Rather on the one to be avoided than nowhere: it may have refused one call, and live.
                 Err(error) => return self.place_at_once(None).ok_or(error),
             };
-            if let Some(sender) = connection.room() {
-                return Ok(self.take(connection, sender));
+            if connection.has_room()
+                && let Some(place) = self.take(&connection)
+            {
+                return Ok(place);
             }
         }
     }
@@ -228,12 +230,11 @@ impl Channel {
         let open = self.open.borrow();
         let least_busy = |is_avoided: bool| {
             open.iter()
-                .filter(|open| (Some(open.number) == avoided) == is_avoided)
-                .filter_map(|open| Some((open, open.room()?)))
-                .min_by_key(|(open, _)| open.calls.get())
+                .filter(|open| (Some(open.number) == avoided) == is_avoided && open.has_room())
+                .min_by_key(|open| open.calls.get())
         };
         let found = least_busy(false).or_else(|| if open.len() > 1 { least_busy(true) } else { None });
-        found.map(|(connection, sender)| self.take(Rc::clone(connection), sender))
+        self.take(found?)
     }
 
     /// A connection, when there is none.
@@ -270,10 +271,12 @@ impl Channel {
         self.room.notified().await;
     }
 
-    fn take(self: &Rc<Self>, connection: Rc<Connection>, sender: Sender) -> Place {
+    /// `None` once no call can begin on it.
+    fn take(self: &Rc<Self>, connection: &Rc<Connection>) -> Option<Place> {
+        let sender = connection.sender.borrow().clone()?;
         connection.calls.set(connection.calls.get() + 1);
         self.endpoint.call_begins();
-        Place { channel: Rc::clone(self), connection, sender }
+        Some(Place { channel: Rc::clone(self), connection: Rc::clone(connection), sender })
     }
 
     /// Joins the attempt that is under way, or begins one.
