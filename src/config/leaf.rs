@@ -1,15 +1,11 @@
-//! The settings as a list, read off the schema of [`Raw`](super::raw::Raw): key, documentation, type and default. From it come the flags,
-//! the variables, the messages and the reference in `docs/configuration.md`.
+//! The settings as a list, read off the schema of [`Raw`](super::raw::Raw): key, documentation, type and default. From it
+//! come the flags, the variables, the messages and the reference in `docs/configuration.md`.
 
 use std::sync::LazyLock;
 
 use clap::{Arg, ArgAction, builder::PossibleValuesParser, value_parser};
-#[cfg(test)]
-use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
-#[cfg(test)]
-use super::raw::Raw;
 use crate::yaml::quote;
 
 /// What the name of every variable begins with.
@@ -68,16 +64,6 @@ pub(super) fn leaves() -> &'static [Leaf] {
 fn raw_schema() -> Json {
     // A test holds it to be JSON, and no other than the types say.
     serde_json::from_str(include_str!("schema.json")).unwrap_or_default()
-}
-
-/// The schema that `schema.json` must hold.
-#[cfg(test)]
-pub(super) fn generated_schema() -> Json {
-    SchemaSettings::draft2020_12()
-        .with(|settings| settings.inline_subschemas = true)
-        .into_generator()
-        .into_root_schema_for::<Raw>()
-        .into()
 }
 
 fn collect(prefix: &str, group: &Json, live: bool, leaves: &mut Vec<Leaf>) {
