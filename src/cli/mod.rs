@@ -22,7 +22,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args as _, Command};
+use clap::{ArgMatches, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::telemetry;
@@ -31,17 +31,10 @@ use crate::telemetry;
 #[must_use]
 pub fn main() -> ExitCode {
     let matches = command_for(env::args_os().nth(1).as_deref()).get_matches();
-    let done = match matches.subcommand() {
-        Some(("serve", flags)) => serve::run(flags, env::vars_os()),
-        Some(("demo", flags)) => with(flags, demo::run),
-        Some(("mock", flags)) => with(flags, mock::run),
-        Some(("send", flags)) => with(flags, send::run),
-        Some(("check", flags)) => check::run(flags, env::vars_os()),
-        Some(("probe", flags)) => probe::run(flags, env::vars_os()),
-        Some(("doctor", flags)) => doctor::run(flags, env::vars_os().collect()),
-        Some(("proto", flags)) => with(flags, proto::run),
-        Some(("config", flags)) => config::run(flags, env::vars_os()),
-        _ => Ok(ExitCode::from(WRONG_USAGE)),
+    let named = matches.subcommand().and_then(|(name, flags)| Some((subcommand(name.as_ref())?, flags)));
+    let done = match named {
+        Some((subcommand, flags)) => (subcommand.run)(flags),
+        None => Ok(ExitCode::from(WRONG_USAGE)),
     };
     // So that an error stands below the lines that led to it.
     telemetry::flush_logs();
@@ -54,26 +47,48 @@ pub fn main() -> ExitCode {
 /// The exit code for a wrong command line or a wrong configuration.
 const WRONG_USAGE: u8 = 2;
 
-/// Describes a subcommand: its flags, and what they are for.
-type Describe = fn() -> Command;
+/// What the first argument names.
+struct Subcommand {
+    name: &'static str,
+    /// Its flags, and what they are for.
+    describe: fn() -> Command,
+    run: fn(&ArgMatches) -> anyhow::Result<ExitCode>,
+}
 
-/// Every subcommand, by its name.
-const SUBCOMMANDS: [(&str, Describe); 9] = [
-    ("serve", serve::command),
-    ("demo", || demo::Args::augment_args(Command::new("demo"))),
-    ("mock", || mock::Args::augment_args(Command::new("mock"))),
-    ("send", || send::Args::augment_args(Command::new("send"))),
-    ("check", check::command),
-    ("probe", probe::command),
-    ("doctor", doctor::command),
-    ("proto", || proto::Args::augment_args(Command::new("proto"))),
-    ("config", config::command),
+const SUBCOMMANDS: [Subcommand; 9] = [
+    Subcommand { name: "serve", describe: serve::command, run: |flags| serve::run(flags, env::vars_os()) },
+    Subcommand { name: "demo", describe: || described::<demo::Args>("demo"), run: |flags| with(flags, demo::run) },
+    Subcommand { name: "mock", describe: || described::<mock::Args>("mock"), run: |flags| with(flags, mock::run) },
+    Subcommand { name: "send", describe: || described::<send::Args>("send"), run: |flags| with(flags, send::run) },
+    Subcommand { name: "check", describe: check::command, run: |flags| check::run(flags, env::vars_os()) },
+    Subcommand { name: "probe", describe: probe::command, run: |flags| probe::run(flags, env::vars_os()) },
+    Subcommand { name: "doctor", describe: doctor::command, run: |flags| doctor::run(flags, env::vars_os().collect()) },
+    Subcommand { name: "proto", describe: || described::<proto::Args>("proto"), run: |flags| with(flags, proto::run) },
+    Subcommand { name: "config", describe: config::command, run: |flags| config::run(flags, env::vars_os()) },
 ];
+
+fn subcommand(name: &OsStr) -> Option<&'static Subcommand> {
+    SUBCOMMANDS.iter().find(|subcommand| name == subcommand.name)
+}
+
+/// A subcommand whose flags are a struct.
+fn described<A: clap::Args>(name: &'static str) -> Command {
+    A::augment_args(Command::new(name))
+}
 
 /// The whole command line.
 #[must_use]
 pub fn command() -> Command {
-    with_subcommands(SUBCOMMANDS.map(|(_, describe)| describe()))
+    with_subcommands(SUBCOMMANDS.iter().map(|subcommand| (subcommand.describe)()))
+}
+
+/// The same, of that subcommand alone where the first argument names it: to describe all the flags of the others takes
+/// memory, which is kept.
+fn command_for(first: Option<&OsStr>) -> Command {
+    match first.and_then(subcommand) {
+        Some(subcommand) => with_subcommands([(subcommand.describe)()]),
+        None => command(),
+    }
 }
 
 fn with_subcommands(subcommands: impl IntoIterator<Item = Command>) -> Command {
@@ -85,17 +100,8 @@ fn with_subcommands(subcommands: impl IntoIterator<Item = Command>) -> Command {
         .subcommands(subcommands)
 }
 
-/// The same, of that subcommand alone where the first argument names it: to describe all the flags of the others takes
-/// memory, which is kept.
-fn command_for(first: Option<&OsStr>) -> Command {
-    match SUBCOMMANDS.iter().find(|(name, _)| first == Some(name.as_ref())) {
-        Some((_, describe)) => with_subcommands([describe()]),
-        None => command(),
-    }
-}
-
 /// Runs a subcommand whose flags are a struct, on a runtime of one thread.
-fn with<A, F>(flags: &clap::ArgMatches, run: impl FnOnce(A) -> F) -> anyhow::Result<ExitCode>
+fn with<A, F>(flags: &ArgMatches, run: impl FnOnce(A) -> F) -> anyhow::Result<ExitCode>
 where
     A: clap::FromArgMatches,
     F: Future<Output = anyhow::Result<ExitCode>>,
@@ -142,8 +148,8 @@ mod tests {
 
     #[test]
     fn each_subcommand_goes_by_its_name() {
-        for (name, describe) in SUBCOMMANDS {
-            assert_eq!(describe().get_name(), name);
+        for subcommand in SUBCOMMANDS {
+            assert_eq!((subcommand.describe)().get_name(), subcommand.name);
         }
     }
 }
