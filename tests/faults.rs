@@ -264,6 +264,17 @@ fn asking_alone(player: &Player) -> BridgeBuilder {
     bridge().asking_at(player.address).with(|settings| settings.upstream.health.interval = Duration::from_hours(1))
 }
 
+/// Once the bridge has heard what the service allows: these are decided, and all on its first connection.
+#[track_caller]
+fn are_decided(player: &Player, bridge: BridgeBuilder, remarks: [&str; 3]) {
+    let bridge = bridge.refusing().start();
+    eventually("it has said what it allows", || player.heard() > 0);
+    for remark in remarks {
+        bridge.ask(remark).goes_on_with(remark);
+    }
+    assert_eq!(player.requests(), [0, 0, 0]);
+}
+
 #[test]
 fn a_call_is_answered_on_a_connection_that_is_to_go() {
     let player = plays([answer().will_go_away().reaches_the_bridge().then(allow()), allow()]);
@@ -279,12 +290,7 @@ fn a_request_is_sent_as_far_as_the_service_opens_its_window() {
     for window in [0, 1, 65_535] {
         let terms = terms().set(INITIAL_WINDOW_SIZE, window).opens_windows_by(5_000);
         let player = terms.plays([allow()]);
-        let bridge = asking_alone(&player).timeout(ms(14_000)).refusing().start();
-        eventually("it has said what it allows", || player.heard() > 0);
-        for _ in 0..3 {
-            bridge.ask(&long).goes_on_with(&long);
-        }
-        assert_eq!(player.requests(), [0, 0, 0]);
+        are_decided(&player, asking_alone(&player).timeout(ms(14_000)), [&long; 3]);
     }
 }
 
@@ -307,12 +313,7 @@ fn a_service_may_decide_before_it_has_read_the_request() {
     let long = "pal".repeat(40_000);
     for answer in [allow(), allow().reset(NO_ERROR), allow().reset(CANCEL)] {
         let player = unread().plays([answer]);
-        let bridge = asking_alone(&player).refusing().start();
-        eventually("it has said what it allows", || player.heard() > 0);
-        for _ in 0..3 {
-            bridge.ask(&long).goes_on_with(&long);
-        }
-        assert_eq!(player.requests(), [0, 0, 0]);
+        are_decided(&player, asking_alone(&player), [&long; 3]);
     }
 }
 
@@ -323,12 +324,7 @@ fn a_service_may_set_what_it_likes_and_ping() {
     {
         let pings = (0..1000).fold(answer(), |answer, _| answer.pings());
         let player = terms().set(name, value).plays([pings.then(allow())]);
-        let bridge = asking_alone(&player).refusing().start();
-        eventually("it has said what it allows", || player.heard() > 0);
-        for remark in ["pal".to_owned(), "pal".repeat(20_000), "pal".to_owned()] {
-            bridge.ask(&remark).goes_on_with(&remark);
-        }
-        assert_eq!(player.requests(), [0, 0, 0]);
+        are_decided(&player, asking_alone(&player), ["pal", &"pal".repeat(20_000), "pal"]);
     }
 }
 

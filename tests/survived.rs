@@ -6,8 +6,7 @@ mod kit;
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    net::Shutdown,
-    net::{SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     num::NonZeroUsize,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     thread,

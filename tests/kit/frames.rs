@@ -266,30 +266,26 @@ impl Terms {
 
     /// Plays what comes of the number of the request, the first being 0.
     pub fn plays_by(self, answer: impl Fn(usize) -> Answer + Clone + Send + Sync + 'static) -> Player {
-        plays_on(self, answer)
-    }
-}
-
-fn plays_on(terms: Terms, answer: impl Fn(usize) -> Answer + Clone + Send + Sync + 'static) -> Player {
-    let requests = Arc::new(Mutex::new(Vec::new()));
-    let connections = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::clone(&requests);
-    let open = Arc::<AtomicUsize>::default();
-    let now_open = Arc::clone(&open);
-    let heard = Arc::<AtomicUsize>::default();
-    let now_heard = Arc::clone(&heard);
-    let address = peer(move |mut stream| {
-        let connection = connections.fetch_add(1, Relaxed);
-        now_open.fetch_add(1, Relaxed);
-        // Whatever fails here, the bridge has gone.
-        let _gone = play(&mut stream, &terms, &now_heard, || {
-            let mut seen = seen.lock().expect("requests");
-            seen.push(connection);
-            answer(seen.len() - 1)
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&requests);
+        let open = Arc::<AtomicUsize>::default();
+        let now_open = Arc::clone(&open);
+        let heard = Arc::<AtomicUsize>::default();
+        let now_heard = Arc::clone(&heard);
+        let address = peer(move |mut stream| {
+            let connection = connections.fetch_add(1, Relaxed);
+            now_open.fetch_add(1, Relaxed);
+            // Whatever fails here, the bridge has gone.
+            let _gone = play(&mut stream, &self, &now_heard, || {
+                let mut seen = seen.lock().expect("requests");
+                seen.push(connection);
+                answer(seen.len() - 1)
+            });
+            now_open.fetch_sub(1, Relaxed);
         });
-        now_open.fetch_sub(1, Relaxed);
-    });
-    Player { address, requests, open, heard }
+        Player { address, requests, open, heard }
+    }
 }
 
 fn play(
