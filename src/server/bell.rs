@@ -26,7 +26,7 @@ impl Bell {
     /// What comes of `future`; `None` when the bell rings first, or has rung and `future` is still pending. The task that
     /// awaits this must be the one that first did.
     pub(super) async fn or<F: Future + Unpin>(&self, future: &mut F) -> Option<F::Output> {
-        let task = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+        let task = this_task().await;
         let place = self.listening.borrow_mut().insert(task);
         let _listening = scopeguard::guard(place, |place| drop(self.listening.borrow_mut().remove(place)));
         poll_fn(|context| match Pin::new(&mut *future).poll(context) {
@@ -36,6 +36,11 @@ impl Bell {
         })
         .await
     }
+}
+
+/// What wakes the task that awaits this.
+pub(super) async fn this_task() -> Waker {
+    poll_fn(|context| Poll::Ready(context.waker().clone())).await
 }
 
 #[cfg(test)]

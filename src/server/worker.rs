@@ -24,7 +24,7 @@ use tokio::{
     time::{sleep, sleep_until, timeout},
 };
 
-use super::bell::Bell;
+use super::bell::{Bell, this_task};
 use super::connections::Place;
 use super::tls::{self, Tls};
 use super::watched::{self, Watch, Watched};
@@ -42,7 +42,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long an idle connection is still read at the very end: it may just have been accepted, or its next request be on
 /// its way.
 const LAST_LOOK: Duration = Duration::from_millis(100);
-
 /// Until the runtime has looked at its sockets once more.
 const A_LOOK: Duration = Duration::from_millis(1);
 
@@ -204,7 +203,7 @@ impl Worker {
                 Some(tls) => Box::pin(self.https(tls, stream, watch, &place)).await,
             }
         });
-        place.may_be_turned_out(poll_fn(|context| Poll::Ready(context.waker().clone())).await);
+        place.may_be_turned_out(this_task().await);
         let turned_out_or_ended = poll_fn(|context| match serving.as_mut().poll(context) {
             Poll::Pending if place.is_turned_out() => Poll::Ready(None),
             polled => polled.map(Some),
