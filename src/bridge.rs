@@ -7,6 +7,7 @@
 //!
 //! - [`receive`]: what came in over HTTP is a callback that is served, or a [`BadRequest`](crate::openim::BadRequest).
 //! - [`outcome`]: what became of it, which is what OpenIM is told and what is recorded.
+//! - [`origin`](Origin): where an answer came from, for people.
 //! - [`shadow`]: the decision is asked for, and has no effect.
 //! - [`limits`]: how much is taken in at one time.
 //!
@@ -15,6 +16,7 @@
 #[cfg(test)]
 mod counted;
 mod limits;
+mod origin;
 mod outcome;
 mod receive;
 mod shadow;
@@ -33,6 +35,7 @@ use http::{HeaderMap, StatusCode, Uri, request::Parts};
 use http_body::Body;
 
 pub use limits::{Gauge, Permit, SharedLimits};
+pub use origin::{HINT_HEADER, ORIGIN_HEADER, Origin};
 pub use outcome::{Kind, Outcome, Reason, Source};
 use receive::{Received, Rejected};
 use shadow::Shadowed;
@@ -69,6 +72,10 @@ struct Arrived {
 pub struct Answer {
     /// For people and proxies: OpenIM never looks at it.
     pub status: StatusCode,
+    /// For people, too.
+    pub origin: Origin,
+    /// What would be right, where the request was not.
+    pub hint: Option<&'static str>,
     /// A JSON object.
     pub body: Bytes,
 }
@@ -243,10 +250,11 @@ impl Bridge {
     /// Encodes, and records: once, from the same value.
     fn finish(&self, outcome: &Outcome, deadline: Deadline) -> Answer {
         self.record(outcome, deadline);
-        match outcome.source() {
+        let body = match outcome.source() {
             Source::Shadow => self.encode(&Verdict::GoOn(vec![])),
-            _ => Answer { status: outcome.status(), ..self.encode(outcome.verdict()) },
-        }
+            _ => self.encode(outcome.verdict()),
+        };
+        Answer { status: outcome.status(), origin: outcome.origin(), hint: outcome.hint(), body }
     }
 
     fn record(&self, outcome: &Outcome, deadline: Deadline) {
@@ -255,7 +263,7 @@ impl Bridge {
         telemetry::record(outcome, elapsed, &self.settings.log);
     }
 
-    fn encode(&self, verdict: &Verdict) -> Answer {
-        Answer { status: StatusCode::OK, body: verdict.encode(self.settings.response.next_code) }
+    fn encode(&self, verdict: &Verdict) -> Bytes {
+        verdict.encode(self.settings.response.next_code)
     }
 }

@@ -7,6 +7,7 @@ mod kit;
 use std::time::Duration;
 
 use kit::{ALIAS, App, Bridge, COMMAND, PATH, Reply, Request, app, app_ruled_by, bridge, ms};
+use openim_bridge::config::Unserved;
 use openim_bridge::decision::Action;
 use openim_bridge::openim::NextCodeForm;
 
@@ -465,4 +466,21 @@ fn the_app_is_told_what_is_left_since_the_first_byte() {
     let told = told(&app);
     assert!(told + ms(200) <= timeout, "{told:?}");
     assert!(told > Duration::ZERO);
+}
+
+#[test]
+fn every_answer_says_who_decided() {
+    let app = app();
+    let bridge = bridge().asking(&app).with(|settings| settings.commands.unserved = Unserved::Allow).start();
+    for remark in ["pal", "mock:replace=Another", "mock:refuse=5001,No", "mock:invalid=code"] {
+        assert_eq!(bridge.ask(remark).origin(), "decision", "{remark}");
+    }
+    assert_eq!(bridge.ask("mock:status=UNAVAILABLE").origin(), "fallback; class=unavailable");
+    let unserved = Request::new().target("/cb/callbackBeforeX").callback("callbackBeforeX", "u1", "u2", "pal");
+    assert_eq!(bridge.send(&unserved).origin(), "route");
+    let rejected = bridge.send(&Request::new().body("{}"));
+    assert_eq!(rejected.origin(), "rejected; code=9900");
+    let hint = "expected a JSON object with this callback's fields, each there once and of its type";
+    assert_eq!(rejected.header("openim-bridge-hint"), Some(hint));
+    assert_eq!(bridge.ask("pal").header("openim-bridge-hint"), None);
 }

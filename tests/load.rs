@@ -233,6 +233,9 @@ fn tells_people_in_words() {
     what OpenIM would have made of the answers
               4  refuses with errCode 5001 "no \u{1b}[2J"
 
+    who decided
+              4  the decision service
+
     latency, from when each callback was due to the end of its answer, or to giving up
     "#);
 }

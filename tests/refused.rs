@@ -133,8 +133,8 @@ fn refuses_a_url_without_its_command() {
     {
         let reply = unasked.refuses_target(target, 404, 9901);
         assert_eq!(reply.json()["errMsg"], "The URL names no callback command", "{target}");
-        let detail = reply.json()["errDlt"].as_str().expect("a detail").to_owned();
-        assert!(detail.contains("PREFIX/COMMAND") && detail.contains("webhooks.yml"), "{detail}");
+        let hint = reply.header("openim-bridge-hint").expect("a hint");
+        assert!(hint.contains("PREFIX/COMMAND") && hint.contains("webhooks.yml"), "{hint}");
     }
 }
 

@@ -55,7 +55,9 @@ fn at_0_percent_all_is_allowed_and_the_app_is_asked_all_the_same() {
         ("shadow-replace", "mock:replace=Another", "DEBUG replace shadow -"),
         ("shadow-allow", "pal", "DEBUG allow shadow -"),
     ] {
-        bridge.send(&request(operation_id, remark)).goes_on_with(remark);
+        let reply = bridge.send(&request(operation_id, remark));
+        reply.goes_on_with(remark);
+        assert_eq!(reply.origin(), "shadow");
         let call = app.next_call();
         assert_eq!((&*call.owner, &*call.remark, &*call.operation_id), ("u1", remark, operation_id));
         assert_eq!(recorded(operation_id), expected);

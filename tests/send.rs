@@ -344,6 +344,33 @@ fn timeouts_are_what_openim_can_have() {
 }
 
 #[tokio::test]
+async fn a_fallback_is_told_and_fails_where_asked_to() {
+    let by = |origin: &str, body: &str| response("200 OK", &format!("openim-bridge: {origin}\r\n"), body.as_bytes());
+    let fallback = "the fallback, since the decision service gave no good reply (class=timeout)";
+    let rejected = by("rejected; code=9903\r\nopenim-bridge-hint: do better", REFUSE);
+    for (reply, decider, code) in [
+        (by("decision", ALLOW), "the decision service", 0),
+        (by("decision", REFUSE), "the decision service", 3),
+        (by("fallback; class=timeout", ALLOW), fallback, 5),
+        (by("fallback; class=timeout", REFUSE), fallback, 5),
+        (rejected, "the bridge, which rejected the request (code=9903)\nhint: do better", 3),
+        (by("route", ALLOW), "the bridge's configuration, without asking anybody", 0),
+        (by("new \u{9b}2J", ALLOW), "new \\u{9b}2J", 0),
+        (ok(ALLOW), "unknown, since the answer has no header openim-bridge", 5),
+        (by("decision", "[]"), "the decision service", 4),
+    ] {
+        let server = Server::start([reply.clone(), reply.clone(), reply]).await;
+        let told = report(&server.url()).await.to_string();
+        assert!(told.contains(&format!("\ndecided by: {decider}\n")), "{told}");
+        let exit = run(args(&server.url(), &["--fail-on-fallback"])).await.expect("printed");
+        assert_eq!(exit, ExitCode::from(code), "{told}");
+        let many = if code == 5 { 5 } else { u8::from(code == 4) };
+        let exit = run(args(&server.url(), &["--fail-on-fallback", "--count", "1"])).await.expect("printed");
+        assert_eq!(exit, ExitCode::from(many), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn tells_people_in_words() {
     let body = "{\"actionCode\":1,\"errCode\":5001,\"nextCode\":1,\"remark\":\"\u{9b}31m\\u001b[0m\"}\n";
     let server = Server::start([response("404 Not Found", "", body.as_bytes())]).await;
@@ -359,6 +386,7 @@ async fn tells_people_in_words() {
     body: {"actionCode":1,"errCode":5001,"nextCode":1,"remark":"\u{9b}31m\u001b[0m"}\n
 
     OpenIM goes on, with the remark "\u{9b}31m\u{1b}[0m".
+    decided by: unknown, since the answer has no header openim-bridge
     caution: actionCode 1 makes OpenIM go on from v3.7 on, while v3.5 and v3.6 refuse: send actionCode 0 always, and nextCode 1 to refuse
     caution: errCode 5001 has no effect here: OpenIM refuses only if actionCode is 0 and nextCode is 1
     "#);
@@ -385,6 +413,8 @@ async fn tells_programs_in_json() {
         "kind": "goesOn",
         "remark": "other"
       },
+      "origin": null,
+      "hint": null,
       "fields": {
         "actionCode": 0,
         "errCode": 0,
@@ -409,6 +439,8 @@ async fn tells_programs_in_json() {
         "errMsg": "",
         "errDlt": ""
       },
+      "origin": null,
+      "hint": null,
       "fields": {
         "actionCode": 0,
         "errCode": 0,
@@ -443,6 +475,8 @@ async fn tells_programs_in_json() {
         "cause": "wrong_type",
         "why": "nextCode is a string; it must be an integer from -2147483648 to 2147483647"
       },
+      "origin": null,
+      "hint": null,
       "fields": null,
       "cautions": [
         {

@@ -3,6 +3,7 @@
 
 use http::{StatusCode, Uri};
 
+use super::Origin;
 use crate::callback::{BodyError, Decision, Parties, Served};
 use crate::decision::{Action, CallError, ErrorClass, FallbackPolicy, Spent, Target, Try};
 use crate::openim::{
@@ -185,6 +186,27 @@ impl Outcome {
     #[must_use]
     pub const fn verdict(&self) -> &Verdict {
         &self.verdict
+    }
+
+    /// Where the answer comes from.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        match (self.source(), self.reason) {
+            (Source::Shadow, _) => Origin::Shadow,
+            (Source::Fallback, Some(Reason::Error(class))) => Origin::Fallback(class),
+            (Source::Bridge, Some(Reason::Bad(bad))) => Origin::Rejected(bad.code()),
+            (Source::Bridge | Source::Fallback, _) => Origin::Route,
+            (Source::App, _) => Origin::Decision,
+        }
+    }
+
+    /// What would be right, where the request was not. For operators.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self.reason {
+            Some(Reason::Bad(bad)) => bad.hint(),
+            _ => None,
+        }
     }
 
     /// 200 for every decision and every fallback; the bad request's own otherwise.

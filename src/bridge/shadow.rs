@@ -3,7 +3,9 @@
 
 use std::rc::Rc;
 
-use super::{Answer, Arrived, Bridge, Permit};
+use http::StatusCode;
+
+use super::{Answer, Arrived, Bridge, Origin, Permit};
 use crate::decision::Deadline;
 use crate::openim::Verdict;
 use crate::telemetry::traces::CallbackSpan;
@@ -26,7 +28,7 @@ impl Bridge {
         }
         tokio::task::spawn_local(Rc::clone(self).decide_in_shadow(shadowed, deadline));
         self.metrics.answered(deadline.elapsed());
-        self.encode(&go_on)
+        Answer { status: StatusCode::OK, origin: Origin::Shadow, hint: None, body: self.encode(&go_on) }
     }
 
     /// Ends by the deadline.

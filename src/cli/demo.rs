@@ -57,6 +57,8 @@ struct Sample {
     /// Appended to OpenIM's `url`.
     suffix: &'static str,
     expected: Expected,
+    /// By the answer's header.
+    origin: &'static str,
     explained: &'static str,
 }
 
@@ -72,6 +74,7 @@ const SAMPLES: [Sample; 6] = [
         remark: "My Best Friend",
         suffix: "",
         expected: Expected::GoesOnWith("My Best Friend"),
+        origin: "decision",
         explained: "the decision service said allow, and OpenIM stores what its user typed",
     },
     Sample {
@@ -79,6 +82,7 @@ const SAMPLES: [Sample; 6] = [
         remark: "mock:refuse=5001,No nicknames here",
         suffix: "",
         expected: Expected::Refused(5001),
+        origin: "decision",
         explained: "the App's own code (5000 to 9899) and text reach the user",
     },
     Sample {
@@ -86,6 +90,7 @@ const SAMPLES: [Sample; 6] = [
         remark: "mock:replace=Bestie",
         suffix: "",
         expected: Expected::GoesOnWith("Bestie"),
+        origin: "decision",
         explained: "OpenIM stores the App's text instead",
     },
     Sample {
@@ -93,6 +98,7 @@ const SAMPLES: [Sample; 6] = [
         remark: "mock:hang",
         suffix: "",
         expected: Expected::GoesOnWith("mock:hang"),
+        origin: "fallback; class=timeout",
         explained: "no reply by the deadline, so the fallback decided: allow, unless configured otherwise",
     },
     Sample {
@@ -100,6 +106,7 @@ const SAMPLES: [Sample; 6] = [
         remark: "mock:status=UNAVAILABLE",
         suffix: "",
         expected: Expected::GoesOnWith("mock:status=UNAVAILABLE"),
+        origin: "fallback; class=unavailable",
         explained: "the fallback again, and at once: nobody waits for the deadline",
     },
     Sample {
@@ -107,7 +114,8 @@ const SAMPLES: [Sample; 6] = [
         remark: "My Best Friend",
         suffix: "?x=1",
         expected: Expected::Refused(9901),
-        explained: "a `?` in webhooks.yml's url swallows the command; the answer says so, and the App was not asked",
+        origin: "rejected; code=9901",
+        explained: "a `?` in webhooks.yml's url swallows the command; a header of the answer says so, and the App was not asked",
     },
 ];
 
@@ -187,7 +195,7 @@ async fn show(bridge: SocketAddr, ca: Option<&Path>, mock: &Address) -> anyhow::
         };
         let base = format!("{url}{}", sample.suffix);
         let exchange = send::exchange_trusting(ca, &request, &base, OPENIM_TIMEOUT).await?;
-        let right = sample.expected.is(&exchange);
+        let right = sample.expected.is(&exchange) && exchange.origin() == Some(sample.origin);
         all_right &= right;
         print(&sample.told(number, &request.url(&base), &request, &exchange, right))?;
     }
@@ -210,14 +218,17 @@ impl Sample {
             Ok(answered) => format!("{} {}", answered.status.as_u16(), String::from_utf8_lossy(&answered.body)),
             Err(none) => none.to_string(),
         };
+        let hint = exchange.answer.as_ref().ok().and_then(|answered| answered.hint.as_deref());
+        let hint = hint.map(|hint| format!("\n   hint      {hint}")).unwrap_or_default();
         let elapsed = exchange.elapsed.as_millis();
         let verdict = if right { "" } else { "\n   WRONG     this is not what should have come of it" };
         format!(
-            "\n{number}. {title}: {explained}\n   sent      POST {url}\n             {body}\n   answered  {answered}  ({elapsed} ms)\n   so        {words}{verdict}\n",
+            "\n{number}. {title}: {explained}\n   sent      POST {url}\n             {body}\n   answered  {answered}  ({elapsed} ms)\n   so        {words}\n   by        {decider}{hint}{verdict}\n",
             title = self.title,
             explained = self.explained,
             body = request.body().trim_end(),
             words = send::words(exchange.open_im()),
+            decider = send::decider(exchange.origin()),
         )
     }
 }

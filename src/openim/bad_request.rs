@@ -5,8 +5,6 @@ use http::StatusCode;
 use super::{Refusal, ReservedCode};
 
 /// Why a request is turned away without asking the decision service. Listed in the order in which they are checked.
-///
-/// The texts are for whoever set OpenIM up, and say nothing about the bridge's inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BadRequest {
     /// The peer's address is not allowed.
@@ -115,48 +113,66 @@ impl BadRequest {
         }
     }
 
-    /// `errMsg` and `errDlt`: what is wrong, and what would be right.
-    const fn texts(self) -> (&'static str, &'static str) {
+    /// `errMsg`: what is wrong. It reaches OpenIM's users.
+    const fn message(self) -> &'static str {
         match self {
-            Self::Address => ("This address may not call", ""),
-            Self::Credentials => ("Credentials are missing or wrong", ""),
-            Self::Method => ("The method must be POST", ""),
-            Self::CommandMissing => (
-                "The URL names no callback command",
-                "Expected PREFIX/COMMAND or PREFIX?command=COMMAND; OpenIM appends /COMMAND to the text of `url` in \
-                 webhooks.yml, where a `#` would make it lose the command",
+            Self::Address => "This address may not call",
+            Self::Credentials => "Credentials are missing or wrong",
+            Self::Method => "The method must be POST",
+            Self::CommandMissing => "The URL names no callback command",
+            Self::CommandSwallowed => "The URL's query has swallowed the callback command",
+            Self::CommandUnserved => "This callback command is not served here",
+            Self::CommandAmbiguous => "The URL names two different callback commands",
+            Self::ContentTypeParameter => "The URL's parameter contenttype must be json",
+            Self::ContentType => "The content type must be application/json",
+            Self::OperationId => "The header operationID is missing or empty",
+            Self::BodyTooLarge => "The body is too large",
+            Self::BodyIncomplete => "The body did not arrive whole in time",
+            Self::BodyMalformed => "The body is not this callback's JSON",
+            Self::CommandMismatch => "The command in the body is another than the one in the URL",
+        }
+    }
+
+    /// What would be right, for operators: a header's value, and never part of what OpenIM reads.
+    #[must_use]
+    pub const fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Address => Some("`access.allow` lists the addresses that may call"),
+            Self::Credentials => Some(
+                "`access.basic_auth_file` lists who may call; OpenIM sends what stands before the @ of `url` in \
+                 webhooks.yml",
             ),
-            Self::CommandSwallowed => (
-                "The URL's query has swallowed the callback command",
+            Self::CommandMissing => Some(
+                "expected PREFIX/COMMAND or PREFIX?command=COMMAND; OpenIM appends /COMMAND to the text of `url` in \
+                 webhooks.yml, where a `#` makes it lose the command",
+            ),
+            Self::CommandSwallowed => Some(
                 "OpenIM appends /COMMAND to the text of `url` in webhooks.yml: remove the `?` and all behind it there",
             ),
-            Self::CommandUnserved => (
-                "This callback command is not served here",
-                "Disable the callback in webhooks.yml, or set `commands.unserved: allow`",
+            Self::CommandUnserved => Some(
+                "disable this callback in webhooks.yml: while it is enabled, OpenIM is told to refuse what it asks about",
             ),
-            Self::CommandAmbiguous => ("The URL names two different callback commands", ""),
-            Self::ContentTypeParameter => (
-                "The URL's parameter contenttype must be json",
-                "If `url` in webhooks.yml holds a `?`: OpenIM appends /COMMAND to its text, so remove the `?` and all \
+            Self::ContentTypeParameter => Some(
+                "if `url` in webhooks.yml holds a `?`: OpenIM appends /COMMAND to its text, so remove the `?` and all \
                  behind it there",
             ),
-            Self::ContentType => ("The content type must be application/json", ""),
-            Self::OperationId => ("The header operationID is missing or empty", ""),
-            Self::BodyTooLarge => ("The body is too large", ""),
-            Self::BodyIncomplete => ("The body did not arrive whole in time", ""),
-            Self::BodyMalformed => (
-                "The body is not this callback's JSON",
-                "Expected a JSON object with this callback's fields, each there once and of its type",
-            ),
-            Self::CommandMismatch => ("The command in the body is another than the one in the URL", ""),
+            Self::OperationId => Some("OpenIM v3.6 sends none: `operation_id.missing: generate` makes one up"),
+            Self::BodyTooLarge => Some("`limits.request_bytes` is the limit"),
+            Self::BodyMalformed => {
+                Some("expected a JSON object with this callback's fields, each there once and of its type")
+            }
+            Self::Method
+            | Self::ContentType
+            | Self::BodyIncomplete
+            | Self::CommandAmbiguous
+            | Self::CommandMismatch => None,
         }
     }
 
     /// The refusal that OpenIM is told.
     #[must_use]
     pub fn refusal(self) -> Refusal {
-        let (message, detail) = self.texts();
-        Refusal { code: self.code().into(), message: message.to_owned(), detail: detail.to_owned() }
+        Refusal { code: self.code().into(), message: self.message().to_owned(), detail: String::new() }
     }
 }
 
@@ -173,7 +189,12 @@ mod tests {
     }
 
     #[test]
-    fn no_refusal_is_without_a_text() {
-        assert!(BadRequest::ALL.iter().all(|bad| !bad.refusal().message.is_empty()));
+    fn every_refusal_has_a_text_for_users_and_what_is_for_operators_fits_into_a_header() {
+        for bad in BadRequest::ALL {
+            let Refusal { message, detail, .. } = bad.refusal();
+            assert!(!message.is_empty() && detail.is_empty());
+            let hint = bad.hint().unwrap_or("none");
+            assert!(hint.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{hint}");
+        }
     }
 }

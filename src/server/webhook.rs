@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Stage;
 use super::watched::Watch;
 use super::worker::Worker;
-use crate::bridge::{Answer, Bridge};
+use crate::bridge::{Answer, Bridge, HINT_HEADER, ORIGIN_HEADER};
 use crate::decision::Deadline;
 
 /// How much of a body that nobody wants is read and thrown away, so that its sender gets to see the answer: most
@@ -131,6 +131,10 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ORIGIN_HEADER, HeaderValue::from_static(answer.origin.header()));
+    if let Some(hint) = answer.hint {
+        headers.insert(HINT_HEADER, HeaderValue::from_static(hint));
+    }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"openim-bridge\""));
     }

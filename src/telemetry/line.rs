@@ -47,6 +47,7 @@ pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSetti
                 source = outcome.source().name(),
                 reason,
                 error,
+                hint = outcome.hint(),
                 remark = answered.as_deref(),
                 endpoint = outcome.endpoint.as_ref().map(tracing::field::display),
                 retries = spent.retries,

@@ -16,14 +16,17 @@ pub mod tls;
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicU16, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use openim_bridge::callback::{REGISTRY, Served};
 use openim_bridge::config::Settings;
-use openim_bridge::decision::Action;
+use openim_bridge::decision::{Action, ErrorClass};
 pub use openim_bridge::mock::Call;
 use openim_bridge::mock::{Event, Mock, Rules, Stage};
 use openim_bridge::server::Server;
@@ -54,6 +57,13 @@ pub struct App {
 /// A decision service that decides by `mock:` remarks, and allows everything else.
 pub fn app() -> App {
     app_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+/// The same, on a loopback address of its own: once it has stopped, no other test can take its port.
+pub fn app_to_stop() -> App {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = NEXT.fetch_add(1, Relaxed).to_be_bytes();
+    app_at(SocketAddr::from(([127, 64 | high, low, 1], 0)))
 }
 
 /// The same, on an address that was used before.
@@ -470,6 +480,7 @@ impl Reply {
         let expected =
             format!(r#"{{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":0,"remark":{remark}}}"#);
         assert_eq!((self.status, &*self.body), (200, &*expected));
+        self.says_who_decided();
     }
 
     /// OpenIM goes on, and nothing is said of the remark.
@@ -477,6 +488,18 @@ impl Reply {
     pub fn goes_on(&self) {
         let expected = r#"{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":0}"#;
         assert_eq!((self.status, &*self.body), (200, expected));
+        self.says_who_decided();
+    }
+
+    /// Who decided.
+    pub fn origin(&self) -> &str {
+        self.header("openim-bridge").unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn says_who_decided(&self) {
+        let word = self.origin().split("; ").next().unwrap_or_default();
+        assert!(["decision", "fallback", "shadow", "route", "rejected"].contains(&word), "{}", self.head);
     }
 
     /// Whether this is an answer that OpenIM's decoder reads, whatever it says.
@@ -500,6 +523,21 @@ impl Reply {
         assert_eq!(json["nextCode"], 1, "{}", self.body);
         assert_eq!(json["errCode"], code, "{}", self.body);
         assert_eq!(json["remark"], "", "{}", self.body);
+        self.says_who_decided();
+        match code {
+            9900..9920 => {
+                assert_eq!(self.origin(), format!("rejected; code={code}"));
+                // What is for operators is in another header, and never here.
+                assert_eq!(json["errDlt"], "", "{}", self.body);
+            }
+            // A refusal of the App's with a code that is none of an App's.
+            9925 if self.origin() == "decision" => {}
+            9920..=9926 => {
+                let class = ErrorClass::ALL.into_iter().find(|class| class.code() as i32 == code).expect("a class");
+                assert_eq!(self.origin(), format!("fallback; class={class}"));
+            }
+            _ => {}
+        }
         assert_eq!(self.header("content-type"), Some("application/json"));
     }
 }

@@ -22,6 +22,7 @@ use rustls::pki_types::{
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::sync::Semaphore;
 
+use crate::bridge::{HINT_HEADER, ORIGIN_HEADER};
 use crate::openim::{CallbackRequest, OpenIm, OpenImError, Reading, Undecodable};
 
 /// OpenIM's client has no more connections to one host, and its next call waits for one.
@@ -55,6 +56,10 @@ pub struct Exchange {
 pub struct Answered {
     /// For people: OpenIM never looks at it.
     pub status: StatusCode,
+    /// Where the answer came from, as the bridge's header says; `None` where something else has answered.
+    pub origin: Option<String>,
+    /// What would be right, as the bridge's header says.
+    pub hint: Option<String>,
     /// The body, gunzipped.
     pub body: Vec<u8>,
     /// What OpenIM makes of the body.
@@ -178,6 +183,18 @@ impl Ending {
 }
 
 impl Exchange {
+    /// Where the answer came from, as the bridge's header says.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.answer.as_ref().ok()?.origin.as_deref()
+    }
+
+    /// Whether the bridge says that somebody else than its fallback has answered.
+    #[must_use]
+    pub fn is_by_no_fallback(&self) -> bool {
+        self.origin().is_some_and(|origin| !origin.starts_with("fallback"))
+    }
+
     /// What OpenIM does.
     #[must_use]
     pub fn open_im(&self) -> OpenIm<'_> {
@@ -273,13 +290,13 @@ impl Client {
         let answer = tokio::time::timeout(self.timeout, self.ask(request, body)).await;
         let elapsed = begin.elapsed();
         let answer = match answer {
-            Ok(answer) => answer.map(|(status, body)| Answered { status, reading: Reading::of(&body), body }),
+            Ok(answer) => answer,
             Err(_elapsed) => Err(NoAnswer::Timeout(self.timeout)),
         };
         Exchange { asked: request.remark.clone(), elapsed, answer }
     }
 
-    async fn ask(&self, request: &CallbackRequest, content: &str) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
+    async fn ask(&self, request: &CallbackRequest, content: &str) -> Result<Answered, NoAnswer> {
         let mut hop = Hop { method: Method::POST, url: self.url.clone(), from: None };
         for _ in 0..MAX_REQUESTS {
             let _connection =
@@ -290,7 +307,7 @@ impl Client {
             self.shares.store(response.version() == Version::HTTP_2, Ordering::Relaxed);
             match hop.next(&response)? {
                 Some(next) => hop = next,
-                None => return body(response).await,
+                None => return answered(response).await,
             }
         }
         Err(NoAnswer::Redirects)
@@ -349,9 +366,12 @@ impl Hop {
     }
 }
 
-/// The status and the whole body, gunzipped where it is packed.
-async fn body(mut response: Response) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
+/// An answer with its whole body, gunzipped where it is packed.
+async fn answered(mut response: Response) -> Result<Answered, NoAnswer> {
     let status = response.status();
+    let header =
+        |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let (origin, hint) = (header(ORIGIN_HEADER), header(HINT_HEADER));
     let is_gzip =
         response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"));
     let mut body = Vec::new();
@@ -368,7 +388,7 @@ async fn body(mut response: Response) -> Result<(StatusCode, Vec<u8>), NoAnswer>
             return Err(NoAnswer::TooLarge { status });
         }
     }
-    Ok((status, body))
+    Ok(Answered { status, origin, hint, reading: Reading::of(&body), body })
 }
 
 /// One byte more than the largest answer, at most.

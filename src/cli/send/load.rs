@@ -169,6 +169,7 @@ impl LoadReport {
             "callbacks": self.tally.callbacks(),
             "perSecond": self.per_second(),
             "verdicts": self.tally.verdicts_json(),
+            "origins": self.tally.origins_json(),
             "latencyFrom": self.latency_from(),
             "latencyMicros": self.tally.latency_json(),
             "histogram": self.tally.histogram_json(),
@@ -198,6 +199,8 @@ impl fmt::Display for LoadReport {
         }
         writeln!(f, "\nwhat OpenIM would have made of the answers")?;
         self.tally.write_verdicts(f)?;
+        writeln!(f, "\nwho decided")?;
+        self.tally.write_origins(f)?;
         let from = if rate.is_some() { "when each callback was due" } else { "sending" };
         writeln!(f, "\nlatency, from {from} to the end of its answer, or to giving up")?;
         self.tally.write_latency(f)

@@ -21,7 +21,7 @@ pub use client::{Answered, CannotSend, Client, Ending, Exchange, NoAnswer, excha
 pub use load::{LoadReport, Plan};
 pub(in crate::cli) use report::safe;
 use report::shown_url;
-pub use report::{Report, words};
+pub use report::{Report, decider, words};
 pub use tally::Tally;
 
 use super::{WRONG_USAGE, complain, print, stop_signal};
@@ -31,10 +31,14 @@ use crate::openim::{CallbackRequest, UrlForm};
 /// OpenIM's HTTP client gives up after this, whatever webhooks.yml says.
 const MAX_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The exit code of `--fail-on-fallback`.
+const BY_FALLBACK: u8 = 5;
+
 /// Send a callback as OpenIM Server does, and say what OpenIM would make of the answer.
 ///
 /// Exit codes: 0 OpenIM goes on, 3 it refuses, 4 its user's action fails, 2 wrong usage. With --count: 0 OpenIM could
-/// read every answer, 1 otherwise. Ctrl-C prints what was measured so far.
+/// read every answer, 1 otherwise. With --fail-on-fallback, where OpenIM could read the answers: 5 not every answer says
+/// that somebody else than the fallback decided. Ctrl-C prints what was measured so far.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// OpenIM's url, as it is in webhooks.yml; user:pass@ in it is sent as HTTP Basic.
@@ -61,6 +65,9 @@ pub struct Args {
     /// Where the URL names the command: in its path, as OpenIM Server does, or in its query, as the documented page does.
     #[arg(long, value_enum, default_value_t)]
     pub form: Form,
+    /// Exit with 5 where the bridge's fallback decided, and not the decision service.
+    #[arg(long)]
+    pub fail_on_fallback: bool,
     /// Send so many callbacks, and tell what OpenIM would make of all the answers, and how long they took.
     #[arg(long, value_name = "N", help_heading = "Load")]
     pub count: Option<NonZeroU64>,
@@ -111,12 +118,17 @@ fn timeout(text: &str) -> Result<Duration, String> {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let sent = match args.count {
         None => {
-            send(&args).await.map(|report| (report.to_string(), report.json(), report.exchange.ending().exit_code()))
+            let report = send(&args).await;
+            report.map(|report| (report.to_string(), report.json(), exit_code(&args, &report.exchange)))
         }
         Some(count) => {
             let interrupted = async { drop(stop_signal().await) };
             let report = load(&args, count, interrupted).await;
-            report.map(|report| (report.to_string(), report.json(), report.exit_code()))
+            report.map(|report| {
+                let by_fallback = args.fail_on_fallback && report.tally.by_fallback() > 0;
+                let code = report.exit_code();
+                (report.to_string(), report.json(), if code == 0 && by_fallback { BY_FALLBACK } else { code })
+            })
         }
     };
     let (text, json, code) = match sent {
@@ -131,6 +143,15 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Output::Json => format!("{json}\n"),
     })?;
     Ok(ExitCode::from(code))
+}
+
+fn exit_code(args: &Args, exchange: &Exchange) -> u8 {
+    let is_read = exchange.ending() != Ending::Fails;
+    if args.fail_on_fallback && is_read && !exchange.is_by_no_fallback() {
+        BY_FALLBACK
+    } else {
+        exchange.ending().exit_code()
+    }
 }
 
 /// Sends what `args` say, once.

@@ -68,6 +68,8 @@ impl Report {
             "elapsedMs": u64::try_from(self.exchange.elapsed.as_millis()).unwrap_or(u64::MAX),
             "body": answered.map(|answered| String::from_utf8_lossy(&answered.body)),
             "verdict": verdict,
+            "origin": self.exchange.origin(),
+            "hint": answered.and_then(|answered| answered.hint.as_deref()),
             "fields": answered.and_then(|answered| answered.reading.answer.as_ref().ok()),
             "cautions": cautions.collect::<Vec<_>>(),
         })
@@ -80,15 +82,19 @@ impl fmt::Display for Report {
         writeln!(f, "operationID: {}", safe(&self.operation_id(), SHOWN_CHARS))?;
         write!(f, "sent: {}", shown_body(self.request.body().trim_end().as_bytes()))?;
         match &self.exchange.answer {
-            Ok(Answered { status, body, reading }) => {
+            Ok(Answered { status, body, reading, hint, .. }) => {
                 writeln!(f, "\nanswer: {status}, after {} ms", self.exchange.elapsed.as_millis())?;
                 if !status.is_success() {
                     writeln!(f, "(OpenIM does not look at the status, only at the body)")?;
                 }
                 writeln!(f, "body: {}", shown_body(body))?;
                 writeln!(f, "\n{}", words(self.exchange.open_im()))?;
+                writeln!(f, "decided by: {}", decider(self.exchange.origin()))?;
                 for caution in reading.cautions() {
                     writeln!(f, "caution: {caution}")?;
+                }
+                if let Some(hint) = hint {
+                    writeln!(f, "hint: {}", safe(hint, SHOWN_CHARS))?;
                 }
                 Ok(())
             }
@@ -120,6 +126,25 @@ pub fn words(open_im: OpenIm<'_>) -> String {
             error.name(),
             safe(&error_chain::text(why), SHOWN_CHARS)
         ),
+    }
+}
+
+/// Who decided, by the header of the answer.
+pub fn decider(origin: Option<&str>) -> String {
+    let Some(origin) = origin else {
+        return "unknown, since the answer has no header openim-bridge".to_owned();
+    };
+    match origin.split_once("; ") {
+        None if origin == "decision" => "the decision service".to_owned(),
+        None if origin == "shadow" => {
+            "nobody: `decision.enforce_percent` allows this owner's, whatever the decision service says".to_owned()
+        }
+        None if origin == "route" => "the bridge's configuration, without asking anybody".to_owned(),
+        Some(("fallback", class)) => {
+            format!("the fallback, since the decision service gave no good reply ({})", safe(class, SHOWN_CHARS))
+        }
+        Some(("rejected", code)) => format!("the bridge, which rejected the request ({})", safe(code, SHOWN_CHARS)),
+        _ => safe(origin, SHOWN_CHARS),
     }
 }
 

@@ -8,7 +8,7 @@ use hdrhistogram::{CreationError, Histogram};
 use serde_json::{Value, json};
 
 use super::client::Exchange;
-use super::report::safe;
+use super::report::{decider, safe};
 use crate::error_chain;
 use crate::openim::OpenIm;
 
@@ -31,6 +31,9 @@ const MAX_KINDS: usize = 100;
 #[derive(Debug)]
 pub struct Tally {
     ends: BTreeMap<End, Ends>,
+    /// By what the answers' headers say of who decided.
+    origins: BTreeMap<Option<String>, u64>,
+    by_fallback: u64,
     /// In microseconds, each to three digits.
     latency: Histogram<u64>,
 }
@@ -61,7 +64,12 @@ impl Tally {
     ///
     /// Where the table of latencies cannot be had.
     pub(super) fn new() -> Result<Self, CreationError> {
-        Ok(Self { ends: BTreeMap::new(), latency: Histogram::new_with_bounds(1, MAX_LATENCY_MICROS, 3)? })
+        Ok(Self {
+            ends: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            by_fallback: 0,
+            latency: Histogram::new_with_bounds(1, MAX_LATENCY_MICROS, 3)?,
+        })
     }
 
     /// Adds a callback that took so long, whatever came of it: OpenIM's user waited for it.
@@ -73,6 +81,12 @@ impl Tally {
             end = End::OtherRefused;
         }
         self.ends.entry(end).or_insert_with(|| Ends::like(exchange)).count += 1;
+        if exchange.answer.is_ok() {
+            let origin = exchange.origin().map(|origin| safe(origin, SHOWN_CHARS));
+            let is_other = self.origins.len() >= MAX_KINDS && !self.origins.contains_key(&origin);
+            *self.origins.entry(origin.filter(|_| !is_other)).or_default() += 1;
+            self.by_fallback += u64::from(!exchange.is_by_no_fallback());
+        }
     }
 
     /// How many callbacks there were.
@@ -86,6 +100,12 @@ impl Tally {
     pub fn failed(&self) -> u64 {
         let failed = self.ends.iter().filter(|(end, _)| matches!(end, End::Fails { .. }));
         failed.map(|(_, ends)| ends.count).sum()
+    }
+
+    /// How many the fallback decided, or who knows who.
+    #[must_use]
+    pub fn by_fallback(&self) -> u64 {
+        self.by_fallback
     }
 
     /// How many OpenIM goes on with, with a remark other than its user's or not.
@@ -118,6 +138,10 @@ impl Tally {
         self.ends.iter().map(verdict).collect()
     }
 
+    pub(super) fn origins_json(&self) -> Value {
+        self.origins.iter().map(|(origin, count)| json!({"origin": origin, "count": count})).collect()
+    }
+
     /// In microseconds; `null` where nothing was measured.
     pub(super) fn latency_json(&self) -> Value {
         if self.latency.is_empty() {
@@ -148,6 +172,13 @@ impl Tally {
             }
         }
         if self.ends.is_empty() { writeln!(f, "  nothing: no callback has ended") } else { Ok(()) }
+    }
+
+    pub(super) fn write_origins(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (origin, count) in &self.origins {
+            writeln!(f, "  {count:>9}  {}", decider(origin.as_deref()))?;
+        }
+        Ok(())
     }
 
     pub(super) fn write_latency(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
