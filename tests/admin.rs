@@ -5,18 +5,21 @@
 mod kit;
 
 use std::{
-    io::Write as _,
-    net::{SocketAddr, TcpListener, UdpSocket},
-    sync::{Arc, Condvar, Mutex, mpsc},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    sync::{Condvar, Mutex, atomic::Ordering::Relaxed},
     thread,
     time::Duration,
 };
 
 use kit::callback::{Odd, served};
-use kit::{Bridge, Client, PATIENCE, Reply, Request, app, bridge, eventually, ms, peer};
+use kit::{
+    Bridge, BridgeBuilder, Client, PATIENCE, Reply, Request, app, app_at, app_to_stop, bridge, dns::name_server_after,
+    eventually, ms, nowhere, peer, service::serving,
+};
 use openim_bridge::callback::{REGISTRY, Served};
 use openim_bridge::config::{Settings, Sources};
 use openim_bridge::server::{Server, StartError};
+use tonic_health::pb::health_check_response::ServingStatus;
 
 fn get(bridge: &Bridge, target: &str) -> Reply {
     bridge.operator("GET", target, "")
@@ -66,52 +69,100 @@ fn what_is_not_there_is_told_in_plain_words() {
     }
 }
 
+/// Longer than any test.
+const NEVER: Duration = Duration::from_hours(1);
+
+/// Waits at its start for as long as it takes.
+fn waiting() -> BridgeBuilder {
+    bridge().admin().with(|settings| settings.ready.wait_for_upstream = NEVER)
+}
+
+#[track_caller]
+fn waits(bridge: &Bridge) {
+    let why = "not ready: the decision service has not answered yet; the bridge waits for it for 1h after its start \
+               (`ready.wait_for_upstream`)";
+    says(&get(bridge, "/ready"), 503, why);
+}
+
 #[test]
-fn it_is_ready_once_the_decision_service_was_tried_though_in_vain() {
-    // A handshake that gets no answer until the test says so.
-    let (let_go, held) = mpsc::channel::<()>();
-    let held = Arc::new(Mutex::new(held));
-    let hung = peer(move |stream| {
-        let _let_go = held.lock().expect("one at a time").recv();
-        drop(stream);
-    });
-    let mut authority = tempfile::NamedTempFile::new().expect("a file");
-    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    authority.write_all(certificate.cert.pem().as_bytes()).expect("written");
-    let bridge = bridge().admin().timeout(ms(14_000)).with(|settings| {
-        settings.upstream.connect_timeout = ms(14_000);
-        settings.upstream.addresses = vec![format!("https://{hung}").parse().expect("an address")];
-        settings.upstream.tls.ca = Some(authority.path().to_owned());
-    });
-    let bridge = bridge.start();
-    says(&get(&bridge, "/ready"), 503, "not ready: the decision service is being tried for the first time");
+fn it_is_ready_when_the_decision_service_has_answered_for_the_first_time() {
+    let gone = app_to_stop();
+    let address = gone.address;
+    gone.stop();
+    let bridge = waiting().asking_at(address).start();
+    waits(&bridge);
     says(&get(&bridge, "/live"), 200, "live");
-    drop(let_go);
+    let app = app_at(address);
     becomes_ready(&bridge);
+    // From then on the fallback is better than nothing.
+    app.stop();
+    eventually("it is missed", || bridge.ask("pal").origin() == "fallback; class=unavailable");
     says(&get(&bridge, "/ready"), 200, "ready");
 }
 
 #[test]
-fn it_is_ready_when_the_decision_service_s_name_is_unknown() {
+fn it_is_ready_when_the_decision_service_says_that_it_serves() {
+    let service = serving(ms(0), |server| server);
+    service.says(Ok(ServingStatus::NotServing));
+    let bridge = waiting().asking_at(service.address).start();
+    eventually("it has been told so", || service.seen.checks.load(Relaxed) > 3);
+    waits(&bridge);
+    service.says(Ok(ServingStatus::Serving));
+    becomes_ready(&bridge);
+}
+
+#[test]
+fn it_is_ready_without_the_decision_service_when_it_has_waited_long_enough() {
+    let mute = peer(|stream| {
+        let _held = stream.peek(&mut [0]);
+        thread::sleep(PATIENCE);
+    });
     // A name server that answers nothing but refusals: the port is closed.
     let closed = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
-    let bridge = bridge().admin().with(|settings| {
-        settings.upstream.name_server = Some(closed);
-        settings.upstream.addresses = vec!["http://nobody.test:50051".parse().expect("an address")];
-    });
-    becomes_ready(&bridge.start());
+    for address in [format!("http://{mute}"), format!("http://{}", nowhere()), "http://nobody.test:50051".to_owned()] {
+        let bridge = bridge().admin().with(|settings| {
+            settings.upstream.name_server = Some(closed);
+            settings.upstream.addresses = vec![address.parse().expect("an address")];
+            settings.ready.wait_for_upstream = ms(300);
+        });
+        becomes_ready(&bridge.start());
+    }
+}
+
+/// In a cluster no callback comes to a pod that is not ready.
+#[test]
+fn it_is_ready_without_a_callback_whenever_the_name_s_addresses_come() {
+    let localhost = IpAddr::from(Ipv4Addr::LOCALHOST);
+    for delay in [0, 1, 20] {
+        let app = app();
+        let names = name_server_after(ms(delay), localhost);
+        let by_name = |settings: &mut Settings| {
+            let url = format!("http://decisions.test:{}", app.address.port());
+            settings.upstream.addresses = vec![url.parse().expect("an address")];
+            settings.upstream.name_server = Some(names.address);
+            settings.upstream.resolve.min = ms(100);
+        };
+        becomes_ready(&waiting().with(by_name).start());
+
+        names.says_all(&[]);
+        let bridge = waiting().with(by_name).start();
+        waits(&bridge);
+        names.says(localhost);
+        becomes_ready(&bridge);
+        assert!(get(&bridge, "/metrics").body.contains("\nopenim_bridge_upstream_connections 1\n"));
+    }
 }
 
 #[test]
 fn it_can_be_made_to_need_the_decision_service() {
     let requiring = |settings: &mut Settings| settings.ready.require_upstream = true;
-    let connected = app();
+    let connected = app_to_stop();
     let address = connected.address;
     let bridge = bridge().admin().asking(&connected).with(requiring).start();
     becomes_ready(&bridge);
     connected.stop();
     eventually("the bridge is not ready", || get(&bridge, "/ready").status == 503);
-    let why = "not ready: no endpoint of the decision service is connected, and ready.require_upstream is true";
+    let why = "not ready: no endpoint of the decision service is connected, and `ready.require_upstream` is true";
     says(&get(&bridge, "/ready"), 503, why);
     let _again = kit::app_at(address);
     becomes_ready(&bridge);

@@ -124,8 +124,8 @@ fn a_certificate_at_the_listener_that_the_client_does_not_accept() {
     let (authority, other) = (Authority::new(), Authority::new());
     let files = Files::new(&authority);
     let logged = || -> Vec<String> {
-        let of_clients = |line: &serde_json::Value| line["message"] == "a client made no TLS connection";
-        log::lines().iter().filter(|line| of_clients(line)).map(|line| line["error"].to_string()).collect()
+        let lines = log::lines_with("a client made no TLS connection");
+        lines.iter().map(|line| line["error"].to_string()).collect()
     };
     let right = "127.0.0.1";
     for (number, (pair, alert)) in (1..).zip([

@@ -9,7 +9,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     num::NonZeroUsize,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread,
@@ -17,7 +17,7 @@ use std::{
 };
 
 use kit::{
-    App, BridgeBuilder, Client, Request, app, app_at, app_ruled_by, bridge,
+    App, BridgeBuilder, Client, Request, app, app_at, app_ruled_by, app_to_stop, bridge,
     dns::name_server,
     eventually,
     frames::{Answer, MAX_CONCURRENT_STREAMS, REFUSED_STREAM, allow, answer, grpc, plays, terms},
@@ -62,7 +62,7 @@ fn every_endpoint_gets_its_share() {
 #[test]
 fn an_endpoint_that_ends_is_missed_by_nobody_and_gets_calls_again_when_it_is_back() {
     let apps = [app(), app()];
-    let third = app();
+    let third = app_to_stop();
     let address = third.address;
     let bridge = asking_all(&[apps[0].address, apps[1].address, address]).start();
     let mut client = bridge.connect();
@@ -106,7 +106,7 @@ fn an_endpoint_that_accepts_and_hangs_is_taken_out_and_its_calls_go_elsewhere() 
 
 #[test]
 fn without_any_endpoint_the_fallback_comes_at_once_and_the_first_that_is_back_is_asked() {
-    let gone = app();
+    let gone = app_to_stop();
     let address = gone.address;
     gone.stop();
     let bridge = asking_all(&[address]).timeout(ms(14_000)).start();
@@ -116,6 +116,89 @@ fn without_any_endpoint_the_fallback_comes_at_once_and_the_first_that_is_back_is
     }
     let _back: App = app_at(address);
     eventually("it is asked again", || is_allowed(&mut client));
+}
+
+/// With probes that never come but where they are urgent.
+fn asking_without_patience(addresses: &[SocketAddr]) -> BridgeBuilder {
+    asking_all(addresses).with(|settings| {
+        settings.upstream.eject.probe_min = NEVER;
+        settings.upstream.eject.probe_max = NEVER;
+    })
+}
+
+#[track_caller]
+fn is_ejected(endpoint: SocketAddr) {
+    eventually("it is ejected", || was_ejected(endpoint));
+}
+
+fn was_ejected(endpoint: SocketAddr) -> bool {
+    !log::of_endpoint(endpoint, "an endpoint is out, and probed until it answers").is_empty()
+}
+
+#[test]
+fn an_endpoint_that_has_never_been_there_is_found_at_once_also_beside_others() {
+    log::keep();
+    for others in [vec![], vec![app()]] {
+        let late = app_to_stop();
+        let address = late.address;
+        late.stop();
+        let addresses: Vec<_> = others.iter().map(|other| other.address).chain([address]).collect();
+        let bridge = asking_without_patience(&addresses).start();
+        is_ejected(address);
+        let late = app_at(address);
+        eventually("it is asked", || {
+            bridge.ask("pal");
+            late.calls() > 0
+        });
+    }
+}
+
+#[test]
+fn where_no_endpoint_is_left_the_first_that_is_back_is_found_at_once() {
+    log::keep();
+    let apps = [app_to_stop(), app_to_stop()];
+    let addresses = apps.each_ref().map(|app| app.address);
+    let bridge = asking_without_patience(&addresses).start();
+    let mut client = bridge.connect();
+    eventually("both are asked", || {
+        client.all_decided(5);
+        apps.iter().all(|app| app.calls() > 0)
+    });
+    apps.into_iter().for_each(App::stop);
+    for address in addresses {
+        eventually("it is ejected", || !is_allowed(&mut client) && was_ejected(address));
+    }
+    let _back = app_at(addresses[1]);
+    eventually("it is asked again", || is_allowed(&mut client));
+}
+
+#[test]
+fn where_no_endpoint_is_left_one_that_hangs_is_asked_by_one_probe_at_a_time() {
+    let [connections, open, most] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
+    let seen = [&connections, &open, &most].map(Arc::clone);
+    let mute = peer(move |mut stream| {
+        let [connections, open, most] = &seen;
+        connections.fetch_add(1, Relaxed);
+        most.fetch_max(open.fetch_add(1, Relaxed) + 1, Relaxed);
+        let _ended = std::io::copy(&mut stream, &mut std::io::sink());
+        open.fetch_sub(1, Relaxed);
+    });
+    let _bridge = asking_without_patience(&[mute]).with(|settings| settings.upstream.health.timeout = ms(100)).start();
+    let started = Instant::now();
+    eventually("it is probed", || connections.load(Relaxed) > 5);
+    // The worker's connection, and a probe for each answer that did not come.
+    assert!(started.elapsed() >= ms(4 * 100), "{:?}", started.elapsed());
+    assert!(most.load(Relaxed) <= 2, "{most:?} at one time");
+}
+
+#[test]
+fn a_service_that_does_not_serve_is_asked_often_where_it_is_the_only_one() {
+    let service = serving(ms(0), |server| server);
+    let bridge = asking_all(&[service.address]).with(|settings| settings.upstream.health.interval = NEVER).start();
+    service.says(Ok(ServingStatus::NotServing));
+    eventually("it is out", || bridge.ask("pal").json()["nextCode"] != 0);
+    service.says(Ok(ServingStatus::Serving));
+    eventually("it is in", || bridge.ask("pal").json()["nextCode"] == 0);
 }
 
 #[test]
@@ -322,12 +405,11 @@ fn calls_that_wait_for_a_place_are_made_once_the_peer_allows_more() {
     assert_eq!(player.requests(), [0, 0, 0]);
 }
 
-/// Once out, an endpoint stays out.
-fn asking_without_probes(address: SocketAddr, timeout: Duration) -> BridgeBuilder {
+/// With one connection, on which no health is asked for after the first time.
+fn asking_by_one_connection(address: SocketAddr, timeout: Duration) -> BridgeBuilder {
+    log::keep();
     asking_all(&[address]).timeout(timeout).with(|settings| {
         settings.upstream.health.interval = NEVER;
-        settings.upstream.eject.probe_min = NEVER;
-        settings.upstream.eject.probe_max = NEVER;
         settings.upstream.connections = NonZeroUsize::MIN;
     })
 }
@@ -335,7 +417,7 @@ fn asking_without_probes(address: SocketAddr, timeout: Duration) -> BridgeBuilde
 #[test]
 fn calls_that_were_never_sent_do_not_take_an_endpoint_out() {
     let service = serving(ms(0), |server| server.max_concurrent_streams(1));
-    let bridge = asking_without_probes(service.address, ms(300)).start();
+    let bridge = asking_by_one_connection(service.address, ms(300)).start();
     let is_decided = || bridge.ask("pal").json()["nextCode"] == 0;
     eventually("one is decided", is_decided);
     service.holds(true);
@@ -348,12 +430,13 @@ fn calls_that_were_never_sent_do_not_take_an_endpoint_out() {
     }
     service.holds(false);
     eventually("one is decided", is_decided);
+    assert!(!was_ejected(service.address));
 }
 
 #[test]
 fn a_client_that_uses_up_the_time_does_not_take_an_endpoint_out() {
     let app = app();
-    let bridge = asking_without_probes(app.address, ms(600)).start();
+    let bridge = asking_by_one_connection(app.address, ms(600)).start();
     let request = Request::new().remark("mock:delay=400ms");
     let mut clients: Vec<_> = (0..20).map(|_| bridge.connect()).collect();
     for client in &mut clients {
@@ -367,6 +450,7 @@ fn a_client_that_uses_up_the_time_does_not_take_an_endpoint_out() {
         assert!(client.reply().is_complete());
     }
     eventually("one is decided", || bridge.ask("pal").json()["nextCode"] == 0);
+    assert!(!was_ejected(app.address));
 }
 
 #[test]
@@ -470,7 +554,7 @@ fn a_further_connection_that_cannot_be_made_costs_no_callback() {
 #[test]
 fn a_refused_call_is_made_again_on_the_same_connection_where_there_can_be_no_other() {
     let player = plays([answer().reset(REFUSED_STREAM), allow()]);
-    let bridge = asking_without_probes(door_of_one_connection(player.address), ms(14_000)).start();
+    let bridge = asking_by_one_connection(door_of_one_connection(player.address), ms(14_000)).start();
     bridge.ask("pal").goes_on_with("pal");
     assert_eq!(player.requests(), [0, 0]);
 }
@@ -571,38 +655,35 @@ fn retries_are_one_a_call_and_within_the_budget() {
 }
 
 #[test]
-fn nothing_more_is_sent_to_a_peer_that_never_speaks_once_it_is_out() {
-    let [open, connections, bytes] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
-    let seen = [Arc::clone(&open), Arc::clone(&connections), Arc::clone(&bytes)];
+fn no_callback_is_sent_to_a_peer_that_never_speaks_once_it_is_out() {
+    // Bytes of each connection.
+    let seen = Arc::<Mutex<Vec<usize>>>::default();
+    let ended = Arc::<AtomicUsize>::default();
+    let (bytes, end) = (Arc::clone(&seen), Arc::clone(&ended));
     let mute = peer(move |mut stream| {
-        let [open, connections, bytes] = &seen;
-        open.fetch_add(1, Relaxed);
-        connections.fetch_add(1, Relaxed);
+        let number = {
+            let mut bytes = bytes.lock().expect("bytes");
+            bytes.push(0);
+            bytes.len() - 1
+        };
         let mut buffer = [0; 4096];
         while let Ok(length @ 1..) = stream.read(&mut buffer) {
-            bytes.fetch_add(length, Relaxed);
+            bytes.lock().expect("bytes")[number] += length;
         }
-        open.fetch_sub(1, Relaxed);
+        end.fetch_add(1, Relaxed);
     });
-    let bridge = asking_all(&[mute])
+    let app = app();
+    let bridge = asking_all(&[mute, app.address])
         .timeout(ms(14_000))
-        .with(|settings| {
-            settings.upstream.health.interval = ms(50);
-            settings.upstream.health.timeout = ms(50);
-            settings.upstream.eject.probe_min = NEVER;
-            settings.upstream.eject.probe_max = NEVER;
-        })
+        .with(|settings| settings.upstream.health.timeout = ms(200))
         .start();
     let mut client = bridge.connect();
-    assert!(!is_allowed(&mut client));
-    eventually("it is let go", || connections.load(Relaxed) > 0 && open.load(Relaxed) == 0);
-    let seen = || (connections.load(Relaxed), bytes.load(Relaxed));
-    let before = seen();
-    for _ in 0..500 {
-        assert!(!is_allowed(&mut client));
-    }
-    assert_eq!(seen(), before);
-    assert!(before.1 < 4096, "{} bytes for one callback", before.1);
+    client.all_decided(20);
+    eventually("it is let go", || ended.load(Relaxed) > 0);
+    client.all_decided(500);
+    eventually("it is probed again", || ended.load(Relaxed) > 1);
+    let seen = seen.lock().expect("bytes").clone();
+    assert!(seen[0] < 4096 && seen[1..].iter().all(|bytes| *bytes <= seen[1]), "{seen:?}");
 }
 
 /// A peer that closes every connection at once, and how many there were.
@@ -617,13 +698,12 @@ fn closing() -> (SocketAddr, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn a_peer_that_closes_every_connection_is_connected_to_with_growing_pauses() {
+fn a_peer_that_closes_every_connection_is_connected_to_with_pauses() {
     let (address, connections) = closing();
     let started = Instant::now();
     let _bridge = asking_all(&[address]).start();
-    eventually("four attempts", || connections.load(Relaxed) >= 4);
-    // At least half of 50, 100 and 200 ms.
-    assert!(started.elapsed() >= ms(175), "{:?}", started.elapsed());
+    eventually("eight attempts", || connections.load(Relaxed) >= 8);
+    assert!(started.elapsed() >= ms(7 * 50), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -667,15 +747,13 @@ fn an_endpoint_that_breaks_every_connection_is_taken_out() {
 #[test]
 fn why_an_endpoint_stays_out_is_logged_when_it_changes() {
     log::keep();
-    let app = app();
+    let app = app_to_stop();
     let address = app.address;
     let bridge = asking_all(&[address]).with(|settings| settings.upstream.health.timeout = ms(200)).start();
     app.stop();
     let why = || -> Vec<String> {
-        let of_probes = |line: &serde_json::Value| {
-            line["endpoint"] == address.to_string() && line["message"] == "an endpoint is out still: a probe failed"
-        };
-        log::lines().iter().filter(|line| of_probes(line)).map(|line| line["error"].to_string()).collect()
+        let lines = log::of_endpoint(address, "an endpoint is out still: a probe failed");
+        lines.iter().map(|line| line["error"].to_string()).collect()
     };
     let mut client = bridge.connect();
     eventually("it is out, and was probed", || !is_allowed(&mut client) && !why().is_empty());

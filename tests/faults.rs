@@ -15,7 +15,7 @@ use kit::frames::{
     Answer, CANCEL, ENHANCE_YOUR_CALM, HEADER_TABLE_SIZE, INADEQUATE_SECURITY, INITIAL_WINDOW_SIZE, INTERNAL_ERROR,
     MAX_FRAME_SIZE, NO_ERROR, Player, REFUSED_STREAM, allow, answer, grpc, http, plays, terms,
 };
-use kit::{BridgeBuilder, Request, app, app_at, bridge, eventually, ms, nowhere, peer};
+use kit::{BridgeBuilder, Request, app, app_at, app_to_stop, bridge, eventually, ms, nowhere, peer};
 use openim_bridge::callback::{Decision, Served};
 use openim_bridge::decision::{Action, ErrorClass};
 use openim_bridge::mock::Stage;
@@ -186,7 +186,7 @@ fn cannot_be_connected_to_in_time() {
 
 #[test]
 fn is_down_at_the_start_and_comes_up() {
-    let first = app();
+    let first = app_to_stop();
     let address = first.address;
     first.stop();
     let bridge = bridge().asking_at(address).refusing().start();
@@ -199,7 +199,7 @@ fn is_down_at_the_start_and_comes_up() {
 
 #[test]
 fn goes_away_and_comes_back() {
-    let mut app = app();
+    let mut app = app_to_stop();
     let bridge = bridge().asking(&app).refusing().start();
     for _ in 0..3 {
         bridge.ask("pal").goes_on_with("pal");

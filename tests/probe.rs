@@ -8,6 +8,7 @@ use std::{
     fs,
     net::TcpListener,
     process::{Command, Output},
+    time::Duration,
 };
 
 use kit::{bridge, eventually};
@@ -31,7 +32,7 @@ fn says(output: &Output, code: i32, out: &str, err: &str) {
 
 #[test]
 fn a_bridge_that_lives_and_is_ready_says_so_until_it_is_told_to_drain() {
-    let bridge = bridge().admin().start();
+    let bridge = bridge().admin().with(|settings| settings.ready.wait_for_upstream = Duration::ZERO).start();
     let address = bridge.server.admin_address().expect("an admin listener").to_string();
     let ask = |question: &str| probe(&[], &[question, "--admin-listen", &address]);
     says(&ask("--live"), 0, "live", "");

@@ -6,7 +6,7 @@ mod kit;
 
 use std::collections::BTreeMap;
 
-use kit::{Bridge, Reply, Request, app, app_at, bridge, eventually, ms, nowhere};
+use kit::{Bridge, Reply, Request, app, app_at, app_to_stop, bridge, eventually, ms, nowhere};
 use openim_bridge::callback::REGISTRY;
 use openim_bridge::config::{Loaded, Sources};
 use openim_bridge::server::Server;
@@ -114,7 +114,7 @@ fn a_down_endpoint_is_shown_with_why_until_it_is_back() {
 
 #[test]
 fn an_endpoint_that_is_back_has_no_reason_to_be_out() {
-    let first = app();
+    let first = app_to_stop();
     let address = first.address;
     let bridge = bridge().admin().asking(&first).start();
     let name = address.to_string();

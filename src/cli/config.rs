@@ -280,6 +280,7 @@ mod tests {
         admin.listen                  off                             OPENIM_BRIDGE_ADMIN_LISTEN
         admin.write                   false                           default
         ready.require_upstream        false                           default
+        ready.wait_for_upstream       10s                             default
         drain.delay                   5s                              default
         drain.timeout                 25s                             default
         log.level                     info                            default

@@ -238,7 +238,10 @@ impl Raw {
                 in_flight: self.limits.in_flight.0,
             },
             admin: AdminSettings { listen: self.admin.listen.0, write: self.admin.write },
-            ready: ReadySettings { require_upstream: self.ready.require_upstream },
+            ready: ReadySettings {
+                require_upstream: self.ready.require_upstream,
+                wait_for_upstream: self.ready.wait_for_upstream.0,
+            },
             drain: DrainSettings { delay: self.drain.delay.0, timeout: self.drain.timeout.0 },
             log: LogSettings { level: self.log.level, format: self.log.format, remarks: self.log.remarks, ids },
         }

@@ -311,6 +311,10 @@ pub(super) struct RawReady {
     /// Whether `/ready` on the admin listener is 503 while no endpoint of the decision service is connected. With
     /// `false`, the fallback goes on answering.
     pub(super) require_upstream: bool,
+    /// How long after the start `/ready` on the admin listener is 503 at the most, while no endpoint of the decision
+    /// service has answered yet. A pod gets callbacks only when it is ready, so that none falls back because the bridge
+    /// is up before the service. Then it is ready all the same, unless `ready.require_upstream` is true.
+    pub(super) wait_for_upstream: Period<0, HOUR>,
 }
 
 /// How the bridge stops.
@@ -502,7 +506,8 @@ impl Default for RawAdmin {
 
 impl Default for RawReady {
     fn default() -> Self {
-        Self { require_upstream: Settings::default().ready.require_upstream }
+        let ready = Settings::default().ready;
+        Self { require_upstream: ready.require_upstream, wait_for_upstream: Period(ready.wait_for_upstream) }
     }
 }
 

@@ -146,6 +146,8 @@ pub struct AdminSettings {
 pub struct ReadySettings {
     /// Whether an endpoint of the decision service must be connected.
     pub require_upstream: bool,
+    /// How long after the start the decision service's first answer is waited for.
+    pub wait_for_upstream: Duration,
 }
 
 /// How the bridge stops.
@@ -225,7 +227,7 @@ impl Default for Settings {
             operation_id: OperationIdSettings::default(),
             limits: Limits::default(),
             admin: AdminSettings { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 10007))), write: false },
-            ready: ReadySettings { require_upstream: false },
+            ready: ReadySettings { require_upstream: false, wait_for_upstream: Duration::from_secs(10) },
             drain: DrainSettings { delay: Duration::from_secs(5), timeout: Duration::from_secs(25) },
             log: LogSettings { level: LogLevel::Info, format: LogFormat::Text, remarks: false, ids: LogIds::Plain },
         }

@@ -130,6 +130,7 @@ fn every_setting_arrives_from_every_layer() {
         "log.level" => "trace".to_owned(),
         "log.format" => "json".to_owned(),
         "log.remarks" | "admin.write" | "ready.require_upstream" => "true".to_owned(),
+        "ready.wait_for_upstream" => "1s".to_owned(),
         "log.ids" => "hash".to_owned(),
         "log.ids_key_file" => key.to_owned(),
         key if key.ends_with("message") || key.ends_with("detail") => "words".to_owned(),

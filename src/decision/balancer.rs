@@ -15,7 +15,7 @@ use super::{CallError, ConnectError, UpstreamSettings};
 /// Attempt Delay" that RFC 8305 recommends.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// One worker's channels to all endpoints.
+/// One worker's channels to all endpoints that are known, made whether or not a callback comes.
 #[derive(Debug)]
 pub(super) struct Balancer {
     endpoints: watch::Receiver<Endpoints>,
@@ -31,8 +31,21 @@ struct Channels {
 }
 
 impl Balancer {
-    pub(super) fn new(endpoints: watch::Receiver<Endpoints>, settings: UpstreamSettings) -> Self {
-        Self { endpoints, settings, channels: RefCell::default() }
+    /// Connects to the endpoints that are known, and to others as soon as they are.
+    pub(super) fn start(endpoints: watch::Receiver<Endpoints>, settings: UpstreamSettings) -> Rc<Self> {
+        let balancer = Rc::new(Self { endpoints, settings, channels: RefCell::default() });
+        balancer.refresh();
+        tokio::task::spawn_local(Rc::clone(&balancer).follow());
+        balancer
+    }
+
+    /// A pod that is not ready gets no callbacks, and it is ready only when it is connected: no callback may be needed for
+    /// that.
+    async fn follow(self: Rc<Self>) {
+        let mut endpoints = self.endpoints.clone();
+        while endpoints.changed().await.is_ok() {
+            self.refresh();
+        }
     }
 
     /// A channel to an endpoint that is in, other than `avoided` where there is another. Waits only while there is no
@@ -55,7 +68,7 @@ impl Balancer {
         // Those that were known may all have gone just now, and others be there.
         self.refresh();
         let (avoided, others): (Vec<_>, Vec<_>) =
-            self.endpoints_in().into_iter().partition(|channel| is_of(channel, avoided));
+            self.endpoints_with_calls().into_iter().partition(|channel| is_of(channel, avoided));
         match (others.as_slice(), avoided.first()) {
             ([], Some(avoided)) => Ok(Rc::clone(avoided)),
             ([], None) => Err(CallError::NoEndpoint),
@@ -68,14 +81,14 @@ impl Balancer {
         }
     }
 
-    fn endpoints_in(&self) -> Vec<Rc<Channel>> {
+    fn endpoints_with_calls(&self) -> Vec<Rc<Channel>> {
         let channels = self.channels.borrow();
         let all = channels.iter().flat_map(|channels| &channels.channels);
-        all.filter(|channel| channel.endpoint.is_in()).cloned().collect()
+        all.filter(|channel| channel.endpoint.gets_calls()).cloned().collect()
     }
 
     /// Takes in what the control thread has found. Channels of endpoints that stay are kept.
-    pub(super) fn refresh(&self) {
+    fn refresh(&self) {
         let found = self.endpoints.borrow();
         let Some(found) = &*found else { return };
         let mut channels = self.channels.borrow_mut();
@@ -103,7 +116,7 @@ fn choose<'a>(channels: &'a [Rc<Channel>], avoided: Option<&Arc<Endpoint>>) -> O
         let of_two = two.into_iter().filter(|channel| fits(channel)).min_by_key(|channel| channel.endpoint.load());
         of_two.or_else(|| channels[from..].iter().chain(&channels[..from]).find(|channel| fits(channel)))
     };
-    let is_ready = |channel: &Channel| channel.endpoint.is_in() && channel.is_ready() && !is_of(channel, avoided);
+    let is_ready = |channel: &Channel| channel.endpoint.gets_calls() && channel.is_ready() && !is_of(channel, avoided);
     of_those(&|channel| is_ready(channel) && channel.has_room()).or_else(|| of_those(&is_ready))
 }
 

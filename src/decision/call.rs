@@ -1,7 +1,7 @@
 //! One question to the decision service: within the deadline, with one retry where it is safe, and with every failure
 //! as a typed [`CallError`].
 
-use std::{sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
@@ -34,7 +34,7 @@ const MAX_UNSENT: u8 = 3;
 #[derive(Debug)]
 pub struct Upstream {
     pool: Arc<Pool>,
-    balancer: Balancer,
+    balancer: Rc<Balancer>,
 }
 
 /// What the App is asked.
@@ -156,9 +156,7 @@ impl Upstream {
     /// Connects to every endpoint at once, so that the first callback finds a connection. Must run in a worker's runtime.
     #[must_use]
     pub fn new(pool: Arc<Pool>) -> Self {
-        let upstream = Self { balancer: Balancer::new(pool.endpoints(), pool.settings.clone()), pool };
-        upstream.balancer.refresh();
-        upstream
+        Self { balancer: Balancer::start(pool.endpoints(), pool.settings.clone()), pool }
     }
 
     /// Asks, and asks once more, elsewhere if possible, where that is safe.

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::endpoint::{Endpoint, State};
-use super::pool::jittered;
+use super::pause::{Backoff, jittered, short};
 use super::spent::{Spent, Stopwatch};
 use super::stream::Stream;
 use super::unary::Sender;
@@ -385,29 +385,30 @@ impl Channel {
 
     async fn keep_connected(self: Rc<Self>) {
         let mut states = self.endpoint.states();
-        let mut pause = RECONNECT_MIN;
+        let mut backoff = Backoff::new(RECONNECT_MIN, RECONNECT_MAX);
         loop {
             let state = *states.borrow_and_update();
             match state {
                 State::Gone => return,
                 State::Ejected | State::Hung => drop(states.changed().await),
-                State::In | State::NotServing => {
+                State::New | State::In | State::NotServing => {
                     let began = Instant::now();
-                    let aloud = pause == RECONNECT_MIN;
+                    let aloud = backoff.is_reset();
                     let connected = self.is_ready() || self.connected(aloud).await;
                     if connected {
                         select(pin!(self.all_closed()), pin!(states.changed())).await;
                     }
-                    if connected && aloud && !self.is_ready() && began.elapsed() < pause {
+                    let growing = backoff.pause();
+                    // A peer that takes connections only to close them is one that cannot be connected to.
+                    if connected && began.elapsed() >= growing {
+                        backoff.reset();
+                        continue;
+                    }
+                    if connected && aloud && !self.is_ready() {
                         self.tell(&self.closed_at_once());
                     }
-                    // A peer that takes connections only to close them is one that cannot be connected to.
-                    if connected && began.elapsed() >= pause {
-                        pause = RECONNECT_MIN;
-                    } else {
-                        let _changed = timeout(jittered(pause), states.changed()).await;
-                        pause = (pause * 2).min(RECONNECT_MAX);
-                    }
+                    let pause = if state == State::New { short() } else { growing };
+                    let _changed = timeout(pause, states.changed()).await;
                 }
             }
         }

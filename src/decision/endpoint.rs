@@ -16,7 +16,10 @@ use super::{EndpointStatus, Target};
 /// Whether an endpoint gets calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It does.
+    /// It has not answered yet since it was found. It gets calls: the first callback must not fall back because nobody
+    /// has asked before.
+    New,
+    /// It answers, and gets calls.
     In,
     /// Its health service says that it does not serve.
     NotServing,
@@ -40,12 +43,14 @@ pub(super) struct Endpoint {
     eject_after: usize,
     /// Told when a connection fails: the name may have moved.
     look_again: Arc<Notify>,
+    /// Told when a connection is made: its health can be asked on it.
+    connected: Notify,
     state: watch::Sender<State>,
     failures: AtomicUsize,
     /// Whether it has answered anything since [`Endpoint::listen`].
     has_answered: AtomicBool,
     load: AtomicUsize,
-    next_connection: AtomicU64,
+    connections_made: AtomicU64,
     /// Why the last probe failed, until it is in again. For people.
     last_probe: Mutex<Option<String>>,
     connections: Mutex<Connections>,
@@ -73,17 +78,22 @@ impl Endpoint {
             secured,
             eject_after,
             look_again,
-            state: watch::Sender::new(State::In),
+            connected: Notify::new(),
+            state: watch::Sender::new(State::New),
             failures: AtomicUsize::new(0),
             has_answered: AtomicBool::new(false),
             load: AtomicUsize::new(0),
-            next_connection: AtomicU64::new(0),
+            connections_made: AtomicU64::new(0),
             last_probe: Mutex::default(),
             connections: Mutex::default(),
         }
     }
 
-    pub(super) fn is_in(&self) -> bool {
+    pub(super) fn gets_calls(&self) -> bool {
+        matches!(*self.state.borrow(), State::New | State::In)
+    }
+
+    pub(super) fn is_healthy(&self) -> bool {
         *self.state.borrow() == State::In
     }
 
@@ -105,7 +115,7 @@ impl Endpoint {
             match to {
                 State::In => {
                     *self.last_probe() = None;
-                    tracing::info!(endpoint = %self.target, "an endpoint is in again");
+                    tracing::info!(endpoint = %self.target, "an endpoint is in");
                 }
                 State::NotServing => {
                     tracing::warn!(endpoint = %self.target, "an endpoint says that it does not serve");
@@ -117,6 +127,7 @@ impl Endpoint {
                     tracing::warn!(endpoint = %self.target, "an endpoint hangs: it is out, and probed until it answers");
                 }
                 State::Gone => tracing::info!(endpoint = %self.target, "an endpoint is gone from its name"),
+                State::New => {}
             }
         }
     }
@@ -124,7 +135,7 @@ impl Endpoint {
     /// Connecting failed, the connection broke, its own UNAVAILABLE, or no answer by the deadline to a call that had time.
     pub(super) fn failed(&self) {
         if self.failures.fetch_add(1, Relaxed) + 1 >= self.eject_after {
-            self.enter(State::Ejected, &[State::In]);
+            self.enter(State::Ejected, &[State::New, State::In]);
         }
     }
 
@@ -187,11 +198,18 @@ impl Endpoint {
 
     /// Notes an open connection. Returns its number, which no other has.
     pub(super) fn connected(&self, sender: Sender) -> u64 {
-        let number = self.next_connection.fetch_add(1, Relaxed);
+        let number = self.connections_made.fetch_add(1, Relaxed);
         let mut connections = self.connections();
         connections.attempts -= 1;
         connections.open.push((number, sender));
+        drop(connections);
+        self.connected.notify_one();
         number
+    }
+
+    /// Waits for a connection that was made since this was last waited for.
+    pub(super) async fn next_connection(&self) {
+        self.connected.notified().await;
     }
 
     pub(super) fn disconnected(&self, number: u64) {
@@ -210,15 +228,12 @@ impl Endpoint {
 
     /// How it is now.
     pub(super) fn status(&self) -> EndpointStatus {
-        let state = *self.state.borrow();
         EndpointStatus {
             target: self.target.clone(),
-            state,
+            state: *self.state.borrow(),
             connections: self.connections().open.len(),
             calls: self.load(),
             last_probe: self.last_probe().clone(),
-            // A failure is forgotten only for an answer, or for another state.
-            tried: self.next_connection.load(Relaxed) > 0 || self.failures.load(Relaxed) > 0 || state != State::In,
         }
     }
 

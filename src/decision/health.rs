@@ -33,6 +33,13 @@ pub(super) enum NoLife {
     Broken(CallError),
 }
 
+impl NoLife {
+    /// Whether the two do not agree on TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self, Self::Connect(ConnectError::Tls(..) | ConnectError::Alpn(_) | ConnectError::ClosedTls(..)))
+    }
+}
+
 /// Asks on a connection that serves calls, or on one of its own where these leave no room for the question.
 pub(super) async fn check(endpoint: &Endpoint, settings: &UpstreamSettings) -> Result<(), NoLife> {
     let mut sender = endpoint.serving_connection().ok_or(NoLife::NotAsked)?;

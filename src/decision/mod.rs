@@ -6,6 +6,7 @@
 //! - `endpoint`: one of them, as the whole process sees it. `health`: its sign of life.
 //! - [`status`](UpstreamStatus): how they are, for operators.
 //! - `resolve`: from a name to addresses, for as long as its answer says.
+//! - `pause`: how long to wait between attempts to reach an endpoint.
 //! - `balancer`: which endpoint a worker's next call goes to.
 //! - [`channel`](ConnectError): a worker's connections to one endpoint.
 //! - `stream`: what such a connection runs over. `tls`: how it is secured.
@@ -28,6 +29,7 @@ mod endpoint;
 mod error;
 mod fallback;
 mod health;
+mod pause;
 mod percent;
 mod pool;
 mod resolve;

@@ -13,6 +13,7 @@ use tower::retry::budget::TpsBudget;
 
 use super::endpoint::{Endpoint, State};
 use super::health::{self, NoLife};
+use super::pause::{Backoff, short};
 use super::resolve::Resolver;
 use super::tls::{self, ClientFiles, Secured};
 use super::{Target, UpstreamAddress, UpstreamSettings, UpstreamStatus};
@@ -179,16 +180,17 @@ impl Control {
 
     fn watch_over<'a>(&self, endpoints: impl Iterator<Item = &'a Arc<Endpoint>>) {
         for endpoint in endpoints {
-            tokio::spawn(watch_over(Arc::clone(endpoint), self.maker.settings.clone()));
+            tokio::spawn(watch_over(Arc::clone(endpoint), self.endpoints.subscribe(), self.maker.settings.clone()));
         }
     }
 
     /// Takes new addresses in and gone ones out. A name that cannot be resolved keeps the addresses it had. Returns when
-    /// to look again.
+    /// to look again, which is soon where no endpoint is healthy: the names may have moved.
     async fn resolve(&self, resolver: &Resolver) -> Duration {
         let old = self.endpoints.borrow().clone().unwrap_or_default();
         let mut new: Vec<Arc<Endpoint>> = Vec::new();
-        let mut valid_for = self.maker.settings.resolve.max;
+        let bounds = self.maker.settings.resolve;
+        let mut valid_for = if is_any_healthy(&self.endpoints.borrow()) { bounds.max } else { bounds.min };
         for address in &self.maker.settings.addresses {
             let origin = address.origin();
             let of_this_name = old.iter().filter(|known| known.origin == origin);
@@ -213,7 +215,7 @@ impl Control {
                     }
                 }
                 Err(error) => {
-                    valid_for = self.maker.settings.resolve.min;
+                    valid_for = bounds.min;
                     let kept = of_this_name.clone().count();
                     tracing::warn!(%error, %address, kept, "a name of the decision service does not resolve");
                     new.extend(of_this_name.cloned());
@@ -233,51 +235,65 @@ impl Control {
         self.endpoints.send_replace(Some(Arc::clone(&new)));
         // Only now: whoever finds one gone finds those that are there in its place.
         for gone in old.iter().filter(|known| !new.iter().any(|endpoint| Arc::ptr_eq(endpoint, known))) {
-            gone.enter(State::Gone, &[State::In, State::NotServing, State::Ejected, State::Hung]);
+            gone.enter(State::Gone, &State::PRESENT);
         }
         valid_for
     }
 }
 
-/// One endpoint's health, for as long as it is there: asked on a connection that serves calls while it is in, and by
-/// probes of its own while it is out.
-async fn watch_over(endpoint: Arc<Endpoint>, settings: UpstreamSettings) {
+/// One endpoint's health, for as long as it is there: asked on a connection that serves calls while it gets calls, and by
+/// probes of its own while it does not.
+async fn watch_over(endpoint: Arc<Endpoint>, all: watch::Receiver<Endpoints>, settings: UpstreamSettings) {
     let mut states = endpoint.states();
-    let mut pause = settings.eject.probe_min;
+    let mut backoff = Backoff::new(settings.eject.probe_min, settings.eject.probe_max);
+    let mut was_healthy = false;
     // What the last probe came to: it is told when it is another.
     let mut told = String::new();
+    // Files have to change before it can be another, which takes longer than a short pause.
+    let mut fails_by_tls = false;
     loop {
         let state = *states.borrow_and_update();
+        was_healthy |= state == State::In;
+        let is_urgent = !was_healthy || !is_any_healthy(&all.borrow());
         let wait = match state {
             State::Gone => return,
+            State::New => short(),
+            State::NotServing if is_urgent => short(),
             State::In | State::NotServing => settings.health.interval,
-            State::Ejected | State::Hung => jittered(pause),
+            State::Ejected | State::Hung if is_urgent && !fails_by_tls => short(),
+            State::Ejected | State::Hung => backoff.pause(),
         };
-        // A change of state begins anew: an ejected endpoint is not probed at once, but after a pause.
-        if timeout(wait, states.changed()).await.is_ok() {
-            pause = settings.eject.probe_min;
-            told.clear();
-            continue;
+        tokio::select! {
+            // A change of state begins anew: an ejected endpoint is not probed at once, but after a pause.
+            _ = states.changed() => {
+                backoff.reset();
+                told.clear();
+                fails_by_tls = false;
+                continue;
+            }
+            // It is healthy as soon as it has answered, and not a pause later.
+            () = endpoint.next_connection(), if state == State::New => {}
+            () = sleep(wait) => {}
         }
         match state {
-            State::Ejected | State::Hung => {
-                pause = (pause * 2).min(settings.eject.probe_max);
-                match health::probe(&endpoint, &settings).await {
-                    Ok(()) => endpoint.enter(State::In, &[State::Ejected, State::Hung]),
-                    Err(error) => {
-                        let error = error_chain::text(&error);
-                        if error != told {
-                            endpoint.probe_failed(&error);
-                            tracing::warn!(endpoint = %endpoint.target, error, "an endpoint is out still: a probe failed");
-                            told = error;
-                        }
+            State::Ejected | State::Hung => match health::probe(&endpoint, &settings).await {
+                Ok(()) => endpoint.enter(State::In, &[State::Ejected, State::Hung]),
+                Err(error) => {
+                    fails_by_tls = error.is_tls();
+                    let error = error_chain::text(&error);
+                    if error != told {
+                        endpoint.probe_failed(&error);
+                        tracing::warn!(endpoint = %endpoint.target, error, "an endpoint is out still: a probe failed");
+                        told = error;
                     }
                 }
-            }
+            },
             _ => match health::check(&endpoint, &settings).await {
-                Ok(()) => endpoint.enter(State::In, &[State::NotServing]),
-                Err(NoLife::NotServing) => endpoint.enter(State::NotServing, &[State::In]),
-                Err(NoLife::Unanswered) => endpoint.enter(State::Hung, &[State::In, State::NotServing]),
+                Ok(()) => endpoint.enter(State::In, &[State::New, State::NotServing]),
+                Err(NoLife::NotServing) => endpoint.enter(State::NotServing, &[State::New, State::In]),
+                Err(NoLife::Unanswered) => endpoint.enter(State::Hung, &[State::New, State::In, State::NotServing]),
+                // Its health service may hang, and it decides.
+                Err(NoLife::NotAsked) if endpoint.has_answered() => endpoint.enter(State::In, &[State::New]),
                 // A connection that broke is noticed where it is used.
                 Err(NoLife::NotAsked | NoLife::Connect(_) | NoLife::Broken(_)) => {}
             },
@@ -285,9 +301,8 @@ async fn watch_over(endpoint: Arc<Endpoint>, settings: UpstreamSettings) {
     }
 }
 
-/// Between half of `pause` and all of it, so that many bridges do not act in step.
-pub(super) fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+fn is_any_healthy(endpoints: &Endpoints) -> bool {
+    endpoints.iter().flat_map(|endpoints| endpoints.iter()).any(|endpoint| endpoint.is_healthy())
 }
 
 #[cfg(test)]

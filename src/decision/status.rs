@@ -24,38 +24,32 @@ pub struct EndpointStatus {
     pub calls: usize,
     /// Why the last probe of an endpoint that is out has failed.
     pub last_probe: Option<String>,
-    /// Whether a first attempt to connect has ended, in whatever way.
-    pub tried: bool,
 }
 
 impl UpstreamStatus {
-    /// Whether a call could be made at once.
+    /// Whether a call could be made at once, to an endpoint that answers.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.endpoints.iter().any(|endpoint| endpoint.state == EndpointState::In && endpoint.connections > 0)
     }
 
-    /// Whether every callback falls back at once, because no endpoint is in.
+    /// Whether every callback falls back at once, because no endpoint gets calls.
     #[must_use]
     pub fn is_out(&self) -> bool {
-        self.resolved && !self.endpoints.iter().any(|endpoint| endpoint.state == EndpointState::In)
-    }
-
-    /// Whether the first try is over: connected, or every endpoint was tried.
-    #[must_use]
-    pub fn was_tried(&self) -> bool {
-        self.is_connected() || (self.resolved && self.endpoints.iter().all(|endpoint| endpoint.tried))
+        let gets_calls = |endpoint: &EndpointStatus| matches!(endpoint.state, EndpointState::New | EndpointState::In);
+        self.resolved && !self.endpoints.iter().any(gets_calls)
     }
 }
 
 impl EndpointState {
     /// Every state of an endpoint that is there.
-    pub const PRESENT: [Self; 4] = [Self::In, Self::NotServing, Self::Ejected, Self::Hung];
+    pub const PRESENT: [Self; 5] = [Self::New, Self::In, Self::NotServing, Self::Ejected, Self::Hung];
 
     /// The name in metrics and on the status page.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::New => "new",
             Self::In => "in",
             Self::NotServing => "not_serving",
             Self::Ejected => "ejected",

@@ -1,11 +1,12 @@
-//! A name server that says of every name what the test says, and that it holds for no time.
+//! A name server that says of every name what the test says, when the test says, and that it holds for no time.
 
-#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc)]
+#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
 
 use std::{
     net::{IpAddr, SocketAddr, UdpSocket},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use hickory_resolver::proto::{
@@ -20,6 +21,11 @@ pub struct NameServer {
 
 /// Every name has this address, and no other, until told otherwise.
 pub fn name_server(says: IpAddr) -> NameServer {
+    name_server_after(Duration::ZERO, says)
+}
+
+/// The same, answering each question after so long.
+pub fn name_server_after(delay: Duration, says: IpAddr) -> NameServer {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let address = socket.local_addr().expect("an address");
     let says = Arc::new(Mutex::new(vec![says]));
@@ -27,6 +33,7 @@ pub fn name_server(says: IpAddr) -> NameServer {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok((length, asker)) = socket.recv_from(&mut buffer) {
+            thread::sleep(delay);
             let question = Message::from_vec(&buffer[..length]).expect("a question");
             let query = question.queries.first().expect("a query").clone();
             let mut reply = question.into_response();

@@ -1,10 +1,11 @@
 //! A decision service written in HTTP/2 frames, for what no gRPC library would ever answer:
-//! `plays([answer().reset(REFUSED_STREAM), allow()])`.
+//! `plays([answer().reset(REFUSED_STREAM), allow()])`. The health check that each connection begins with is no request: it
+//! is answered by UNIMPLEMENTED.
 
 #![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     sync::{
@@ -46,6 +47,12 @@ const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const ACK: u8 = 0x1;
 const PREFACE_BYTES: usize = 24;
+
+/// `/grpc.health.v1.Health/Check` in HPACK's Huffman code, as it comes the first time on a connection.
+const HEALTH_CHECK: [u8; 21] = [
+    0x62, 0x6b, 0x2b, 0x22, 0xf3, 0x94, 0x74, 0x26, 0x75, 0xfb, 0x85, 0x7c, 0x65, 0x1d, 0x09, 0x9d, 0x8b, 0xd3, 0x94,
+    0x9d, 0x7f,
+];
 
 /// What is done with one request, step by step.
 #[derive(Debug, Clone, Default)]
@@ -175,11 +182,7 @@ impl Answer {
     }
 
     pub fn headers(self, headers: &[(&str, &str)], is_all: bool) -> Self {
-        // HPACK (RFC 7541, section 6.2.2): literals without indexing, names and values as they are.
-        let text = |text: &str| [length(text.len()), text.as_bytes().to_vec()].concat();
-        let block =
-            headers.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect::<Vec<_>>();
-        self.frame(HEADERS, END_HEADERS | if is_all { END_STREAM } else { 0 }, &block)
+        self.frame(HEADERS, END_HEADERS | if is_all { END_STREAM } else { 0 }, &block(headers))
     }
 
     /// Any frame.
@@ -297,9 +300,9 @@ fn play(
     stream.set_nodelay(true)?;
     stream.read_exact(&mut [0; PREFACE_BYTES])?;
     stream.write_all(&frame(SETTINGS, 0, 0, &terms.settings))?;
-    let mut late = HashMap::new();
+    let (mut late, mut checks) = (HashMap::new(), HashSet::new());
     loop {
-        let (kind, flags, stream_id, length) = next_frame(stream)?;
+        let (kind, flags, stream_id, length) = next_frame(stream, &mut checks)?;
         let is_all = matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0;
         if kind == DATA && length > 0 {
             stream.write_all(&frame(WINDOW_UPDATE, 0, 0, &length.to_be_bytes()))?;
@@ -331,7 +334,7 @@ fn play(
                 Step::GivenUp(answer) => drop(late.insert(stream_id, answer)),
                 Step::Ping => {
                     stream.write_all(&frame(PING, 0, 0, &[0; 8]))?;
-                    while next_frame(stream)?.0 != PING {}
+                    while next_frame(stream, &mut checks)?.0 != PING {}
                 }
                 Step::Wait(time) => std::thread::sleep(time),
                 Step::Close => return Ok(()),
@@ -356,18 +359,35 @@ fn length(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Type, flags, stream and length of the next frame.
-fn next_frame(stream: &mut TcpStream) -> std::io::Result<(u8, u8, u32, u32)> {
-    let mut head = [0; 9];
-    stream.read_exact(&mut head)?;
-    let [a, b, c, kind, flags, stream_id @ ..] = head;
-    let length = u32::from_be_bytes([0, a, b, c]);
-    let mut payload = vec![0; length as usize];
-    stream.read_exact(&mut payload)?;
-    if kind == SETTINGS && flags & ACK == 0 {
-        stream.write_all(&frame(SETTINGS, ACK, 0, &[]))?;
+/// Type, flags, stream and length of the next frame that is not of a health check, whose streams are kept in `checks`.
+fn next_frame(stream: &mut TcpStream, checks: &mut HashSet<u32>) -> std::io::Result<(u8, u8, u32, u32)> {
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head)?;
+        let [a, b, c, kind, flags, stream_id @ ..] = head;
+        let stream_id = u32::from_be_bytes(stream_id);
+        let length = u32::from_be_bytes([0, a, b, c]);
+        let mut payload = vec![0; length as usize];
+        stream.read_exact(&mut payload)?;
+        if kind == SETTINGS && flags & ACK == 0 {
+            stream.write_all(&frame(SETTINGS, ACK, 0, &[]))?;
+        }
+        if kind == HEADERS && payload.windows(HEALTH_CHECK.len()).any(|part| part == HEALTH_CHECK) {
+            checks.insert(stream_id);
+            let unimplemented =
+                block(&[(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "12")]);
+            stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, stream_id, &unimplemented))?;
+        }
+        if !checks.contains(&stream_id) {
+            return Ok((kind, flags, stream_id, length));
+        }
     }
-    Ok((kind, flags, u32::from_be_bytes(stream_id), length))
+}
+
+/// HPACK (RFC 7541, section 6.2.2): literals without indexing, names and values as they are.
+fn block(headers: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| [length(text.len()), text.as_bytes().to_vec()].concat();
+    headers.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
 }
 
 fn setting(name: u16, value: u32) -> Vec<u8> {

@@ -4,6 +4,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{Mutex, Once},
 };
 
@@ -34,15 +35,23 @@ pub fn keep() {
     });
 }
 
-/// The lines so far.
-pub fn lines() -> Vec<Value> {
+/// The lines so far that hold this text: the log is that of all tests of this process, and most of it is not even read.
+pub fn lines_with(text: &str) -> Vec<Value> {
     let log = LOG.lock().expect("the log");
-    let lines = log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).expect("a line of JSON")).collect()
+    let log = std::str::from_utf8(&log).expect("UTF-8");
+    let lines = log.lines().filter(|line| line.contains(text));
+    lines.map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+/// The lines so far with this message, about this endpoint.
+pub fn of_endpoint(endpoint: SocketAddr, message: &str) -> Vec<Value> {
+    let endpoint = endpoint.to_string();
+    let is_of = |line: &Value| line["endpoint"] == endpoint && line["message"] == message;
+    lines_with(&endpoint).into_iter().filter(is_of).collect()
 }
 
 /// The lines about a callback so far.
 pub fn of(operation_id: &str) -> Vec<Value> {
     let callback = |line: &Value| line["message"] == "callback" && line["operation_id"] == operation_id;
-    lines().into_iter().filter(callback).collect()
+    lines_with(operation_id).into_iter().filter(callback).collect()
 }

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `GET /` | the status page, for people |
 //! | `GET /live` | 200 as long as the process runs |
-//! | `GET /ready` | 200, or 503 before the decision service was tried once and from the beginning of a drain on; the body says why |
+//! | `GET /ready` | 200, or 503 while the decision service is waited for at the start, and from the beginning of a drain on; the body says why |
 //! | `GET /metrics` | Prometheus' text format 0.0.4, whatever the scraper would like best |
 //! | `GET /version` | JSON: the program's version and commit |
 //! | `GET /config` | JSON: the configuration in force, and where each value came from; no secrets |

@@ -180,6 +180,7 @@ impl<'a> EndpointRow<'a> {
     fn of(status: &'a EndpointStatus) -> Self {
         let out = |state, why| Some(Out { state, why });
         let out = match status.state {
+            EndpointState::New => out("new", "It has not answered yet."),
             EndpointState::In => None,
             EndpointState::NotServing => out("not serving", "Its health service says that it does not serve."),
             EndpointState::Ejected => out("ejected", "Too many failures in a row; it is probed until it answers."),

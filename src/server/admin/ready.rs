@@ -1,7 +1,10 @@
 //! Whether the bridge is ready for callbacks. Configuration and listeners are always there: whoever asks has been
 //! answered by the last of them.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use crate::server::{Shared, Stage};
 
@@ -10,31 +13,37 @@ use crate::server::{Shared, Stage};
 pub(super) enum NotReady {
     #[error("draining")]
     Draining,
-    #[error("the decision service is being tried for the first time")]
-    Untried,
-    #[error("no endpoint of the decision service is connected, and ready.require_upstream is true")]
+    #[error(
+        "the decision service has not answered yet; the bridge waits for it for {} after its start \
+         (`ready.wait_for_upstream`)",
+        humantime::format_duration(*.0)
+    )]
+    Waiting(Duration),
+    #[error("no endpoint of the decision service is connected, and `ready.require_upstream` is true")]
     Unreachable,
 }
 
-/// The first try at the decision service, which stays over once it is.
+/// The wait for the decision service's first answer, which stays over once it is.
 #[derive(Debug, Default)]
 pub(super) struct Readiness {
-    was_tried: AtomicBool,
+    is_over: AtomicBool,
 }
 
 impl Readiness {
-    pub(super) fn check(&self, shared: &Shared) -> Result<(), NotReady> {
+    /// `uptime`: since the bridge's start.
+    pub(super) fn check(&self, shared: &Shared, uptime: Duration) -> Result<(), NotReady> {
         if shared.drain.stage() >= Stage::Announcing {
             return Err(NotReady::Draining);
         }
-        let upstream = shared.pool.status();
-        if !self.was_tried.load(Relaxed) {
-            if !upstream.was_tried() {
-                return Err(NotReady::Untried);
+        let settings = shared.settings.borrow().ready;
+        let is_connected = shared.pool.status().is_connected();
+        if !self.is_over.load(Relaxed) {
+            if !is_connected && uptime < settings.wait_for_upstream {
+                return Err(NotReady::Waiting(settings.wait_for_upstream));
             }
-            self.was_tried.store(true, Relaxed);
+            self.is_over.store(true, Relaxed);
         }
-        if shared.settings.borrow().ready.require_upstream && !upstream.is_connected() {
+        if settings.require_upstream && !is_connected {
             return Err(NotReady::Unreachable);
         }
         Ok(())

@@ -14,7 +14,11 @@ use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize as _, de::value::StrDeserializer};
 use tokio::time::{Instant, timeout};
 
-use super::{page, ready::Readiness, scrape};
+use super::{
+    page,
+    ready::{NotReady, Readiness},
+    scrape,
+};
 use crate::config::LogLevel;
 use crate::server::{
     Shared, Stage,
@@ -24,11 +28,18 @@ use crate::telemetry;
 
 /// What a body may hold: a word.
 const BODY_BYTES: usize = 64;
+
 #[derive(Debug)]
 struct Admin {
     shared: Arc<Shared>,
     readiness: Readiness,
     started: Instant,
+}
+
+impl Admin {
+    fn is_ready(&self) -> Result<(), NotReady> {
+        self.readiness.check(&self.shared, self.started.elapsed())
+    }
 }
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
@@ -51,11 +62,11 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn status(State(admin): State<Arc<Admin>>) -> Response {
-    page::page(&admin.shared, admin.readiness.check(&admin.shared).err(), admin.started.elapsed())
+    page::page(&admin.shared, admin.is_ready().err(), admin.started.elapsed())
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> Said {
-    match admin.readiness.check(&admin.shared) {
+    match admin.is_ready() {
         Ok(()) => say(StatusCode::OK, "ready"),
         Err(why) => say(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {why}")),
     }
