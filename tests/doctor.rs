@@ -309,6 +309,27 @@ fn other_callbacks_that_arrive_are_found_with_what_the_bridge_does() {
 }
 
 #[test]
+fn what_an_answer_to_other_callbacks_does_is_called_what_it_is() {
+    let other = |name: &str| right().with("beforeAddFriend:\n  enable: false", &format!("{name}:\n  enable: true"));
+    for lossy in ["beforeOnlinePush", "beforeCreateGroupChatConversations"] {
+        let wrong = other(lossy);
+        assert_eq!(
+            wrong.lines(),
+            ["wrong other-callbacks webhooks.yml:4:11", "wrong other-callbacks-lose-messages webhooks.yml:4:11"]
+        );
+        assert_eq!(wrong.flags("--commands-unserved allow").lines(), ["advice other-callbacks webhooks.yml:4:11"]);
+    }
+    for echoed in ["beforeSetGroupInfo", "beforeSetGroupInfoEx"] {
+        let wrong = other(echoed);
+        assert_eq!(wrong.lines(), ["wrong other-callbacks webhooks.yml:4:11"]);
+        assert_eq!(
+            wrong.flags("--commands-unserved allow").lines(),
+            ["advice other-callbacks webhooks.yml:4:11", "wrong other-callbacks-break-groups webhooks.yml:4:11"]
+        );
+    }
+}
+
+#[test]
 fn failed_continue_is_said_to_have_no_effect() {
     let hoped = right().with("timeout: 5\nafter", "timeout: 5\n  failedContinue: true\nafter");
     assert_eq!(hoped.lines(), ["advice failed-continue webhooks.yml:10:19"]);

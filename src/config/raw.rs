@@ -265,7 +265,9 @@ pub(super) struct RawResponse {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawCommands {
     /// What is answered to a command that the bridge does not serve: `refuse` (404 and code 9901), or `allow` where the
-    /// command in the URL is also the one in the body.
+    /// command in the URL is also the one in the body. Both do harm, so disable such callbacks in webhooks.yml: a refusal
+    /// loses messages for good for push and conversation callbacks, and `allow` breaks beforeSetGroupInfo and
+    /// beforeSetGroupInfoEx.
     pub(super) unserved: Unserved,
 }
 

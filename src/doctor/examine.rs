@@ -17,6 +17,17 @@ const FAILS: &str = "OpenIM lets the user's action fail when it has no answer th
 const NOT_CALLED: &str = "OpenIM does not call, so nothing is decided: every remark is set as typed";
 const NO_START: &str = "OpenIM cannot read its configuration, and does not start";
 
+/// A refusal of these loses messages for good. Seen on a real server, main of 2026.
+const LOSE_MESSAGES: [&str; 5] = [
+    "beforeOnlinePush",
+    "beforeGroupOnlinePush",
+    "beforeOfflinePush",
+    "beforeCreateSingleChatConversations",
+    "beforeCreateGroupChatConversations",
+];
+/// Of these OpenIM wants to be told what it has asked, and fails otherwise. Seen there, too.
+const NEED_AN_ECHO: [&str; 2] = ["beforeSetGroupInfo", "beforeSetGroupInfoEx"];
+
 /// The bridge's side.
 #[derive(Debug, Clone, Copy)]
 pub struct Bridge<'a> {
@@ -480,19 +491,41 @@ fn other_callbacks(webhooks: &Webhooks, bridge: Bridge<'_>) -> Vec<Finding> {
     };
     let others = || webhooks.callbacks.iter().filter(|callback| callback.is_enabled() && !is_served(callback));
     let (before, after): (Vec<_>, Vec<_>) = others().partition(|it| it.name.to_ascii_lowercase().starts_with("before"));
+    let of = |names: &[&str]| -> Vec<&CallbackConfig> {
+        let is_named = |it: &CallbackConfig| names.iter().any(|name| it.name.eq_ignore_ascii_case(name));
+        before.iter().copied().filter(|it| is_named(it)).collect()
+    };
     let unserved = bridge.said("commands.unserved");
     let refuses = bridge.settings().commands.unserved == Unserved::Refuse;
     let mut findings = Vec::new();
     if let Some(first) = before.first() {
         findings.push(if refuses {
             Finding::wrong("other-callbacks", format!("the bridge will be called for {} too, and refuses", names(&before)))
-                .why(format!("OpenIM has one `url` for all callbacks, and {unserved}: code 9901, and the user's action fails"))
-                .remedy("disable them, or set `commands.unserved: allow` in the bridge's configuration, which lets OpenIM go on")
+                .why(format!("OpenIM has one `url` for all callbacks, and {unserved}: the answer is 9901, which refuses what the user does"))
+                .remedy("disable them")
         } else {
             Finding::advice("other-callbacks", format!("the bridge will be called for {} too, and allows", names(&before)))
                 .why(format!("OpenIM has one `url` for all callbacks, and {unserved}: nobody decides about these"))
                 .remedy("disable what nobody decides about: each costs its user a round trip")
         }.at(Some(place(first))));
+    }
+    let lossy = of(&LOSE_MESSAGES);
+    if let (Some(first), true) = (lossy.first(), refuses) {
+        findings.push(
+            Finding::wrong("other-callbacks-lose-messages", format!("the bridge's answer to {} loses messages", names(&lossy)))
+                .at(Some(place(first)))
+                .why("OpenIM's API reports success, and the receivers never get the messages, nor the conversations: a refusal of these is not told to anybody")
+                .remedy("disable them, now"),
+        );
+    }
+    let echoed = of(&NEED_AN_ECHO);
+    if let (Some(first), false) = (echoed.first(), refuses) {
+        findings.push(
+            Finding::wrong("other-callbacks-break-groups", format!("the bridge's answer to {} fails the user's action", names(&echoed)))
+                .at(Some(place(first)))
+                .why(format!("{unserved}, and OpenIM takes an answer without the group's own fields for an error: nobody can change a group's name, picture or settings"))
+                .remedy("disable them"),
+        );
     }
     if let Some(first) = after.first() {
         let does = if refuses { "answers 9901, with a warning in its log" } else { "answers that OpenIM may go on" };
