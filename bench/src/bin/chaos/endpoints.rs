@@ -10,6 +10,8 @@ use crate::lab::{GRACE, Lab, PROMPT, Run, Scenario, Service, seconds, still_runn
 
 /// Until a service that is back is asked: the longest pause between probes, and what a probe takes.
 const BACK: Duration = Duration::from_secs(3);
+/// The same where no endpoint is healthy, or this one never was.
+const BACK_ALONE: Duration = Duration::from_millis(300);
 
 pub(crate) const ALL: &[Scenario] = &[
     Scenario {
@@ -39,8 +41,20 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario {
         name: "all-gone",
         fault: "all three killed, back 5 s later",
-        promise: "all fall back, at once; none 3 s after all are back",
+        promise: "all fall back, at once; none 0.3 s after all are back",
         run: |lab| Box::pin(all_gone(lab)),
+    },
+    Scenario {
+        name: "alone",
+        fault: "the only one killed, back 1 s later, five times",
+        promise: "all fall back, at once; none 0.3 s after it is back",
+        run: |lab| Box::pin(alone(lab)),
+    },
+    Scenario {
+        name: "late",
+        fault: "the only one comes 6 s after the bridge",
+        promise: "all fall back before, at once; none 0.3 s after it is there",
+        run: |lab| Box::pin(late(lab)),
     },
 ];
 
@@ -153,9 +167,55 @@ async fn all_gone(lab: &Lab) -> anyhow::Result<Run> {
     if let Some(last) = run.callbacks.since(gone).fell_back().map(|callback| callback.began).max() {
         run.note(format!("last fallback {:.1} s after", last.saturating_duration_since(back).as_secs_f64()));
     }
-    run.no_fallback_since(back + BACK);
+    run.no_fallback_since(back + BACK_ALONE);
     for again in again {
         run.promise(again.is_some(), "one is not asked again");
     }
+    Ok(run)
+}
+
+async fn alone(lab: &Lab) -> anyhow::Result<Run> {
+    let mut service = lab.service(1, &[]).await?;
+    let mut bridge = lab.bridge(&[service.url()], &[]).await?;
+    let load = lab.load(&bridge);
+    let mut gone = Vec::new();
+    for _ in 0..5 {
+        seconds(1).await;
+        let fault = Instant::now();
+        service.kill().await?;
+        until(fault, Duration::from_secs(1)).await;
+        service.start().await?;
+        gone.push((fault, Instant::now()));
+    }
+    seconds(1).await;
+    still_running(&mut bridge)?;
+    let mut run = Run::of(load.finish().await?, &bridge);
+    let ends = gone.iter().skip(1).map(|(fault, _)| *fault).chain([Instant::now()]);
+    for ((_, back), end) in gone.iter().zip(ends) {
+        let late = run.callbacks.within(*back, end).fell_back().map(|callback| callback.began - *back).max();
+        let late = late.unwrap_or_default();
+        run.note(format!("last fallback {} ms after", late.as_millis()));
+        run.promise(late <= BACK_ALONE, format!("one fell back {late:?} after it was back"));
+    }
+    let longest = slowest(run.callbacks.fell_back());
+    run.promise(longest <= PROMPT, format!("a fallback took {longest:?}"));
+    Ok(run)
+}
+
+async fn late(lab: &Lab) -> anyhow::Result<Run> {
+    let mut service = lab.service(1, &[]).await?;
+    service.kill().await?;
+    let mut bridge = lab.bridge(&[service.url()], &[]).await?;
+    let load = lab.load(&bridge);
+    seconds(6).await;
+    service.start().await?;
+    let there = Instant::now();
+    seconds(2).await;
+    still_running(&mut bridge)?;
+    let mut run = Run::of(load.finish().await?, &bridge);
+    run.promise(bridge.said("an endpoint is in", there - BACK_ALONE).is_some(), "the bridge did not log that it is in");
+    let late = run.callbacks.since(there).fell_back().map(|callback| callback.began - there).max().unwrap_or_default();
+    run.note(format!("last fallback {} ms after", late.as_millis()));
+    run.promise(late <= BACK_ALONE, format!("one fell back {late:?} after it was there"));
     Ok(run)
 }
