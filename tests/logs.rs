@@ -103,6 +103,7 @@ fn a_line_tells_of_a_bad_request_what_its_head_names() {
     let line = serve.json("bad_request");
     assert_eq!((&line["level"], &line["command"]), (&"WARN".into(), &kit::COMMAND.into()));
     assert_eq!((&line["operation_id"], &line["reason"]), (&"op-1".into(), &"content_type".into()));
+    assert_eq!(line["hint"], "OpenIM sends `application/json; charset=utf-8`");
     assert_eq!(line["url"], format!("{}?token=...", kit::PATH));
 }
 

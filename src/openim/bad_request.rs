@@ -161,11 +161,8 @@ impl BadRequest {
             Self::BodyMalformed => {
                 Some("expected a JSON object with this callback's fields, each there once and of its type")
             }
-            Self::Method
-            | Self::ContentType
-            | Self::BodyIncomplete
-            | Self::CommandAmbiguous
-            | Self::CommandMismatch => None,
+            Self::ContentType => Some("OpenIM sends `application/json; charset=utf-8`"),
+            Self::Method | Self::BodyIncomplete | Self::CommandAmbiguous | Self::CommandMismatch => None,
         }
     }
 
