@@ -6,58 +6,36 @@
 //!
 //! # A map
 //!
-//! From the outside in; each module uses only those below it.
+//! From the outside in; each module uses only those below it, which a test holds (`tests/architecture.rs`).
 //!
-//! - [`cli`]: the subcommands, one file each; the only place that prints for people.
-//! - [`reload`]: the configuration in force, read again when its files change or when told to.
-//! - [`server`]: listeners, workers, connections, drain.
+//! - [`cli`]: the subcommands; the only place that prints for people.
+//! - [`doctor`], [`check`], [`mock`]: the tools. Nothing on a callback's path uses them.
+//! - [`config`]: file, environment and flags, as the settings that each module below defines.
+//! - [`server`]: sockets in: listeners, workers, connections, drain.
 //! - [`bridge`]: the path of one callback, in one screen. Start reading there.
 //! - [`telemetry`]: what operators see.
-//! - [`config`]: raw values, then checked settings.
-//! - [`access`]: who may call.
-//! - [`callback`]: the callbacks that are served, one file each.
-//! - [`decision`]: the App's side: connections, the call, error classes, fallback.
-//! - [`openim`]: OpenIM's side: commands, codes, answers.
-//! - [`trace_context`]: where a callback stands in a distributed trace.
-//! - [`pseudonym`]: user IDs under another name, for logs.
-//! - [`tls_files`]: the PEM files of both sides; [`tls_error`]: what goes wrong with TLS, in words.
-//! - [`file_watch`]: files that are read again when they change.
-//! - [`socket`]: socket options, the only code that differs between systems.
-//! - [`check`]: the conformance test of a decision service.
-//! - [`doctor`]: OpenIM's webhooks.yml, held against the bridge's configuration.
-//! - [`mock`]: the bundled decision service.
-//! - [`yaml`]: documents whose parts know where they stand.
+//! - [`outcome`]: what became of a callback.
+//! - [`policy`]: who may call, for whom decisions have effect, and the fallback.
+//! - [`upstream`]: sockets out: gRPC to the decision service.
+//! - [`callback`]: the callbacks that are served.
+//! - [`openim`]: how OpenIM talks: commands, codes, answers.
+//! - [`base`]: what knows no word of OpenIM.
 //! - [`proto`]: the public contract, generated.
 
-pub mod access;
+pub mod base;
 pub mod bridge;
 pub mod callback;
 pub mod check;
-mod chunks;
 pub mod cli;
 pub mod config;
-pub mod decision;
 pub mod doctor;
-mod error_chain;
-mod file_watch;
-mod grpc_status;
 pub mod mock;
 pub mod openim;
-pub mod pseudonym;
-pub mod reload;
+pub mod outcome;
+pub mod policy;
 pub mod server;
-mod socket;
 pub mod telemetry;
-mod tls_error;
-mod tls_files;
-pub mod trace_context;
-mod yaml;
-
-/// What was built, where the build says so by the variable `OPENIM_BRIDGE_COMMIT`.
-pub const COMMIT: &str = match option_env!("OPENIM_BRIDGE_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
-};
+pub mod upstream;
 
 /// The public contract, generated from `proto/`.
 #[allow(missing_docs, clippy::pedantic, unreachable_pub)]

@@ -7,9 +7,9 @@ mod kit;
 use std::time::Duration;
 
 use kit::{ALIAS, App, Bridge, COMMAND, PATH, Reply, Request, app, app_ruled_by, bridge, ms};
-use openim_bridge::config::Unserved;
-use openim_bridge::decision::Action;
+use openim_bridge::bridge::Unserved;
 use openim_bridge::openim::NextCodeForm;
+use openim_bridge::policy::Action;
 
 const MIB: usize = 1 << 20;
 
@@ -379,8 +379,8 @@ fn a_refusal_is_completed_where_it_says_nothing() {
     let configured = bridge()
         .asking(&app)
         .with(|all| {
-            all.refusal.code = 5999.try_into().expect("a code");
-            "Not here".clone_into(&mut all.refusal.message);
+            all.bridge.refusal.code = 5999.try_into().expect("a code");
+            "Not here".clone_into(&mut all.bridge.refusal.message);
         })
         .start();
     says(
@@ -405,7 +405,7 @@ fn a_refusal_with_a_code_that_is_none_of_an_apps_stays_a_refusal() {
 fn no_decision_and_an_empty_replacement_are_left_to_the_fallback() {
     let app = app();
     let allowing = bridge().asking(&app).start();
-    let refusing = bridge().asking(&app).with(|all| all.fallback.action = Action::Refuse).start();
+    let refusing = bridge().asking(&app).with(|all| all.bridge.fallback.action = Action::Refuse).start();
     for remark in ["mock:invalid=unset", "mock:invalid=empty"] {
         allowing.ask(remark).goes_on_with(remark);
         says(
@@ -419,7 +419,7 @@ fn no_decision_and_an_empty_replacement_are_left_to_the_fallback() {
 #[test]
 fn next_code_is_a_string_where_configured() {
     let app = app();
-    let bridge = bridge().asking(&app).with(|all| all.response.next_code = NextCodeForm::String).start();
+    let bridge = bridge().asking(&app).with(|all| all.bridge.response.next_code = NextCodeForm::String).start();
     says(
         &bridge.ask("pal"),
         r#"{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":"0","remark":"pal"}"#,
@@ -471,7 +471,7 @@ fn the_app_is_told_what_is_left_since_the_first_byte() {
 #[test]
 fn every_answer_says_who_decided() {
     let app = app();
-    let bridge = bridge().asking(&app).with(|settings| settings.commands.unserved = Unserved::Allow).start();
+    let bridge = bridge().asking(&app).with(|settings| settings.bridge.commands.unserved = Unserved::Allow).start();
     for remark in ["pal", "mock:replace=Another", "mock:refuse=5001,No", "mock:invalid=code"] {
         assert_eq!(bridge.ask(remark).origin(), "decision", "{remark}");
     }

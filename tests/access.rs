@@ -7,7 +7,7 @@ mod kit;
 use std::net::SocketAddr;
 
 use kit::{App, Bridge, COMMAND, Client, Reply, Request, app, bridge};
-use openim_bridge::access::Credentials;
+use openim_bridge::policy::Credentials;
 
 const ADDRESS: (u16, i32) = (403, 9909);
 const CREDENTIALS: (u16, i32) = (401, 9907);
@@ -32,8 +32,9 @@ fn guarded_on(listen: &str, allow: &[&str], users: &str) -> Guarded {
     let app = app();
     let bridge = bridge().asking(&app).with(|settings| {
         settings.listen = listen.parse().expect("an address");
-        settings.access.allow = allow.iter().map(|range| range.parse().expect("a range")).collect();
-        settings.access.basic_auth = (!users.is_empty()).then(|| Credentials::parse(users).expect("credentials"));
+        settings.bridge.access.allow = allow.iter().map(|range| range.parse().expect("a range")).collect();
+        settings.bridge.access.basic_auth =
+            (!users.is_empty()).then(|| Credentials::parse(users).expect("credentials"));
     });
     Guarded { bridge: bridge.start(), app }
 }

@@ -17,7 +17,8 @@ use kit::{
     eventually, ms, nowhere, peer, service::serving,
 };
 use openim_bridge::callback::{REGISTRY, Served};
-use openim_bridge::config::{Settings, Sources};
+use openim_bridge::config::Sources;
+use openim_bridge::server::Settings;
 use openim_bridge::server::{Server, StartError};
 use tonic_health::pb::health_check_response::ServingStatus;
 
@@ -271,9 +272,9 @@ fn the_configuration_is_shown_with_where_it_came_from_and_without_secrets() {
     std::fs::write(&file, text).expect("written");
     let flags = vec![("admin.listen", vec!["127.0.0.1:0".to_owned()])];
     let loaded = Sources { file: Some(file.clone()), flags, variables: vec![] }.load().expect("a configuration");
-    let effective = loaded.effective();
+    let shown = loaded.effective().shown();
     let bridge = Bridge { server: Server::start(loaded.settings, REGISTRY).expect("the bridge starts") };
-    bridge.server.show_configuration(effective);
+    bridge.server.show_configuration(shown);
 
     let shown = get(&bridge, "/config");
     assert_eq!(shown.header("content-type"), Some("application/json"));

@@ -2,11 +2,10 @@
 
 #![allow(clippy::expect_used)] // clippy.toml allows it in test functions only, not in what they share
 
-use openim_bridge::decision::ErrorClass;
-use openim_bridge::openim::answer::{Field, JsonType, Undecodable};
-use openim_bridge::openim::{
-    Answer, BadRequest, Caution, NextCodeForm, OpenIm, Reading, Refusal, RefusalCode, Verdict,
-};
+use openim_bridge::openim::client::answer::{Field, JsonType, Undecodable};
+use openim_bridge::openim::client::{Answer, Caution, OpenIm, Reading};
+use openim_bridge::openim::{BadRequest, NextCodeForm, Refusal, RefusalCode, Verdict};
+use openim_bridge::upstream::ErrorClass;
 use proptest::prelude::*;
 
 /// An answer that was given to a real server.

@@ -16,8 +16,8 @@ use kit::{
     BridgeBuilder, Request, app, bridge, eventually, log, ms,
     tls::{Authority, Files, Pair, Service, changing, shows, shows_over},
 };
-use openim_bridge::config::TlsSettings;
-use openim_bridge::server::Reloads;
+use openim_bridge::base::file_watch::Reloads;
+use openim_bridge::server::TlsSettings;
 use rcgen::{CertificateParams, date_time_ymd};
 use rustls::{ClientConfig, ClientConnection, StreamOwned, crypto::ring, pki_types::ServerName};
 

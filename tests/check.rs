@@ -22,13 +22,13 @@ use futures_util::{
 use http_body_util::{BodyExt as _, Full};
 use openim_bridge::{
     check::{self, CASES, Case, Expectations, Limits, Plan, Report, Verdict},
-    decision::{Direct, UpstreamSettings},
     mock::{Mock, Rules},
     proto::{
         Allow, BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse, Refuse, ReplaceRemark,
         before_set_friend_remark_response::Decision,
         friend_callback_service_server::{FriendCallbackService, FriendCallbackServiceServer},
     },
+    upstream::{Direct, UpstreamSettings},
 };
 use prost::Message as _;
 use tokio::{sync::oneshot, time::sleep};

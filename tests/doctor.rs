@@ -578,7 +578,7 @@ fn a_bridge_is_known_by_its_answer_and_its_decision_service_is_not_asked() {
 #[test]
 fn a_bridge_that_turns_such_calls_away_is_told_from_one_that_answers() {
     let strict =
-        bridge().with(|settings| settings.access.allow = vec!["192.0.2.0/24".parse().expect("a range")]).start();
+        bridge().with(|settings| settings.bridge.access.allow = vec!["192.0.2.0/24".parse().expect("a range")]).start();
     assert_eq!(probed(strict.address(), ""), (Some(1), vec!["probe-refused".to_owned()]));
 }
 

@@ -24,7 +24,7 @@ use kit::{
     log, ms, nowhere, peer,
     service::{serving, serving_together},
 };
-use openim_bridge::config::Settings;
+use openim_bridge::server::Settings;
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 

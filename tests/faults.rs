@@ -17,9 +17,10 @@ use kit::frames::{
 };
 use kit::{BridgeBuilder, Request, app, app_at, app_to_stop, bridge, eventually, ms, nowhere, peer};
 use openim_bridge::callback::{Decision, Served};
-use openim_bridge::decision::{Action, ErrorClass};
 use openim_bridge::mock::Stage;
 use openim_bridge::openim::RefusalCode;
+use openim_bridge::policy::Action;
+use openim_bridge::upstream::ErrorClass;
 
 const TIMEOUT: i32 = 9920;
 const UNAVAILABLE: i32 = 9921;
@@ -92,7 +93,7 @@ fn the_default_is_to_allow_the_users_own_remark() {
 fn one_class_may_have_another_action() {
     let app = app();
     let set = |class: ErrorClass, action| {
-        bridge().asking(&app).with(|settings| settings.fallback.class[class as usize] = Some(action))
+        bridge().asking(&app).with(|settings| settings.bridge.fallback.class[class as usize] = Some(action))
     };
     let careful = set(ErrorClass::Denied, Action::Refuse).start();
     careful.ask("mock:status=UNAUTHENTICATED").refuses(200, DENIED);
@@ -110,9 +111,9 @@ fn a_fallback_refusal_reads_as_configured() {
     insta::assert_snapshot!(told.body, @r#"{"actionCode":0,"errCode":9926,"errMsg":"Please try again later","errDlt":"","nextCode":1,"remark":""}"#);
 
     let configured = bridge().asking(&app).refusing().with(|settings| {
-        settings.fallback.refusal.code = RefusalCode::from_app(5005);
-        settings.fallback.refusal.message = "Not now".to_owned();
-        settings.fallback.refusal.detail = "no decision".to_owned();
+        settings.bridge.fallback.refusal.code = RefusalCode::from_app(5005);
+        settings.bridge.fallback.refusal.message = "Not now".to_owned();
+        settings.bridge.fallback.refusal.detail = "no decision".to_owned();
     });
     let told = configured.start().ask("mock:status=INTERNAL");
     insta::assert_snapshot!(told.body, @r#"{"actionCode":0,"errCode":5005,"errMsg":"Not now","errDlt":"no decision","nextCode":1,"remark":""}"#);
@@ -178,7 +179,7 @@ fn cannot_be_connected_to_in_time() {
     };
     connecting(ms(50)).start().ask("pal").refuses(200, UNAVAILABLE);
     connecting(ms(10_000))
-        .with(|settings| settings.decision.timeout = ms(150))
+        .with(|settings| settings.bridge.decision.timeout = ms(150))
         .start()
         .ask("pal")
         .refuses(200, TIMEOUT);

@@ -22,11 +22,12 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use kit::callback::{Gate, STOPS, set, wait_until};
 use kit::{App, Bridge, BridgeBuilder, PATIENCE, Reply, Request, app, bridge, eventually, ms};
+use openim_bridge::base::file_watch::Reloads;
 use openim_bridge::callback::REGISTRY;
 use openim_bridge::cli::send::{self, Ending, NoAnswer, exchange_trusting};
-use openim_bridge::config::{Settings, TlsSettings};
-use openim_bridge::openim::{CallbackRequest, UrlForm};
-use openim_bridge::server::{Load, Reloads, Server};
+use openim_bridge::openim::client::{CallbackRequest, UrlForm};
+use openim_bridge::server::{Load, Server};
+use openim_bridge::server::{Settings, TlsSettings};
 use rustls::{
     ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
     crypto::ring,
@@ -548,7 +549,7 @@ fn the_connection_too_many_pushes_out_a_silent_one() {
     let pair = Pair::new();
     let app = app();
     let two = std::num::NonZeroUsize::new(2);
-    let bridge = https(&Secret::new(&pair)).asking(&app).with(|settings| settings.limits.connections = two).start();
+    let bridge = https(&Secret::new(&pair)).asking(&app).with(|settings| settings.connections = two).start();
     let mut silent = bridge.connect();
     silent.write(HALF_A_HELLO);
     eventually("it is accepted", || bridge.server.load().connections == 1);

@@ -8,7 +8,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 
 use kit::{Bridge, Client, Request, app, bridge, eventually, ms};
 use openim_bridge::callback::REGISTRY;
-use openim_bridge::config::Settings;
+use openim_bridge::server::Settings;
 use openim_bridge::server::{Load, Server, StartError};
 
 const OVERLOADED: i32 = 9922;
@@ -38,7 +38,7 @@ fn holds_nothing(bridge: &Bridge) {
 #[test]
 fn beyond_the_calls_in_flight_the_fallback_comes_at_once() {
     let app = app();
-    let start = || bridge().asking(&app).timeout(LONG).with(|settings| settings.limits.in_flight = some(2));
+    let start = || bridge().asking(&app).timeout(LONG).with(|settings| settings.bridge.limits.in_flight = some(2));
     let bridge = start().refusing().start();
 
     let hung = [hang(&bridge), hang(&bridge)];
@@ -59,7 +59,8 @@ fn beyond_the_calls_in_flight_the_fallback_comes_at_once() {
 #[test]
 fn a_callback_over_the_limit_that_is_allowed_keeps_its_remark() {
     let app = app();
-    let bridge = bridge().asking(&app).timeout(LONG).with(|settings| settings.limits.in_flight = some(1)).start();
+    let bridge =
+        bridge().asking(&app).timeout(LONG).with(|settings| settings.bridge.limits.in_flight = some(1)).start();
     let _hung = hang(&bridge);
     app.next_call();
     bridge.ask("pal").goes_on_with("pal");
@@ -74,7 +75,7 @@ fn the_calls_in_flight_are_those_of_all_workers() {
         .timeout(LONG)
         .refusing()
         .with(workers(2))
-        .with(|settings| settings.limits.in_flight = some(16))
+        .with(|settings| settings.bridge.limits.in_flight = some(16))
         .start();
     let hung: Vec<_> = (0..16).map(|_| hang(&bridge)).collect();
     eventually("16 are in flight", || bridge.server.load().in_flight == 16);
@@ -98,8 +99,8 @@ fn the_body_too_many_gets_the_fallback() {
     for number in [1, 2] {
         let start = || {
             bridge().asking(&app).timeout(LONG).with(workers(number)).with(|settings| {
-                settings.limits.request_bytes = some(100_000);
-                settings.limits.body_bytes = some(250_000);
+                settings.bridge.limits.request_bytes = some(100_000);
+                settings.bridge.limits.body_bytes = some(250_000);
             })
         };
         for bridge in [start().start(), start().refusing().start()] {

@@ -60,7 +60,7 @@ fn answers_are_counted_by_what_openim_makes_of_them() {
 #[test]
 fn what_is_shed_is_told_from_what_is_decided() {
     let app = app_ruled_by("rules: [{then: allow, delay: 20ms}]");
-    let one = |settings: &mut openim_bridge::config::Settings| settings.limits.in_flight = NonZeroUsize::MIN;
+    let one = |settings: &mut openim_bridge::server::Settings| settings.bridge.limits.in_flight = NonZeroUsize::MIN;
     let bridge = bridge().asking(&app).refusing().with(one).start();
     let report = to(&bridge, &["--remark", "pal", "--count", "40", "--concurrency", "8"]);
     let (allowed, shed) = (report.tally.gone_on(false), report.tally.refused(9922));

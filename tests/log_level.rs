@@ -1,7 +1,7 @@
 //! The level of the log, which belongs to the whole process.
 
-use openim_bridge::config::{LogFormat, LogIds, LogLevel, LogSettings};
-use openim_bridge::telemetry::{init_logs, set_log_level};
+use openim_bridge::telemetry::log;
+use openim_bridge::telemetry::log::{LogFormat, LogIds, LogLevel, LogSettings};
 use tracing::Level;
 
 macro_rules! is_logged {
@@ -13,7 +13,7 @@ macro_rules! is_logged {
 #[test]
 fn it_changes_while_the_program_runs_but_not_for_others_code() {
     let format = LogFormat::Json;
-    init_logs(&LogSettings { level: LogLevel::Info, format, remarks: false, ids: LogIds::Plain });
+    log::init(&LogSettings { level: LogLevel::Info, format, remarks: false, ids: LogIds::Plain });
     for (level, debug, info, warn) in [
         (None, false, true, true),
         (Some(LogLevel::Debug), true, true, true),
@@ -21,7 +21,7 @@ fn it_changes_while_the_program_runs_but_not_for_others_code() {
         (Some(LogLevel::Info), false, true, true),
     ] {
         if let Some(level) = level {
-            set_log_level(level);
+            log::set_level(level);
         }
         let ours = [
             is_logged!("openim_bridge::bridge", Level::DEBUG),

@@ -12,10 +12,11 @@ use std::{
 
 use kit::callback::{Odd, served};
 use kit::{Bridge, BridgeBuilder, COMMAND, Request, app, bridge, eventually, ms};
+use openim_bridge::bridge::Unserved;
 use openim_bridge::callback::Served;
-use openim_bridge::config::{TlsSettings, Unserved};
-use openim_bridge::decision::Percent;
 use openim_bridge::mock::Stage;
+use openim_bridge::policy::Percent;
+use openim_bridge::server::TlsSettings;
 
 /// Every sample: its name with labels, and its value.
 fn scrape(bridge: &Bridge) -> BTreeMap<String, f64> {
@@ -64,7 +65,7 @@ fn is(bridge: &Bridge, name: &str, value: f64) {
 }
 
 fn one_at_a_time(bridge: BridgeBuilder) -> BridgeBuilder {
-    bridge.with(|settings| settings.limits.in_flight = NonZeroUsize::MIN)
+    bridge.with(|settings| settings.bridge.limits.in_flight = NonZeroUsize::MIN)
 }
 
 #[test]
@@ -169,7 +170,7 @@ fn one_of_each_of_the_app_s_answers() {
 
 #[test]
 fn one_of_each_bad_request_and_no_label_that_a_stranger_chose() {
-    let bridge = bridge().admin().with(|settings| settings.limits.request_bytes = NonZeroUsize::MIN).start();
+    let bridge = bridge().admin().with(|settings| settings.bridge.limits.request_bytes = NonZeroUsize::MIN).start();
     let named = |name: &str| Request::new().target(&format!("/callbackExample/{name}"));
     bridge.send(&Request::new().method("GET").body(""));
     for number in 0..20 {
@@ -217,7 +218,7 @@ fn bodies_that_do_not_decode() {
 #[test]
 fn whoever_may_not_call() {
     let allowed = "10.0.0.0/8".parse().expect("a range");
-    let bridge = bridge().admin().with(|settings| settings.access.allow = vec![allowed]).start();
+    let bridge = bridge().admin().with(|settings| settings.bridge.access.allow = vec![allowed]).start();
     assert_eq!(bridge.ask("pal").status, 403);
     let counted = counted(&bridge);
     assert_eq!(counted.len(), 1);
@@ -226,7 +227,7 @@ fn whoever_may_not_call() {
 
 #[test]
 fn a_command_that_is_not_served_and_goes_on() {
-    let bridge = bridge().admin().with(|settings| settings.commands.unserved = Unserved::Allow).start();
+    let bridge = bridge().admin().with(|settings| settings.bridge.commands.unserved = Unserved::Allow).start();
     let name = "callbackBeforeAddFriendCommand";
     bridge.send(&Request::new().target(&format!("/{name}")).callback(name, "u1", "u2", "x"));
     are_counted(&bridge, &[("other allow bridge unserved", 1)]);
@@ -256,7 +257,8 @@ fn what_is_shed_and_what_is_abandoned() {
 #[test]
 fn shadow_decisions_are_counted_as_such_and_their_answers_take_no_time() {
     let app = app();
-    let bridge = bridge().admin().asking(&app).with(|settings| settings.decision.enforce_percent = Percent::NONE);
+    let bridge =
+        bridge().admin().asking(&app).with(|settings| settings.bridge.decision.enforce_percent = Percent::NONE);
     let bridge = bridge.start();
     bridge.ask("mock:refuse=5001,No").goes_on_with("mock:refuse=5001,No");
     eventually("it is counted", || !counted(&bridge).is_empty());

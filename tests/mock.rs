@@ -14,12 +14,11 @@ use http::{Request, Response, Uri};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use openim_bridge::{
-    mock::{Address, Call, Control, Event, Mock, Rules, Stage, Tls},
+    mock::{Address, Call, Control, ControlPort, Event, Mock, Rules, Stage, Tls},
     proto::{
         Allow, BeforeSetFriendRemarkRequest, Refuse, ReplaceRemark, before_set_friend_remark_response::Decision,
         friend_callback_service_client::FriendCallbackServiceClient,
     },
-    server::ControlPort,
 };
 use rustls::{
     ClientConfig, RootCertStore,

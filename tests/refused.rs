@@ -8,8 +8,9 @@ use std::num::NonZeroUsize;
 
 use kit::callback::{Odd, served};
 use kit::{App, Bridge, BridgeBuilder, COMMAND, PATH, Reply, Request, app, bridge, ms};
+use openim_bridge::bridge::{MissingOperationId, Unserved};
 use openim_bridge::callback::Served;
-use openim_bridge::config::{MissingOperationId, Settings, Unserved};
+use openim_bridge::server::Settings;
 
 const MIB: usize = 1 << 20;
 const UNSERVED: &str = "callbackBeforeAddFriendCommand";
@@ -181,7 +182,7 @@ fn unserved_callback(target: &str, body_command: &str) -> Request {
 
 #[test]
 fn an_unserved_command_goes_on_where_allowed_and_nothing_is_said_of_a_remark() {
-    let unasked = unasked_with(|settings| settings.commands.unserved = Unserved::Allow);
+    let unasked = unasked_with(|settings| settings.bridge.commands.unserved = Unserved::Allow);
     for target in [format!("/callbackExample/{UNSERVED}"), format!("/cb?command={UNSERVED}&contenttype=json")] {
         unasked.bridge.send(&unserved_callback(&target, UNSERVED)).goes_on();
         // Its body is another callback's, whose fields are not known.
@@ -193,7 +194,7 @@ fn an_unserved_command_goes_on_where_allowed_and_nothing_is_said_of_a_remark() {
 
 #[test]
 fn an_unserved_command_is_refused_where_the_body_says_another() {
-    let unasked = unasked_with(|settings| settings.commands.unserved = Unserved::Allow);
+    let unasked = unasked_with(|settings| settings.bridge.commands.unserved = Unserved::Allow);
     let target = format!("/callbackExample/{UNSERVED}");
     for command in ["callbackAfterAddFriendCommand", COMMAND, ""] {
         unasked.refuses(&unserved_callback(&target, command), 404, 9901);
@@ -205,7 +206,7 @@ fn an_unserved_command_is_refused_where_the_body_says_another() {
 
 #[test]
 fn an_unserved_command_must_be_a_fine_request_otherwise() {
-    let unasked = unasked_with(|settings| settings.commands.unserved = Unserved::Allow);
+    let unasked = unasked_with(|settings| settings.bridge.commands.unserved = Unserved::Allow);
     let request = unserved_callback(&format!("/cb/{UNSERVED}"), UNSERVED);
     unasked.refuses(&request.clone().method("GET"), 405, 9906);
     unasked.refuses(&request.clone().target(&format!("/cb/{UNSERVED}?contenttype=xml")), 400, 9908);
@@ -216,7 +217,7 @@ fn an_unserved_command_must_be_a_fine_request_otherwise() {
 
 #[test]
 fn a_url_without_its_command_is_refused_even_where_unserved_commands_are_allowed() {
-    let unasked = unasked_with(|settings| settings.commands.unserved = Unserved::Allow);
+    let unasked = unasked_with(|settings| settings.bridge.commands.unserved = Unserved::Allow);
     let swallowed = format!("/callbackExample?t=x/{UNSERVED}");
     for target in ["/", "//", "/callbackExample", "/callbackExample/", "/cb?contenttype=json", &*swallowed] {
         for command in [COMMAND, UNSERVED] {
@@ -376,7 +377,8 @@ fn refuses_an_operation_id_that_is_missing_or_empty() {
 #[test]
 fn an_operation_id_is_made_up_where_configured() {
     let app = app();
-    let bridge = bridge().asking(&app).with(|all| all.operation_id.missing = MissingOperationId::Generate).start();
+    let bridge =
+        bridge().asking(&app).with(|all| all.bridge.operation_id.missing = MissingOperationId::Generate).start();
     let mut made_up = Vec::new();
     for request in [Request::new().without("Operationid"), Request::new().header("Operationid", "")] {
         bridge.send(&request).goes_on_with("pal");
@@ -412,7 +414,7 @@ fn the_same_holds_for_a_chunked_body() {
 
 #[test]
 fn the_limit_on_a_body_is_configured() {
-    let unasked = unasked_with(|all| all.limits.request_bytes = NonZeroUsize::new(200).expect("200"));
+    let unasked = unasked_with(|all| all.bridge.limits.request_bytes = NonZeroUsize::new(200).expect("200"));
     unasked.asks(&Request::new().body(body_of(200)));
     unasked.refuses(&Request::new().body(body_of(201)), 413, 9904);
     unasked.refuses_bytes(&Request::new().body(body_of(201)).chunked(7), 413, 9904);
@@ -606,7 +608,7 @@ fn refuses_bytes_behind_the_body() {
 
 #[test]
 fn the_first_of_several_wrong_things_answers() {
-    let unasked = unasked_with(|all| all.limits.request_bytes = NonZeroUsize::new(200).expect("200"));
+    let unasked = unasked_with(|all| all.bridge.limits.request_bytes = NonZeroUsize::new(200).expect("200"));
     let wrong = Request::new()
         .method("PUT")
         .target("/callbackExample?contenttype=xml")

@@ -12,7 +12,7 @@ use std::{
 use kit::callback::{Odd, served};
 use kit::{App, Bridge, BridgeBuilder, COMMAND, PATIENCE, Request, app, bridge, eventually, log, ms};
 use openim_bridge::callback::{Decision, Served};
-use openim_bridge::decision::Percent;
+use openim_bridge::policy::Percent;
 use openim_bridge::server::Load;
 
 /// Longer than any test waits: what comes earlier was not waited for.
@@ -23,7 +23,8 @@ const REFUSE: &str = "mock:refuse=5001,No";
 /// A bridge that decides for this share of the owners, and whose log is kept.
 fn enforcing(percent: u8) -> BridgeBuilder {
     log::keep();
-    bridge().with(|settings| settings.decision.enforce_percent = Percent::try_from(percent).expect("a percentage"))
+    bridge()
+        .with(|settings| settings.bridge.decision.enforce_percent = Percent::try_from(percent).expect("a percentage"))
 }
 
 /// The one line about a callback: level, outcome, source, reason. No more than ten warnings a second are logged: these
@@ -74,7 +75,7 @@ fn at_100_percent_which_is_the_default_the_app_decides() {
         (
             "default",
             enforcing(0).with(|settings| {
-                settings.decision = openim_bridge::config::Settings::default().decision;
+                settings.bridge.decision = openim_bridge::server::Settings::default().bridge.decision;
             }),
         ),
     ] {
@@ -148,7 +149,8 @@ fn an_app_that_hangs_delays_nobody_in_the_shadow() {
 fn the_callbacks_in_flight_are_limited_in_the_shadow_too() {
     let app = app();
     let limit = NonZeroUsize::new(2).expect("2");
-    let bridge = enforcing(0).asking(&app).timeout(LONG).with(|settings| settings.limits.in_flight = limit).start();
+    let bridge =
+        enforcing(0).asking(&app).timeout(LONG).with(|settings| settings.bridge.limits.in_flight = limit).start();
     for _ in 0..2 {
         bridge.ask("mock:hang").goes_on_with("mock:hang");
         app.next_call();
@@ -163,8 +165,8 @@ fn the_callbacks_in_flight_are_limited_in_the_shadow_too() {
 fn a_callback_that_finds_no_room_is_refused_in_the_shadow_only() {
     let room = |percent| {
         enforcing(percent).refusing().timeout(LONG).with(|settings| {
-            settings.limits.request_bytes = NonZeroUsize::new(100_000).expect("not zero");
-            settings.limits.body_bytes = NonZeroUsize::new(100_000).expect("not zero");
+            settings.bridge.limits.request_bytes = NonZeroUsize::new(100_000).expect("not zero");
+            settings.bridge.limits.body_bytes = NonZeroUsize::new(100_000).expect("not zero");
         })
     };
     let large = Request::new().remark(&"r".repeat(90_000)).bytes();

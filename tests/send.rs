@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use openim_bridge::cli::send::{Args, CannotSend, Ending, Exchange, NoAnswer, Report, exchange, run, send};
-use openim_bridge::openim::{CallbackRequest, OpenIm, OpenImError, UrlForm};
+use openim_bridge::openim::client::{CallbackRequest, OpenIm, OpenImError, UrlForm};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;

@@ -140,9 +140,9 @@ fn a_drain_is_the_first_thing_that_is_said() {
 }
 
 fn started(loaded: Loaded) -> Bridge {
-    let effective = loaded.effective();
+    let shown = loaded.effective().shown();
     let bridge = Bridge { server: Server::start(loaded.settings, REGISTRY).expect("the bridge starts") };
-    bridge.server.show_configuration(effective);
+    bridge.server.show_configuration(shown);
     bridge
 }
 

@@ -22,7 +22,7 @@ fn files() -> usize {
 }
 
 fn connections(number: usize) -> impl Fn(BridgeBuilder) -> BridgeBuilder {
-    move |bridge| bridge.with(|settings| settings.limits.connections = NonZeroUsize::new(number))
+    move |bridge| bridge.with(|settings| settings.connections = NonZeroUsize::new(number))
 }
 
 /// Asks on a connection that it keeps.

@@ -11,9 +11,9 @@ use kit::{
     tls::{Authority, Files, Service, asking, changing, shows},
 };
 use openim_bridge::callback::REGISTRY;
-use openim_bridge::config::Settings;
-use openim_bridge::decision::UpstreamAddress;
 use openim_bridge::server::Server;
+use openim_bridge::server::Settings;
+use openim_bridge::upstream::UpstreamAddress;
 use rustls::pki_types::ServerName;
 
 /// The code of a fallback that refuses, for the class `unavailable`.

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use crate::config::Limits;
+use super::settings::Limits;
 
 /// The limits that all workers share.
 #[derive(Debug)]

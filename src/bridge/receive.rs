@@ -1,37 +1,56 @@
 //! From an HTTP request to a callback that is served, or to the reason why it is turned away. The order of the checks is
 //! the order of the README's table of codes.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    ops::ControlFlow::{self, Break, Continue},
+};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, header, request::Parts};
+use http::{HeaderMap, Method, Uri, header, request::Parts};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time::timeout_at;
 
-use super::{Bridge, Permit};
+use super::limits::Permit;
+use super::parts::{Arrived, Bridge};
+use super::settings::{MissingOperationId, Unserved};
+use crate::base::{chunks::Chunks, deadline::Deadline};
 use crate::callback::{BodyError, Served, command_of_unserved};
-use crate::chunks::Chunks;
-use crate::config::{MissingOperationId, Unserved};
-use crate::decision::Deadline;
 use crate::openim::{BadRequest, OPERATION_ID_HEADER, OperationId, UrlCommand};
+use crate::outcome::Outcome;
+use crate::policy::Percent;
+use crate::upstream::{CallError, ErrorClass};
 
-/// A request that has come in whole.
-pub(super) enum Received {
-    /// Its URL names a callback that is served; its body is not decoded yet.
-    Callback {
-        served: &'static Served,
-        operation_id: OperationId,
-        body: Bytes,
-        /// The body's share of `limits.body_bytes`, held until the answer is there.
-        permit: Permit,
-    },
+/// A request that has come in whole, whose URL names a callback that is served. Its body is not decoded yet.
+pub(super) struct Received {
+    served: &'static Served,
+    operation_id: OperationId,
+    body: Bytes,
+    /// The body's share of `limits.body_bytes`, held until the answer is there.
+    permit: Permit,
+}
+
+impl Received {
+    /// OpenIM's JSON to the App's protobuf.
+    pub(super) fn decode(self, uri: &Uri) -> ControlFlow<Outcome, Arrived> {
+        let Received { served, operation_id, body, permit } = self;
+        match served.decode(&body, &operation_id) {
+            Ok(question) => Continue(Arrived { served, operation_id, question, body: permit }),
+            Err(error) => Break(Outcome::bad_request(error.into()).serving(served).of(operation_id).at(uri)),
+        }
+    }
+}
+
+/// What a request turns out to be.
+enum Request {
+    Callback(Received),
     /// A callback that is not served and may go on.
-    Unserved { operation_id: OperationId },
+    Unserved(OperationId),
 }
 
 /// Why a request does not come in.
-pub(super) enum Rejected {
+enum Rejected {
     Bad(BadRequest),
     /// The limit of this name is reached.
     Overloaded(&'static str),
@@ -53,13 +72,51 @@ enum Target {
 }
 
 impl Bridge {
+    /// All that comes before the JSON.
     pub(super) async fn receive<B>(
         &self,
         peer: IpAddr,
         head: &Parts,
         body: &mut B,
         deadline: Deadline,
-    ) -> Result<Received, Rejected>
+    ) -> ControlFlow<Outcome, Received>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        match self.request(peer, head, body, deadline).await {
+            Ok(Request::Callback(received)) => Continue(received),
+            Ok(Request::Unserved(operation_id)) => Break(Outcome::unserved().of(operation_id).at(&head.uri)),
+            Err(Rejected::Bad(bad)) => Break(self.as_named(Outcome::bad_request(bad), head).at(&head.uri)),
+            Err(Rejected::Overloaded(limit)) => {
+                Break(self.fall_back_unread(ErrorClass::Overloaded, Some(CallError::Limit(limit)), head))
+            }
+        }
+    }
+
+    /// The fallback for a callback that was never read, so that its fields are not known, and OpenIM keeps its user's;
+    /// nor is its owner, so that it has effect unless no owner's has.
+    pub(super) fn fall_back_unread(&self, class: ErrorClass, error: Option<CallError>, head: &Parts) -> Outcome {
+        let outcome = Outcome::fallback(&self.settings.fallback, class, vec![], error);
+        let is_in_shadow = self.settings.decision.enforce_percent == Percent::NONE;
+        self.as_named(if is_in_shadow { outcome.in_shadow() } else { outcome }, head)
+    }
+
+    /// What the head alone names, of a request that never came in whole.
+    fn as_named(&self, outcome: Outcome, head: &Parts) -> Outcome {
+        let url = UrlCommand::of(&head.uri);
+        let served = url.name().and_then(|name| self.registry.iter().find(|served| served.is_named(name)));
+        let outcome = served.into_iter().fold(outcome, Outcome::serving);
+        let id = head.headers.get(OPERATION_ID_HEADER).and_then(OperationId::from_header);
+        id.into_iter().fold(outcome, Outcome::of)
+    }
+
+    async fn request<B>(
+        &self,
+        peer: IpAddr,
+        head: &Parts,
+        body: &mut B,
+        deadline: Deadline,
+    ) -> Result<Request, Rejected>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -78,13 +135,13 @@ impl Bridge {
         let operation_id = self.operation_id(&head.headers)?;
         let (body, permit) = self.read(body, deadline).await?;
         match target {
-            Target::Served(served) => Ok(Received::Callback { served, operation_id, body, permit }),
+            Target::Served(served) => Ok(Request::Callback(Received { served, operation_id, body, permit })),
             Target::Ambiguous(served) => match served.decode(&body, &operation_id) {
                 Err(BodyError::Malformed) => Err(BadRequest::BodyMalformed.into()),
                 Ok(_) | Err(BodyError::OtherCommand) => Err(BadRequest::CommandAmbiguous.into()),
             },
             Target::Unserved(name) => match command_of_unserved(&body) {
-                Some(command) if command == name => Ok(Received::Unserved { operation_id }),
+                Some(command) if command == name => Ok(Request::Unserved(operation_id)),
                 None if is_command(&name) => Err(BadRequest::BodyMalformed.into()),
                 _ => Err(not_served(&name).into()),
             },

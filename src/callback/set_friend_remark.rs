@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Callback, Decision, Parties};
+use super::served::{Callback, Decision, Parties};
 use crate::openim::{Fields, OperationId, Text};
 use crate::proto::{
     BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse, ReplaceRemark,

@@ -7,11 +7,11 @@ use prost::Message as _;
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus};
 
-use super::Verdict::{self, Advice, Failed, Passed};
 use super::catalogue::Run;
 use super::samples::{self, Sample};
 use super::session::{LANES, NoReply, Reply, Session, StatusName, words};
-use crate::decision::HealthSettings;
+use super::verdict::Verdict::{self, Advice, Failed, Passed};
+use crate::upstream::HealthSettings;
 
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 

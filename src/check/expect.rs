@@ -24,9 +24,9 @@ use std::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_saphyr::Spanned;
 
-use super::Verdict;
 use super::samples::{FRIEND, OWNER, Sample, quoted};
 use super::session::{Reply, Session, words};
+use super::verdict::Verdict;
 use crate::openim::RefusalCode;
 use crate::proto::{Refuse, ReplaceRemark, before_set_friend_remark_response::Decision};
 

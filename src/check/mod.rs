@@ -16,25 +16,19 @@ mod expect;
 mod report;
 mod samples;
 mod session;
+mod verdict;
 
 use std::time::{Duration, Instant};
 
 pub use catalogue::{CASES, Case};
 pub use expect::{Expectation, Expectations, ExpectationsError};
-pub use report::{CaseReport, Report, Verdict};
+pub use report::{CaseReport, Report};
+pub use session::Limits;
+pub use verdict::Verdict;
 
-use crate::decision::{Direct, UpstreamSettings};
+use crate::upstream::{Direct, UpstreamSettings};
 use catalogue::Run;
 use session::Session;
-
-/// How long the service may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// For an ordinary call.
-    pub deadline: Duration,
-    /// For any other one. Sent with every call, as its gRPC deadline.
-    pub timeout: Duration,
-}
 
 /// A case may take so many times [`Limits::timeout`], however many calls it makes.
 const CASE_TIMEOUTS: u32 = 15;

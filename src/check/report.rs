@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::catalogue::{self, Case};
 use super::expect::Expectation;
-use crate::decision::UpstreamSettings;
+use super::verdict::Verdict;
+use crate::upstream::UpstreamSettings;
 
 /// What came of all cases.
 #[derive(Debug, Clone)]
@@ -38,41 +39,6 @@ pub struct CaseReport {
     /// How long it took.
     #[serde(rename = "milliseconds", serialize_with = "milliseconds")]
     pub took: Duration,
-}
-
-/// What came of one case, with what was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "result", content = "seen", rename_all = "snake_case")]
-pub enum Verdict {
-    /// As it should be.
-    Passed(String),
-    /// Not wrong, and could be better.
-    Advice(String),
-    /// Wrong.
-    Failed(String),
-    /// Not run.
-    Skipped(String),
-}
-
-impl Verdict {
-    /// The word for it.
-    #[must_use]
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Passed(_) => "passed",
-            Self::Advice(_) => "advice",
-            Self::Failed(_) => "failed",
-            Self::Skipped(_) => "skipped",
-        }
-    }
-
-    /// What was seen.
-    #[must_use]
-    pub fn seen(&self) -> &str {
-        match self {
-            Self::Passed(seen) | Self::Advice(seen) | Self::Failed(seen) | Self::Skipped(seen) => seen,
-        }
-    }
 }
 
 impl CaseReport {

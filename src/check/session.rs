@@ -11,13 +11,12 @@ use futures_util::future::{Either, select};
 use prost::Message as _;
 use tokio::{task::yield_now, time::sleep};
 
-use super::Limits;
 use super::samples::{Sample, quoted};
-use crate::decision::{CallError, Direct, DirectConnection, Retry, Target};
-use crate::error_chain;
-use crate::grpc_status;
+use crate::base::error_chain;
+use crate::base::grpc_status;
 use crate::openim::RefusalCode;
 use crate::proto::{BeforeSetFriendRemarkResponse, Refuse, ReplaceRemark, before_set_friend_remark_response::Decision};
+use crate::upstream::{CallError, Direct, DirectConnection, Retry, Target};
 
 /// Connections, as one worker of the bridge has them to one endpoint at most.
 pub(super) const LANES: usize = 4;
@@ -32,6 +31,15 @@ const KEPT: usize = 3;
 
 /// Turns of the runtime within which a call has been written to its connection, and too few for an answer to be read.
 const TURNS_TO_SEND: usize = 8;
+
+/// How long the service may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For an ordinary call.
+    pub deadline: Duration,
+    /// For any other one. Sent with every call, as its gRPC deadline.
+    pub timeout: Duration,
+}
 
 pub(super) struct Session {
     direct: Direct,

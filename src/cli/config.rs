@@ -9,8 +9,9 @@ use std::{ffi::OsString, io, process::ExitCode};
 use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
 
+use super::terminal::print;
+use crate::base::error_chain;
 use crate::config::{self, Loaded};
-use crate::error_chain;
 use crate::server::inspect_files;
 
 /// The exit code for a wrong configuration, as clap's for wrong flags.
@@ -57,7 +58,7 @@ pub fn run(
 ) -> anyhow::Result<ExitCode> {
     let mut out = Vec::new();
     let code = run_to(matches, environment, &mut out, &mut io::stderr().lock())?;
-    super::print(&String::from_utf8_lossy(&out))?;
+    print(&String::from_utf8_lossy(&out))?;
     Ok(code)
 }
 

@@ -11,17 +11,15 @@ use std::{
 use http::HeaderValue;
 use tempfile::NamedTempFile;
 
-use super::{
-    print,
-    send::{self, Exchange},
-    stop_signal,
-};
+use super::send::{self, Exchange};
+use super::terminal::{print, stop_signal};
 use crate::callback::REGISTRY;
-use crate::config::{Loaded, LogLevel, LogSettings, Settings, Sources};
+use crate::config::{Loaded, Sources};
 use crate::mock::{Address, Mock, Rules};
-use crate::openim::{CallbackRequest, OpenIm, UrlForm};
-use crate::server::{Server, StartError};
-use crate::telemetry;
+use crate::openim::client::request::BEFORE_SET_FRIEND_REMARK;
+use crate::openim::client::{CallbackRequest, OpenIm, UrlForm};
+use crate::server::{Server, Settings, StartError};
+use crate::telemetry::log::{self, LogLevel, LogSettings};
 
 /// How long the bridge gives the decision service here: short, so that the sample that hangs does not hold up the demo.
 const DECISION_TIMEOUT: Duration = Duration::from_millis(500);
@@ -124,7 +122,7 @@ const SAMPLES: [Sample; 6] = [
 /// # Errors
 /// When an address cannot be listened on, or the result cannot be printed.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    telemetry::init_logs(&LogSettings { level: LogLevel::Error, ..Settings::default().log });
+    log::init(&LogSettings { level: LogLevel::Error, ..LogSettings::default() });
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mock = Mock::bind(free.into(), Rules::default()).await?;
 
@@ -132,7 +130,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let certificate = args.tls.then(|| certificate(listen.ip())).transpose()?;
     let ca = certificate.as_ref().map(NamedTempFile::path);
     let loaded = configuration(&args, listen, mock.address(), ca)?;
-    let effective = loaded.effective();
+    let shown = loaded.effective().shown();
     let server = Server::start(loaded.settings, REGISTRY).map_err(|error| {
         let hint = match error {
             StartError::Admin { .. } => "choose another address with --admin-listen, or `off`",
@@ -140,7 +138,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         };
         anyhow::Error::new(error).context(hint)
     })?;
-    server.show_configuration(effective);
+    server.show_configuration(shown);
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mock_address = mock.address().clone();
@@ -237,7 +235,7 @@ fn next_steps(bridge: SocketAddr, admin: Option<SocketAddr>, ca: Option<&Path>) 
     let url = url(bridge, ca);
     let trusting = |flag: &str| ca.map(|path| format!(" {flag} '{}'", path.display())).unwrap_or_default();
     let (cacert, ca) = (trusting("--cacert"), trusting("--ca"));
-    let command = crate::openim::request::BEFORE_SET_FRIEND_REMARK;
+    let command = BEFORE_SET_FRIEND_REMARK;
     let operators = admin.map(|admin| {
         format!("\nWhat an operator asks:\n\n   curl -s http://{admin}/ready\n   curl -s http://{admin}/config\n   curl -s http://{admin}/metrics\n")
     });

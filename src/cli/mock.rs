@@ -15,11 +15,9 @@ use serde::{Deserialize as _, de::value::StrDeserializer};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-use super::{WRONG_USAGE, complain};
-use crate::config::{LogFormat, LogIds, LogLevel, LogSettings};
-use crate::mock::{Address, Mock, Rules, Tls};
-use crate::server::ControlPort;
-use crate::telemetry;
+use super::terminal::{WRONG_USAGE, complain};
+use crate::mock::{Address, ControlPort, Mock, Rules, Tls};
+use crate::telemetry::log::{self, LogFormat, LogIds, LogLevel, LogSettings};
 
 /// Run the bundled decision service: scripted answers, delays, errors and hangs, with gRPC health and reflection
 ///
@@ -103,7 +101,7 @@ pub struct Args {
 ///
 /// Where the address cannot be listened on.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    telemetry::init_logs(&LogSettings {
+    log::init(&LogSettings {
         level: args.log_level,
         format: args.log_format,
         remarks: args.log_remarks,

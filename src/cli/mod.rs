@@ -13,19 +13,14 @@ mod progress;
 pub mod proto;
 pub mod send;
 pub mod serve;
+mod terminal;
 mod text;
 
-use std::{
-    env,
-    ffi::OsStr,
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::{env, ffi::OsStr, process::ExitCode};
 
+use crate::telemetry::log;
 use clap::{ArgMatches, Command};
-use tokio::signal::unix::{SignalKind, signal};
-
-use crate::telemetry;
+use terminal::{WRONG_USAGE, complain, runtime};
 
 /// Parses the command line, and runs the subcommand that it names.
 #[must_use]
@@ -37,15 +32,12 @@ pub fn main() -> ExitCode {
         None => Ok(ExitCode::from(WRONG_USAGE)),
     };
     // So that an error stands below the lines that led to it.
-    telemetry::flush_logs();
+    log::flush();
     done.unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
         ExitCode::FAILURE
     })
 }
-
-/// The exit code for a wrong command line or a wrong configuration.
-const WRONG_USAGE: u8 = 2;
 
 /// What the first argument names.
 struct Subcommand {
@@ -108,33 +100,6 @@ where
 {
     let args = A::from_arg_matches(flags)?;
     runtime()?.block_on(run(args))
-}
-
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
-}
-
-/// Waits for SIGINT or SIGTERM.
-async fn stop_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-/// Writes a result to stdout. That a reader such as `head` has seen enough is no failure.
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
-}
-
-/// An error for people. Nothing more can be done where stderr is closed.
-fn complain(text: &str) {
-    let _closed = writeln!(io::stderr(), "error: {text}");
 }
 
 #[cfg(test)]

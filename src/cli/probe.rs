@@ -8,15 +8,15 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use bytes::Bytes;
 use clap::{ArgGroup, ArgMatches, Args as _, Command, FromArgMatches as _};
-use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use http::{Method, StatusCode};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 
-use super::{WRONG_USAGE, complain, print, runtime};
+use super::terminal::{WRONG_USAGE, complain, print, runtime};
 use crate::config::{self, Sources};
 
 /// Ask a running bridge on this machine whether it lives or is ready, or tell it to begin its drain
@@ -45,8 +45,8 @@ struct Args {
     timeout: Duration,
 }
 
-/// What an answer may hold: a line.
-const ANSWER_BYTES: usize = 4096;
+/// What an answer may hold: a head, and a line.
+const ANSWER_BYTES: u64 = 8192;
 
 /// The subcommand.
 #[must_use]
@@ -93,23 +93,17 @@ pub fn run(
 }
 
 async fn ask(method: Method, address: SocketAddr, path: &str) -> anyhow::Result<(StatusCode, String)> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::HOST, address.to_string())
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())?;
-    let answer = async {
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES).collect().await.map_err(anyhow::Error::from_boxed)?;
-        Ok((status, String::from_utf8_lossy(&body.to_bytes()).trim_end().to_owned()))
+    let mut stream = TcpStream::connect(address).await?;
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES).read_to_end(&mut answer).await?;
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    let (httparse::Status::Complete(end), Some(status)) = (response.parse(&answer)?, response.code) else {
+        bail!("the answer broke off");
     };
-    // The connection does the work, and its own end says nothing that the answer does not.
-    let (answer, _) = tokio::join!(answer, connection);
-    answer
+    Ok((StatusCode::from_u16(status)?, String::from_utf8_lossy(&answer[end..]).trim_end().to_owned()))
 }
 
 /// Where a listener on this address is reached from the same machine.

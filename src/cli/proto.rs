@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{complain, print};
+use super::terminal::{complain, print};
 
 /// Every file, by its path under `proto/`, as it was when the bridge was built.
 const FILES: [(&str, &str); 3] = [

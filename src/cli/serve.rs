@@ -8,14 +8,14 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{WRONG_USAGE, complain, runtime};
+use super::terminal::{WRONG_USAGE, complain, runtime};
+use crate::base::socket;
 use crate::callback::REGISTRY;
-use crate::config::{self, Reloaded, Settings, Sources};
-use crate::decision::{Action, ErrorClass, Percent};
-use crate::reload::Configuration;
-use crate::server::{Server, StartError};
-use crate::socket;
-use crate::telemetry;
+use crate::config::{self, Configuration, Reloaded, Sources};
+use crate::policy::{Action, Percent};
+use crate::server::{Server, Settings, StartError};
+use crate::telemetry::{log, traces};
+use crate::upstream::ErrorClass;
 
 /// The subcommand, with every setting as a flag.
 #[must_use]
@@ -46,8 +46,8 @@ pub fn run(
     let files = rlimit::increase_nofile_limit(u64::MAX);
     // Before there is a second thread.
     socket::make_room();
-    telemetry::init_logs(&loaded.settings.log);
-    telemetry::traces::start();
+    log::init(&loaded.settings.bridge.log);
+    traces::start();
 
     runtime()?.block_on(async {
         // Before anything listens, so that no signal is missed.
@@ -61,7 +61,7 @@ pub fn run(
             ),
             StartError::Tls(_) | StartError::Metrics(_) | StartError::Worker(_) => error.into(),
         })?;
-        server.show_configuration(loaded.effective());
+        server.show_configuration(loaded.effective().shown());
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
@@ -71,7 +71,7 @@ pub fn run(
         say_what_is_decided(&loaded.settings);
         let reconfigure = server.reconfigure();
         let changed = move |change: &Reloaded| {
-            reconfigure.apply(change);
+            reconfigure.apply(change.loaded.settings.clone(), change.effective().shown());
             if change.changed.iter().any(|key| key.starts_with("fallback.") || key.starts_with("decision.")) {
                 say_what_is_decided(&change.loaded.settings);
             }
@@ -98,7 +98,7 @@ pub fn run(
         } else {
             warn!(left = ?server.load(), "stopped, with connections left: raise drain.timeout");
         }
-        telemetry::traces::flush();
+        traces::flush();
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -151,7 +151,7 @@ impl Signals {
 /// Said at start and after a change, since it is what matters most and is seldom looked at.
 fn say_what_is_decided(settings: &Settings) {
     info!("{}", what_happens_when_unreachable(settings));
-    let percent = settings.decision.enforce_percent;
+    let percent = settings.bridge.decision.enforce_percent;
     if percent != Percent::ALL {
         warn!(
             "decisions have effect for {} % of the owners only; the others' actions are allowed, and the log shows what \
@@ -166,12 +166,12 @@ fn what_happens_when_unreachable(settings: &Settings) -> String {
     let addresses = addresses.join(", ");
     let exceptions: Vec<String> = ErrorClass::ALL
         .iter()
-        .filter(|class| settings.fallback.action(**class) != settings.fallback.action)
-        .map(|class| format!("{class}: {}", settings.fallback.action(*class)))
+        .filter(|class| settings.bridge.fallback.action(**class) != settings.bridge.fallback.action)
+        .map(|class| format!("{class}: {}", settings.bridge.fallback.action(*class)))
         .collect();
     let exceptions = if exceptions.is_empty() { String::new() } else { format!(" (but {})", exceptions.join(", ")) };
-    let timeout = humantime::format_duration(settings.decision.timeout);
-    match settings.fallback.action {
+    let timeout = humantime::format_duration(settings.bridge.decision.timeout);
+    match settings.bridge.fallback.action {
         Action::Allow => format!(
             "when {addresses} gives no good reply within {timeout}, the user's action is allowed{exceptions}; whoever can \
              make that service slow switches its rules off: choose --fallback refuse where they are a safeguard"

@@ -8,23 +8,18 @@ use std::{
 };
 
 use super::{
-    AdminSettings, CommandSettings, DecisionSettings, DrainSettings, Limits, LogIds, LogSettings, OperationIdSettings,
-    ReadySettings, ResponseSettings, Settings, TlsSettings,
+    entry::Entry,
     error::{Problem, Source, Warning},
     field::{FilePath, human},
     raw::{Raw, RawLogIds},
 };
-use crate::{
-    access::{AccessSettings, Credentials},
-    decision::{
-        EjectSettings, FallbackPolicy, FallbackRefusal, HealthSettings, TtlBounds, UpstreamSettings,
-        UpstreamTlsSettings,
-    },
-    file_watch::LOOK_EVERY,
-    openim::RefusalDefaults,
-    pseudonym::PseudonymKey,
-    yaml::read_text,
-};
+use crate::base::{file_watch::LOOK_EVERY, yaml::read_text};
+use crate::bridge::{BridgeSettings, CommandSettings, DecisionSettings, Limits, OperationIdSettings, ResponseSettings};
+use crate::openim::RefusalDefaults;
+use crate::policy::{AccessSettings, Credentials, FallbackPolicy, FallbackRefusal};
+use crate::server::{AdminSettings, DrainSettings, ReadySettings, Settings, TlsSettings};
+use crate::telemetry::log::{LogIds, LogSettings, PseudonymKey};
+use crate::upstream::{EjectSettings, HealthSettings, TtlBounds, UpstreamSettings, UpstreamTlsSettings};
 
 /// What an answer needs on top of its deadline to be written out.
 const DRAIN_MARGIN: Duration = Duration::from_secs(1);
@@ -32,6 +27,12 @@ const DRAIN_MARGIN: Duration = Duration::from_secs(1);
 /// Where the values came from, for messages.
 pub(super) trait Origins {
     fn source(&self, key: &str) -> Source;
+}
+
+impl Origins for &[Entry] {
+    fn source(&self, key: &str) -> Source {
+        self.iter().rfind(|entry| entry.leaf.key == key).map_or(Source::Default, |entry| entry.source.clone())
+    }
 }
 
 /// Whether two listeners would be in each other's way: the wildcard address takes the port on all of its family, and
@@ -172,39 +173,8 @@ impl Raw {
     /// The settings, once [`Self::check`] found nothing.
     pub(super) fn into_settings(self, basic_auth: Option<Credentials>, ids: LogIds) -> Settings {
         let class = self.fallback.class;
-        Settings {
-            listen: self.listen.0,
+        let bridge = BridgeSettings {
             access: AccessSettings { allow: self.access.allow.0, basic_auth },
-            tls: self.tls.cert.zip(self.tls.key).map(|(cert, key)| TlsSettings {
-                cert: cert.0,
-                key: key.0,
-                look_every: LOOK_EVERY,
-            }),
-            // 256 at most, by its type.
-            workers: NonZeroU16::try_from(self.workers.0).unwrap_or(NonZeroU16::MAX),
-            upstream: UpstreamSettings {
-                addresses: self.upstream.addresses.0.into_iter().map(|address| address.0).collect(),
-                connect_timeout: self.upstream.connect_timeout.0,
-                connections: self.upstream.connections.0,
-                resolve: TtlBounds { min: self.upstream.resolve.ttl_min.0, max: self.upstream.resolve.ttl_max.0 },
-                name_server: self.upstream.resolve.server.map(|server| server.0),
-                tls: UpstreamTlsSettings {
-                    ca: self.upstream.tls.ca.map(|ca| ca.0),
-                    client: self.upstream.tls.cert.zip(self.upstream.tls.key).map(|(cert, key)| (cert.0, key.0)),
-                    server_name: self.upstream.tls.server_name.map(|name| name.0),
-                    look_every: LOOK_EVERY,
-                },
-                health: HealthSettings {
-                    service: self.upstream.health.service.0,
-                    interval: self.upstream.health.interval.0,
-                    timeout: self.upstream.health.timeout.0,
-                },
-                eject: EjectSettings {
-                    failures: self.upstream.eject.failures.0,
-                    probe_min: self.upstream.eject.probe_min.0,
-                    probe_max: self.upstream.eject.probe_max.0,
-                },
-            },
             decision: DecisionSettings {
                 timeout: self.decision.timeout.0,
                 enforce_percent: self.decision.enforce_percent.0,
@@ -234,16 +204,51 @@ impl Raw {
             limits: Limits {
                 request_bytes: self.limits.request_bytes.0,
                 body_bytes: self.limits.body_bytes.0,
-                connections: self.limits.connections.map(|connections| connections.0),
                 in_flight: self.limits.in_flight.0,
             },
+            log: LogSettings { level: self.log.level, format: self.log.format, remarks: self.log.remarks, ids },
+        };
+        let upstream = UpstreamSettings {
+            addresses: self.upstream.addresses.0.into_iter().map(|address| address.0).collect(),
+            connect_timeout: self.upstream.connect_timeout.0,
+            connections: self.upstream.connections.0,
+            resolve: TtlBounds { min: self.upstream.resolve.ttl_min.0, max: self.upstream.resolve.ttl_max.0 },
+            name_server: self.upstream.resolve.server.map(|server| server.0),
+            tls: UpstreamTlsSettings {
+                ca: self.upstream.tls.ca.map(|ca| ca.0),
+                client: self.upstream.tls.cert.zip(self.upstream.tls.key).map(|(cert, key)| (cert.0, key.0)),
+                server_name: self.upstream.tls.server_name.map(|name| name.0),
+                look_every: LOOK_EVERY,
+            },
+            health: HealthSettings {
+                service: self.upstream.health.service.0,
+                interval: self.upstream.health.interval.0,
+                timeout: self.upstream.health.timeout.0,
+            },
+            eject: EjectSettings {
+                failures: self.upstream.eject.failures.0,
+                probe_min: self.upstream.eject.probe_min.0,
+                probe_max: self.upstream.eject.probe_max.0,
+            },
+        };
+        Settings {
+            listen: self.listen.0,
+            tls: self.tls.cert.zip(self.tls.key).map(|(cert, key)| TlsSettings {
+                cert: cert.0,
+                key: key.0,
+                look_every: LOOK_EVERY,
+            }),
+            // 256 at most, by its type.
+            workers: NonZeroU16::try_from(self.workers.0).unwrap_or(NonZeroU16::MAX),
+            connections: self.limits.connections.map(|connections| connections.0),
+            bridge,
+            upstream,
             admin: AdminSettings { listen: self.admin.listen.0, write: self.admin.write },
             ready: ReadySettings {
                 require_upstream: self.ready.require_upstream,
                 wait_for_upstream: self.ready.wait_for_upstream.0,
             },
             drain: DrainSettings { delay: self.drain.delay.0, timeout: self.drain.timeout.0 },
-            log: LogSettings { level: self.log.level, format: self.log.format, remarks: self.log.remarks, ids },
         }
     }
 }

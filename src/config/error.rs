@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::access::InvalidCredentials;
-use crate::pseudonym::ShortKey;
+use crate::policy::InvalidCredentials;
+use crate::telemetry::log::ShortKey;
 
 /// Where a setting's value came from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

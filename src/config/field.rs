@@ -17,10 +17,9 @@ use rustls::pki_types::ServerName;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::{
-    decision::{Percent, UpstreamAddress},
-    openim::RefusalCode,
-};
+use crate::openim::RefusalCode;
+use crate::policy::Percent;
+use crate::upstream::UpstreamAddress;
 
 /// Implements `JsonSchema` with a schema in place of a reference, so that every setting's schema is whole.
 macro_rules! schema {

@@ -8,11 +8,11 @@ use serde_json::Value as Json;
 use serde_saphyr::Location;
 
 use super::{
+    entry::Entry,
     error::{Problem, Source},
     leaf::{Leaf, closest, nearest},
-    load::Entry,
 };
-use crate::yaml::{Yaml, document, read_text, syntax_message};
+use crate::base::yaml::{Yaml, document, read_text, syntax_message};
 
 /// The settings of the file at `path`, and what is wrong with it. An empty file sets none.
 pub(super) fn read(path: &Path, leaves: &'static [Leaf]) -> (Vec<Entry>, Vec<Problem>) {

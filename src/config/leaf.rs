@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use clap::{Arg, ArgAction, builder::PossibleValuesParser, value_parser};
 use serde_json::{Map, Value as Json, json};
 
-use crate::yaml::quote;
+use crate::base::yaml::quote;
 
 /// What the name of every variable begins with.
 pub(super) const ENV_PREFIX: &str = "OPENIM_BRIDGE_";

@@ -10,13 +10,15 @@ use clap::ArgMatches;
 use serde_json::{Value as Json, json};
 
 use super::{
-    LogIds, Settings,
-    check::Origins,
+    check::Origins as _,
+    entry::Entry,
     error::{ConfigError, Problem, Source, Warning},
     file,
     leaf::{self, ENV_PREFIX, FILE_FLAG, FILE_VARIABLE, Leaf, leaves},
     raw::Raw,
 };
+use crate::server::{Settings, ShownConfiguration, ShownSetting};
+use crate::telemetry::log::LogIds;
 
 // The settings that name files which are read with the configuration.
 const USERS: &str = "access.basic_auth_file";
@@ -52,6 +54,21 @@ pub struct Effective {
     pub settings: Vec<Value>,
     /// The settings that would have another value after a restart.
     pub needs_restart: Vec<&'static str>,
+}
+
+impl Effective {
+    /// The same as texts, for the listener for operators.
+    #[must_use]
+    pub fn shown(&self) -> ShownConfiguration {
+        let source = |value: &Value| (value.source != Source::Default).then(|| value.source.to_string());
+        let setting = |value: &Value| ShownSetting { key: value.key, value: value.yaml(), source: source(value) };
+        ShownConfiguration {
+            json: json!(self),
+            file: self.file.as_ref().map(|path| path.display().to_string()),
+            settings: self.settings.iter().map(setting).collect(),
+            needs_restart: self.needs_restart.clone(),
+        }
+    }
 }
 
 /// The effective value of one setting.
@@ -106,8 +123,8 @@ impl Loaded {
     }
 
     fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'static Leaf, &'a Value, &'a Value)> {
-        let other_users = self.settings.access.basic_auth != other.settings.access.basic_auth;
-        let ids = (&self.settings.log.ids, &other.settings.log.ids);
+        let other_users = self.settings.bridge.access.basic_auth != other.settings.bridge.access.basic_auth;
+        let ids = (&self.settings.bridge.log.ids, &other.settings.bridge.log.ids);
         let other_key = matches!(ids, (LogIds::Hash(own), LogIds::Hash(others)) if own != others);
         let pairs = leaves().iter().zip(self.values.iter().zip(&other.values));
         pairs.map(|(leaf, (own, others))| (leaf, own, others)).filter(move |(leaf, own, others)| {
@@ -139,18 +156,11 @@ impl Loaded {
             put(&mut tree, leaf, &value.value);
         }
         let raw: Raw = serde_json::from_value(tree).map_err(|error| whole(&error))?;
-        let settings = raw.into_settings(found.settings.access.basic_auth.clone(), found.settings.log.ids.clone());
+        let settings =
+            raw.into_settings(found.settings.bridge.access.basic_auth.clone(), found.settings.bridge.log.ids.clone());
         let loaded = Self { settings, file: found.file.clone(), values, warnings: found.warnings.clone() };
         Ok(Reloaded { loaded, changed, needs_restart })
     }
-}
-
-/// One value that one layer gives to a setting.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) leaf: &'static Leaf,
-    pub(super) value: Json,
-    pub(super) source: Source,
 }
 
 /// What settings are read from, before anything is.
@@ -309,10 +319,4 @@ fn whole(error: &serde_json::Error) -> ConfigError {
 fn put(tree: &mut Json, leaf: &Leaf, value: &Json) {
     let place = leaf.key.split('.').fold(tree, |group, name| &mut group[name]);
     *place = value.clone();
-}
-
-impl Origins for &[Entry] {
-    fn source(&self, key: &str) -> Source {
-        self.iter().rfind(|entry| entry.leaf.key == key).map_or(Source::Default, |entry| entry.source.clone())
-    }
 }

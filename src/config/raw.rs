@@ -8,20 +8,19 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    LogFormat, LogLevel, MissingOperationId, OPENIM_TIMEOUT_CAP, Settings, Unserved,
-    field::{
-        AnyText, CertName, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Share, Upstream, Upstreams,
-        Whole,
-    },
+use super::field::{
+    AnyText, CertName, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Share, Upstream, Upstreams,
+    Whole,
 };
-use crate::{
-    decision::{Action, ErrorClass},
-    openim::NextCodeForm,
-};
+use crate::bridge::{BridgeSettings, MissingOperationId, Unserved};
+use crate::openim::{self, NextCodeForm};
+use crate::policy::Action;
+use crate::server::Settings;
+use crate::telemetry::log::{LogFormat, LogLevel, LogSettings};
+use crate::upstream::{ErrorClass, UpstreamSettings};
 
 /// Milliseconds.
-const OPENIM_CAP: u64 = OPENIM_TIMEOUT_CAP.as_secs() * 1000;
+const OPENIM_CAP: u64 = openim::TIMEOUT_CAP.as_secs() * 1000;
 /// Milliseconds.
 const HOUR: u64 = 3_600_000;
 /// 2 GiB.
@@ -388,7 +387,7 @@ impl Default for Raw {
 
 impl Default for RawUpstream {
     fn default() -> Self {
-        let upstream = Settings::default().upstream;
+        let upstream = UpstreamSettings::default();
         Self {
             addresses: Upstreams(upstream.addresses.into_iter().map(Upstream).collect()),
             connect_timeout: Period(upstream.connect_timeout),
@@ -403,28 +402,28 @@ impl Default for RawUpstream {
 
 impl Default for RawResolve {
     fn default() -> Self {
-        let resolve = Settings::default().upstream.resolve;
+        let resolve = UpstreamSettings::default().resolve;
         Self { ttl_min: Period(resolve.min), ttl_max: Period(resolve.max), server: None }
     }
 }
 
 impl Default for RawHealth {
     fn default() -> Self {
-        let health = Settings::default().upstream.health;
+        let health = UpstreamSettings::default().health;
         Self { service: AnyText(health.service), interval: Period(health.interval), timeout: Period(health.timeout) }
     }
 }
 
 impl Default for RawEject {
     fn default() -> Self {
-        let eject = Settings::default().upstream.eject;
+        let eject = UpstreamSettings::default().eject;
         Self { failures: Whole(eject.failures), probe_min: Period(eject.probe_min), probe_max: Period(eject.probe_max) }
     }
 }
 
 impl Default for RawDecision {
     fn default() -> Self {
-        let decision = Settings::default().decision;
+        let decision = BridgeSettings::default().decision;
         Self { timeout: Period(decision.timeout), enforce_percent: Share(decision.enforce_percent) }
     }
 }
@@ -432,7 +431,7 @@ impl Default for RawDecision {
 impl Default for RawFallback {
     fn default() -> Self {
         Self {
-            action: Settings::default().fallback.action,
+            action: BridgeSettings::default().fallback.action,
             class: RawFallbackClass::default(),
             refusal: RawFallbackRefusal::default(),
         }
@@ -441,7 +440,7 @@ impl Default for RawFallback {
 
 impl Default for RawFallbackClass {
     fn default() -> Self {
-        let class = Settings::default().fallback.class;
+        let class = BridgeSettings::default().fallback.class;
         let of = |error: ErrorClass| class[error as usize];
         Self {
             timeout: of(ErrorClass::Timeout),
@@ -457,43 +456,43 @@ impl Default for RawFallbackClass {
 
 impl Default for RawFallbackRefusal {
     fn default() -> Self {
-        let refusal = Settings::default().fallback.refusal;
+        let refusal = BridgeSettings::default().fallback.refusal;
         Self { code: refusal.code.map(Code), message: NonEmpty(refusal.message), detail: AnyText(refusal.detail) }
     }
 }
 
 impl Default for RawRefusal {
     fn default() -> Self {
-        let refusal = Settings::default().refusal;
+        let refusal = BridgeSettings::default().refusal;
         Self { default_code: Code(refusal.code), default_message: NonEmpty(refusal.message) }
     }
 }
 
 impl Default for RawResponse {
     fn default() -> Self {
-        Self { next_code: Settings::default().response.next_code }
+        Self { next_code: BridgeSettings::default().response.next_code }
     }
 }
 
 impl Default for RawCommands {
     fn default() -> Self {
-        Self { unserved: Settings::default().commands.unserved }
+        Self { unserved: BridgeSettings::default().commands.unserved }
     }
 }
 
 impl Default for RawOperationId {
     fn default() -> Self {
-        Self { missing: Settings::default().operation_id.missing }
+        Self { missing: BridgeSettings::default().operation_id.missing }
     }
 }
 
 impl Default for RawLimits {
     fn default() -> Self {
-        let limits = Settings::default().limits;
+        let (limits, connections) = (BridgeSettings::default().limits, Settings::default().connections);
         Self {
             request_bytes: Whole(limits.request_bytes),
             body_bytes: Whole(limits.body_bytes),
-            connections: limits.connections.map(Whole),
+            connections: connections.map(Whole),
             in_flight: Whole(limits.in_flight),
         }
     }
@@ -522,7 +521,7 @@ impl Default for RawDrain {
 
 impl Default for RawLog {
     fn default() -> Self {
-        let log = Settings::default().log;
+        let log = LogSettings::default();
         Self {
             level: log.level,
             format: log.format,

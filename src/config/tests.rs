@@ -16,8 +16,10 @@ use super::{
     raw::Raw,
     *,
 };
-use crate::decision::{Action, ErrorClass};
-use crate::pseudonym::PseudonymKey;
+use crate::policy::Action;
+use crate::server::Settings;
+use crate::telemetry::log::{LogFormat, LogIds, LogLevel, PseudonymKey};
+use crate::upstream::ErrorClass;
 
 /// What a configuration is read from in a test; the file is called `bridge.yaml` in every message.
 #[derive(Default)]
@@ -89,9 +91,9 @@ fn flag_over_variable_over_file_over_default() {
     assert_eq!(from("log.level"), "debug from bridge.yaml:3:14");
     assert_eq!(from("admin.listen"), "off from bridge.yaml:4:17");
     assert_eq!(from("listen"), "127.0.0.1:10006 from default");
-    assert_eq!(loaded.settings.decision.timeout.as_secs(), 3);
+    assert_eq!(loaded.settings.bridge.decision.timeout.as_secs(), 3);
     assert_eq!(loaded.settings.workers.get(), 3);
-    assert_eq!(loaded.settings.log.level, LogLevel::Debug);
+    assert_eq!(loaded.settings.bridge.log.level, LogLevel::Debug);
     assert!(loaded.settings.admin.listen.is_none());
 }
 
@@ -265,11 +267,11 @@ fn the_short_flags_of_serve() {
     let settings = Given { flags: &[&flags[..], &more].concat(), ..Given::default() }.settings();
     assert_eq!(settings.listen.to_string(), "1.1.1.1:1");
     assert_eq!(settings.upstream.addresses[0].to_string(), "http://a:1");
-    assert_eq!(settings.decision.timeout.as_secs(), 1);
-    assert_eq!(settings.fallback.action, Action::Refuse);
+    assert_eq!(settings.bridge.decision.timeout.as_secs(), 1);
+    assert_eq!(settings.bridge.fallback.action, Action::Refuse);
     assert_eq!(settings.workers.get(), 2);
-    assert_eq!(settings.log.format, LogFormat::Json);
-    assert!(settings.log.remarks);
+    assert_eq!(settings.bridge.log.format, LogFormat::Json);
+    assert!(settings.bridge.log.remarks);
 }
 
 #[test]
@@ -307,7 +309,7 @@ fn a_reload_changes_what_it_can_and_names_the_rest() {
     // The flag wins as before; `upstream.connect_timeout` only follows `decision.timeout`.
     assert_eq!(reloaded.needs_restart, ["listen"]);
     let settings = &reloaded.loaded.settings;
-    assert_eq!((settings.listen.port(), settings.decision.timeout.as_millis()), (10006, 900));
+    assert_eq!((settings.listen.port(), settings.bridge.decision.timeout.as_millis()), (10006, 900));
     assert_eq!(settings.upstream.connect_timeout.as_millis(), 1000);
     let value = |key: &str| reloaded.loaded.values.iter().find(|value| value.key == key).expect("key").yaml();
     assert_eq!((&*value("listen"), &*value("decision.timeout")), ("127.0.0.1:10006", "900ms"));
@@ -330,7 +332,7 @@ fn every_error_class_has_its_setting() {
     let keys: HashSet<&str> = leaves().iter().filter_map(|leaf| leaf.key.strip_prefix("fallback.class.")).collect();
     assert_eq!(keys, ErrorClass::ALL.map(ErrorClass::name).into());
     for class in ErrorClass::ALL {
-        let policy = file_settings(&format!("fallback: {{class: {{{class}: refuse}}}}")).fallback;
+        let policy = file_settings(&format!("fallback: {{class: {{{class}: refuse}}}}")).bridge.fallback;
         for other in ErrorClass::ALL {
             assert_eq!(policy.action(other) == Action::Refuse, other == class, "{class}, {other}");
         }
@@ -500,7 +502,7 @@ fn forms_of_the_decision_services_address() {
 #[test]
 fn addresses_that_may_call() {
     let allow = |text: &str| {
-        let allow = file_settings(&format!("access: {{allow: {text}}}")).access.allow;
+        let allow = file_settings(&format!("access: {{allow: {text}}}")).bridge.access.allow;
         allow.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(allow("[]"), "");
@@ -528,7 +530,7 @@ fn credentials_are_read_and_never_shown() {
         loaded.map_err(|error| error.replace(&format!("{}/", folder.path().display()), ""))
     };
     let loaded = load("# those who may call\n\nopenim:s3cret\nother:wh4tever\n").expect("right");
-    assert!(loaded.settings.access.basic_auth.is_some());
+    assert!(loaded.settings.bridge.access.basic_auth.is_some());
     let shown = format!("{loaded:?}");
     for secret in ["s3cret", "wh4tever", "openim:"] {
         assert!(!shown.contains(secret), "{secret} is in {shown}");
@@ -550,7 +552,7 @@ fn the_key_of_hashed_ids_is_read_and_never_shown() {
         loaded.map_err(|error| error.replace(&format!("{}/", folder.path().display()), ""))
     };
     let loaded = load("a-key-that-is-long-enough\n").expect("right");
-    let LogIds::Hash(key) = &loaded.settings.log.ids else { panic!("{:?}", loaded.settings.log) };
+    let LogIds::Hash(key) = &loaded.settings.bridge.log.ids else { panic!("{:?}", loaded.settings.bridge.log) };
     assert_eq!(key.name("u1"), PseudonymKey::parse("a-key-that-is-long-enough").expect("a key").name("u1"));
     assert!(!format!("{loaded:?}").contains("long-enough"));
     assert_snapshot!(load("too-short\n").expect_err("wrong"), @"key: expected at least 16 bytes, such as `openssl rand -hex 32` writes, and there are 9 (`log.ids_key_file`, --log-ids-key-file)");

@@ -6,12 +6,16 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use super::finding::{Finding, Severity};
+use super::place::Place;
 use super::url::{self, Destination, UrlFault, shown};
 use super::variables::name_of;
 use super::webhooks::{CallbackConfig, Field, Oddity, Value, Webhooks};
-use crate::access::AccessSettings;
+use crate::bridge::Unserved;
 use crate::callback::Served;
-use crate::config::{Loaded, OPENIM_TIMEOUT_CAP, Settings, Unserved};
+use crate::config::Loaded;
+use crate::openim::TIMEOUT_CAP;
+use crate::policy::AccessSettings;
+use crate::server::Settings;
 
 const FAILS: &str = "OpenIM lets the user's action fail when it has no answer that it can read";
 const NOT_CALLED: &str = "OpenIM does not call, so nothing is decided: every remark is set as typed";
@@ -147,7 +151,7 @@ fn url_findings(webhooks: &Webhooks, bridge: Bridge<'_>) -> Vec<Finding> {
 
 impl Finding {
     /// A change needs to know first whether the place is a variable.
-    fn at_url(self, at: Option<&super::Place>) -> Self {
+    fn at_url(self, at: Option<&Place>) -> Self {
         let change = self.change.clone();
         let placed = Self { change: None, ..self }.at(at);
         match change {
@@ -161,7 +165,7 @@ impl Finding {
         self.variable(variable).change(&["url"], url)
     }
 
-    fn at_and_change(self, at: Option<&super::Place>, text: &str, fault: &UrlFault, bridge: Bridge<'_>) -> Self {
+    fn at_and_change(self, at: Option<&Place>, text: &str, fault: &UrlFault, bridge: Bridge<'_>) -> Self {
         match corrected(text, fault, bridge) {
             Some(url) => self.leads_to(&url).at_url(at),
             None => self.at_url(at),
@@ -308,7 +312,7 @@ fn port(text: &str, to: &Destination, bridge: Bridge<'_>) -> Option<Finding> {
 }
 
 fn credentials(text: &str, to: &Destination, bridge: Bridge<'_>) -> Option<Finding> {
-    let access = AccessSettings { allow: vec![], basic_auth: bridge.settings().access.basic_auth.clone() };
+    let access = AccessSettings { allow: vec![], basic_auth: bridge.settings().bridge.access.basic_auth.clone() };
     let headers = to.credentials.as_ref().and_then(basic).unwrap_or_default();
     let file = bridge.said("access.basic_auth_file");
     if access.check(IpAddr::V4(Ipv4Addr::LOCALHOST), &headers).is_err() {
@@ -392,7 +396,7 @@ fn callback_findings(webhooks: &Webhooks, served: &Served, bridge: Bridge<'_>) -
 
 /// Whole seconds that leave the bridge its time.
 fn enough(bridge: Bridge<'_>) -> u64 {
-    (bridge.settings().decision.timeout.as_secs() + 1).clamp(5, OPENIM_TIMEOUT_CAP.as_secs())
+    (bridge.settings().bridge.decision.timeout.as_secs() + 1).clamp(5, TIMEOUT_CAP.as_secs())
 }
 
 fn absent(webhooks: &Webhooks, key: &str, bridge: Bridge<'_>) -> Finding {
@@ -461,7 +465,7 @@ fn timeout(callback: &CallbackConfig, key: &str, bridge: Bridge<'_>) -> Option<F
     let field = Field::Timeout.key();
     let right = enough(bridge);
     let variable = format!("{}={right}", name_of(&[key, field]));
-    let cap = OPENIM_TIMEOUT_CAP.as_secs();
+    let cap = TIMEOUT_CAP.as_secs();
     if u64::try_from(seconds).is_ok_and(|seconds| seconds > cap) {
         return Some(
             Finding::advice("timeout-capped", format!("`{key}.{field}` is {seconds} s, of which OpenIM waits {cap}"))
@@ -474,7 +478,7 @@ fn timeout(callback: &CallbackConfig, key: &str, bridge: Bridge<'_>) -> Option<F
     }
     // 0 and below set no limit but the client's own.
     let waits = u64::try_from(seconds).ok().filter(|&seconds| seconds > 0).map(Duration::from_secs)?;
-    (waits <= bridge.settings().decision.timeout).then(|| {
+    (waits <= bridge.settings().bridge.decision.timeout).then(|| {
         Finding::wrong("timeout-short", format!("`{key}.{field}` is {seconds} s, and {}", bridge.said("decision.timeout")))
             .at(Some(&value.at))
             .why("OpenIM gives up before the bridge has used its time, so that a slow decision service fails users' actions and the fallback never counts")
@@ -496,7 +500,7 @@ fn other_callbacks(webhooks: &Webhooks, bridge: Bridge<'_>) -> Vec<Finding> {
         before.iter().copied().filter(|it| is_named(it)).collect()
     };
     let unserved = bridge.said("commands.unserved");
-    let refuses = bridge.settings().commands.unserved == Unserved::Refuse;
+    let refuses = bridge.settings().bridge.commands.unserved == Unserved::Refuse;
     let mut findings = Vec::new();
     if let Some(first) = before.first() {
         findings.push(if refuses {
@@ -539,7 +543,7 @@ fn other_callbacks(webhooks: &Webhooks, bridge: Bridge<'_>) -> Vec<Finding> {
     findings
 }
 
-fn place(callback: &CallbackConfig) -> &super::Place {
+fn place(callback: &CallbackConfig) -> &Place {
     callback.value(Field::Enable).map_or(&callback.at, |value| &value.at)
 }
 

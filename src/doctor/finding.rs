@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
-use super::webhooks::Place;
+use super::place::Place;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -8,7 +8,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::finding::{Change, Finding};
 use super::webhooks::{Unreadable, Webhooks};
-use crate::yaml::{Yaml, document, quote};
+use crate::base::yaml::{Yaml, document, quote};
 
 /// More than there are kinds of findings with a change.
 const MAX_CHANGES: usize = 32;

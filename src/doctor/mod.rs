@@ -3,7 +3,7 @@
 //!
 //! - [`webhooks`]: OpenIM's file, and the `IMENV_…` variables over it, read as OpenIM reads them.
 //! - [`url`]: what OpenIM's `url` leads to.
-//! - [`finding`]: a fault.
+//! - [`finding`]: a fault. [`place`](Place): where it is.
 //! - [`examine()`]: the faults, by holding the file against the bridge's configuration.
 //! - [`mod@fix`]: the file with the faults corrected that have one right answer; comments and order stay.
 //!
@@ -12,6 +12,7 @@
 mod examine;
 mod finding;
 mod fix;
+mod place;
 mod url;
 mod variables;
 mod webhooks;
@@ -19,6 +20,7 @@ mod webhooks;
 pub use examine::{Bridge, examine};
 pub use finding::{Change, Finding, Severity};
 pub use fix::{Fixed, fix};
+pub use place::Place;
 pub use url::{Destination, UrlFault, shown};
 pub use variables::{Variable, in_environment, in_file};
-pub use webhooks::{CallbackConfig, Field, Oddity, Place, Unreadable, Value, Webhooks};
+pub use webhooks::{CallbackConfig, Field, Oddity, Unreadable, Value, Webhooks};

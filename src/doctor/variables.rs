@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::webhooks::Place;
+use super::place::Place;
 
 /// OpenIM's prefix. Behind it are the keys in capitals, joined by `_`.
 pub(super) const PREFIX: &str = "IMENV_WEBHOOKS_";

@@ -4,51 +4,14 @@
 //! where the file has its key, and values are converted where that can be done (`"true"` is a flag, `"5"` a number). What
 //! cannot be converted, and a key that stands twice, keeps OpenIM from starting.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 use serde_saphyr::{Location, Spanned};
 
+use super::place::Place;
 use super::variables::{PREFIX, Variable};
-use crate::yaml::{Yaml, document, syntax_message};
-
-/// Where a value of OpenIM's stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// In webhooks.yml. Line and column count from 1.
-    File {
-        /// As it was given.
-        path: PathBuf,
-        /// The line.
-        line: u64,
-        /// The column.
-        column: u64,
-    },
-    /// In a variable.
-    Variable {
-        /// Such as `IMENV_WEBHOOKS_URL`.
-        name: String,
-        /// The file and line that set it, where it was not the environment.
-        file: Option<(PathBuf, usize)>,
-    },
-}
-
-impl Place {
-    fn of(path: &Path, at: Location) -> Self {
-        Self::File { path: path.to_owned(), line: at.line(), column: at.column() }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
-            Self::Variable { name, file: None } => f.write_str(name),
-            Self::Variable { name, file: Some((path, line)) } => write!(f, "{}:{line} ({name})", path.display()),
-        }
-    }
-}
+use crate::base::yaml::{Yaml, document, syntax_message};
 
 /// Why a file cannot be examined at all.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use tonic::Code;
 
-use crate::grpc_status;
+use crate::base::grpc_status;
 
 /// The code of the mock's own refusals, where none was asked for.
 pub(super) const REFUSAL_CODE: i32 = 5000;

@@ -1,7 +1,7 @@
 //! Remarks that tell the mock what to answer, for tests by hand: `mock:refuse=5001,text`.
 
 use super::answer::{Answer, Invalid, REFUSAL_CODE, Reply};
-use crate::grpc_status;
+use crate::base::grpc_status;
 
 /// How such a remark begins.
 const PREFIX: &str = "mock:";

@@ -12,7 +12,7 @@ use super::{
     record::{Calls, Recorded, Recorder},
     rules,
 };
-use crate::file_watch::{Reloads, Source, Watched};
+use crate::base::file_watch::{Reloads, Source, Watched};
 
 /// How often the rules file is looked at: more often than a bridge's files, since a person waits for it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::tls_files::Watched;
+use crate::base::tls::Watched;
 use tonic::transport::server::Connected;
 
 /// How long a handshake may take.

@@ -4,17 +4,18 @@
 //! - [`Answer`], [`Reply`], [`Invalid`]: what it can answer.
 //! - `command`: remarks that say what to answer, `mock:refuse=5001,text`.
 //! - [`Rules`]: the rules file.
-//! - [`Control`]: what a running mock is told to do and what it was asked.
+//! - [`Control`]: what a running mock is told to do and what it was asked. [`ControlPort`]: the same by HTTP.
 //! - `record`: the record of calls, for a test's assertions.
 //! - `service`: the rpc itself; [`Call`] and [`Event`] are what a test can see of it.
 //! - `listen`, `tls`: where and how it takes connections.
 //! - [`Mock`]: binds and serves.
 //!
-//! Called by `openim-bridge mock`, by `demo` and by tests; its control port is [`crate::server::ControlPort`]. Nothing on the path of a callback may use it.
+//! Called by `openim-bridge mock`, by `demo` and by tests. Nothing on the path of a callback may use it.
 
 mod answer;
 mod command;
 mod control;
+mod control_port;
 mod listen;
 mod record;
 mod rules;
@@ -31,15 +32,15 @@ use tonic::transport::Server;
 
 pub use answer::{Answer, Invalid, Reply};
 pub use control::{Control, WatchedRules};
+pub use control_port::ControlPort;
 pub use listen::Address;
 pub use record::Calls;
-pub(crate) use rules::MAX_BYTES as RULES_BYTES;
 pub use rules::{Rules, RulesError};
 pub use service::{Call, Event, Stage};
 pub use tls::{Tls, TlsSetupError};
 
+use crate::base::tls::TlsError;
 use crate::proto::{DESCRIPTORS, friend_callback_service_server::FriendCallbackServiceServer};
-use crate::tls_files::TlsError;
 use listen::{Incoming, Listener};
 use service::Service;
 

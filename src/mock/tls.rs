@@ -18,8 +18,8 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-use crate::file_watch::LOOK_EVERY;
-use crate::tls_files::{PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched};
+use crate::base::file_watch::LOOK_EVERY;
+use crate::base::tls::{PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched};
 
 /// With which certificate a mock serves by TLS.
 #[derive(Debug)]

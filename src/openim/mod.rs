@@ -6,25 +6,24 @@
 //! - [`codes`]: the error codes that a refusal may carry, and those that are the bridge's own.
 //! - [`bad_request`]: what the bridge turns away, with code, status and text.
 //! - [`response`]: the one encoder of every byte that OpenIM reads.
-//! - [`request`]: the request that OpenIM Server makes (for `send`, `demo` and tests).
-//! - [`answer`]: how OpenIM's Go client reads an answer (for `send`, `demo`, `doctor` and tests).
+//! - [`client`]: how OpenIM's own client asks, and reads an answer: for the tools, and never on a callback's path.
 //!
 //! Nothing here knows HTTP connections, gRPC or a particular callback.
 
-pub mod answer;
 mod bad_request;
+pub mod client;
 mod codes;
 mod command;
 mod operation_id;
-pub mod request;
 mod response;
 mod text;
 
-pub use answer::{Answer, Caution, OpenIm, OpenImError, Reading, Undecodable};
 pub use bad_request::BadRequest;
 pub use codes::{InvalidRefusalCode, Refusal, RefusalCode, RefusalDefaults, ReservedCode};
 pub use command::{UrlCommand, without_secrets};
 pub use operation_id::{OPERATION_ID_HEADER, OperationId};
-pub use request::{CallbackRequest, UrlForm};
 pub use response::{Fields, NextCodeForm, Verdict};
 pub use text::Text;
+
+/// OpenIM's own cap on a callback's timeout: its HTTP client gives up after this long, whatever webhooks.yml says.
+pub const TIMEOUT_CAP: std::time::Duration = std::time::Duration::from_secs(15);

@@ -1,36 +1,29 @@
 //! From configuration to running workers, and down again: bind, serve, drain.
 //!
+//! - [`context`]: what a connection may use. [`settings`](Settings): what a bridge runs on.
 //! - [`worker`]: one thread, its runtime, its listener, its bridge.
-//! - [`bell`]: tells all connections of a worker at once.
+//! - [`connection`]: one connection, and the requests on it.
 //! - [`connections`]: how many there are in the process, and which one goes when there are too many.
-//! - [`tls`]: HTTPS: the handshake, and the certificate that follows its files.
-//! - [`http2`]: a connection on which the handshake agreed on HTTP/2.
-//! - [`watched`]: the wrapper around a socket that knows when a request began, and keeps the limits on its head.
-//! - [`webhook`]: one HTTP request to the bridge and back.
-//! - [`drain`]: the stages of stopping.
-//! - [`admin`]: the listener for operators.
-//! - [`mock_control`]: the control port of the mock.
-//! - [`plain_http`]: what these two have in common.
+//! - [`drain`]: the stages of stopping. [`bell`]: tells all connections of a worker at once.
+//! - [`admin`]: the listener for operators. [`shown`](ShownConfiguration): the configuration as it shows it.
 //!
 //! Called by `cli` and by tests. Never prints.
 
-mod admin;
+pub(crate) mod admin;
 mod bell;
+mod connection;
 mod connections;
+mod context;
 mod drain;
-mod http2;
-mod mock_control;
-mod plain_http;
-mod tls;
-mod watched;
-mod webhook;
+mod settings;
+mod shown;
 mod worker;
 
 use std::{
     io,
     net::SocketAddr,
     num::NonZeroUsize,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, OnceLock, RwLock},
     thread,
     time::Duration,
 };
@@ -40,52 +33,25 @@ use tokio::{
     time::sleep,
 };
 
-pub use crate::file_watch::{ReloadCounts, Reloads};
-pub use crate::tls_files::{PemFile, TlsError, Untimely, When};
 pub use drain::Stage;
-pub use mock_control::ControlPort;
+pub use settings::{AdminSettings, DrainSettings, ReadySettings, Settings, TlsSettings};
+pub use shown::{ShownConfiguration, ShownSetting};
 
+use crate::base::file_watch::{ReloadCounts, Reloads};
+use crate::base::socket;
+use crate::base::tls::{TlsError, Untimely};
 use crate::bridge::SharedLimits;
 use crate::callback::Served;
-use crate::config::{Effective, Limits, Reloaded, Settings};
-use crate::decision::{Pool, PoolError};
-use crate::socket;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::{Pool, PoolError};
+use admin::plain_http;
+use connection::tls::Tls;
 use connections::Connections;
+use context::Shared;
 use drain::Drain;
-use tls::Tls;
 
 /// How often a drain looks whether all is answered.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// What all workers share. The path of a callback touches only its counters.
-#[derive(Debug)]
-struct Shared {
-    /// What is in force now.
-    settings: watch::Sender<Arc<Settings>>,
-    /// For operators: where the settings came from.
-    configuration: RwLock<Arc<Effective>>,
-    /// For operators: how often they were read again. Not set where nobody does.
-    configuration_reloads: OnceLock<ReloadCounts>,
-    limits: Arc<SharedLimits>,
-    pool: Arc<Pool>,
-    metrics: Arc<Metrics>,
-    connections: Arc<Connections>,
-    drain: Drain,
-    /// `None` is plain HTTP.
-    tls: Option<Tls>,
-    registry: &'static [Served],
-}
-
-impl Shared {
-    fn configuration(&self) -> Arc<Effective> {
-        Arc::clone(&self.configuration.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn show_configuration(&self, effective: Effective) {
-        *self.configuration.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(effective);
-    }
-}
 
 /// A running bridge.
 #[derive(Debug)]
@@ -163,14 +129,14 @@ impl Server {
         });
         let admin = admin.transpose()?;
 
-        let limit = connection_limit(&settings.limits);
+        let limit = connection_limit(settings.connections);
         tracing::info!(%address, workers, https = tls.is_some(), connections = limit, "listening");
         if let Some(tls) = &tls {
             tls.tell_untimely();
         }
 
         let shared = Arc::new(Shared {
-            limits: SharedLimits::new(&settings.limits),
+            limits: SharedLimits::new(&settings.bridge.limits),
             metrics: Arc::new(Metrics::new(registry)?),
             pool: Pool::start(settings.upstream.clone())?,
             settings: watch::Sender::new(Arc::new(settings)),
@@ -207,8 +173,8 @@ impl Server {
     }
 
     /// What operators are shown as the configuration in force, from now on.
-    pub fn show_configuration(&self, effective: Effective) {
-        self.shared.show_configuration(effective);
+    pub fn show_configuration(&self, shown: ShownConfiguration) {
+        self.shared.show_configuration(shown);
     }
 
     /// What operators are shown as the number of times that the configuration was read again. Once only.
@@ -289,12 +255,11 @@ impl Reconfigure {
     /// For callbacks that begin from now on; each of the others ends on the settings that it began with. The limits hold
     /// for all at once. What only [`Server::start`] looks at stays as it was: listeners, workers, TLS, the decision
     /// service. No callback is lost or held up.
-    pub fn apply(&self, reloaded: &Reloaded) {
-        let settings = &reloaded.loaded.settings;
-        self.0.limits.change(&settings.limits);
-        self.0.connections.change_limit(connection_limit(&settings.limits));
-        self.0.settings.send_replace(Arc::new(settings.clone()));
-        self.0.show_configuration(reloaded.effective());
+    pub fn apply(&self, settings: Settings, shown: ShownConfiguration) {
+        self.0.limits.change(&settings.bridge.limits);
+        self.0.connections.change_limit(connection_limit(settings.connections));
+        self.0.settings.send_replace(Arc::new(settings));
+        self.0.show_configuration(shown);
     }
 }
 
@@ -317,8 +282,8 @@ pub struct Load {
 }
 
 /// Unless configured, 80 % of the limit on open files: the rest is for the upstream, the log and the listeners.
-fn connection_limit(limits: &Limits) -> usize {
-    limits.connections.map_or_else(
+fn connection_limit(configured: Option<NonZeroUsize>) -> usize {
+    configured.map_or_else(
         || {
             let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
             usize::try_from(files / 5 * 4).unwrap_or(usize::MAX).max(1)

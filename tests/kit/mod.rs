@@ -25,11 +25,12 @@ use std::{
 };
 
 use openim_bridge::callback::{REGISTRY, Served};
-use openim_bridge::config::Settings;
-use openim_bridge::decision::{Action, ErrorClass};
 pub use openim_bridge::mock::Call;
 use openim_bridge::mock::{Event, Mock, Rules, Stage};
+use openim_bridge::policy::Action;
 use openim_bridge::server::Server;
+use openim_bridge::server::Settings;
+use openim_bridge::upstream::ErrorClass;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tokio::sync::{mpsc, oneshot};
@@ -198,14 +199,14 @@ impl BridgeBuilder {
     }
 
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.settings.decision.timeout = timeout;
+        self.settings.bridge.decision.timeout = timeout;
         self.settings.upstream.connect_timeout = self.settings.upstream.connect_timeout.min(timeout);
         self
     }
 
     /// The fallback refuses, so that the code tells the error class.
     pub fn refusing(self) -> Self {
-        self.with(|settings| settings.fallback.action = Action::Refuse)
+        self.with(|settings| settings.bridge.fallback.action = Action::Refuse)
     }
 
     pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {

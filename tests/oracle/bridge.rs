@@ -2,11 +2,13 @@
 
 use std::{num::NonZeroUsize, thread};
 
-use openim_bridge::access::Credentials;
+use openim_bridge::bridge::Unserved;
 use openim_bridge::callback::{Decision, Served};
-use openim_bridge::config::{Settings, Unserved};
-use openim_bridge::decision::{Action, ErrorClass};
 use openim_bridge::openim::{BadRequest, NextCodeForm, RefusalCode};
+use openim_bridge::policy::Action;
+use openim_bridge::policy::Credentials;
+use openim_bridge::server::Settings;
+use openim_bridge::upstream::ErrorClass;
 
 use crate::kit::callback::{Odd, served};
 use crate::kit::{App, Bridge, BridgeBuilder, COMMAND, PATH, Request, app, bridge, eventually, ms, nowhere};
@@ -62,21 +64,21 @@ fn failing(app: &App, class: ErrorClass) -> (BridgeBuilder, &'static str) {
 /// A configuration of the fallback.
 type Configure = fn(&mut Settings, ErrorClass);
 
-const ALLOWS: Configure = |settings, _| settings.fallback.action = Action::Allow;
-const REFUSES: Configure = |settings, _| settings.fallback.action = Action::Refuse;
+const ALLOWS: Configure = |settings, _| settings.bridge.fallback.action = Action::Allow;
+const REFUSES: Configure = |settings, _| settings.bridge.fallback.action = Action::Refuse;
 const CLASS_ALLOWS: Configure = |settings, class| {
-    settings.fallback.action = Action::Refuse;
-    settings.fallback.class[class as usize] = Some(Action::Allow);
+    settings.bridge.fallback.action = Action::Refuse;
+    settings.bridge.fallback.class[class as usize] = Some(Action::Allow);
 };
 const CLASS_REFUSES: Configure = |settings, class| {
-    settings.fallback.action = Action::Allow;
-    settings.fallback.class[class as usize] = Some(Action::Refuse);
+    settings.bridge.fallback.action = Action::Allow;
+    settings.bridge.fallback.class[class as usize] = Some(Action::Refuse);
 };
 const CONFIGURED: Configure = |settings, _| {
-    settings.fallback.action = Action::Refuse;
-    settings.fallback.refusal.code = RefusalCode::from_app(5005);
-    "Not now".clone_into(&mut settings.fallback.refusal.message);
-    "no decision".clone_into(&mut settings.fallback.refusal.detail);
+    settings.bridge.fallback.action = Action::Refuse;
+    settings.bridge.fallback.refusal.code = RefusalCode::from_app(5005);
+    "Not now".clone_into(&mut settings.bridge.fallback.refusal.message);
+    "no decision".clone_into(&mut settings.bridge.fallback.refusal.detail);
 };
 
 #[test]
@@ -105,10 +107,10 @@ fn bad(kind: BadRequest) -> (Bridge, Vec<u8>) {
     let fine = Request::new();
     let bridge = match kind {
         BadRequest::Address => bridge().with(|settings| {
-            settings.access.allow = vec!["192.0.2.0/24".parse().expect("a range")];
+            settings.bridge.access.allow = vec!["192.0.2.0/24".parse().expect("a range")];
         }),
         BadRequest::Credentials => bridge().with(|settings| {
-            settings.access.basic_auth = Some(Credentials::parse("openim:s3cret").expect("credentials"));
+            settings.bridge.access.basic_auth = Some(Credentials::parse("openim:s3cret").expect("credentials"));
         }),
         BadRequest::BodyIncomplete => bridge().timeout(ms(100)),
         BadRequest::CommandAmbiguous => bridge().serving(TWO),
@@ -166,7 +168,7 @@ fn a_wrong_url_in_webhooks_yml_reads_as_its_own_refusal() {
 #[ignore = "needs Go: .ci/full oracle"]
 fn a_command_that_is_not_served_goes_on_where_allowed() {
     let mut oracle = Oracle::start();
-    let bridge = bridge().serving(OTHER).with(|settings| settings.commands.unserved = Unserved::Allow).start();
+    let bridge = bridge().serving(OTHER).with(|settings| settings.bridge.commands.unserved = Unserved::Allow).start();
     oracle.agrees(&url(&bridge), "pal", &Conclusion::stores("pal"));
 }
 
@@ -174,7 +176,8 @@ fn a_command_that_is_not_served_goes_on_where_allowed() {
 #[ignore = "needs Go: .ci/full oracle"]
 fn a_string_for_next_code_is_not_for_openim() {
     let (mut oracle, app) = (Oracle::start(), app());
-    let bridge = bridge().asking(&app).with(|settings| settings.response.next_code = NextCodeForm::String).start();
+    let bridge =
+        bridge().asking(&app).with(|settings| settings.bridge.response.next_code = NextCodeForm::String).start();
     for remark in ["pal", "mock:replace=x", "mock:refuse"] {
         oracle.agrees(&url(&bridge), remark, &Conclusion::data_error());
     }
@@ -184,7 +187,7 @@ fn a_string_for_next_code_is_not_for_openim() {
 #[ignore = "needs Go: .ci/full oracle"]
 fn what_is_shed_is_answered() {
     let (mut oracle, app) = (Oracle::start(), app());
-    let one = |settings: &mut Settings| settings.limits.in_flight = NonZeroUsize::MIN;
+    let one = |settings: &mut Settings| settings.bridge.limits.in_flight = NonZeroUsize::MIN;
     for (bridge, meant) in
         [(bridge(), Conclusion::stores("pal")), (bridge().refusing(), Conclusion::refuses(9922, FALLBACK_MESSAGE))]
     {

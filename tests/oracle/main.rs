@@ -27,7 +27,8 @@ use std::{
 
 use http::HeaderValue;
 use openim_bridge::cli::send;
-use openim_bridge::openim::{CallbackRequest, OpenIm, Refusal, UrlForm};
+use openim_bridge::openim::Refusal;
+use openim_bridge::openim::client::{CallbackRequest, OpenIm, UrlForm};
 use serde_json::json;
 use server::{Answer, server};
 

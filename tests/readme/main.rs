@@ -8,9 +8,9 @@ use std::{fs, iter, path::Path};
 
 use openim_bridge::{
     config,
-    decision::ErrorClass,
     mock::Rules,
     openim::{BadRequest, ReservedCode},
+    upstream::ErrorClass,
 };
 
 const README: &str = include_str!("../../README.md");

@@ -8,11 +8,13 @@ use std::{ffi::OsString, fs, path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
-use super::{WRONG_USAGE, complain, print, progress::Progress, runtime};
+use super::progress::Progress;
+use super::terminal::{WRONG_USAGE, complain, print, runtime};
+use crate::base::error_chain;
 use crate::check::{self, CASES, Case, Expectations, Limits, Plan};
 use crate::config;
-use crate::decision::Direct;
-use crate::error_chain;
+use crate::upstream::Direct;
+use render::CheckOutput;
 
 /// The exit code where no case could be run.
 const COULD_NOT_RUN: u8 = 3;
@@ -55,23 +57,11 @@ struct Args {
 
     /// How the result is written to standard output
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    output: Output,
+    output: CheckOutput,
 
     /// Write the result to this file too, as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-}
-
-/// How the result is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object.
-    Json,
-    /// A table, for documentation. It is the same whenever the verdicts are.
-    Markdown,
 }
 
 /// The subcommand, with the settings that say how the service is reached.

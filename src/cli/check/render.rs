@@ -4,33 +4,44 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::Output;
 use crate::check::{Plan, Report, Verdict};
 use crate::cli::text::{INDENT, wrap};
 
-pub(super) fn report(report: &Report, output: Output) -> String {
+/// How the result is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum CheckOutput {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+    /// A table, for documentation. It is the same whenever the verdicts are.
+    Markdown,
+}
+
+pub(super) fn report(report: &Report, output: CheckOutput) -> String {
     match output {
-        Output::Text => text(report),
-        Output::Json => format!("{:#}\n", facts(report)),
-        Output::Markdown => markdown(report),
+        CheckOutput::Text => text(report),
+        CheckOutput::Json => format!("{:#}\n", facts(report)),
+        CheckOutput::Markdown => markdown(report),
     }
 }
 
 /// The cases of a plan, without running them.
-pub(super) fn list(plan: Plan<'_>, output: Output) -> String {
+pub(super) fn list(plan: Plan<'_>, output: CheckOutput) -> String {
     let cases = plan.cases.iter().map(|case| (case.name, case.shows));
     let rows = plan.expectations.iter().map(|row| (&*row.name, &*row.shows));
     let all: Vec<(&str, &str)> = cases.chain(rows).collect();
     match output {
-        Output::Text => {
+        CheckOutput::Text => {
             let width = all.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
             all.iter().fold(String::new(), |text, (name, shows)| text + &format!("{name:width$}  {shows}\n"))
         }
-        Output::Json => {
+        CheckOutput::Json => {
             let all: Vec<_> = all.iter().map(|(name, shows)| json!({ "name": name, "shows": shows })).collect();
             format!("{:#}\n", json!(all))
         }
-        Output::Markdown => {
+        CheckOutput::Markdown => {
             let rows = all.iter().map(|(name, shows)| format!("| `{name}` | {} |\n", cell(shows)));
             rows.fold("| case | the service |\n| --- | --- |\n".to_owned(), |table, row| table + &row)
         }

@@ -10,11 +10,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
-use super::{WRONG_USAGE, complain, print, runtime};
+use super::terminal::{Output, WRONG_USAGE, complain, print, runtime};
+use crate::base::yaml::read_text;
 use crate::callback::REGISTRY;
 use crate::config;
 use crate::doctor::{self, Bridge, Destination, Finding, Severity, Variable, Webhooks};
-use crate::yaml::read_text;
+use render::{Report, count};
 
 /// The exit code where nothing could be found out, or a result could not be written.
 const COULD_NOT_RUN: u8 = 3;
@@ -58,38 +59,10 @@ struct Args {
     output: Output,
 }
 
-/// How the result is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object.
-    Json,
-}
-
 /// The subcommand, with the settings that say what OpenIM finds where it calls.
 #[must_use]
 pub fn command() -> Command {
     Args::augment_args(Command::new("doctor")).args(config::listener_args())
-}
-
-/// What was found.
-struct Report {
-    webhooks: Webhooks,
-    findings: Vec<Finding>,
-    /// What came of `--probe`.
-    probed: Option<probe::Probed>,
-}
-
-impl Report {
-    fn count(&self, severity: Severity) -> usize {
-        count(&self.findings, severity)
-    }
-}
-
-fn count(findings: &[Finding], severity: Severity) -> usize {
-    findings.iter().filter(|finding| finding.severity == severity).count()
 }
 
 fn code(findings: &[Finding]) -> ExitCode {

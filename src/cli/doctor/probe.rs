@@ -13,8 +13,9 @@ use http::HeaderValue;
 use crate::callback::REGISTRY;
 use crate::cli::send::{CannotSend, Client, Exchange, NoAnswer, words};
 use crate::doctor::{Destination, Field, Finding, Value, Webhooks, shown};
-use crate::openim::request::BEFORE_SET_FRIEND_REMARK;
-use crate::openim::{CallbackRequest, OpenIm, ReservedCode, UrlForm};
+use crate::openim::ReservedCode;
+use crate::openim::client::request::BEFORE_SET_FRIEND_REMARK;
+use crate::openim::client::{CallbackRequest, OpenIm, UrlForm};
 
 /// What OpenIM waits for where webhooks.yml says nothing that can be used.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -5,10 +5,28 @@ use std::io::{self, Write as _};
 
 use serde_json::json;
 
-use super::{Output, Report, count};
-use crate::cli::send::safe;
-use crate::cli::text::wrap;
-use crate::doctor::{Finding, Fixed, Severity, Value, shown};
+use super::probe::Probed;
+use crate::cli::terminal::Output;
+use crate::cli::text::{safe, wrap};
+use crate::doctor::{Finding, Fixed, Severity, Value, Webhooks, shown};
+
+/// What was found.
+pub(super) struct Report {
+    pub(super) webhooks: Webhooks,
+    pub(super) findings: Vec<Finding>,
+    /// What came of `--probe`.
+    pub(super) probed: Option<Probed>,
+}
+
+impl Report {
+    fn count(&self, severity: Severity) -> usize {
+        count(&self.findings, severity)
+    }
+}
+
+pub(super) fn count(findings: &[Finding], severity: Severity) -> usize {
+    findings.iter().filter(|finding| finding.severity == severity).count()
+}
 
 pub(super) fn report(report: &Report, output: Output) -> String {
     match output {

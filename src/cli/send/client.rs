@@ -22,8 +22,8 @@ use rustls::pki_types::{
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::sync::Semaphore;
 
-use crate::bridge::{HINT_HEADER, ORIGIN_HEADER};
-use crate::openim::{CallbackRequest, OpenIm, OpenImError, Reading, Undecodable};
+use crate::openim::client::{CallbackRequest, OpenIm, OpenImError, Reading, Undecodable};
+use crate::outcome::{HINT_HEADER, ORIGIN_HEADER};
 
 /// OpenIM's client has no more connections to one host, and its next call waits for one.
 const MAX_CONNECTIONS: usize = 100;

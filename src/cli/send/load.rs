@@ -11,10 +11,11 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::Semaphore;
 
 use super::client::Client;
-use super::report::{SHOWN_CHARS, safe};
+use super::report::SHOWN_CHARS;
 use super::tally::Tally;
 use crate::cli::progress::Progress;
-use crate::openim::CallbackRequest;
+use crate::cli::text::safe;
+use crate::openim::client::CallbackRequest;
 
 /// How often the progress line is written again.
 const TICK: Duration = Duration::from_millis(100);

@@ -19,14 +19,14 @@ use http::HeaderValue;
 
 pub use client::{Answered, CannotSend, Client, Ending, Exchange, NoAnswer, exchange, exchange_trusting};
 pub use load::{LoadReport, Plan};
-pub(in crate::cli) use report::safe;
 use report::shown_url;
 pub use report::{Report, decider, words};
 pub use tally::Tally;
 
-use super::{WRONG_USAGE, complain, print, stop_signal};
-use crate::error_chain;
-use crate::openim::{CallbackRequest, UrlForm};
+use super::terminal::{Output, WRONG_USAGE, complain, print, stop_signal};
+use super::text::safe;
+use crate::base::error_chain;
+use crate::openim::client::{CallbackRequest, UrlForm};
 
 /// OpenIM's HTTP client gives up after this, whatever webhooks.yml says.
 const MAX_TIMEOUT: Duration = Duration::from_secs(15);
@@ -90,16 +90,6 @@ pub enum Form {
     Path,
     /// URL?command=COMMAND&contenttype=json
     Query,
-}
-
-/// How the result is printed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object.
-    Json,
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {

@@ -1,13 +1,14 @@
 //! What became of one callback, in words and as JSON.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use reqwest::Url;
 use serde_json::json;
 
 use super::client::{Answered, Exchange};
-use crate::error_chain;
-use crate::openim::{CallbackRequest, OpenIm};
+use crate::base::error_chain;
+use crate::cli::text::safe;
+use crate::openim::client::{CallbackRequest, OpenIm};
 
 /// So many characters of a body are shown.
 pub(super) const SHOWN_CHARS: usize = 4096;
@@ -130,6 +131,7 @@ pub fn words(open_im: OpenIm<'_>) -> String {
 }
 
 /// Who decided, by the header of the answer.
+#[must_use]
 pub fn decider(origin: Option<&str>) -> String {
     let Some(origin) = origin else {
         return "unknown, since the answer has no header openim-bridge".to_owned();
@@ -156,34 +158,12 @@ fn shown_body(body: &[u8]) -> String {
     if text.ends_with('…') { format!("{text} ({} bytes in all)", body.len()) } else { text }
 }
 
-/// At most `limit` characters of `text`, in one line, with those escaped that could steer a terminal or the order of
-/// what is read. What is cut off ends in `…`.
-pub(in crate::cli) fn safe(text: &str, limit: usize) -> String {
-    let mut safe = String::new();
-    for (index, char) in text.chars().enumerate() {
-        if index == limit {
-            safe.push('…');
-            break;
-        }
-        let steers = matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-        if char.is_control() || steers {
-            let _ = write!(safe, "{}", char.escape_default());
-        } else {
-            safe.push(char);
-        }
-    }
-    safe
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_is_one_bounded_line_that_steers_nothing() {
-        assert_eq!(safe("a\n\x1b[2J\u{9b}\u{202e}é", 99), r"a\n\u{1b}[2J\u{9b}\u{202e}é");
-        assert_eq!(safe("äöü", 3), "äöü");
-        assert_eq!(safe("äöü", 2), "äö…");
+    fn a_body_that_is_cut_says_how_long_it_was() {
         assert_eq!(shown_body(&vec![b'a'; SHOWN_CHARS + 5]).len(), SHOWN_CHARS + "… (4101 bytes in all)".len());
     }
 }

@@ -8,9 +8,10 @@ use hdrhistogram::{CreationError, Histogram};
 use serde_json::{Value, json};
 
 use super::client::Exchange;
-use super::report::{decider, safe};
-use crate::error_chain;
-use crate::openim::OpenIm;
+use super::report::decider;
+use crate::base::error_chain;
+use crate::cli::text::safe;
+use crate::openim::client::OpenIm;
 
 /// The percentiles that are told: their names, and the quantiles.
 const PERCENTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];

@@ -18,9 +18,11 @@
 //! - [`routes`]: the endpoints.
 //! - [`scrape`]: what `/metrics` reads off the running bridge.
 //! - [`page`]: the status page.
+//! - [`plain_http`]: HTTP/1.1 for a few clients; the mock's control port uses it too.
 //! - [`ready`]: whether the bridge is ready, and why not.
 
 mod page;
+pub(crate) mod plain_http;
 mod ready;
 mod routes;
 mod scrape;
@@ -30,7 +32,8 @@ use std::{io, pin::pin, sync::Arc, thread};
 use futures_util::future::select;
 use tokio::{net::TcpListener, runtime};
 
-use super::{Shared, Stage, plain_http};
+use super::context::Shared;
+use super::drain::Stage;
 
 /// Serves until everything is stopped.
 pub(super) fn start(shared: &Arc<Shared>, listener: std::net::TcpListener) -> io::Result<()> {

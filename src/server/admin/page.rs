@@ -14,11 +14,11 @@ use ring::digest::{SHA256, digest};
 use rustls::pki_types::UnixTime;
 
 use super::{ready::NotReady, scrape};
-use crate::config::{Effective, Source, Value};
-use crate::decision::{EndpointState, EndpointStatus};
-use crate::server::Shared;
+use crate::base::tls::date;
+use crate::server::context::Shared;
+use crate::server::shown::{ShownConfiguration, ShownSetting};
 use crate::telemetry::metrics::{Certificate, Counted, Counts, Estimate, State, Times};
-use crate::tls_error::date;
+use crate::upstream::{EndpointState, EndpointStatus};
 
 const STYLE: &str = include_str!("../../../templates/status.css");
 
@@ -57,9 +57,9 @@ struct Page<'a> {
     times: Vec<TimeRow>,
     limits: [LimitRow; 3],
     sides: [SideRow; 2],
-    configuration: &'a Effective,
-    set: Vec<&'a Value>,
-    defaults: Vec<&'a Value>,
+    configuration: &'a ShownConfiguration,
+    set: Vec<&'a ShownSetting>,
+    defaults: Vec<&'a ShownSetting>,
 }
 
 struct EndpointRow<'a> {
@@ -132,7 +132,7 @@ impl<'a> Page<'a> {
     fn new(
         state: &'a State,
         counts: &'a Counts,
-        configuration: &'a Effective,
+        configuration: &'a ShownConfiguration,
         not_ready: Option<NotReady>,
         uptime: Duration,
     ) -> Self {
@@ -142,11 +142,11 @@ impl<'a> Page<'a> {
         let fallbacks = all.clone().filter(|counted| counted.source == "fallback").map(|counted| counted.count).sum();
         let outcome = |counted: &'a Counted| (counted.outcome.as_str(), counted.source.as_str());
         let reason = |counted: &'a Counted| counted.reason.as_deref().map(|reason| (reason, ""));
-        let (set, defaults) = configuration.settings.iter().partition(|value| value.source != Source::Default);
+        let (set, defaults) = configuration.settings.iter().partition(|setting| setting.source.is_some());
         Self {
             not_ready,
             version: env!("CARGO_PKG_VERSION"),
-            commit: crate::COMMIT,
+            commit: crate::base::COMMIT,
             uptime: humantime::format_duration(Duration::from_secs(uptime.as_secs())).to_string(),
             now: date(UnixTime::now()),
             state,

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use crate::server::{Shared, Stage};
+use crate::server::context::Shared;
+use crate::server::drain::Stage;
 
 /// Why the bridge is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -16,15 +16,13 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     page,
+    plain_http::{BODY_TIME, Peer, Said, json, say, wrong_method},
     ready::{NotReady, Readiness},
     scrape,
 };
-use crate::config::LogLevel;
-use crate::server::{
-    Shared, Stage,
-    plain_http::{BODY_TIME, Peer, Said, json, say, wrong_method},
-};
-use crate::telemetry;
+use crate::server::context::Shared;
+use crate::server::drain::Stage;
+use crate::telemetry::log::{self, LogLevel};
 
 /// What a body may hold: a word.
 const BODY_BYTES: usize = 64;
@@ -80,11 +78,11 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn version() -> Response {
-    json(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "commit": crate::COMMIT }))
+    json(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "commit": crate::base::COMMIT }))
 }
 
 async fn config(State(admin): State<Arc<Admin>>) -> Response {
-    json(&serde_json::json!(*admin.shared.configuration()))
+    json(&admin.shared.configuration().json)
 }
 
 async fn log_level(body: Body) -> Said {
@@ -95,7 +93,7 @@ async fn log_level(body: Body) -> Said {
     let text: StrDeserializer<'_, serde::de::value::Error> = StrDeserializer::new(&word);
     match LogLevel::deserialize(text) {
         Ok(level) => {
-            telemetry::set_log_level(level);
+            log::set_level(level);
             // At warn, so that a log which is to be quiet still says why.
             tracing::warn!(level = word, "the log's level was changed by the admin listener");
             say(StatusCode::OK, &format!("the log's level is {word}, until it is changed or the program ends"))

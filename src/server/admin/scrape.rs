@@ -1,6 +1,8 @@
 //! The state of the running bridge, for a scrape.
 
-use crate::server::{ReloadCounts, Reloads, Shared, Stage};
+use crate::base::file_watch::{ReloadCounts, Reloads};
+use crate::server::context::Shared;
+use crate::server::drain::Stage;
 use crate::telemetry::metrics::{Certificate, State};
 
 pub(super) fn state(shared: &Shared) -> State {

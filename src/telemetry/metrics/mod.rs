@@ -11,15 +11,17 @@
 mod counts;
 mod process;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
-use crate::bridge::{Kind, Outcome, Reason, Source};
 use crate::callback::Served;
-use crate::decision::ErrorClass;
 use crate::openim::BadRequest;
+use crate::outcome::{Kind, Outcome, Reason, Source};
+use crate::upstream::ErrorClass;
 
 pub(crate) use counts::{Counted, Counts, Estimate, Times};
 pub(crate) use state::{Certificate, State};
@@ -141,7 +143,7 @@ impl Metrics {
     }
 
     /// A client made no TLS connection, so that its callback never came.
-    pub(super) fn no_handshake(&self) {
+    pub(crate) fn no_handshake(&self) {
         self.no_handshake.inc();
     }
 

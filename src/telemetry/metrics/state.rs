@@ -2,9 +2,9 @@
 
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::decision::{EndpointState, UpstreamStatus};
-use crate::file_watch::Reloads;
-use crate::telemetry::{self, traces};
+use crate::base::file_watch::Reloads;
+use crate::telemetry::{log, traces};
+use crate::upstream::{EndpointState, UpstreamStatus};
 
 /// How the bridge is now.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl State {
                 "Lines that are not in the log: too many of a kind in a second, or a queue that nobody reads.",
                 MetricType::COUNTER,
                 "of",
-                &telemetry::lines_left_out().map(|(of, count)| (of, whole(count))),
+                &log::lines_left_out().map(|(of, count)| (of, whole(count))),
             ),
             labelled(
                 "openim_bridge_spans_total",
@@ -165,7 +165,7 @@ impl State {
 }
 
 const LABEL_VERSION: (&str, &str) = ("version", env!("CARGO_PKG_VERSION"));
-const LABEL_COMMIT: (&str, &str) = ("commit", crate::COMMIT);
+const LABEL_COMMIT: (&str, &str) = ("commit", crate::base::COMMIT);
 
 /// Prometheus knows only floating point. What is counted here stays below 2^53.
 #[allow(clippy::cast_precision_loss)]

@@ -15,7 +15,7 @@ mod variables;
 
 use std::{sync::OnceLock, time::Duration};
 
-use http::{Method, Version, request::Parts};
+use http::request::Parts;
 use opentelemetry::{
     Context,
     trace::{SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags},
@@ -26,8 +26,8 @@ pub use export::Counts;
 use export::Exporter;
 use variables::Wanted;
 
-use crate::bridge::Outcome;
-use crate::trace_context::{Propagation, TraceContext};
+use crate::base::trace_context::{Propagation, TraceContext};
+use crate::outcome::{CallbackSpan, Outcome};
 
 /// `None`: off.
 static TRACER: OnceLock<Tracer> = OnceLock::new();
@@ -70,26 +70,6 @@ pub fn flush() {
 #[must_use]
 pub fn counts() -> Option<Counts> {
     TRACER.get().map(|tracer| tracer.exporter.counts())
-}
-
-/// A callback's span, from its head on.
-#[derive(Debug)]
-pub(crate) struct CallbackSpan {
-    context: SpanContext,
-    /// Invalid for a root.
-    parent: SpanId,
-    method: Method,
-    version: Version,
-    https: bool,
-    /// When the answer was given, if not when all was done.
-    answered: Option<Duration>,
-}
-
-impl CallbackSpan {
-    /// The answer was given so long after the first byte, and the asking goes on.
-    pub(crate) fn answered(&mut self, elapsed: Duration) {
-        self.answered = Some(elapsed);
-    }
 }
 
 /// What the calls for this request carry, and its span, where it is recorded.

@@ -20,11 +20,10 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::CallbackSpan;
-use crate::bridge::{Outcome, Reason, Source};
-use crate::decision::{Server, Target, Try};
-use crate::grpc_status;
-use crate::telemetry::line::shown;
+use crate::base::grpc_status;
+use crate::outcome::{CallbackSpan, Outcome, Reason, Source};
+use crate::telemetry::log::shown;
+use crate::upstream::{Server, Target, Try};
 
 static SCOPE: LazyLock<InstrumentationScope> = LazyLock::new(|| {
     InstrumentationScope::builder(env!("CARGO_PKG_NAME")).with_version(env!("CARGO_PKG_VERSION")).build()

@@ -1,0 +1,34 @@
+//! What every other module may use, and what knows nothing of what the bridge is for.
+//!
+//! - [`deadline`]: when an answer must be out.
+//! - [`chunks`]: a body that comes in pieces.
+//! - [`file_watch`]: files that are read again when they change. [`tls`]: those of TLS. [`yaml`]: YAML as people write it.
+//! - [`socket`]: socket options, the only code that differs between systems.
+//! - [`trace_context`]: where a request stands in a distributed trace. [`grpc_status`]: the names of gRPC's statuses.
+//! - [`error_chain`]: an error with its causes, in one line.
+
+pub(crate) mod chunks;
+pub mod deadline;
+pub(crate) mod error_chain;
+pub mod file_watch;
+pub(crate) mod grpc_status;
+pub(crate) mod socket;
+pub mod tls;
+pub mod trace_context;
+pub(crate) mod yaml;
+
+use std::num::NonZeroUsize;
+
+/// What was built, where the build says so by the variable `OPENIM_BRIDGE_COMMIT`.
+pub const COMMIT: &str = match option_env!("OPENIM_BRIDGE_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
+/// 0 becomes 1.
+pub(crate) const fn at_least_one(number: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(number) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
+}

@@ -1,0 +1,18 @@
+//! The PEM files of TLS, on both sides of the bridge.
+//!
+//! - [`pem`](PemFile): what they hold, and why it cannot be used.
+//! - [`validity`](Untimely): from when and until when their certificates are valid.
+//! - [`watched`](Watched): what is made of them, and made again when they change.
+//! - [`alert`](is_of_certificate): what a handshake has failed of.
+
+mod alert;
+mod pem;
+mod validity;
+mod watched;
+
+pub(crate) use alert::{inside, is_of_certificate};
+pub(crate) use pem::{PairContents, PairFiles};
+pub use pem::{PemFile, TlsError};
+pub use validity::{Untimely, When};
+pub(crate) use validity::{authorities_end, chain_end, date, expires_in};
+pub(crate) use watched::{Source, Watched, inspect};

@@ -1,0 +1,90 @@
+//! The path of one callback, the same for every callback in the registry:
+//!
+//! ```text
+//! bytes -> receive -> decode -> ask -> fall back -> encode -> bytes
+//!                                              `-> record
+//! ```
+//!
+//! - here: [`Bridge::answer`], which is that path. Start reading there.
+//! - [`receive`]: what came in over HTTP is a callback that is served, or is rejected; and its JSON becomes protobuf.
+//! - [`decide`]: the decision, or the fallback where there is none.
+//! - [`background`]: what goes on when OpenIM has its answer.
+//! - [`parts`]: what a bridge is made of. [`limits`]: how much the process takes in at one time.
+//! - [`settings`](BridgeSettings): what the configuration says of all this.
+//!
+//! Called by `server` for each request. Knows nothing of sockets, and names no callback.
+
+mod background;
+mod decide;
+mod limits;
+mod parts;
+mod receive;
+mod settings;
+
+use std::{
+    net::IpAddr,
+    ops::ControlFlow::{Break, Continue},
+    rc::Rc,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Uri, request::Parts};
+use http_body::Body;
+
+pub use limits::{Gauge, Permit, SharedLimits};
+pub use parts::{Answer, Bridge};
+pub use settings::{
+    BridgeSettings, CommandSettings, DecisionSettings, Limits, MissingOperationId, OperationIdSettings,
+    ResponseSettings, Unserved,
+};
+
+use crate::base::deadline::Deadline;
+use crate::telemetry::traces;
+use crate::upstream::ErrorClass;
+
+impl Bridge {
+    /// The whole path, for a request of this peer, of which it leaves no headers. Always answers, and by the deadline; what
+    /// it leaves unread of `body` is the caller's to discard.
+    pub async fn answer<B>(self: &Rc<Self>, peer: IpAddr, head: &mut Parts, body: &mut B, deadline: Deadline) -> Answer
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (trace, span) = traces::begin(head, self.https);
+
+        // Receive and decode: there is a callback to be decided, or an outcome already.
+        let arrived = match self.receive(peer, head, body, deadline).await {
+            Continue(received) => received.decode(&head.uri),
+            Break(outcome) => Break(outcome),
+        };
+        // They are part of what the connection read, which takes 8 KiB for as long as any of it is held.
+        (head.uri, head.headers) = (Uri::default(), HeaderMap::default());
+
+        let outcome = match arrived {
+            Continue(arrived) => {
+                let place = self.limits.in_flight.take(1);
+                // Roll-out: those whom it does not concern are answered before anybody is asked.
+                if !self.settings.decision.enforce_percent.includes(&arrived.question.parties.owner) {
+                    return self.decide_in_background(arrived, place, trace, span, deadline);
+                }
+                // Ask, and fall back.
+                self.decide(arrived, place, &trace, deadline).await
+            }
+            Break(outcome) => outcome,
+        };
+
+        // Record and encode: from the same value, so that nobody is told another thing.
+        let outcome = outcome.recorded_by(span);
+        self.record(&outcome, deadline);
+        self.encode(&outcome)
+    }
+
+    /// The answer when a panic has ended the path before the decision, or after it: then nothing is known of the request any
+    /// more.
+    #[must_use]
+    pub fn answer_to_panic(&self, head: &Parts, deadline: Deadline) -> Answer {
+        let (_, span) = traces::begin(head, self.https);
+        let outcome = self.fall_back_unread(ErrorClass::Internal, None, head).recorded_by(span);
+        self.record(&outcome, deadline);
+        self.encode(&outcome)
+    }
+}

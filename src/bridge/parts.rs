@@ -1,0 +1,108 @@
+//! What a bridge is made of, and what every stage of the path may use.
+
+use std::{rc::Rc, sync::Arc};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::limits::{Permit, SharedLimits};
+use super::settings::BridgeSettings;
+use crate::base::deadline::Deadline;
+use crate::callback::{Question, Served};
+use crate::openim::{OperationId, Verdict};
+use crate::outcome::{Origin, Outcome, Source};
+use crate::telemetry::{self, metrics::Metrics};
+use crate::upstream::{Pool, Upstream};
+
+/// One worker's bridge, on settings that never change: a callback that has begun on one ends on it, and after a reload the
+/// next one begins on another (see [`Bridge::on`]).
+#[derive(Debug)]
+pub struct Bridge {
+    pub(super) settings: Arc<BridgeSettings>,
+    pub(super) limits: Arc<SharedLimits>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) registry: &'static [Served],
+    pub(super) upstream: Rc<Upstream>,
+    /// Whether OpenIM comes by HTTPS.
+    pub(super) https: bool,
+}
+
+/// A callback that is to be decided.
+pub(super) struct Arrived {
+    pub(super) served: &'static Served,
+    pub(super) operation_id: OperationId,
+    pub(super) question: Question,
+    /// The body's share of `limits.body_bytes`, held until the answer is there.
+    pub(super) body: Permit,
+}
+
+/// What is sent back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// For people and proxies: OpenIM never looks at it.
+    pub status: StatusCode,
+    /// For people, too.
+    pub origin: Origin,
+    /// What would be right, where the request was not.
+    pub hint: Option<&'static str>,
+    /// A JSON object.
+    pub body: Bytes,
+}
+
+impl Bridge {
+    /// A bridge for one worker, in whose runtime this must be called. `limits`, `pool` and `metrics` are the whole process's.
+    #[must_use]
+    pub fn new(
+        settings: Arc<BridgeSettings>,
+        limits: Arc<SharedLimits>,
+        pool: Arc<Pool>,
+        metrics: Arc<Metrics>,
+        registry: &'static [Served],
+        https: bool,
+    ) -> Self {
+        Self { settings, limits, metrics, registry, upstream: Rc::new(Upstream::new(pool)), https }
+    }
+
+    /// The same bridge, with the same connections, on other settings.
+    #[must_use]
+    pub fn on(&self, settings: Arc<BridgeSettings>) -> Self {
+        Self {
+            settings,
+            limits: Arc::clone(&self.limits),
+            metrics: Arc::clone(&self.metrics),
+            registry: self.registry,
+            upstream: Rc::clone(&self.upstream),
+            https: self.https,
+        }
+    }
+
+    /// The deadline of a request whose first byte came at `started`.
+    #[must_use]
+    pub fn deadline(&self, started: Instant) -> Deadline {
+        Deadline::new(started, self.settings.decision.timeout)
+    }
+
+    /// Counts a callback whose connection went away before there was an answer, and so an outcome.
+    pub fn abandoned(&self) {
+        self.metrics.abandoned();
+    }
+
+    /// Once for each callback.
+    pub(super) fn record(&self, outcome: &Outcome, deadline: Deadline) {
+        telemetry::record(outcome, deadline.elapsed(), &self.metrics, &self.settings.log);
+    }
+
+    /// What OpenIM is told.
+    pub(super) fn encode(&self, outcome: &Outcome) -> Answer {
+        let body = match outcome.source() {
+            Source::Shadow => self.body(&Verdict::GoOn(vec![])),
+            _ => self.body(outcome.verdict()),
+        };
+        Answer { status: outcome.status(), origin: outcome.origin(), hint: outcome.hint(), body }
+    }
+
+    pub(super) fn body(&self, verdict: &Verdict) -> Bytes {
+        verdict.encode(self.settings.response.next_code)
+    }
+}

@@ -1,0 +1,109 @@
+//! What the configuration says of the path of a callback.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::base::at_least_one;
+use crate::openim::{NextCodeForm, RefusalDefaults};
+use crate::policy::{AccessSettings, FallbackPolicy, Percent};
+use crate::telemetry::log::LogSettings;
+
+/// All of it.
+#[derive(Debug, Clone, Default)]
+pub struct BridgeSettings {
+    /// Who may call.
+    pub access: AccessSettings,
+    /// How the decision service is asked.
+    pub decision: DecisionSettings,
+    /// What OpenIM is told when no good reply came in time.
+    pub fallback: FallbackPolicy,
+    /// What completes an App's refusal that left its code or its message unset.
+    pub refusal: RefusalDefaults,
+    /// How answers are written.
+    pub response: ResponseSettings,
+    /// Commands that the bridge does not serve.
+    pub commands: CommandSettings,
+    /// The operation ID of a request.
+    pub operation_id: OperationIdSettings,
+    /// Bounds on what the bridge takes in.
+    pub limits: Limits,
+    /// What is logged.
+    pub log: LogSettings,
+}
+
+/// How the decision service is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct DecisionSettings {
+    /// From the first byte of OpenIM's request to the bridge's answer. Under [`TIMEOUT_CAP`](crate::openim::TIMEOUT_CAP).
+    pub timeout: Duration,
+    /// Whose callbacks it decides. For the others it is asked in the shadow of an answer that allows.
+    pub enforce_percent: Percent,
+}
+
+/// How answers are written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ResponseSettings {
+    /// How `nextCode` is written.
+    pub next_code: NextCodeForm,
+}
+
+/// Commands that the bridge does not serve.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CommandSettings {
+    /// What is answered to them.
+    pub unserved: Unserved,
+}
+
+/// What is answered to a command that the bridge does not serve.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unserved {
+    /// 404 and code 9901.
+    #[default]
+    Refuse,
+    /// OpenIM may go on, where the command in the URL is also the one in the body.
+    Allow,
+}
+
+/// The operation ID of a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OperationIdSettings {
+    /// What happens to a request without one.
+    pub missing: MissingOperationId,
+}
+
+/// What happens to a request without an operation ID. OpenIM v3.6 sends none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingOperationId {
+    /// 400 and code 9903.
+    #[default]
+    Refuse,
+    /// The bridge makes one up.
+    Generate,
+}
+
+/// Bounds on what the bridge takes in; each counts for the whole process.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of one request's body; beyond it 413 and code 9904.
+    pub request_bytes: NonZeroUsize,
+    /// Bytes of all bodies held at one time; beyond it the fallback, as `overloaded`. At least `request_bytes`.
+    pub body_bytes: NonZeroUsize,
+    /// Callbacks being decided at one time; beyond it the fallback, as `overloaded`.
+    pub in_flight: NonZeroUsize,
+}
+
+impl Default for DecisionSettings {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(4), enforce_percent: Percent::ALL }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { request_bytes: at_least_one(1 << 20), body_bytes: at_least_one(32 << 20), in_flight: at_least_one(1024) }
+    }
+}

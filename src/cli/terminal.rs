@@ -1,0 +1,45 @@
+//! Printing, and what else every subcommand needs: a runtime, the signals that end it.
+
+use std::io::{self, Write as _};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The exit code for a wrong command line or a wrong configuration.
+pub(super) const WRONG_USAGE: u8 = 2;
+
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(super) async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Writes a result to stdout. That a reader such as `head` has seen enough is no failure.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// An error for people. Nothing more can be done where stderr is closed.
+pub(super) fn complain(text: &str) {
+    let _closed = writeln!(io::stderr(), "error: {text}");
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+}

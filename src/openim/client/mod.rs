@@ -1,0 +1,11 @@
+//! OpenIM's client of a callback, without its sockets: what it sends, and what it makes of an answer. For `send`, `demo`,
+//! `doctor` and tests.
+//!
+//! - [`request`]: the request that it makes.
+//! - [`answer`]: how it reads an answer.
+
+pub mod answer;
+pub mod request;
+
+pub use answer::{Answer, Caution, OpenIm, OpenImError, Reading, Undecodable};
+pub use request::{CallbackRequest, UrlForm};

@@ -1,0 +1,282 @@
+//! What became of a callback: one value, from which OpenIM's answer, the log line, the metrics and the span all come, so that they
+//! can never disagree.
+//!
+//! - here: the [`Outcome`], and the words for it.
+//! - [`origin`](Origin): where the answer came from, as a header of it says.
+//! - [`span`](CallbackSpan): when and how the callback began, where a trace records it.
+//!
+//! Made by `bridge`, and read by `telemetry`.
+
+mod origin;
+mod span;
+
+use http::{StatusCode, Uri};
+
+use crate::callback::{Decision, Parties, Served};
+use crate::openim::{
+    BadRequest, Fields, OperationId, Refusal, RefusalCode, RefusalDefaults, ReservedCode, Verdict, without_secrets,
+};
+use crate::policy::{Action, FallbackPolicy};
+use crate::proto::Refuse;
+use crate::upstream::{CallError, ErrorClass, Spent, Target, Try};
+pub use origin::{HINT_HEADER, ORIGIN_HEADER, Origin};
+pub(crate) use span::CallbackSpan;
+
+/// What became of a callback, and why.
+#[derive(Debug)]
+pub struct Outcome {
+    kind: Kind,
+    source: Source,
+    /// Whether it has no effect: OpenIM is told to go on.
+    in_shadow: bool,
+    reason: Option<Reason>,
+    verdict: Verdict,
+    /// What is known of the callback; less, the earlier the path ended.
+    pub(crate) command: Option<&'static str>,
+    pub(crate) operation_id: Option<OperationId>,
+    /// What was asked for, where it is not a callback that is served.
+    pub(crate) url: Option<String>,
+    pub(crate) parties: Option<Parties>,
+    pub(crate) spent: Spent,
+    pub(crate) endpoint: Option<Target>,
+    /// `/package.Service/Method`.
+    pub(crate) method: Option<&'static str>,
+    pub(crate) tries: Vec<Try>,
+    /// `None` where no trace records it.
+    pub(crate) span: Option<Box<CallbackSpan>>,
+    /// For the log; its class is in `reason`.
+    pub(crate) error: Option<CallError>,
+}
+
+/// What OpenIM is told, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Go on, unchanged.
+    Allow,
+    /// Do not go on.
+    Refuse,
+    /// Go on with something else.
+    Replace,
+    /// The request was turned away.
+    BadRequest,
+}
+
+/// Who decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The App.
+    App,
+    /// The fallback policy.
+    Fallback,
+    /// The bridge itself: bad requests, commands that are not served.
+    Bridge,
+    /// The App or the fallback policy, but without effect: OpenIM was told to go on, by `decision.enforce_percent`.
+    Shadow,
+}
+
+/// Why it was not simply the App's decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The class of what went wrong.
+    Error(ErrorClass),
+    /// What is wrong with the request.
+    Bad(BadRequest),
+    /// The command is not served, and `commands.unserved` allows that.
+    Unserved,
+}
+
+impl Outcome {
+    fn new(kind: Kind, source: Source, reason: Option<Reason>, verdict: Verdict) -> Self {
+        Self {
+            kind,
+            source,
+            in_shadow: false,
+            reason,
+            verdict,
+            command: None,
+            operation_id: None,
+            url: None,
+            parties: None,
+            spent: Spent::default(),
+            endpoint: None,
+            method: None,
+            tries: Vec::new(),
+            span: None,
+            error: None,
+        }
+    }
+
+    /// The App decided. `unchanged` are the user's own values.
+    pub(crate) fn decided(decision: Decision, unchanged: Fields, defaults: &RefusalDefaults) -> Self {
+        match decision {
+            Decision::Allow => Self::new(Kind::Allow, Source::App, None, Verdict::GoOn(unchanged)),
+            Decision::Replace(fields) => Self::new(Kind::Replace, Source::App, None, Verdict::GoOn(fields)),
+            Decision::Refuse(refuse) => match completed(refuse, defaults) {
+                Ok(refusal) => Self::new(Kind::Refuse, Source::App, None, Verdict::Refuse(refusal)),
+                // A refusal stays a refusal.
+                Err(refusal) => {
+                    let reason = Reason::Error(ErrorClass::InvalidReply);
+                    Self::new(Kind::Refuse, Source::App, Some(reason), Verdict::Refuse(refusal))
+                }
+            },
+        }
+    }
+
+    /// There is no decision, because of `error`, so the policy decides.
+    pub(crate) fn fallback(
+        policy: &FallbackPolicy,
+        class: ErrorClass,
+        unchanged: Fields,
+        error: Option<CallError>,
+    ) -> Self {
+        let (kind, verdict) = match (policy.action(class), policy.refusal(class)) {
+            (Action::Refuse, Some(refusal)) => (Kind::Refuse, Verdict::Refuse(refusal)),
+            _ => (Kind::Allow, Verdict::GoOn(unchanged)),
+        };
+        Self { error, ..Self::new(kind, Source::Fallback, Some(Reason::Error(class)), verdict) }
+    }
+
+    /// The request is turned away.
+    pub(crate) fn bad_request(bad: BadRequest) -> Self {
+        Self::new(Kind::BadRequest, Source::Bridge, Some(Reason::Bad(bad)), Verdict::Refuse(bad.refusal()))
+    }
+
+    /// A command that is not served may go on, and nothing is said of its fields.
+    pub(crate) fn unserved() -> Self {
+        Self::new(Kind::Allow, Source::Bridge, Some(Reason::Unserved), Verdict::GoOn(vec![]))
+    }
+
+    pub(crate) fn serving(self, served: &Served) -> Self {
+        Self { command: Some(served.command), method: Some(served.method), ..self }
+    }
+
+    pub(crate) fn of(self, operation_id: OperationId) -> Self {
+        Self { operation_id: Some(operation_id), ..self }
+    }
+
+    pub(crate) fn at(self, uri: &Uri) -> Self {
+        Self { url: Some(without_secrets(uri)), ..self }
+    }
+
+    pub(crate) fn between(self, parties: Parties) -> Self {
+        Self { parties: Some(parties), ..self }
+    }
+
+    pub(crate) fn after(self, spent: Spent, endpoint: Option<Target>, tries: Vec<Try>) -> Self {
+        Self { spent, endpoint, tries, ..self }
+    }
+
+    pub(crate) fn recorded_by(self, span: Option<Box<CallbackSpan>>) -> Self {
+        Self { span, ..self }
+    }
+
+    /// It is what would have become of the callback: OpenIM was told to go on.
+    pub(crate) fn in_shadow(self) -> Self {
+        Self { in_shadow: true, ..self }
+    }
+
+    /// What OpenIM is told, or in the shadow would have been, in a word.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Who decided.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        if self.in_shadow { Source::Shadow } else { self.source }
+    }
+    /// Why it was not simply the App's decision.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// What OpenIM is told, or in the shadow would have been.
+    #[must_use]
+    pub const fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// Where the answer comes from.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        match (self.source(), self.reason) {
+            (Source::Shadow, _) => Origin::Shadow,
+            (Source::Fallback, Some(Reason::Error(class))) => Origin::Fallback(class),
+            (Source::Bridge, Some(Reason::Bad(bad))) => Origin::Rejected(bad.code()),
+            (Source::Bridge | Source::Fallback, _) => Origin::Route,
+            (Source::App, _) => Origin::Decision,
+        }
+    }
+
+    /// What would be right, where the request was not. For operators.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self.reason {
+            Some(Reason::Bad(bad)) => bad.hint(),
+            _ => None,
+        }
+    }
+
+    /// 200 for every decision and every fallback; the bad request's own otherwise.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self.reason {
+            Some(Reason::Bad(bad)) => bad.status(),
+            _ => StatusCode::OK,
+        }
+    }
+}
+
+/// An App's refusal as it is sent: `Err` when its code was none of an App's.
+fn completed(refuse: Refuse, defaults: &RefusalDefaults) -> Result<Refusal, Refusal> {
+    let code = match refuse.code {
+        0 => Some(defaults.code),
+        code => RefusalCode::from_app(code),
+    };
+    let Some(code) = code else {
+        let code = ReservedCode::InvalidReply.into();
+        return Err(Refusal { code, message: defaults.message.clone(), detail: String::new() });
+    };
+    let message = if refuse.message.is_empty() { defaults.message.clone() } else { refuse.message };
+    Ok(Refusal { code, message, detail: refuse.detail })
+}
+
+impl Kind {
+    /// The name in logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Refuse => "refuse",
+            Self::Replace => "replace",
+            Self::BadRequest => "bad_request",
+        }
+    }
+}
+
+impl Source {
+    /// The name in logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Fallback => "fallback",
+            Self::Bridge => "bridge",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+impl Reason {
+    /// The name in logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error(class) => class.name(),
+            Self::Bad(bad) => bad.name(),
+            Self::Unserved => "unserved",
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The fallback: what OpenIM is told when there is no decision. A pure function of policy and error class.
+
+use std::fmt;
+
+use crate::openim::{Refusal, RefusalCode};
+use crate::upstream::ErrorClass;
+
+/// Allow or refuse.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// OpenIM goes on with what its user asked for. The default, as OpenIM's own shipped `failedContinue: true`.
+    #[default]
+    Allow,
+    /// OpenIM turns the user's action down.
+    Refuse,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "allow",
+            Self::Refuse => "refuse",
+        })
+    }
+}
+
+/// What is done for each error class, and how a refusal reads.
+#[derive(Debug, Clone, Default)]
+pub struct FallbackPolicy {
+    /// What is done unless the class says otherwise.
+    pub action: Action,
+    /// What is done for one class, indexed as [`ErrorClass::ALL`].
+    pub class: [Option<Action>; ErrorClass::ALL.len()],
+    /// How a refusal reads.
+    pub refusal: FallbackRefusal,
+}
+
+/// How a fallback's refusal reads.
+#[derive(Debug, Clone)]
+pub struct FallbackRefusal {
+    /// 5000 to 9999; `None` is the reserved code of the error class, 9920 to 9926.
+    pub code: Option<RefusalCode>,
+    /// For the user. Never empty.
+    pub message: String,
+    /// For the client's developers. May be empty.
+    pub detail: String,
+}
+
+impl Default for FallbackRefusal {
+    fn default() -> Self {
+        Self { code: None, message: "Please try again later".to_owned(), detail: String::new() }
+    }
+}
+
+impl FallbackPolicy {
+    /// What is done for `class`.
+    #[must_use]
+    pub fn action(&self, class: ErrorClass) -> Action {
+        self.class[class as usize].unwrap_or(self.action)
+    }
+
+    /// `None` to allow, or the refusal to send.
+    #[must_use]
+    pub fn refusal(&self, class: ErrorClass) -> Option<Refusal> {
+        match self.action(class) {
+            Action::Allow => None,
+            Action::Refuse => Some(Refusal {
+                code: self.refusal.code.unwrap_or_else(|| class.code().into()),
+                message: self.refusal.message.clone(),
+                detail: self.refusal.detail.clone(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A connection that speaks HTTP/1.1: one request after another, and closing by announcement.
+
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context as TaskContext, Poll},
+};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::limits::{Ended, HEAD_BYTES};
+use super::request::answer_http1;
+use super::watched::{self, Watch, Watched};
+use crate::server::connections::Place;
+use crate::server::context::{Context, LAST_LOOK};
+
+/// `plain` is the TCP connection where nothing lies between it and HTTP.
+pub(super) async fn serve<S>(
+    context: &Rc<Context>,
+    stream: S,
+    watch: Rc<Watch>,
+    place: &Place,
+    plain: fn(&S) -> Option<&TcpStream>,
+) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let webhook = service_fn(|request| {
+        let (started, is_first) = watch.request();
+        if is_first {
+            place.has_spoken();
+        }
+        answer_http1(Rc::clone(context), Rc::clone(&watch), place.peer(), request, started)
+    });
+    let is_plain = plain(&stream).is_some();
+    let socket = Rc::new(RefCell::new(stream));
+    let watched = TokioIo::new(Watched::new(Rc::clone(&socket), Rc::clone(&watch)));
+    // A client that closes has gone, and is not waited for. Told that it may, hyper does not look for that; it would do so
+    // by reading on, which takes a new buffer for every callback.
+    let mut connection = pin!(
+        http1::Builder::new().max_buf_size(HEAD_BYTES as usize).half_close(is_plain).serve_connection(watched, webhook)
+    );
+    let poll_gone = |context: &mut TaskContext<'_>| match plain(&socket.borrow()) {
+        Some(plain) if watch.has_read_whole() => watched::poll_gone(plain, context),
+        _ => Poll::Pending,
+    };
+
+    let ended = context.finishing.or(&mut unless(poll_gone, connection.as_mut())).await;
+    if let Some(ended) = ended {
+        return ended;
+    }
+    let looked = timeout(LAST_LOOK, unless(poll_gone, connection.as_mut())).await;
+    match looked {
+        Ok(ended) => ended,
+        Err(_) if watch.is_silent() => Ok(()),
+        Err(_) => {
+            // hyper would close with half of a request there; its answer will announce that the connection closes.
+            if !watch.is_in_head() {
+                connection.as_mut().graceful_shutdown();
+            }
+            unless(poll_gone, connection).await
+        }
+    }
+}
+
+/// Ends with the connection, or when its client has gone.
+fn unless<C: Future<Output = hyper::Result<()>>>(
+    poll_gone: impl Fn(&mut TaskContext<'_>) -> Poll<()> + Unpin,
+    mut connection: Pin<&mut C>,
+) -> impl Future<Output = Ended> + Unpin {
+    poll_fn(move |context| match connection.as_mut().poll(context) {
+        Poll::Ready(ended) => Poll::Ready(ended.map_err(Into::into)),
+        Poll::Pending => poll_gone(context).map(|()| Err("the client has gone".into())),
+    })
+}

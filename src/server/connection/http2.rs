@@ -1,0 +1,150 @@
+//! A connection on which the handshake agreed on HTTP/2: many requests at a time, and closing by GOAWAY.
+//!
+//! The limits of [`super::watched`] are about the bytes of one request after another, which is not how HTTP/2
+//! is. Here the first request is due by the same time, h2 bounds what a head may be, and a request's time runs from its
+//! head.
+
+use std::{
+    cell::Cell,
+    future::{Future, pending},
+    pin::pin,
+    rc::Rc,
+    time::Duration,
+};
+
+use hyper::{rt::Executor, server::conn::http2, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+    time::sleep,
+};
+
+use super::limits::{Ended, HEAD_BYTES};
+use super::request::answer_http2;
+use super::watched::Watch;
+use crate::server::connections::Place;
+use crate::server::context::Context;
+use crate::server::drain::Stage;
+
+/// How many requests one connection may have open. OpenIM's services send all of theirs over a few connections.
+const STREAMS: u32 = 1000;
+
+/// How often a drain that has come to its end looks whether a connection still answers. A client has this long to take in
+/// its last answer, and the GOAWAY.
+const LAST_LOOKS: Duration = Duration::from_secs(1);
+
+/// What a connection is doing; shared by it and the requests on it.
+#[derive(Default)]
+struct Streams {
+    /// Whether there ever was a request.
+    any: Cell<bool>,
+    /// Requests being answered.
+    open: Cell<usize>,
+    /// Told when a request came while connections are to close.
+    leave: Notify,
+}
+
+/// One request being answered.
+struct Open(Rc<Streams>);
+
+impl Open {
+    fn new(streams: &Rc<Streams>) -> Self {
+        streams.open.set(streams.open.get() + 1);
+        Self(Rc::clone(streams))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+    }
+}
+
+pub(super) async fn serve<S>(context: &Rc<Context>, stream: S, watch: Rc<Watch>, place: &Place) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let streams = Rc::new(Streams::default());
+    let webhook = service_fn(|request| {
+        if !streams.any.replace(true) {
+            place.has_spoken();
+        }
+        if context.announces_close() {
+            streams.leave.notify_one();
+        }
+        let open = Open::new(&streams);
+        // Boxed, since hyper moves it several times, and it takes some kilobytes.
+        let answer = Box::pin(answer_http2(Rc::clone(context), place.peer(), request));
+        async move {
+            let _open = open;
+            answer.await
+        }
+    });
+    let mut connection = pin!(
+        http2::Builder::new(OnThisThread)
+            .max_concurrent_streams(STREAMS)
+            // All of them may give up while the worker has no time for them: h2 would take more than 20 for an attack,
+            // and close on the others too.
+            .max_pending_accept_reset_streams(STREAMS as usize)
+            .max_header_list_size(HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), webhook)
+    );
+    tokio::select! {
+        // A request that is there comes before its time being over.
+        biased;
+        ended = connection.as_mut() => return Ok(ended?),
+        () = too_late(context, &watch, &streams) => return Ok(()),
+        () = to_leave(context, &streams) => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        biased;
+        ended = connection => Ok(ended?),
+        () = all_over(context, &streams) => Ok(()),
+    }
+}
+
+/// Returns when no request came in time. One that has come puts an end to this limit.
+async fn too_late(context: &Context, watch: &Watch, streams: &Streams) {
+    context.too_late_to_speak(watch.first_request_by()).await;
+    if streams.any.get() {
+        pending::<()>().await;
+    }
+}
+
+/// Returns when it is time for the GOAWAY. Not before the first request: it is on its way, and its sender may take
+/// the GOAWAY for an answer to it.
+async fn to_leave(context: &Context, streams: &Streams) {
+    let announcing = async {
+        context.shared.drain.reached(Stage::Announcing).await;
+        if !streams.any.get() {
+            pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = announcing => {}
+        () = streams.leave.notified() => {}
+    }
+}
+
+/// After the GOAWAY the client closes the connection, or hyper does once all is answered and the client has seen
+/// it. Returns when a drain waits no longer for a client that does neither.
+async fn all_over(context: &Context, streams: &Streams) {
+    context.shared.drain.reached(Stage::Finishing).await;
+    loop {
+        sleep(LAST_LOOKS).await;
+        if streams.open.get() == 0 {
+            return;
+        }
+    }
+}
+
+/// Spawns on the worker's own thread.
+#[derive(Clone, Copy)]
+struct OnThisThread;
+
+impl<F: Future + 'static> Executor<F> for OnThisThread {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}

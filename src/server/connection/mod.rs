@@ -1,0 +1,84 @@
+//! One connection from OpenIM, from its acceptance to its end.
+//!
+//! - here: what it speaks, and when one that has never sent a request makes room.
+//! - [`http1`], [`http2`]: the two that it may speak.
+//! - [`tls`]: HTTPS: the handshake, and the certificate that follows its files.
+//! - [`watched`]: the wrapper around a socket that knows when a request began, and keeps the limits on its head.
+//! - [`request`]: one HTTP request to the bridge and back.
+
+mod http1;
+mod http2;
+mod limits;
+mod request;
+pub(super) mod tls;
+mod watched;
+
+use std::{future::poll_fn, io, pin::pin, rc::Rc, task::Poll, time::Duration};
+
+use tokio::{net::TcpStream, time::timeout};
+
+use super::bell::this_task;
+use super::connections::Place;
+use super::context::Context;
+use crate::base::socket;
+use crate::telemetry::log;
+use limits::Ended;
+use tls::Tls;
+use watched::Watch;
+
+/// Until the runtime has looked at its sockets once more.
+const A_LOOK: Duration = Duration::from_millis(1);
+
+/// Serves one connection to its end.
+pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: Place) {
+    if let Err(error) = socket::accepted(&stream) {
+        return tracing::debug!(%error, "a connection went away at once");
+    }
+    let watch = Watch::new();
+    let mut serving = pin!(async {
+        match &context.shared.tls {
+            None => http1::serve(&context, stream, watch, &place, |stream| Some(stream)).await,
+            // Boxed, so that a plain connection does not pay for its size.
+            Some(tls) => Box::pin(https(&context, tls, stream, watch, &place)).await,
+        }
+    });
+    place.may_be_turned_out(this_task().await);
+    let turned_out_or_ended = poll_fn(|context| match serving.as_mut().poll(context) {
+        Poll::Pending if place.is_turned_out() => Poll::Ready(None),
+        polled => polled.map(Some),
+    });
+    let ended = match turned_out_or_ended.await {
+        Some(ended) => ended,
+        // Its request may be there, and the runtime not have looked yet.
+        None => match timeout(A_LOOK, serving.as_mut()).await {
+            Ok(ended) => ended,
+            Err(_) if place.is_silent() => return,
+            Err(_) => serving.await,
+        },
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error, "a connection ended early");
+    }
+}
+
+/// The handshake, then what it has agreed on.
+async fn https(context: &Rc<Context>, tls: &Tls, stream: TcpStream, watch: Rc<Watch>, place: &Place) -> Ended {
+    let stream = tokio::select! {
+        biased;
+        stream = tls.accept(stream) => stream.inspect_err(|error| no_handshake(context, place, error))?,
+        () = context.too_late_to_speak(watch.first_request_by()) => return Ok(()),
+    };
+    if tls::is_http2(&stream) {
+        http2::serve(context, stream, watch, place).await
+    } else {
+        http1::serve(context, stream, watch, place, |_| None).await
+    }
+}
+
+/// Counts and logs it, where an operator can do something about it.
+fn no_handshake(context: &Context, place: &Place, error: &io::Error) {
+    if let Some(why) = tls::why_not(error) {
+        context.shared.metrics.no_handshake();
+        log::no_handshake(place.peer(), &why);
+    }
+}

@@ -1,0 +1,154 @@
+//! One HTTP request to the bridge and back: the bare service on hyper's own connections. It has one route, so it needs
+//! no router.
+
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    rc::Rc,
+    task::{Context as TaskContext, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::future::FutureExt as _;
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use scopeguard::ScopeGuard;
+use tokio::time::{Instant, timeout_at};
+
+use super::watched::Watch;
+use crate::base::deadline::Deadline;
+use crate::bridge::{Answer, Bridge};
+use crate::outcome::{HINT_HEADER, ORIGIN_HEADER};
+use crate::server::context::Context;
+
+/// How much of a body that nobody wants is read and thrown away, so that its sender gets to see the answer: most
+/// clients read none before they have sent all.
+const DISCARDED_BYTES: usize = 32 << 20;
+
+/// Answers one request of this peer over HTTP/1.1, whose first byte came at `started`.
+pub(super) async fn answer_http1(
+    context: Rc<Context>,
+    watch: Rc<Watch>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+    started: Instant,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let bridge = context.bridge();
+    let deadline = bridge.deadline(started);
+    let (mut head, body) = request.into_parts();
+    let mut body = Noted { body, watch: &watch, is_broken: false };
+    let mut response = response(answer(&bridge, peer, &mut head, &mut body, deadline).await);
+
+    let all_read = watch.has_read_whole() || body.is_there_whole();
+    if all_read {
+        watch.answered();
+    } else {
+        tokio::task::spawn_local(discard(body.body, deadline));
+    }
+    if !all_read || context.announces_close() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+/// Answers one request of this peer over HTTP/2, whose head is there. A body that nobody wants is taken back from its sender by
+/// resetting the stream, and a connection is closed by GOAWAY, both of which is not this function's.
+pub(super) async fn answer_http2(
+    context: Rc<Context>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let bridge = context.bridge();
+    let deadline = bridge.deadline(Instant::now());
+    let (mut head, mut body) = request.into_parts();
+    Ok(response(answer(&bridge, peer, &mut head, &mut body, deadline).await))
+}
+
+async fn answer<B>(bridge: &Rc<Bridge>, peer: IpAddr, head: &mut Parts, body: &mut B, deadline: Deadline) -> Answer
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    // Dropped where OpenIM does not wait for the end.
+    let abandoned = scopeguard::guard((), |()| bridge.abandoned());
+    let answered = AssertUnwindSafe(bridge.answer(peer, head, body, deadline)).catch_unwind().await;
+    let answer = answered.unwrap_or_else(|_| bridge.answer_to_panic(head, deadline));
+    ScopeGuard::into_inner(abandoned);
+    answer
+}
+
+/// A body of HTTP/1.1, which notes its end.
+struct Noted<'a> {
+    body: Incoming,
+    watch: &'a Watch,
+    /// Then hyper too says that nothing more comes, and closes: what is behind it is no request.
+    is_broken: bool,
+}
+
+impl Noted<'_> {
+    /// Whether it ends here, although nobody wanted it.
+    fn is_there_whole(&mut self) -> bool {
+        let _unwanted = self.frame().now_or_never();
+        self.watch.has_read_whole()
+    }
+}
+
+impl Body for Noted<'_> {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(task);
+        self.is_broken |= matches!(frame, Poll::Ready(Some(Err(_))));
+        if !self.is_broken && (matches!(frame, Poll::Ready(None)) || self.body.is_end_stream()) {
+            self.watch.read_whole();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn response(answer: Answer) -> Response<Full<Bytes>> {
+    let status = answer.status;
+    let mut response = Response::new(Full::new(answer.body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ORIGIN_HEADER, HeaderValue::from_static(answer.origin.header()));
+    if let Some(hint) = answer.hint {
+        headers.insert(HINT_HEADER, HeaderValue::from_static(hint));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"openim-bridge\""));
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+    }
+    response
+}
+
+/// Reads and throws away what is left of a body. When this ends, hyper closes the connection.
+async fn discard(mut body: Incoming, deadline: Deadline) {
+    let mut left = DISCARDED_BYTES;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(bytes) {
+                Some(less) => left = less,
+                None => return,
+            }
+        }
+    };
+    // Past the deadline its sender has had its chance.
+    let _late = timeout_at(deadline.at(), reading).await;
+}

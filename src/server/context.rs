@@ -1,0 +1,117 @@
+//! What a connection may use: what the whole process shares, and what one worker has.
+
+use std::{
+    cell::RefCell,
+    pin::pin,
+    rc::Rc,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+    time::Duration,
+};
+
+use futures_util::future::select;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::bell::Bell;
+use super::connection::tls::Tls;
+use super::connections::Connections;
+use super::drain::{Drain, Stage};
+use super::settings::Settings;
+use super::shown::ShownConfiguration;
+use crate::base::file_watch::ReloadCounts;
+use crate::bridge::{Bridge, SharedLimits};
+use crate::callback::Served;
+use crate::telemetry::metrics::Metrics;
+use crate::upstream::Pool;
+
+/// How long an idle connection is still read at the very end: it may just have been accepted, or its next request be on
+/// its way.
+pub(super) const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// What all workers share. The path of a callback touches only its counters.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// What is in force now.
+    pub(super) settings: watch::Sender<Arc<Settings>>,
+    /// For operators: where the settings came from.
+    pub(super) configuration: RwLock<Arc<ShownConfiguration>>,
+    /// For operators: how often they were read again. Not set where nobody does.
+    pub(super) configuration_reloads: OnceLock<ReloadCounts>,
+    pub(super) limits: Arc<SharedLimits>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) connections: Arc<Connections>,
+    pub(super) drain: Drain,
+    /// `None` is plain HTTP.
+    pub(super) tls: Option<Tls>,
+    pub(super) registry: &'static [Served],
+}
+
+impl Shared {
+    pub(super) fn configuration(&self) -> Arc<ShownConfiguration> {
+        Arc::clone(&self.configuration.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn show_configuration(&self, shown: ShownConfiguration) {
+        *self.configuration.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+    }
+}
+
+/// What the connections of one worker share.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) shared: Arc<Shared>,
+    latest: RefCell<Latest>,
+    /// Rung when connections are to close.
+    pub(super) finishing: Bell,
+}
+
+/// The bridge on the settings that were last looked at, and what tells when there are others.
+#[derive(Debug)]
+struct Latest {
+    bridge: Rc<Bridge>,
+    settings: watch::Receiver<Arc<Settings>>,
+}
+
+impl Context {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        let mut settings = shared.settings.subscribe();
+        let limits = Arc::clone(&shared.limits);
+        let in_force = Arc::new(settings.borrow_and_update().bridge.clone());
+        let (pool, metrics) = (Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
+        let https = shared.tls.is_some();
+        let bridge = Rc::new(Bridge::new(in_force, limits, pool, metrics, shared.registry, https));
+        Self {
+            shared: Arc::clone(shared),
+            latest: RefCell::new(Latest { bridge, settings }),
+            finishing: Bell::default(),
+        }
+    }
+
+    /// The bridge on the settings in force now, for one request from its start to its end. Costs an atomic load where
+    /// nothing has changed.
+    pub(super) fn bridge(&self) -> Rc<Bridge> {
+        let mut latest = self.latest.borrow_mut();
+        if latest.settings.has_changed().unwrap_or(false) {
+            let in_force = Arc::new(latest.settings.borrow_and_update().bridge.clone());
+            latest.bridge = Rc::new(latest.bridge.on(in_force));
+        }
+        Rc::clone(&latest.bridge)
+    }
+
+    /// Whether answers announce that their connection closes: draining, or out of places for new ones.
+    pub(super) fn announces_close(&self) -> bool {
+        self.shared.drain.stage() >= Stage::Announcing || self.shared.connections.are_full()
+    }
+
+    /// Returns when a connection that has sent no request by `latest` has had its time, or the drain waits no longer for one.
+    pub(super) async fn too_late_to_speak(&self, latest: Instant) {
+        let finishing = async {
+            self.shared.drain.reached(Stage::Finishing).await;
+            sleep(LAST_LOOK).await;
+        };
+        select(pin!(sleep_until(latest)), pin!(finishing)).await;
+    }
+}

@@ -1,0 +1,90 @@
+//! Everything that a bridge runs on: settings that have been checked, as types that cannot be wrong. What a module below
+//! uses is defined there.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::{NonZeroU16, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
+
+use crate::bridge::BridgeSettings;
+use crate::upstream::UpstreamSettings;
+
+/// Everything that `serve` runs on.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where OpenIM's callbacks are received. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// HTTPS from OpenIM; `None` is plain HTTP.
+    pub tls: Option<TlsSettings>,
+    /// Worker threads, each with its own runtime, listener and connections to the decision service.
+    pub workers: NonZeroU16,
+    /// Open connections from OpenIM. `None`: 80 % of the limit on open files.
+    pub connections: Option<NonZeroUsize>,
+    /// The path of a callback.
+    pub bridge: BridgeSettings,
+    /// The App's decision service.
+    pub upstream: UpstreamSettings,
+    /// The listener for operators.
+    pub admin: AdminSettings,
+    /// When the bridge says that it is ready.
+    pub ready: ReadySettings,
+    /// How the bridge stops.
+    pub drain: DrainSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10006)),
+            tls: None,
+            workers: NonZeroU16::MIN,
+            connections: None,
+            bridge: BridgeSettings::default(),
+            upstream: UpstreamSettings::default(),
+            admin: AdminSettings { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 10007))), write: false },
+            ready: ReadySettings { require_upstream: false, wait_for_upstream: Duration::from_secs(10) },
+            drain: DrainSettings { delay: Duration::from_secs(5), timeout: Duration::from_secs(25) },
+        }
+    }
+}
+
+/// HTTPS from OpenIM. That the files hold what they should is seen when they are read, at the start and again whenever
+/// they change.
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// PEM: the certificate, followed by those that lead to its root.
+    pub cert: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
+    /// How often the files are looked at. Not to be configured: every 5 s, but in tests.
+    pub look_every: Duration,
+}
+
+/// The listener for operators.
+#[derive(Debug, Clone, Copy)]
+pub struct AdminSettings {
+    /// Where it listens; `None` (`off`) is nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Whether more than the loopback addresses may change something.
+    pub write: bool,
+}
+
+/// When the bridge says that it is ready.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadySettings {
+    /// Whether an endpoint of the decision service must be connected.
+    pub require_upstream: bool,
+    /// How long after the start the decision service's first answer is waited for.
+    pub wait_for_upstream: Duration,
+}
+
+/// How the bridge stops.
+#[derive(Debug, Clone, Copy)]
+pub struct DrainSettings {
+    /// How long listeners go on accepting after SIGTERM, while every response announces that its connection closes.
+    pub delay: Duration,
+    /// From the signal to the exit, at the latest. At least `delay` + `decision.timeout` + 1 s.
+    pub timeout: Duration,
+}

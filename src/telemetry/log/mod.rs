@@ -1,0 +1,119 @@
+//! The log: to stderr, from the configured level on, and never in a callback's way.
+//!
+//! - here: how it is started and flushed, and which callbacks get a line.
+//! - `line`: the line of one callback. `pseudonym`: user IDs under another name.
+//! - `rate`: how many lines a flood may write, and what is said of the rest.
+//! - `writer`: the thread that writes them.
+//! - [`settings`](LogSettings): what the configuration says of it.
+
+mod line;
+mod pseudonym;
+mod rate;
+mod settings;
+mod writer;
+
+use std::{
+    net::IpAddr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tracing::{Level, level_filters::LevelFilter};
+use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
+
+use crate::outcome::{Kind, Outcome, Reason};
+use writer::Lines;
+
+pub(crate) use line::shown;
+pub use pseudonym::{PseudonymKey, ShortKey};
+pub use settings::{LogFormat, LogIds, LogLevel, LogSettings};
+
+/// What [`set_level`] changes.
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
+/// Sends log lines to stderr from now on: this crate's from `settings.level` on, and no more than warnings of others, whose
+/// lines about frames and buffers would bury a callback's, and of which nobody has promised what they hold. Only the first
+/// call in a process has an effect.
+pub fn init(settings: &LogSettings) {
+    let (filter, handle) = reload::Layer::new(filter(settings.level));
+    let writer = Lines::start(rate::tell_of_past);
+    // A line that cannot be written is lost. Saying so on stderr, where it could not be written, would panic.
+    let lines =
+        tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(move || writer).with_target(false);
+    let log = tracing_subscriber::registry().with(filter);
+    let started = match settings.format {
+        LogFormat::Text => log.with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))).try_init(),
+        LogFormat::Json => log.with(lines.json().flatten_event(true)).try_init(),
+    };
+    // Failing means that a subscriber is there already, which then stays.
+    if started.is_ok() {
+        let _never_before = FILTER.set(handle);
+    }
+}
+
+/// Logs from this level on from now on. Without effect before [`init`].
+pub fn set_level(level: LogLevel) {
+    // It fails only where the subscriber has gone, and there is no log.
+    let _gone = FILTER.get().map(|handle| handle.reload(filter(level)));
+}
+
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    Targets::new().with_target(env!("CARGO_CRATE_NAME"), level).with_default(level.min(LevelFilter::WARN))
+}
+
+/// Waits, for a second at most, until all log lines so far are written: the end of the program would lose them.
+pub fn flush() {
+    rate::tell_of_all();
+    writer::flush();
+}
+
+/// How many lines are not in the log, by why: those of each kind that a flood had too many of, and those that found the
+/// queue full. Of the process, which has one log.
+pub(crate) fn lines_left_out() -> [(&'static str, u64); 4] {
+    let [fallbacks, bad_requests, handshakes] = rate::totals();
+    [fallbacks, bad_requests, handshakes, ("queue", writer::lost())]
+}
+
+/// Whether anything has come from OpenIM yet.
+static HEARD: AtomicBool = AtomicBool::new(false);
+
+/// Records what became of a callback: one line at debug, or at warn for a fallback, a bad request or a refusal whose code
+/// is none of an App's, of which a flood is counted and not written in full.
+pub(crate) fn record(outcome: &Outcome, elapsed: Duration, settings: &LogSettings) {
+    if !HEARD.load(Relaxed) && outcome.kind() != Kind::BadRequest && !HEARD.swap(true, Relaxed) {
+        line::first(outcome);
+    }
+    let limit = match outcome.reason() {
+        Some(Reason::Error(_)) => &rate::FALLBACKS,
+        Some(Reason::Bad(_)) => &rate::BAD_REQUESTS,
+        Some(Reason::Unserved) | None => {
+            if tracing::enabled!(Level::DEBUG) {
+                line::callback(outcome, elapsed, settings, None);
+            }
+            return;
+        }
+    };
+    if tracing::enabled!(Level::WARN)
+        && let Some(left_out) = limit.admit()
+    {
+        line::callback(outcome, elapsed, settings, Some(left_out));
+    }
+}
+
+/// Says why a client has made no TLS connection.
+pub(crate) fn no_handshake(peer: IpAddr, error: &str) {
+    if let Some(left_out) = rate::HANDSHAKES.admit() {
+        let lines_left_out = Some(left_out).filter(|left_out| *left_out > 0);
+        tracing::warn!(%peer, error, lines_left_out, "a client made no TLS connection");
+    }
+}

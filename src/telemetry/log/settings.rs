@@ -1,0 +1,64 @@
+//! What the configuration says of the log.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::pseudonym::PseudonymKey;
+
+/// What is logged.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// The least severe level that is logged.
+    pub level: LogLevel,
+    /// How a line is written.
+    pub format: LogFormat,
+    /// Whether log lines hold remarks, which are personal data.
+    pub remarks: bool,
+    /// How they hold the IDs of users.
+    pub ids: LogIds,
+}
+
+/// How log lines hold the IDs of the owner and the friend.
+#[derive(Debug, Clone)]
+pub enum LogIds {
+    /// As they are.
+    Plain,
+    /// Under another name.
+    Hash(PseudonymKey),
+    /// Not at all.
+    Omit,
+}
+
+/// How severe a log line is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// What went wrong for good.
+    Error,
+    /// What an operator should know: fallbacks, bad requests.
+    Warn,
+    /// Start, stop, changes of state.
+    #[default]
+    Info,
+    /// One line a callback.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { level: LogLevel::Info, format: LogFormat::Text, remarks: false, ids: LogIds::Plain }
+    }
+}

@@ -1,0 +1,180 @@
+//! One question to the decision service: within the deadline, with one retry where it is safe, and with every failure
+//! as a typed [`CallError`].
+
+use std::{rc::Rc, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use opentelemetry::trace::SpanId;
+use tokio::time::{Instant, timeout_at};
+use tonic::Code;
+use tower::retry::budget::Budget as _;
+
+use super::address::Target;
+use super::balancer::Balancer;
+use super::endpoint::Endpoint;
+use super::error::{CallError, Retry};
+use super::pool::Pool;
+use super::spent::{Spent, Stopwatch};
+use super::tries::{Server, Try};
+use super::unary::{self, unary};
+use crate::base::deadline::Deadline;
+use crate::base::trace_context::Propagation;
+
+/// The metadata that carries OpenIM's operation ID.
+const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
+
+/// Connections that one call may find closing, before that counts as a retry. Services that were started together close
+/// theirs together (a maximum age), so the next one may be closing too. All but the first are within the budget, for a
+/// service that takes no connection not to be asked many times.
+const MAX_UNSENT: u8 = 3;
+
+/// A worker's way to the App's decision service.
+#[derive(Debug)]
+pub struct Upstream {
+    pool: Arc<Pool>,
+    balancer: Rc<Balancer>,
+}
+
+/// What the App is asked.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// `/package.Service/Method`.
+    pub method: &'static str,
+    /// The request, encoded.
+    pub message: &'a Bytes,
+    /// For the metadata `operation-id`.
+    pub operation_id: Option<HeaderValue>,
+    /// For the metadata `traceparent` and `tracestate`.
+    pub trace: &'a Propagation,
+}
+
+/// How a call went.
+#[derive(Debug)]
+pub struct Asked {
+    /// The reply, not decoded, or why there is none.
+    pub reply: Result<Bytes, CallError>,
+    /// Where it was sent last.
+    pub endpoint: Option<Target>,
+    /// Where the time went.
+    pub spent: Spent,
+    /// Each time that it was tried; empty where no trace records it.
+    pub tries: Vec<Try>,
+}
+
+impl Upstream {
+    /// Connects to every endpoint at once, so that the first callback finds a connection. Must run in a worker's runtime.
+    #[must_use]
+    pub fn new(pool: Arc<Pool>) -> Self {
+        Self { balancer: Balancer::start(pool.endpoints(), pool.settings.clone()), pool }
+    }
+
+    /// Asks, and asks once more, elsewhere if possible, where that is safe.
+    pub async fn ask(&self, call: &Call<'_>, deadline: Deadline) -> Asked {
+        let mut spent = Spent::default();
+        let mut tried = None;
+        let mut tries = Vec::new();
+        let attempts = self.attempts(call, deadline, &mut spent, &mut tried, &mut tries);
+        let reply = timeout_at(deadline.at(), attempts).await.unwrap_or(Err(CallError::Deadline));
+        if let (Err(CallError::Deadline), Some(tried)) = (&reply, &tried)
+            && tried.sent.is_some_and(|sent| deadline.leaves_half(sent))
+        {
+            tried.endpoint.failed();
+        }
+        Asked { reply, endpoint: tried.map(|tried| tried.endpoint.target.clone()), spent, tries }
+    }
+
+    /// Leaves in `tried` what was tried last.
+    async fn attempts(
+        &self,
+        call: &Call<'_>,
+        deadline: Deadline,
+        spent: &mut Spent,
+        tried: &mut Option<Tried>,
+        tries: &mut Vec<Try>,
+    ) -> Result<Bytes, CallError> {
+        self.pool.budget.deposit();
+        let mut unsent = 0;
+        loop {
+            let span = call.trace.next_span();
+            if call.trace.is_recorded() {
+                tries.push(Try::begin(span));
+            }
+            let result = self.attempt(call, span, deadline, spent, tried, tries.last_mut()).await;
+            if let Some(this) = tries.last_mut() {
+                this.end(result.as_ref().map_or_else(CallError::code, |_| Code::Ok));
+            }
+            let error = match result {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            let retry = error.retry();
+            let is_within_budget = || unsent == 0 || self.pool.budget.withdraw();
+            if retry == Retry::Unsent && unsent < MAX_UNSENT && is_within_budget() {
+                unsent += 1;
+                continue;
+            }
+            let may_retry = spent.retries == 0
+                && match retry {
+                    Retry::Never => false,
+                    Retry::Unsent | Retry::Free => true,
+                    Retry::Budgeted => self.pool.budget.withdraw(),
+                };
+            if !may_retry {
+                return Err(error);
+            }
+            spent.retries += 1;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        span: SpanId,
+        deadline: Deadline,
+        spent: &mut Spent,
+        tried: &mut Option<Tried>,
+        noted: Option<&mut Try>,
+    ) -> Result<Bytes, CallError> {
+        let channel = self.balancer.pick(tried.as_ref().map(|tried| &tried.endpoint), spent).await?;
+        let avoided = tried.take().filter(|tried| Arc::ptr_eq(&tried.endpoint, &channel.endpoint));
+        let endpoint = Arc::clone(&channel.endpoint);
+        if let Some(noted) = noted {
+            noted.server = Some(Server { origin: endpoint.origin.clone(), target: endpoint.target.clone() });
+        }
+        let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None, sent: None });
+        let mut place = channel.place(avoided.and_then(|tried| tried.broken_connection), spent).await?;
+        let calling = Stopwatch::start(&mut spent.calling);
+        tried.sent = Some(calling.since());
+
+        let mut head = unary::head(&endpoint.origin, call.method, deadline.remaining());
+        if let Some(value) = &call.operation_id {
+            head.headers_mut().insert(OPERATION_ID, unary::once(value.clone()));
+        }
+        call.trace.write(span, head.headers_mut());
+        match unary(place.sender(), head, call.message).await {
+            Ok(reply) => {
+                endpoint.answered();
+                Ok(reply)
+            }
+            Err(error) => {
+                match &error {
+                    CallError::Status(status) if status.code() == Code::Unavailable => endpoint.failed(),
+                    CallError::Status(_) => endpoint.answered(),
+                    // Counted once for the whole connection, where it broke.
+                    _ => tried.broken_connection = Some(place.connection_number()),
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What an attempt was made on.
+#[derive(Debug)]
+struct Tried {
+    endpoint: Arc<Endpoint>,
+    broken_connection: Option<u64>,
+    /// `None`: it waited for a connection, or for a place on one.
+    sent: Option<Instant>,
+}

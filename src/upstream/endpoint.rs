@@ -1,0 +1,230 @@
+//! One endpoint of the decision service, as the whole process sees it: whether it is in, how much it has to do, and the
+//! connections on which its health is asked.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
+
+use http::Uri;
+use tokio::sync::{Notify, watch};
+
+use super::address::Target;
+use super::status::{EndpointState, EndpointStatus};
+use super::tls::Secured;
+use super::unary::Sender;
+
+/// One target, shared by all workers and the control thread.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) target: Target,
+    /// Of the configured address, for every request's `:scheme` and `:authority`.
+    pub(super) origin: Uri,
+    /// `None`: plain text.
+    pub(super) secured: Option<Secured>,
+    /// So many failures in a row eject.
+    eject_after: usize,
+    /// Told when a connection fails: the name may have moved.
+    look_again: Arc<Notify>,
+    /// Told when a connection is made: its health can be asked on it.
+    connected: Notify,
+    state: watch::Sender<EndpointState>,
+    failures: AtomicUsize,
+    /// Whether it has answered anything since [`Endpoint::listen`].
+    has_answered: AtomicBool,
+    load: AtomicUsize,
+    connections_made: AtomicU64,
+    /// Why the last probe failed, until it is in again. For people.
+    last_probe: Mutex<Option<String>>,
+    connections: Mutex<Connections>,
+}
+
+/// Those of all workers.
+#[derive(Debug, Default)]
+struct Connections {
+    /// The newest last.
+    open: Vec<(u64, Sender)>,
+    attempts: usize,
+}
+
+impl Endpoint {
+    pub(super) fn new(
+        target: Target,
+        origin: Uri,
+        secured: Option<Secured>,
+        eject_after: usize,
+        look_again: Arc<Notify>,
+    ) -> Self {
+        Self {
+            target,
+            origin,
+            secured,
+            eject_after,
+            look_again,
+            connected: Notify::new(),
+            state: watch::Sender::new(EndpointState::New),
+            failures: AtomicUsize::new(0),
+            has_answered: AtomicBool::new(false),
+            load: AtomicUsize::new(0),
+            connections_made: AtomicU64::new(0),
+            last_probe: Mutex::default(),
+            connections: Mutex::default(),
+        }
+    }
+
+    pub(super) fn gets_calls(&self) -> bool {
+        matches!(*self.state.borrow(), EndpointState::New | EndpointState::In)
+    }
+
+    pub(super) fn is_healthy(&self) -> bool {
+        *self.state.borrow() == EndpointState::In
+    }
+
+    pub(super) fn states(&self) -> watch::Receiver<EndpointState> {
+        self.state.subscribe()
+    }
+
+    /// Moves from one of `from` to `to`; nothing happens in any other state.
+    pub(super) fn enter(&self, to: EndpointState, from: &[EndpointState]) {
+        let changed = self.state.send_if_modified(|state| {
+            let moves = from.contains(state);
+            if moves {
+                *state = to;
+            }
+            moves
+        });
+        if changed {
+            self.failures.store(0, Relaxed);
+            match to {
+                EndpointState::In => {
+                    *self.last_probe() = None;
+                    tracing::info!(endpoint = %self.target, "an endpoint is in");
+                }
+                EndpointState::NotServing => {
+                    tracing::warn!(endpoint = %self.target, "an endpoint says that it does not serve");
+                }
+                EndpointState::Ejected => {
+                    tracing::warn!(endpoint = %self.target, "an endpoint is out, and probed until it answers");
+                }
+                EndpointState::Hung => {
+                    tracing::warn!(endpoint = %self.target, "an endpoint hangs: it is out, and probed until it answers");
+                }
+                EndpointState::Gone => tracing::info!(endpoint = %self.target, "an endpoint is gone from its name"),
+                EndpointState::New => {}
+            }
+        }
+    }
+
+    /// Connecting failed, the connection broke, its own UNAVAILABLE, or no answer by the deadline to a call that had time.
+    pub(super) fn failed(&self) {
+        if self.failures.fetch_add(1, Relaxed) + 1 >= self.eject_after {
+            self.enter(EndpointState::Ejected, &[EndpointState::New, EndpointState::In]);
+        }
+    }
+
+    /// Connecting failed, or a connection with calls on it broke.
+    pub(super) fn connection_failed(&self) {
+        self.look_again.notify_one();
+        self.failed();
+    }
+
+    /// It answered, whatever it said.
+    pub(super) fn answered(&self) {
+        // Mostly so already: reading leaves the cache line shared.
+        if !self.has_answered.load(Relaxed) {
+            self.has_answered.store(true, Relaxed);
+        }
+        if self.failures.load(Relaxed) != 0 {
+            self.failures.store(0, Relaxed);
+        }
+    }
+
+    /// Begins to listen for a sign of life.
+    pub(super) fn listen(&self) {
+        self.has_answered.store(false, Relaxed);
+    }
+
+    /// Whether there was one since.
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered.load(Relaxed)
+    }
+
+    /// Calls under way, of all workers.
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Relaxed)
+    }
+
+    pub(super) fn call_begins(&self) {
+        self.load.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn call_ends(&self) {
+        self.load.fetch_sub(1, Relaxed);
+    }
+
+    /// Begins an attempt to connect, whose end is told by [`Endpoint::connected`] or [`Endpoint::not_connected`].
+    pub(super) fn connects(&self) {
+        self.connections().attempts += 1;
+    }
+
+    /// The same, unless there are so many connections, those under way included.
+    pub(super) fn connects_below(&self, limit: usize) -> bool {
+        let mut connections = self.connections();
+        let may = connections.open.len() + connections.attempts < limit;
+        connections.attempts += usize::from(may);
+        may
+    }
+
+    pub(super) fn not_connected(&self) {
+        self.connections().attempts -= 1;
+    }
+
+    /// Notes an open connection. Returns its number, which no other has.
+    pub(super) fn connected(&self, sender: Sender) -> u64 {
+        let number = self.connections_made.fetch_add(1, Relaxed);
+        let mut connections = self.connections();
+        connections.attempts -= 1;
+        connections.open.push((number, sender));
+        drop(connections);
+        self.connected.notify_one();
+        number
+    }
+
+    /// Waits for a connection that was made since this was last waited for.
+    pub(super) async fn next_connection(&self) {
+        self.connected.notified().await;
+    }
+
+    pub(super) fn disconnected(&self, number: u64) {
+        self.connections().open.retain(|(other, _)| *other != number);
+    }
+
+    /// A connection that serves calls, to ask for health on.
+    pub(super) fn serving_connection(&self) -> Option<Sender> {
+        self.connections().open.last().map(|(_, sender)| sender.clone())
+    }
+
+    /// Notes why a probe of an endpoint that is out has failed.
+    pub(super) fn probe_failed(&self, why: &str) {
+        *self.last_probe() = Some(why.to_owned());
+    }
+
+    /// How it is now.
+    pub(super) fn status(&self) -> EndpointStatus {
+        EndpointStatus {
+            target: self.target.clone(),
+            state: *self.state.borrow(),
+            connections: self.connections().open.len(),
+            calls: self.load(),
+            last_probe: self.last_probe().clone(),
+        }
+    }
+
+    fn connections(&self) -> std::sync::MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last_probe(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.last_probe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

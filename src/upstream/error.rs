@@ -1,0 +1,199 @@
+//! Why a callback got no decision from the App: what went wrong, and its class.
+
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use tonic::{Code, Status};
+
+use super::address::Target;
+use crate::openim::ReservedCode;
+
+/// An error that comes with less than this left is a matter of the deadline: a server enforces `grpc-timeout` too, and
+/// its CANCELLED races the bridge's own timer.
+const DEADLINE_MARGIN: Duration = Duration::from_millis(10);
+
+/// Why there is no decision. The order is the order of the reserved codes 9920 to 9926.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ErrorClass {
+    /// The deadline passed: while waiting, connecting, calling or retrying; or the service said so.
+    Timeout,
+    /// No connection could be had, the connection broke, or the service said UNAVAILABLE.
+    Unavailable,
+    /// One of the bridge's own limits, or the service said `RESOURCE_EXHAUSTED`.
+    Overloaded,
+    /// `UNAUTHENTICATED` or `PERMISSION_DENIED`: the mesh or the service turned the bridge away, not the user.
+    Denied,
+    /// The service lacks this rpc.
+    Unimplemented,
+    /// A reply that does not decode, or that holds no valid decision.
+    InvalidReply,
+    /// Every other status; a panic in the bridge.
+    Internal,
+}
+
+impl ErrorClass {
+    /// Every class, in the order of their codes.
+    pub const ALL: [Self; 7] = [
+        Self::Timeout,
+        Self::Unavailable,
+        Self::Overloaded,
+        Self::Denied,
+        Self::Unimplemented,
+        Self::InvalidReply,
+        Self::Internal,
+    ];
+
+    /// The name in configuration, logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Unavailable => "unavailable",
+            Self::Overloaded => "overloaded",
+            Self::Denied => "denied",
+            Self::Unimplemented => "unimplemented",
+            Self::InvalidReply => "invalid_reply",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The reserved code of a fallback refusal.
+    #[must_use]
+    pub const fn code(self) -> ReservedCode {
+        match self {
+            Self::Timeout => ReservedCode::Timeout,
+            Self::Unavailable => ReservedCode::Unavailable,
+            Self::Overloaded => ReservedCode::Overloaded,
+            Self::Denied => ReservedCode::Denied,
+            Self::Unimplemented => ReservedCode::Unimplemented,
+            Self::InvalidReply => ReservedCode::InvalidReply,
+            Self::Internal => ReservedCode::Internal,
+        }
+    }
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The deadline passed first.
+    #[error("no reply before the deadline")]
+    Deadline,
+    /// One of the bridge's own limits.
+    #[error("{0} is reached")]
+    Limit(&'static str),
+    /// No endpoint is in.
+    #[error("no endpoint of the decision service is in")]
+    NoEndpoint,
+    /// No connection could be had.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The connection broke, or the peer gave the request up, before there was a reply.
+    #[error("the connection to the decision service broke")]
+    Broken {
+        /// Whether the call may be made again.
+        retry: Retry,
+        /// For the log.
+        #[source]
+        error: Box<h2::Error>,
+    },
+    /// The service really sent this status.
+    #[error("the decision service answered {:?}", .0.code())]
+    Status(Box<Status>),
+    /// The reply does not decode, or holds no valid decision.
+    #[error("the reply holds no valid decision")]
+    InvalidReply,
+}
+
+/// Whether a call may be made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Nobody has seen it, since its connection was closing: on another one at once, which is no retry.
+    Unsent,
+    /// The service has not looked at it.
+    Free,
+    /// The service may have seen it, but nothing of a reply had come: as far as the budget allows.
+    Budgeted,
+    /// A reply had begun, or the error is the service's own answer.
+    Never,
+}
+
+impl CallError {
+    /// The class, given what was left of the deadline when the error came.
+    #[must_use]
+    pub fn class(&self, remaining: Duration) -> ErrorClass {
+        if remaining < DEADLINE_MARGIN {
+            return ErrorClass::Timeout;
+        }
+        match self {
+            Self::Deadline => ErrorClass::Timeout,
+            Self::Limit(_) => ErrorClass::Overloaded,
+            Self::NoEndpoint | Self::Connect(_) | Self::Broken { .. } => ErrorClass::Unavailable,
+            Self::InvalidReply => ErrorClass::InvalidReply,
+            Self::Status(status) => match status.code() {
+                Code::DeadlineExceeded | Code::Cancelled => ErrorClass::Timeout,
+                Code::Unavailable => ErrorClass::Unavailable,
+                Code::ResourceExhausted => ErrorClass::Overloaded,
+                Code::Unauthenticated | Code::PermissionDenied => ErrorClass::Denied,
+                Code::Unimplemented => ErrorClass::Unimplemented,
+                _ => ErrorClass::Internal,
+            },
+        }
+    }
+
+    /// The status, as gRPC's own clients would report it.
+    pub(super) fn code(&self) -> Code {
+        match self {
+            Self::Deadline => Code::DeadlineExceeded,
+            Self::Limit(_) => Code::ResourceExhausted,
+            Self::NoEndpoint | Self::Connect(_) | Self::Broken { .. } => Code::Unavailable,
+            Self::Status(status) => status.code(),
+            Self::InvalidReply => Code::Ok,
+        }
+    }
+
+    pub(super) fn retry(&self) -> Retry {
+        match self {
+            Self::Connect(_) => Retry::Free,
+            Self::Broken { retry, .. } => *retry,
+            Self::Status(status) if status.code() == Code::Unavailable => Retry::Budgeted,
+            _ => Retry::Never,
+        }
+    }
+}
+
+/// Why no connection could be had.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConnectError {
+    /// Name, network or peer.
+    #[error("cannot connect to {0}")]
+    Io(Target, #[source] Arc<io::Error>),
+    /// Took longer than `upstream.connect_timeout`.
+    #[error("cannot connect to {0} in time")]
+    Timeout(Target),
+    /// The handshake failed: not TLS, a certificate that is not trusted, or one of another name.
+    #[error("no TLS connection to {0}: {1}")]
+    Tls(Target, Arc<io::Error>),
+    /// The peer does not offer HTTP/2 over TLS.
+    #[error("{0} did not agree on HTTP/2 (`h2`) by ALPN")]
+    Alpn(Target),
+    /// The peer did not take the HTTP/2 preface.
+    #[error("{0} does not speak HTTP/2")]
+    Handshake(Target, #[source] Arc<h2::Error>),
+    /// It was made, and closed before anything could be sent on it.
+    #[error("{0} closes connections at once")]
+    Closed(Target, #[source] Option<Arc<h2::Error>>),
+    /// The same, over TLS. In TLS 1.3 a peer looks at the bridge's certificate when the connection is made; why it closes
+    /// does not always get through.
+    #[error(
+        "{0} closes TLS connections at once: does it ask for a certificate, or not accept that in `upstream.tls.cert`?"
+    )]
+    ClosedTls(Target, #[source] Option<Arc<h2::Error>>),
+    /// The runtime is going down.
+    #[error("the bridge is stopping")]
+    Stopping,
+}

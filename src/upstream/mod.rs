@@ -1,0 +1,48 @@
+//! The App's side: where its decision service is, how it is asked within a deadline, and how a failure is classified.
+//!
+//! - [`settings`](UpstreamSettings): what the configuration says of it. [`address`](UpstreamAddress): where it listens.
+//! - [`pool`](Pool): its endpoints, and the control thread that watches over them: one for the process.
+//! - `endpoint`: one of them, as the whole process sees it. `health`: its sign of life. `pause`: how long to wait between
+//!   attempts to reach it.
+//! - [`status`](UpstreamStatus): how they are, for operators.
+//! - `resolve`: from a name to addresses, for as long as its answer says.
+//! - [`call`](Upstream): one question, with its deadline and its retry. Start reading here.
+//! - `balancer`: which endpoint a worker's next call goes to.
+//! - `channel`: a worker's connections to one endpoint.
+//! - `stream`: what such a connection runs over. `tls`: how it is secured. `tls_words`: what goes wrong with that.
+//! - `unary`: one try of a call, as gRPC.
+//! - [`spent`](Spent): where a call's time goes. [`tries`](Try): each try of it, for its trace.
+//! - [`error`](CallError): what goes wrong, and the classes of it.
+//! - [`direct`](Direct): calls without any of that, for `check`.
+//!
+//! The only importer of h2. Knows nothing of OpenIM's JSON or of HTTP/1.
+
+mod address;
+mod balancer;
+mod call;
+mod channel;
+mod direct;
+mod endpoint;
+mod error;
+mod health;
+mod pause;
+mod pool;
+mod resolve;
+mod settings;
+mod spent;
+mod status;
+mod stream;
+mod tls;
+mod tls_words;
+mod tries;
+mod unary;
+
+pub use address::{InvalidUpstream, Target, UpstreamAddress};
+pub use call::{Asked, Call, Upstream};
+pub use direct::{Direct, DirectConnection, DirectError};
+pub use error::{CallError, ConnectError, ErrorClass, Retry};
+pub use pool::{Pool, PoolError};
+pub use settings::{EjectSettings, HealthSettings, TtlBounds, UpstreamSettings, UpstreamTlsSettings};
+pub use spent::Spent;
+pub use status::{EndpointState, EndpointStatus, UpstreamStatus};
+pub use tries::{Server, Try};

@@ -1,0 +1,78 @@
+//! The decision service as it stands at one moment, for operators. Read when they ask, and never on a callback's path.
+
+use super::address::Target;
+
+/// Whether an endpoint gets calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointState {
+    /// It has not answered yet since it was found. It gets calls: the first callback must not fall back because nobody
+    /// has asked before.
+    New,
+    /// It answers, and gets calls.
+    In,
+    /// Its health service says that it does not serve.
+    NotServing,
+    /// Too many failures in a row. Calls on it may still end well. Probed until it is in again.
+    Ejected,
+    /// A health check went unanswered: nothing on it will end well. Probed until it is in again.
+    Hung,
+    /// Its name no longer resolves to it.
+    Gone,
+}
+
+/// How the decision service is.
+#[derive(Debug, Clone)]
+pub struct UpstreamStatus {
+    /// Whether its names have been looked up for the first time, with whatever result.
+    pub resolved: bool,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointStatus>,
+}
+
+/// How one endpoint is.
+#[derive(Debug, Clone)]
+pub struct EndpointStatus {
+    /// Where it is.
+    pub target: Target,
+    /// Whether it gets calls.
+    pub state: EndpointState,
+    /// Open connections of all workers.
+    pub connections: usize,
+    /// Calls under way, of all workers.
+    pub calls: usize,
+    /// Why the last probe of an endpoint that is out has failed.
+    pub last_probe: Option<String>,
+}
+
+impl UpstreamStatus {
+    /// Whether a call could be made at once, to an endpoint that answers.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.state == EndpointState::In && endpoint.connections > 0)
+    }
+
+    /// Whether every callback falls back at once, because no endpoint gets calls.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        let gets_calls = |endpoint: &EndpointStatus| matches!(endpoint.state, EndpointState::New | EndpointState::In);
+        self.resolved && !self.endpoints.iter().any(gets_calls)
+    }
+}
+
+impl EndpointState {
+    /// Every state of an endpoint that is there.
+    pub const PRESENT: [Self; 5] = [Self::New, Self::In, Self::NotServing, Self::Ejected, Self::Hung];
+
+    /// The name in metrics and on the status page.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::In => "in",
+            Self::NotServing => "not_serving",
+            Self::Ejected => "ejected",
+            Self::Hung => "hung",
+            Self::Gone => "gone",
+        }
+    }
+}
