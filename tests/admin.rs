@@ -273,7 +273,7 @@ fn the_configuration_is_shown_with_where_it_came_from_and_without_secrets() {
     let flags = vec![("admin.listen", vec!["127.0.0.1:0".to_owned()])];
     let loaded = Sources { file: Some(file.clone()), flags, variables: vec![] }.load().expect("a configuration");
     let shown = loaded.effective().shown();
-    let bridge = Bridge { server: Server::start(loaded.settings, REGISTRY).expect("the bridge starts") };
+    let bridge = Bridge { server: Server::start(loaded.settings, &REGISTRY).expect("the bridge starts") };
     bridge.server.show_configuration(shown);
 
     let shown = get(&bridge, "/config");
@@ -297,7 +297,7 @@ fn an_address_that_is_taken_fails_the_start_by_the_setting_s_name() {
     let address = taken.local_addr().expect("an address");
     let mut settings = Settings { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Settings::default() };
     settings.admin.listen = Some(address);
-    let error = Server::start(settings, REGISTRY).expect_err("taken");
+    let error = Server::start(settings, &REGISTRY).expect_err("taken");
     assert!(matches!(error, StartError::Admin { .. }), "{error:?}");
     assert_eq!(error.to_string(), format!("cannot listen on {address} for operators (`admin.listen`)"));
 }

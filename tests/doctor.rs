@@ -82,14 +82,14 @@ impl Setup {
     }
 
     fn reached_at(mut self, url: &str) -> Self {
-        self.url = Some(Destination::parse(url, REGISTRY).expect("a URL"));
+        self.url = Some(Destination::parse(url, &REGISTRY).expect("a URL"));
         self
     }
 
     fn examine(&self, mut webhooks: Webhooks) -> Vec<Finding> {
         webhooks.apply(&self.variables);
         let loaded = configured(&self.flags);
-        examine(&webhooks, Bridge { loaded: &loaded, served: REGISTRY, reached_at: self.url.as_ref() })
+        examine(&webhooks, Bridge { loaded: &loaded, served: &REGISTRY, reached_at: self.url.as_ref() })
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -364,7 +364,7 @@ fn variables_are_examined_without_a_file_too() {
         let named = |&(name, value): &(&str, &str)| (format!("IMENV_WEBHOOKS_{name}").into(), value.into());
         webhooks.apply(&in_environment(variables.iter().map(named).collect::<Vec<_>>()));
         let loaded = configured("");
-        let findings = examine(&webhooks, Bridge { loaded: &loaded, served: REGISTRY, reached_at: None });
+        let findings = examine(&webhooks, Bridge { loaded: &loaded, served: &REGISTRY, reached_at: None });
         findings.iter().map(line).collect::<Vec<_>>()
     };
     let (url, enable) = (("URL", "http://bridge:10006"), ("BEFORESETFRIENDREMARK_ENABLE", "true"));

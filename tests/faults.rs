@@ -493,12 +493,12 @@ impl Odd for Panics {
     }
 }
 
-static PANICS: &[Served] = &[served::<Panics>()];
+static PANICS: [Served; 1] = [served::<Panics>()];
 
 #[test]
 fn a_panic_in_the_bridge_is_answered_and_harms_nobody_else() {
     let app = app();
-    let start = || bridge().asking(&app).serving(PANICS);
+    let start = || bridge().asking(&app).serving(&PANICS);
     let lenient = start().start();
     let careful = start().refusing().start();
     let mut kept = careful.connect();

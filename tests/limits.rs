@@ -181,7 +181,7 @@ fn a_second_server_on_the_port_fails_and_takes_nothing() {
         let mut settings = Settings { listen: bridge.address(), ..Settings::default() };
         settings.admin.listen = None;
         workers(second)(&mut settings);
-        match Server::start(settings, REGISTRY) {
+        match Server::start(settings, &REGISTRY) {
             Err(error @ StartError::Bind { address, .. }) => {
                 assert_eq!(address, bridge.address());
                 assert!(error.to_string().contains(&address.to_string()), "{error}");

@@ -244,11 +244,11 @@ impl Odd for Second {
     const ALIASES: &'static [&'static str] = &["callbackBeforeSecond"];
 }
 
-static TWO: &[Served] = &[served::<First>(), served::<Second>()];
+static TWO: [Served; 2] = [served::<First>(), served::<Second>()];
 
 #[test]
 fn refuses_a_url_that_names_two_served_commands() {
-    let unasked = unasked_by(bridge().serving(TWO));
+    let unasked = unasked_by(bridge().serving(&TWO));
     for (segment, parameter) in [
         ("callbackBeforeFirstCommand", "callbackBeforeSecondCommand"),
         ("callbackBeforeSecondCommand", "callbackBeforeFirst"),
@@ -265,7 +265,7 @@ fn refuses_a_url_that_names_two_served_commands() {
 
 #[test]
 fn a_url_may_name_one_served_command_twice_and_by_any_of_its_names() {
-    let unasked = unasked_by(bridge().serving(TWO));
+    let unasked = unasked_by(bridge().serving(&TWO));
     let names = ["callbackBeforeFirstCommand", "callbackBeforeFirst"];
     for segment in names.into_iter().chain(["cb", "callbackBeforeThirdCommand"]) {
         for parameter in names {
@@ -278,7 +278,7 @@ fn a_url_may_name_one_served_command_twice_and_by_any_of_its_names() {
 
 #[test]
 fn refuses_another_served_command_in_the_body_than_in_the_url() {
-    let unasked = unasked_by(bridge().serving(TWO));
+    let unasked = unasked_by(bridge().serving(&TWO));
     for (url, body) in [
         ("callbackBeforeFirstCommand", "callbackBeforeSecondCommand"),
         ("callbackBeforeFirst", "callbackBeforeSecond"),

@@ -209,12 +209,12 @@ impl Odd for Panics {
     }
 }
 
-static PANICS: &[Served] = &[served::<Panics>()];
+static PANICS: [Served; 1] = [served::<Panics>()];
 
 #[test]
 fn a_panic_in_the_shadow_is_recorded_and_refuses_nobody() {
     let app = app();
-    let bridge = enforcing(0).asking(&app).refusing().serving(PANICS).start();
+    let bridge = enforcing(0).asking(&app).refusing().serving(&PANICS).start();
     bridge.send(&request("shadow-panic", "pal")).goes_on_with("pal");
     assert_eq!(recorded("shadow-panic"), "WARN refuse shadow internal");
     bridge.ask("a bug in reading").goes_on();

@@ -141,7 +141,7 @@ fn a_drain_is_the_first_thing_that_is_said() {
 
 fn started(loaded: Loaded) -> Bridge {
     let shown = loaded.effective().shown();
-    let bridge = Bridge { server: Server::start(loaded.settings, REGISTRY).expect("the bridge starts") };
+    let bridge = Bridge { server: Server::start(loaded.settings, &REGISTRY).expect("the bridge starts") };
     bridge.server.show_configuration(shown);
     bridge
 }

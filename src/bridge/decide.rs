@@ -44,7 +44,7 @@ impl Bridge {
             let reply = Err(CallError::Limit("limits.in_flight"));
             return Asked { reply, endpoint: None, spent: Spent::default(), tries: vec![] };
         };
-        let call = Call { method: served.method, message: &question.message, operation_id: id.metadata(), trace };
+        let call = Call { path: &served.path, message: &question.message, operation_id: id.metadata(), trace };
         self.upstream.ask(&call, deadline).await
     }
 

@@ -4,7 +4,7 @@ use super::served::Served;
 use super::set_friend_remark::BeforeSetFriendRemark;
 
 /// Every callback that is served.
-pub static REGISTRY: &[Served] = &[Served::of::<BeforeSetFriendRemark>()];
+pub static REGISTRY: [Served; 1] = [Served::of::<BeforeSetFriendRemark>()];
 
 #[cfg(test)]
 mod tests {
@@ -33,7 +33,7 @@ mod tests {
                 service.method.iter().map(move |method| format!("/{package}.{}/{}", service.name(), method.name()))
             })
             .collect();
-        for served in REGISTRY {
+        for served in &REGISTRY {
             assert!(methods.iter().any(|method| method == served.method), "{} is none of {methods:?}", served.method);
         }
         assert_eq!(methods.len(), REGISTRY.len(), "an rpc in proto/ that no callback asks");

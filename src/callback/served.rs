@@ -1,6 +1,9 @@
 //! One callback: its names, its JSON and its rpc, as types, and without them.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use prost::Message;
 use serde::de::DeserializeOwned;
 
@@ -90,6 +93,8 @@ pub struct Served {
     pub aliases: &'static [&'static str],
     /// [`Callback::METHOD`].
     pub method: &'static str,
+    /// The same, parsed once and not for each call.
+    pub path: LazyLock<PathAndQuery>,
     decode: fn(&Self, &[u8], &OperationId) -> Result<Question, BodyError>,
     read: fn(Bytes) -> Option<Decision>,
 }
@@ -102,6 +107,7 @@ impl Served {
             command: C::COMMAND,
             aliases: C::ALIASES,
             method: C::METHOD,
+            path: LazyLock::new(|| PathAndQuery::from_static(C::METHOD)),
             decode: decode::<C>,
             read: |reply| C::Response::decode(reply).ok().and_then(C::decision),
         }
@@ -165,6 +171,10 @@ fn from_json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 }
 
 fn is_shallow(json: &[u8]) -> bool {
+    // What is open must be closed, or it is no JSON.
+    if json.len() <= 2 * NESTING {
+        return true;
+    }
     let brackets = json.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
     if brackets <= NESTING {
         return true;

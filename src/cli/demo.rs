@@ -131,7 +131,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ca = certificate.as_ref().map(NamedTempFile::path);
     let loaded = configuration(&args, listen, mock.address(), ca)?;
     let shown = loaded.effective().shown();
-    let server = Server::start(loaded.settings, REGISTRY).map_err(|error| {
+    let server = Server::start(loaded.settings, &REGISTRY).map_err(|error| {
         let hint = match error {
             StartError::Admin { .. } => "choose another address with --admin-listen, or `off`",
             _ => "choose another address with --listen",

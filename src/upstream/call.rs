@@ -4,7 +4,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, uri::PathAndQuery};
 use opentelemetry::trace::SpanId;
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
@@ -40,7 +40,7 @@ pub struct Upstream {
 #[derive(Debug)]
 pub struct Call<'a> {
     /// `/package.Service/Method`.
-    pub method: &'static str,
+    pub path: &'a PathAndQuery,
     /// The request, encoded.
     pub message: &'a Bytes,
     /// For the metadata `operation-id`.
@@ -147,7 +147,7 @@ impl Upstream {
         let calling = Stopwatch::start(&mut spent.calling);
         tried.sent = Some(calling.since());
 
-        let mut head = unary::head(&endpoint.origin, call.method, deadline.remaining());
+        let mut head = unary::head(&endpoint.origin, call.path.clone(), deadline.remaining());
         if let Some(value) = &call.operation_id {
             head.headers_mut().insert(OPERATION_ID, unary::once(value.clone()));
         }

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::Uri;
+use http::{Uri, uri::PathAndQuery};
 use tokio::{
     task::AbortHandle,
     time::{Instant, timeout, timeout_at},
@@ -127,7 +127,7 @@ impl DirectConnection {
     pub async fn call(&self, method: &'static str, message: Bytes, limit: Duration) -> Result<Bytes, CallError> {
         let at = Instant::now() + limit;
         let mut sender = self.sender.clone();
-        let call = unary(&mut sender, unary::head(&self.origin, method, limit), &message);
+        let call = unary(&mut sender, unary::head(&self.origin, PathAndQuery::from_static(method), limit), &message);
         timeout_at(at, call).await.unwrap_or(Err(CallError::Deadline))
     }
 }

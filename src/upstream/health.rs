@@ -2,6 +2,7 @@
 
 use std::{future::poll_fn, task::Poll};
 
+use http::uri::PathAndQuery;
 use prost::Message as _;
 use tokio::time::timeout;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus};
@@ -72,7 +73,8 @@ pub(super) async fn probe(endpoint: &Endpoint, settings: &UpstreamSettings) -> R
 async fn ask(endpoint: &Endpoint, sender: &mut Sender, settings: &HealthSettings) -> Result<(), NoLife> {
     let request = HealthCheckRequest { service: settings.service.clone() };
     let message = request.encode_to_vec();
-    let asked = unary(sender, unary::head(&endpoint.origin, CHECK, settings.timeout), &message);
+    let asked =
+        unary(sender, unary::head(&endpoint.origin, PathAndQuery::from_static(CHECK), settings.timeout), &message);
     match timeout(settings.timeout, asked).await.map_err(|_| NoLife::Unanswered)? {
         Ok(reply) => match HealthCheckResponse::decode(reply) {
             Ok(reply) if reply.status() == ServingStatus::NotServing => Err(NoLife::NotServing),

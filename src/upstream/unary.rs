@@ -27,10 +27,10 @@ const MESSAGE_BYTES: usize = 4 << 20;
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// A call's head. `method` is `/package.Service/Method`; metadata are headers.
-pub(super) fn head(origin: &Uri, method: &'static str, timeout: Duration) -> Request<()> {
+/// A call's head. `path` is `/package.Service/Method`; metadata are headers.
+pub(super) fn head(origin: &Uri, path: PathAndQuery, timeout: Duration) -> Request<()> {
     let mut uri = origin.clone().into_parts();
-    uri.path_and_query = Some(PathAndQuery::from_static(method));
+    uri.path_and_query = Some(path);
     let mut request = Request::new(());
     *request.method_mut() = Method::POST;
     // An origin has all that a URI needs beside a path.

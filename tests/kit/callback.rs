@@ -94,4 +94,4 @@ impl Odd for Stops {
 }
 
 /// Stops the worker at the remark `stop`, while the gate is shut. One test at a time may use it.
-pub static STOPS: &[Served] = &[served::<Stops>()];
+pub static STOPS: [Served; 1] = [served::<Stops>()];

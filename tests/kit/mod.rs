@@ -185,7 +185,7 @@ pub fn bridge() -> BridgeBuilder {
     let mut settings = Settings::default();
     settings.listen.set_port(0);
     settings.admin.listen = None;
-    BridgeBuilder { settings, registry: REGISTRY }.asking_at(nowhere())
+    BridgeBuilder { settings, registry: &REGISTRY }.asking_at(nowhere())
 }
 
 impl BridgeBuilder {

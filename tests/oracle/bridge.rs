@@ -113,7 +113,7 @@ fn bad(kind: BadRequest) -> (Bridge, Vec<u8>) {
             settings.bridge.access.basic_auth = Some(Credentials::parse("openim:s3cret").expect("credentials"));
         }),
         BadRequest::BodyIncomplete => bridge().timeout(ms(100)),
-        BadRequest::CommandAmbiguous => bridge().serving(TWO),
+        BadRequest::CommandAmbiguous => bridge().serving(&TWO),
         _ => bridge(),
     };
     let request = match kind {
@@ -168,7 +168,7 @@ fn a_wrong_url_in_webhooks_yml_reads_as_its_own_refusal() {
 #[ignore = "needs Go: .ci/full oracle"]
 fn a_command_that_is_not_served_goes_on_where_allowed() {
     let mut oracle = Oracle::start();
-    let bridge = bridge().serving(OTHER).with(|settings| settings.bridge.commands.unserved = Unserved::Allow).start();
+    let bridge = bridge().serving(&OTHER).with(|settings| settings.bridge.commands.unserved = Unserved::Allow).start();
     oracle.agrees(&url(&bridge), "pal", &Conclusion::stores("pal"));
 }
 
@@ -227,7 +227,7 @@ fn a_drain_loses_nothing() {
 #[ignore = "needs Go: .ci/full oracle"]
 fn a_panic_is_answered() {
     let (mut oracle, app) = (Oracle::start(), app());
-    let start = || bridge().asking(&app).serving(PANICS);
+    let start = || bridge().asking(&app).serving(&PANICS);
     oracle.agrees(&url(&start().start()), "pal", &Conclusion::stores("pal"));
     oracle.agrees(&url(&start().refusing().start()), "pal", &Conclusion::refuses(9926, FALLBACK_MESSAGE));
 }
@@ -248,6 +248,6 @@ impl Odd for Panics {
     }
 }
 
-static OTHER: &[Served] = &[served::<Other>()];
-static TWO: &[Served] = &[served::<Panics>(), served::<Other>()];
-static PANICS: &[Served] = &[served::<Panics>()];
+static OTHER: [Served; 1] = [served::<Other>()];
+static TWO: [Served; 2] = [served::<Panics>(), served::<Other>()];
+static PANICS: [Served; 1] = [served::<Panics>()];

@@ -131,7 +131,7 @@ impl Args {
 
 impl Read<'_> {
     const fn bridge(&self) -> Bridge<'_> {
-        Bridge { loaded: &self.loaded, served: REGISTRY, reached_at: self.reached_at }
+        Bridge { loaded: &self.loaded, served: &REGISTRY, reached_at: self.reached_at }
     }
 
     fn report(self, probe: Option<probe::Probe>, output: Output) -> anyhow::Result<ExitCode> {
@@ -157,5 +157,5 @@ impl Read<'_> {
 }
 
 fn reached_at(text: &str) -> Result<Destination, String> {
-    Destination::parse(text, REGISTRY).map_err(|_| "expected a URL such as http://bridge:10006".to_owned())
+    Destination::parse(text, &REGISTRY).map_err(|_| "expected a URL such as http://bridge:10006".to_owned())
 }

@@ -45,7 +45,7 @@ impl Probe {
     /// `None` where there is no URL that could be called: that is a finding already.
     pub(super) fn new(webhooks: &Webhooks, ca: Option<&Path>) -> Result<Option<Self>, CannotSend> {
         let Some(url) = webhooks.url.as_ref().and_then(Value::text) else { return Ok(None) };
-        let Ok(to) = Destination::parse(&url, REGISTRY) else { return Ok(None) };
+        let Ok(to) = Destination::parse(&url, &REGISTRY) else { return Ok(None) };
         let request = CallbackRequest {
             owner: String::new(),
             friend: String::new(),

@@ -46,7 +46,7 @@ fn series(text: &str) -> Vec<&str> {
 
 #[test]
 fn each_outcome_is_counted_once_by_a_counter_that_was_there_before() {
-    let metrics = Metrics::new(REGISTRY).expect("metrics");
+    let metrics = Metrics::new(&REGISTRY).expect("metrics");
     let before = metrics.encode(&State::none()).expect("text");
     assert!(series(&before).iter().all(|line| line.ends_with(" 0")), "{before}");
     let outcomes = all();
@@ -66,7 +66,7 @@ fn each_outcome_is_counted_once_by_a_counter_that_was_there_before() {
 
 #[test]
 fn labels_are_those_of_the_log() {
-    let metrics = Metrics::new(REGISTRY).expect("metrics");
+    let metrics = Metrics::new(&REGISTRY).expect("metrics");
     for outcome in all() {
         metrics.record(&outcome, Duration::ZERO);
         let command = outcome.command.unwrap_or("other");
@@ -87,7 +87,7 @@ fn labels_are_those_of_the_log() {
 #[ignore = "a measurement"]
 fn cost_of_a_callback() {
     const CALLBACKS: u32 = 4_000_000;
-    let metrics = Metrics::new(REGISTRY).expect("metrics");
+    let metrics = Metrics::new(&REGISTRY).expect("metrics");
     let mut outcome = Outcome::decided(Decision::Allow, vec![], &RefusalDefaults::default()).serving(&REGISTRY[0]);
     outcome.endpoint = Some(crate::upstream::Target::Unix(std::path::Path::new("/run/a.sock").into()));
     for threads in [1, 2, 4] {
