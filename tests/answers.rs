@@ -2,8 +2,8 @@
 
 #![allow(clippy::expect_used)] // clippy.toml allows it in test functions only, not in what they share
 
-use openim_bridge::openim::client::answer::{Field, JsonType, Undecodable};
-use openim_bridge::openim::client::{Answer, Caution, OpenIm, Reading};
+use openim_bridge::openim::client::answer::{AnswerField, JsonType, Undecodable};
+use openim_bridge::openim::client::{Caution, OpenIm, OpenImAnswer, Reading};
 use openim_bridge::openim::{BadRequest, NextCodeForm, Refusal, RefusalCode, Verdict};
 use openim_bridge::upstream::ErrorClass;
 use proptest::prelude::*;
@@ -51,8 +51,8 @@ fn python_repr(text: &str) -> String {
     format!("'{}'", escaped.collect::<String>())
 }
 
-fn decode(body: &[u8]) -> Result<Answer, Undecodable> {
-    Answer::decode(body)
+fn decode(body: &[u8]) -> Result<OpenImAnswer, Undecodable> {
+    OpenImAnswer::decode(body)
 }
 
 fn remark(body: &[u8]) -> String {
@@ -66,14 +66,14 @@ fn cautions(body: &str) -> Vec<Caution> {
 #[test]
 fn keys_match_in_any_case_and_the_last_wins() {
     let answer = decode("{\"NEXTCODE\":0,\"errm\u{17f}g\":\"a\",\"remar\u{212a}\":\"b\",\"nextCode\":1}".as_bytes());
-    let expected = Answer { next_code: 1, err_msg: "a".into(), remark: "b".into(), ..Answer::default() };
+    let expected = OpenImAnswer { next_code: 1, err_msg: "a".into(), remark: "b".into(), ..OpenImAnswer::default() };
     assert_eq!(answer.expect("an answer"), expected);
     assert_eq!(decode(br#"{"nextCode":1,"NextCode":0}"#).expect("an answer").next_code, 0);
 }
 
 #[test]
 fn null_leaves_a_field_alone() {
-    assert_eq!(decode(b" null\n").expect("an answer"), Answer::default());
+    assert_eq!(decode(b" null\n").expect("an answer"), OpenImAnswer::default());
     assert_eq!(remark(br#"{"remark":"a","remark":null}"#), "a");
 }
 
@@ -92,14 +92,14 @@ fn integers_are_literal_and_of_32_bits() {
     }
     for number in ["1.0", "1e0", "2147483648", "-2147483649", "99999999999999999999"] {
         let answer = decode(format!("{{\"errCode\":{number}}}").as_bytes());
-        assert!(matches!(answer, Err(Undecodable::NotInt32 { field: Field::ErrCode })), "{number}: {answer:?}");
+        assert!(matches!(answer, Err(Undecodable::NotInt32 { field: AnswerField::ErrCode })), "{number}: {answer:?}");
     }
 }
 
 #[test]
 fn a_wrong_type_fails_all_of_it() {
     let answer = decode(br#"{"remark":1,"nextCode":"0","x":[{"y":null}]}"#);
-    let expected = (Field::Remark, JsonType::Number);
+    let expected = (AnswerField::Remark, JsonType::Number);
     assert!(matches!(answer, Err(Undecodable::WrongType { field, found }) if (field, found) == expected), "{answer:?}");
     for (body, found) in
         [("[]", JsonType::Array), ("true", JsonType::Boolean), ("-1", JsonType::Number), ("\"{}\"", JsonType::String)]
@@ -224,8 +224,8 @@ fn key() -> impl Strategy<Value = (&'static str, String)> {
 }
 
 /// The straightforward model: members in order, each where it belongs, or `None`.
-fn model(members: &[((&'static str, String), Value)]) -> Option<Answer> {
-    let mut answer = Answer::default();
+fn model(members: &[((&'static str, String), Value)]) -> Option<OpenImAnswer> {
+    let mut answer = OpenImAnswer::default();
     for ((name, _), value) in members {
         match (*name, value) {
             (_, Value::Null) | ("typo", _) => {}

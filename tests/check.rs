@@ -21,7 +21,7 @@ use futures_util::{
 };
 use http_body_util::{BodyExt as _, Full};
 use openim_bridge::{
-    check::{self, CASES, Case, Expectations, Limits, Plan, Report, Verdict},
+    check::{self, CASES, Case, CaseVerdict, CheckLimits, CheckPlan, CheckReport, Expectations},
     mock::{Mock, Rules},
     proto::{
         Allow, BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse, Refuse, ReplaceRemark,
@@ -181,16 +181,17 @@ fn mock(rules: &'static str) -> Serving {
 }
 
 /// Far more than a busy machine needs.
-const PATIENT: Limits = Limits { deadline: Duration::from_secs(20), timeout: Duration::from_mins(1) };
+const PATIENT: CheckLimits = CheckLimits { deadline: Duration::from_secs(20), timeout: Duration::from_mins(1) };
 /// For services that never answer.
-const IMPATIENT: Limits = Limits { deadline: Duration::from_millis(400), timeout: Duration::from_millis(400) };
+const IMPATIENT: CheckLimits =
+    CheckLimits { deadline: Duration::from_millis(400), timeout: Duration::from_millis(400) };
 
-fn run(address: SocketAddr, limits: Limits, cases: &[&'static Case], table: &str) -> Report {
+fn run(address: SocketAddr, limits: CheckLimits, cases: &[&'static Case], table: &str) -> CheckReport {
     let url = format!("http://{address}");
     let settings =
         UpstreamSettings { addresses: vec![url.parse().expect("an address")], ..UpstreamSettings::default() };
     let table = (!table.is_empty()).then(|| Expectations::parse("table.yaml", table).expect("a table"));
-    let plan = Plan { cases, expectations: table.as_ref().map_or(&[], Expectations::rows) };
+    let plan = CheckPlan { cases, expectations: table.as_ref().map_or(&[], Expectations::rows) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let direct = Direct::new(settings.clone()).expect("no TLS");
@@ -199,7 +200,7 @@ fn run(address: SocketAddr, limits: Limits, cases: &[&'static Case], table: &str
 }
 
 /// All cases.
-fn checked(service: &Serving) -> Report {
+fn checked(service: &Serving) -> CheckReport {
     run(service.address, PATIENT, &CASES.iter().collect::<Vec<_>>(), "")
 }
 
@@ -208,22 +209,22 @@ fn cases(names: &[&str]) -> Vec<&'static Case> {
 }
 
 /// The one case that failed, and what was seen.
-fn the_failure(report: &Report) -> String {
-    let failed = report.cases.iter().filter(|case| matches!(case.verdict, Verdict::Failed(_)));
+fn the_failure(report: &CheckReport) -> String {
+    let failed = report.cases.iter().filter(|case| matches!(case.verdict, CaseVerdict::Failed(_)));
     let failed: Vec<String> = failed.map(|case| format!("{}: {}", case.name, case.verdict.seen())).collect();
     assert_eq!(failed.len(), 1, "{failed:#?}");
     assert!(!report.ok());
     failed.into_iter().next().expect("one")
 }
 
-fn verdict(report: &Report, name: &str) -> Verdict {
+fn verdict(report: &CheckReport, name: &str) -> CaseVerdict {
     report.cases.iter().find(|case| case.name == name).expect("a case").verdict.clone()
 }
 
 #[test]
 fn the_bundled_mock_passes_every_case() {
     let report = checked(&mock("rules: []"));
-    let passed = report.cases.iter().all(|case| matches!(case.verdict, Verdict::Passed(_)));
+    let passed = report.cases.iter().all(|case| matches!(case.verdict, CaseVerdict::Passed(_)));
     assert!(passed && report.ok(), "{:#?}", report.cases);
     assert_eq!(report.cases.len(), CASES.len());
 }
@@ -246,7 +247,7 @@ fn a_service_without_health_gets_advice_alone() {
         Server::builder().add_service(app).serve_with_incoming(incoming(listener)).await.expect("it serves");
     });
     let report = run(service.address, PATIENT, &cases(&["serves-rpc", "health"]), "");
-    assert_eq!(verdict(&report, "health"), Verdict::Advice("it is not served".to_owned()));
+    assert_eq!(verdict(&report, "health"), CaseVerdict::Advice("it is not served".to_owned()));
     assert!(report.ok());
 }
 
@@ -265,7 +266,7 @@ fn a_service_that_says_not_serving_or_hangs_when_asked_for_its_health_fails() {
 #[test]
 fn a_slow_service_fails_the_deadline() {
     let service = app(|_| sleep(Duration::from_millis(150)).map(|()| allow()).boxed());
-    let limits = Limits { deadline: Duration::from_millis(100), ..PATIENT };
+    let limits = CheckLimits { deadline: Duration::from_millis(100), ..PATIENT };
     let report = run(service.address, limits, &cases(&["serves-rpc", "answers-in-time", "valid-decisions"]), "");
     let failure = the_failure(&report);
     assert!(failure.starts_with("answers-in-time: call 1 was answered after 1"), "{failure}");
@@ -395,7 +396,7 @@ fn a_service_that_keeps_something_for_each_cancelled_call_fails_after_a_thousand
         }
         .boxed()
     });
-    let limits = Limits { timeout: Duration::from_secs(3), ..PATIENT };
+    let limits = CheckLimits { timeout: Duration::from_secs(3), ..PATIENT };
     let report = run(service.address, limits, &CASES.iter().collect::<Vec<_>>(), "");
     let failure = the_failure(&report);
     assert!(failure.starts_with("cancelled-calls: after "), "{failure}");

@@ -15,7 +15,7 @@ use kit::{app, bridge, nowhere, peer};
 use openim_bridge::callback::REGISTRY;
 use openim_bridge::config::{self, Loaded};
 use openim_bridge::doctor::{
-    Bridge, Destination, Finding, Fixed, Severity, Variable, Webhooks, examine, fix, in_environment, shown,
+    BridgeSide, Destination, Finding, Fixed, Severity, Variable, Webhooks, examine, fix, in_environment, shown,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -89,7 +89,7 @@ impl Setup {
     fn examine(&self, mut webhooks: Webhooks) -> Vec<Finding> {
         webhooks.apply(&self.variables);
         let loaded = configured(&self.flags);
-        examine(&webhooks, Bridge { loaded: &loaded, served: &REGISTRY, reached_at: self.url.as_ref() })
+        examine(&webhooks, BridgeSide { loaded: &loaded, served: &REGISTRY, reached_at: self.url.as_ref() })
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -364,7 +364,7 @@ fn variables_are_examined_without_a_file_too() {
         let named = |&(name, value): &(&str, &str)| (format!("IMENV_WEBHOOKS_{name}").into(), value.into());
         webhooks.apply(&in_environment(variables.iter().map(named).collect::<Vec<_>>()));
         let loaded = configured("");
-        let findings = examine(&webhooks, Bridge { loaded: &loaded, served: &REGISTRY, reached_at: None });
+        let findings = examine(&webhooks, BridgeSide { loaded: &loaded, served: &REGISTRY, reached_at: None });
         findings.iter().map(line).collect::<Vec<_>>()
     };
     let (url, enable) = (("URL", "http://bridge:10006"), ("BEFORESETFRIENDREMARK_ENABLE", "true"));

@@ -8,7 +8,7 @@ use std::{net::TcpStream, thread, time::Duration};
 
 use kit::callback::{Gate, STOPS, set, wait_until};
 use kit::{App, Bridge, PATIENCE, Request, app, bridge, eventually, ms};
-use openim_bridge::mock::Stage;
+use openim_bridge::mock::CallStage;
 use openim_bridge::server::Load;
 
 const TIMEOUT: i32 = 9920;
@@ -112,7 +112,7 @@ fn a_hung_decision_service_does_not_hold_it_up() {
     let bridge = bridge().asking(&app).timeout(ms(300)).refusing().start();
     let mut client = bridge.connect();
     client.write(&Request::new().remark("mock:hang").bytes());
-    assert_eq!(app.next_event().stage, Stage::Received);
+    assert_eq!(app.next_event().stage, CallStage::Received);
     let draining = drain(bridge, Duration::ZERO, PATIENCE);
     client.reply().refuses(200, TIMEOUT);
     is_done(draining);
@@ -181,7 +181,7 @@ fn it_says_when_the_time_was_too_short() {
     let bridge = bridge().asking(&app).timeout(ms(14_000)).start();
     let mut client = bridge.connect();
     client.write(&Request::new().remark("mock:hang").bytes());
-    assert_eq!(app.next_event().stage, Stage::Received);
+    assert_eq!(app.next_event().stage, CallStage::Received);
     let (done, bridge) = drain(bridge, Duration::ZERO, ms(50)).join().expect("the drain ends");
     assert!(!done);
     drop(bridge);

@@ -17,7 +17,7 @@ use kit::frames::{
 };
 use kit::{BridgeBuilder, Request, app, app_at, app_to_stop, bridge, eventually, ms, nowhere, peer};
 use openim_bridge::callback::{Decision, Served};
-use openim_bridge::mock::Stage;
+use openim_bridge::mock::CallStage;
 use openim_bridge::openim::RefusalCode;
 use openim_bridge::policy::Action;
 use openim_bridge::upstream::ErrorClass;
@@ -473,9 +473,9 @@ fn a_client_that_leaves_cancels_the_call() {
     let asked = Instant::now();
     let mut client = bridge.connect();
     client.write(&Request::new().remark("mock:hang").bytes());
-    assert_eq!(app.next_event().stage, Stage::Received);
+    assert_eq!(app.next_event().stage, CallStage::Received);
     client.leave();
-    assert_eq!(app.next_event().stage, Stage::Cancelled);
+    assert_eq!(app.next_event().stage, CallStage::Cancelled);
     assert!(asked.elapsed() < ms(13_000), "it ended by itself");
     eventually("nothing is held", || bridge.server.load().in_flight == 0);
 }

@@ -705,7 +705,8 @@ fn send_puts_a_load_on_connections_that_are_shared() {
     let app = app();
     let bridge = https(&secret).asking(&app).timeout(ms(14_000)).start();
     let url = format!("https://{}/callbackExample", bridge.address());
-    let client = send::Client::new(&callback().url(&url), Some(&secret.path("tls.crt")), PATIENCE).expect("a client");
+    let client =
+        send::OpenImClient::new(&callback().url(&url), Some(&secret.path("tls.crt")), PATIENCE).expect("a client");
     runtime().block_on(async {
         assert_eq!(client.exchange(&callback()).await.ending(), Ending::GoesOn);
         // More than there may be connections over HTTP/1.1, and all of them at one time.

@@ -17,7 +17,7 @@ use std::{
 
 use clap::Parser;
 use kit::{Bridge, app, app_ruled_by, bridge, ms, nowhere, peer};
-use openim_bridge::cli::send::{Args, LoadReport, load};
+use openim_bridge::cli::send::{LoadReport, SendArgs, load};
 use serde_json::Value;
 
 /// What `send` tells of a load with these flags besides.
@@ -29,7 +29,7 @@ fn loaded_until(address: SocketAddr, flags: &[&str], interrupted: impl Future<Ou
     #[derive(Parser)]
     struct Cli {
         #[command(flatten)]
-        args: Args,
+        args: SendArgs,
     }
     let url = format!("http://{address}/callbackExample");
     let args = Cli::try_parse_from(["send", "--url", &url].iter().chain(flags)).expect("arguments").args;

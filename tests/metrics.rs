@@ -14,7 +14,7 @@ use kit::callback::{Odd, served};
 use kit::{Bridge, BridgeBuilder, COMMAND, Request, app, bridge, eventually, ms};
 use openim_bridge::bridge::Unserved;
 use openim_bridge::callback::Served;
-use openim_bridge::mock::Stage;
+use openim_bridge::mock::CallStage;
 use openim_bridge::policy::Percent;
 use openim_bridge::server::TlsSettings;
 
@@ -239,7 +239,7 @@ fn what_is_shed_and_what_is_abandoned() {
     let bridge = one_at_a_time(bridge()).admin().asking(&app).timeout(ms(14_000)).start();
     let mut hung = bridge.connect();
     hung.write(&Request::new().remark("mock:hang").bytes());
-    while app.next_event().stage != Stage::Received {}
+    while app.next_event().stage != CallStage::Received {}
     is(&bridge, "openim_bridge_in_flight", 1.0);
     is(&bridge, "openim_bridge_in_flight_limit", 1.0);
     is(&bridge, "openim_bridge_connections", 1.0);

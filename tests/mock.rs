@@ -14,7 +14,7 @@ use http::{Request, Response, Uri};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use openim_bridge::{
-    mock::{Address, Call, Control, ControlPort, Event, Mock, Rules, Stage, Tls},
+    mock::{CallStage, ControlPort, Mock, MockAddress, MockCall, MockControl, MockEvent, MockTls, Rules},
     proto::{
         Allow, BeforeSetFriendRemarkRequest, Refuse, ReplaceRemark, before_set_friend_remark_response::Decision,
         friend_callback_service_client::FriendCallbackServiceClient,
@@ -38,9 +38,9 @@ const SERVICE: &str = "openim.bridge.v1.FriendCallbackService";
 
 /// A mock that is serving, and what it sees.
 struct Running {
-    address: Address,
-    events: mpsc::UnboundedReceiver<Event>,
-    control: Control,
+    address: MockAddress,
+    events: mpsc::UnboundedReceiver<MockEvent>,
+    control: MockControl,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
@@ -80,7 +80,7 @@ impl Running {
         ask(self.client().await, "u1", remark).await
     }
 
-    async fn next_event(&mut self) -> Event {
+    async fn next_event(&mut self) -> MockEvent {
         self.events.recv().await.expect("the mock is running")
     }
 }
@@ -89,7 +89,7 @@ async fn bound(rules: Rules) -> Mock {
     Mock::bind(free(), rules).await.expect("a free port")
 }
 
-fn free() -> Address {
+fn free() -> MockAddress {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()
 }
 
@@ -316,8 +316,8 @@ async fn a_test_sees_what_was_asked_and_how_it_ended() {
     mock.client().await.before_set_friend_remark(request).await.expect("a decision");
 
     let received = mock.next_event().await;
-    assert_eq!(received.stage, Stage::Received);
-    let call = Call {
+    assert_eq!(received.stage, CallStage::Received);
+    let call = MockCall {
         operation_id: "op-1".to_owned(),
         owner: "u1".to_owned(),
         friend: "u2".to_owned(),
@@ -328,7 +328,7 @@ async fn a_test_sees_what_was_asked_and_how_it_ended() {
         decision: "replace",
     };
     assert_eq!(*received.call, call);
-    assert_eq!(mock.next_event().await, Event { stage: Stage::Answered, ..received });
+    assert_eq!(mock.next_event().await, MockEvent { stage: CallStage::Answered, ..received });
 }
 
 #[tokio::test]
@@ -337,9 +337,9 @@ async fn a_hanging_call_ends_when_the_client_cancels_it() {
     let client = mock.client().await;
     let hanging = tokio::spawn(ask(client.clone(), "u1", "mock:hang"));
     let received = mock.next_event().await;
-    assert_eq!((received.stage, received.call.decision), (Stage::Received, "hang"));
+    assert_eq!((received.stage, received.call.decision), (CallStage::Received, "hang"));
     hanging.abort();
-    assert_eq!(mock.next_event().await, Event { stage: Stage::Cancelled, ..received });
+    assert_eq!(mock.next_event().await, MockEvent { stage: CallStage::Cancelled, ..received });
     // The connection lives on.
     assert_eq!(ask(client, "u1", "r").await.expect("a decision"), Some(Decision::Allow(Allow {})));
 }
@@ -356,7 +356,7 @@ async fn a_hanging_call_ends_at_its_deadline() {
         stages.push(event.stage);
     }
     // On a very busy machine the deadline may pass before the whole question has come in.
-    assert!(stages.is_empty() || stages == [Stage::Received, Stage::Cancelled], "{stages:?}");
+    assert!(stages.is_empty() || stages == [CallStage::Received, CallStage::Cancelled], "{stages:?}");
 }
 
 #[tokio::test]
@@ -365,13 +365,13 @@ async fn a_thousand_calls_can_hang_on_one_connection_and_be_given_up_at_once() {
     let client = mock.client().await;
     let hanging: Vec<_> = (0..1000).map(|_| tokio::spawn(ask(client.clone(), "u1", "mock:hang"))).collect();
     for _ in &hanging {
-        assert_eq!(mock.next_event().await.stage, Stage::Received);
+        assert_eq!(mock.next_event().await.stage, CallStage::Received);
     }
     for call in &hanging {
         call.abort();
     }
     for _ in &hanging {
-        assert_eq!(mock.next_event().await.stage, Stage::Cancelled);
+        assert_eq!(mock.next_event().await.stage, CallStage::Cancelled);
     }
     assert_eq!(ask(client, "u1", "r").await.expect("a decision"), Some(Decision::Allow(Allow {})));
 }
@@ -405,7 +405,7 @@ async fn hanging_calls_do_not_keep_it_from_ending() {
     let address = mock.tcp();
     mock.stop.send(()).expect("the mock is running");
     mock.served.await.expect("ends");
-    assert_eq!(mock.events.recv().await.expect("told of the end").stage, Stage::Cancelled);
+    assert_eq!(mock.events.recv().await.expect("told of the end").stage, CallStage::Cancelled);
     hanging.await.expect("not cancelled").expect_err("no answer");
     assert!(mock.events.recv().await.is_none(), "nothing of the mock is left");
     TcpStream::connect(address).await.expect_err("nothing listens");
@@ -460,7 +460,7 @@ async fn a_socket_in_the_file_system_is_for_everybody_and_goes_with_the_mock() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("mock.sock");
-    let address = Address::Unix(path.clone());
+    let address = MockAddress::Unix(path.clone());
     // What a mock that was killed leaves behind.
     drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket"));
     let mock = Running::of(Mock::bind(address.clone(), Rules::default()).await.expect("takes its place"));
@@ -475,7 +475,7 @@ async fn a_socket_in_the_file_system_is_for_everybody_and_goes_with_the_mock() {
     assert!(!path.exists());
 
     std::fs::write(&path, "precious").expect("a file");
-    Mock::bind(Address::Unix(path.clone()), Rules::default()).await.expect_err("a file that is no socket");
+    Mock::bind(MockAddress::Unix(path.clone()), Rules::default()).await.expect_err("a file that is no socket");
     assert_eq!(std::fs::read_to_string(&path).expect("still there"), "precious");
 }
 
@@ -505,14 +505,14 @@ async fn by_tls(address: SocketAddr, ca: &str, pair: Option<(&str, &str)>) -> st
 
 #[tokio::test]
 async fn a_certificate_made_on_the_spot_is_trusted_by_its_authority() {
-    let (tls, ca) = Tls::made_on_the_spot(&[]).expect("a certificate");
+    let (tls, ca) = MockTls::made_on_the_spot(&[]).expect("a certificate");
     let mock = Mock::bind(free(), Rules::default()).await.expect("a free port").secured(tls);
     let mock = Running::of(mock);
     let client = by_tls(mock.tcp(), &ca, None).await.expect("shakes hands");
     let client = FriendCallbackServiceClient::with_origin(client, origin());
     assert_eq!(ask(client, "u1", "mock:replace=x").await.expect("a decision"), Some(replacement("x")));
 
-    let (_, other) = Tls::made_on_the_spot(&[]).expect("a certificate");
+    let (_, other) = MockTls::made_on_the_spot(&[]).expect("a certificate");
     assert!(by_tls(mock.tcp(), &other, None).await.is_err(), "another authority");
 }
 
@@ -526,7 +526,7 @@ async fn with_a_client_authority_only_its_clients_are_answered() {
     // One certificate for all: its own authority, the service's and the client's.
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let tls = Tls::from_files(file("cert.pem", &cert), file("key.pem", &key)).expect("a pair");
+    let tls = MockTls::from_files(file("cert.pem", &cert), file("key.pem", &key)).expect("a pair");
     let tls = tls.for_clients_of(file("ca.pem", &cert)).expect("an authority");
     let mock = Running::of(Mock::bind(free(), Rules::default()).await.expect("a free port").secured(tls));
 

@@ -42,7 +42,7 @@ impl Setup {
     }
 
     /// Sends it, and says what the App was asked and what came back.
-    fn round_trip(&self, request: &Request) -> (kit::Call, Reply) {
+    fn round_trip(&self, request: &Request) -> (kit::MockCall, Reply) {
         let reply = self.send(&request.bytes());
         assert_eq!(reply.status, 200, "{}", reply.body);
         (self.app.next_call(), reply)

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use openim_bridge::cli::send::{Args, CannotSend, Ending, Exchange, NoAnswer, Report, exchange, run, send};
+use openim_bridge::cli::send::{CannotSend, Ending, Exchange, NoAnswer, SendArgs, SendReport, exchange, run, send};
 use openim_bridge::openim::client::{CallbackRequest, OpenIm, OpenImError, UrlForm};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -112,17 +112,17 @@ fn why(exchange: &Exchange) -> &NoAnswer {
     exchange.answer.as_ref().expect_err("no answer")
 }
 
-fn args(url: &str, more: &[&str]) -> Args {
+fn args(url: &str, more: &[&str]) -> SendArgs {
     #[derive(Parser)]
     struct Cli {
         #[command(flatten)]
-        args: Args,
+        args: SendArgs,
     }
     let fixed = ["send", "--url", url, "--remark", "x", "--operation-id", "op-1"];
     Cli::try_parse_from(fixed.iter().chain(more)).expect("arguments").args
 }
 
-async fn report(url: &str) -> Report {
+async fn report(url: &str) -> SendReport {
     send(&args(url, &[])).await.expect("a report")
 }
 
@@ -221,7 +221,7 @@ async fn exits_by_what_openim_does() {
     for url in ["ftp://127.0.0.1/cb", "127.0.0.1:10006/cb", ""] {
         assert_eq!(format!("{:?}", run(args(url, &[])).await.expect("printed")), exit(2), "{url}");
     }
-    let control = Args { operation_id: Some("a\nb".to_owned()), ..args("http://127.0.0.1:1/", &[]) };
+    let control = SendArgs { operation_id: Some("a\nb".to_owned()), ..args("http://127.0.0.1:1/", &[]) };
     assert!(matches!(send(&control).await, Err(CannotSend::OperationId)));
 }
 
@@ -334,7 +334,7 @@ fn timeouts_are_what_openim_can_have() {
     #[derive(Parser)]
     struct Cli {
         #[command(flatten)]
-        args: Args,
+        args: SendArgs,
     }
     let parse = |timeout: &str| Cli::try_parse_from(["send", "--remark=", "--timeout", timeout]).map(|cli| cli.args);
     assert_eq!(parse("15s").expect("15s").timeout, Duration::from_secs(15));

@@ -13,7 +13,7 @@ use kit::{
     App, Client, Request, app, eventually,
     process::{self, Serve},
 };
-use openim_bridge::mock::Stage;
+use openim_bridge::mock::CallStage;
 
 const TIMEOUT: i32 = 9920;
 
@@ -27,7 +27,7 @@ fn url(app: &App) -> String {
 
 /// Waits until the decision service has been asked.
 fn asked(app: &App) {
-    while app.next_event().stage != Stage::Received {}
+    while app.next_event().stage != CallStage::Received {}
 }
 
 /// Asks again and again, on new connections or on one that is kept for as long as the bridge keeps it, until the port is

@@ -51,7 +51,7 @@ impl ReloadCounts {
 }
 
 /// Files that something is made of.
-pub(crate) trait Source: Send + 'static {
+pub(crate) trait WatchedSource: Send + 'static {
     type Contents: PartialEq + Send;
     type Made: Send + Sync + 'static;
     type Error;
@@ -73,7 +73,7 @@ pub(crate) trait Source: Send + 'static {
 
 /// What was made of files, made again when they change.
 #[derive(Debug)]
-pub(crate) struct Watched<M> {
+pub(crate) struct WatchedFiles<M> {
     current: Arc<Current<M>>,
     counts: ReloadCounts,
     /// Tells the thread that watches the files to look now; dropped, it ends it.
@@ -90,9 +90,9 @@ impl<M> Current<M> {
     }
 }
 
-impl<M: Send + Sync + 'static> Watched<M> {
+impl<M: Send + Sync + 'static> WatchedFiles<M> {
     /// Watches the files from now on, of whose `contents` this was `made`.
-    pub(crate) fn start<S: Source<Made = M>>(
+    pub(crate) fn start<S: WatchedSource<Made = M>>(
         name: &str,
         source: S,
         contents: S::Contents,
@@ -106,7 +106,7 @@ impl<M: Send + Sync + 'static> Watched<M> {
         }
         let (look, told) = mpsc::channel();
         let (in_use, counted) = (Arc::clone(&current), counts.clone());
-        let mut watch = Watch { source, seen: Some(contents), settled: true, current: in_use, counts: counted };
+        let mut watch = FileWatch { source, seen: Some(contents), settled: true, current: in_use, counts: counted };
         let watching = move || {
             loop {
                 let pause = if watch.settled { look_every } else { look_every.min(SETTLE) };
@@ -136,7 +136,7 @@ impl<M: Send + Sync + 'static> Watched<M> {
 }
 
 /// What the thread that watches the files knows.
-struct Watch<S: Source> {
+struct FileWatch<S: WatchedSource> {
     source: S,
     /// At the look before; `None` when they could not be read.
     seen: Option<S::Contents>,
@@ -146,7 +146,7 @@ struct Watch<S: Source> {
     counts: ReloadCounts,
 }
 
-impl<S: Source> Watch<S> {
+impl<S: WatchedSource> FileWatch<S> {
     /// What has changed is used, or refused, when it is still the same at the next look, or at once when that is asked
     /// for: before, a file may be half written, or only one of several replaced.
     fn look(&mut self, now: bool) {

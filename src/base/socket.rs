@@ -72,16 +72,16 @@ fn serving(socket: &SockRef<'_>) -> io::Result<()> {
 }
 
 /// For a connection that was made from here. Packets that nobody acknowledges are found out after 3 s.
-pub(crate) fn connected(stream: &TcpStream) -> io::Result<End> {
+pub(crate) fn connected(stream: &TcpStream) -> io::Result<ConnectionEnd> {
     connection(&SockRef::from(stream), Duration::from_secs(15), Duration::from_secs(3))?;
-    End::of(stream)
+    ConnectionEnd::of(stream)
 }
 
 /// Ends a connection from outside of whatever uses it, which then sees it closed.
 #[derive(Debug)]
-pub(crate) struct End(Socket);
+pub(crate) struct ConnectionEnd(Socket);
 
-impl End {
+impl ConnectionEnd {
     /// For a socket of any kind.
     pub(crate) fn of(stream: &impl AsFd) -> io::Result<Self> {
         Ok(Self(SockRef::from(stream).try_clone()?))

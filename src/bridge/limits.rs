@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use super::settings::Limits;
+use super::settings::BridgeLimits;
 
 /// The limits that all workers share.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct SharedLimits {
 impl SharedLimits {
     /// None of either held yet.
     #[must_use]
-    pub fn new(limits: &Limits) -> Arc<Self> {
+    pub fn new(limits: &BridgeLimits) -> Arc<Self> {
         Arc::new(Self {
             body_bytes: Gauge::new(limits.body_bytes.get()),
             in_flight: Gauge::new(limits.in_flight.get()),
@@ -27,7 +27,7 @@ impl SharedLimits {
     }
 
     /// Other limits from now on. What is held beyond a lower one stays; nothing is added to it.
-    pub fn change(&self, limits: &Limits) {
+    pub fn change(&self, limits: &BridgeLimits) {
         self.body_bytes.limit.store(limits.body_bytes.get(), Relaxed);
         self.in_flight.limit.store(limits.in_flight.get(), Relaxed);
     }

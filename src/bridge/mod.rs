@@ -34,7 +34,7 @@ use http_body::Body;
 pub use limits::{Gauge, Permit, SharedLimits};
 pub use parts::{Answer, Bridge};
 pub use settings::{
-    BridgeSettings, CommandSettings, DecisionSettings, Limits, MissingOperationId, OperationIdSettings,
+    BridgeLimits, BridgeSettings, CommandSettings, DecisionSettings, MissingOperationId, OperationIdSettings,
     ResponseSettings, Unserved,
 };
 

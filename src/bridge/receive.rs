@@ -63,7 +63,7 @@ impl From<BadRequest> for Rejected {
 }
 
 /// What the URL asks for.
-enum Target {
+enum UrlTarget {
     Served(&'static Served),
     /// One command as a parameter, and this other one that is served in its path. Turned away, once all else is right.
     Ambiguous(&'static Served),
@@ -135,12 +135,12 @@ impl Bridge {
         let operation_id = self.operation_id(&head.headers)?;
         let (body, permit) = self.read(body, deadline).await?;
         match target {
-            Target::Served(served) => Ok(Request::Callback(Received { served, operation_id, body, permit })),
-            Target::Ambiguous(served) => match served.decode(&body, &operation_id) {
+            UrlTarget::Served(served) => Ok(Request::Callback(Received { served, operation_id, body, permit })),
+            UrlTarget::Ambiguous(served) => match served.decode(&body, &operation_id) {
                 Err(BodyError::Malformed) => Err(BadRequest::BodyMalformed.into()),
                 Ok(_) | Err(BodyError::OtherCommand) => Err(BadRequest::CommandAmbiguous.into()),
             },
-            Target::Unserved(name) => match command_of_unserved(&body) {
+            UrlTarget::Unserved(name) => match command_of_unserved(&body) {
                 Some(command) if command == name => Ok(Request::Unserved(operation_id)),
                 None if is_command(&name) => Err(BadRequest::BodyMalformed.into()),
                 _ => Err(not_served(&name).into()),
@@ -148,7 +148,7 @@ impl Bridge {
         }
     }
 
-    fn target(&self, url: &UrlCommand<'_>) -> Result<Target, BadRequest> {
+    fn target(&self, url: &UrlCommand<'_>) -> Result<UrlTarget, BadRequest> {
         let served = |name: &str| self.registry.iter().find(|served| served.is_named(name));
         let name = url.name().ok_or(BadRequest::CommandMissing)?;
         let by_name = served(name);
@@ -156,12 +156,12 @@ impl Bridge {
             && let Some(in_path) = url.segment.as_deref().and_then(served)
             && by_name.is_none_or(|by_name| by_name.command != in_path.command)
         {
-            return Ok(Target::Ambiguous(by_name.unwrap_or(in_path)));
+            return Ok(UrlTarget::Ambiguous(by_name.unwrap_or(in_path)));
         }
         match (by_name, self.settings.commands.unserved) {
-            (Some(served), _) => Ok(Target::Served(served)),
+            (Some(served), _) => Ok(UrlTarget::Served(served)),
             (None, _) if url.swallowed => Err(BadRequest::CommandSwallowed),
-            (None, Unserved::Allow) => Ok(Target::Unserved(name.to_owned())),
+            (None, Unserved::Allow) => Ok(UrlTarget::Unserved(name.to_owned())),
             (None, Unserved::Refuse) => Err(not_served(name)),
         }
     }

@@ -28,7 +28,7 @@ pub struct BridgeSettings {
     /// The operation ID of a request.
     pub operation_id: OperationIdSettings,
     /// Bounds on what the bridge takes in.
-    pub limits: Limits,
+    pub limits: BridgeLimits,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -87,7 +87,7 @@ pub enum MissingOperationId {
 
 /// Bounds on what the bridge takes in; each counts for the whole process.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct BridgeLimits {
     /// Bytes of one request's body; beyond it 413 and code 9904.
     pub request_bytes: NonZeroUsize,
     /// Bytes of all bodies held at one time; beyond it the fallback, as `overloaded`. At least `request_bytes`.
@@ -102,7 +102,7 @@ impl Default for DecisionSettings {
     }
 }
 
-impl Default for Limits {
+impl Default for BridgeLimits {
     fn default() -> Self {
         Self { request_bytes: at_least_one(1 << 20), body_bytes: at_least_one(32 << 20), in_flight: at_least_one(1024) }
     }

@@ -8,9 +8,9 @@ use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus};
 
 use super::catalogue::Run;
-use super::samples::{self, Sample};
-use super::session::{LANES, NoReply, Reply, Session, StatusName, words};
-use super::verdict::Verdict::{self, Advice, Failed, Passed};
+use super::samples::{self, CheckSample};
+use super::session::{LANES, NoReply, Session, StatusName, TimedReply, words};
+use super::verdict::CaseVerdict::{self, Advice, Failed, Passed};
 use crate::upstream::HealthSettings;
 
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -28,7 +28,7 @@ const BEGUN_AT_MOST: usize = 5 * CANCELLED;
 /// How much longer than before an ordinary call may take after the cancelled ones, besides twice the time.
 const SLACK: Duration = Duration::from_millis(250);
 
-pub(super) async fn run(run: Run, session: &Session, health: &HealthSettings) -> Verdict {
+pub(super) async fn run(run: Run, session: &Session, health: &HealthSettings) -> CaseVerdict {
     match run {
         Run::ServesRpc => serves_rpc(session).await,
         Run::Health => says_serving(session, health).await,
@@ -41,14 +41,14 @@ pub(super) async fn run(run: Run, session: &Session, health: &HealthSettings) ->
     }
 }
 
-async fn serves_rpc(session: &Session) -> Verdict {
+async fn serves_rpc(session: &Session) -> CaseVerdict {
     match session.ask(&samples::ordinary()).await {
-        Ok(Reply { took, .. }) => Passed(format!("answered in {took:.1?}")),
+        Ok(TimedReply { took, .. }) => Passed(format!("answered in {took:.1?}")),
         Err(why) => Failed(why.to_string()),
     }
 }
 
-async fn says_serving(session: &Session, health: &HealthSettings) -> Verdict {
+async fn says_serving(session: &Session, health: &HealthSettings) -> CaseVerdict {
     let request = HealthCheckRequest { service: health.service.clone() };
     let of = if health.service.is_empty() { String::new() } else { format!(" for {:?}", health.service) };
     let reply = session.call(0, HEALTH_CHECK, request.encode_to_vec().into(), health.timeout).await;
@@ -66,23 +66,23 @@ async fn says_serving(session: &Session, health: &HealthSettings) -> Verdict {
     }
 }
 
-async fn answers_in_time(session: &Session) -> Verdict {
+async fn answers_in_time(session: &Session) -> CaseVerdict {
     let deadline = session.limits.deadline;
     let mut slowest = Duration::ZERO;
     for number in 1..=TIMED {
         match session.ask(&samples::ordinary()).await {
-            Ok(Reply { took, .. }) if took > deadline => {
+            Ok(TimedReply { took, .. }) if took > deadline => {
                 let deadline = humantime::format_duration(deadline);
                 return Failed(format!("call {number} was answered after {took:.1?}, and not within {deadline}"));
             }
-            Ok(Reply { took, .. }) => slowest = slowest.max(took),
+            Ok(TimedReply { took, .. }) => slowest = slowest.max(took),
             Err(why) => return Failed(format!("call {number}: {why}")),
         }
     }
     Passed(format!("the slowest of {TIMED} took {slowest:.1?}"))
 }
 
-async fn answers(session: &Session, samples: &[Sample]) -> Verdict {
+async fn answers(session: &Session, samples: &[CheckSample]) -> CaseVerdict {
     let mut failures = Vec::new();
     for sample in samples {
         if let Err(why) = session.ask(sample).await {
@@ -100,13 +100,13 @@ async fn answers(session: &Session, samples: &[Sample]) -> Verdict {
     }
 }
 
-async fn repeated_calls(session: &Session) -> Verdict {
+async fn repeated_calls(session: &Session) -> CaseVerdict {
     let samples = samples::repeated();
     for sample in &samples {
         let mut first = None;
         for lane in 0..REPEATS {
             let decision = match session.ask_on(lane, sample).await {
-                Ok(Reply { decision, .. }) => decision,
+                Ok(TimedReply { decision, .. }) => decision,
                 Err(why) => return Failed(format!("{sample}: {why}")),
             };
             let first = first.get_or_insert_with(|| decision.clone());
@@ -122,7 +122,7 @@ async fn repeated_calls(session: &Session) -> Verdict {
     Passed(format!("{REPEATS} times {} questions, on {LANES} connections", samples.len()))
 }
 
-async fn concurrent_calls(session: &Session) -> Verdict {
+async fn concurrent_calls(session: &Session) -> CaseVerdict {
     if let Err(why) = session.connect_all().await {
         return Failed(why.to_string());
     }
@@ -136,7 +136,7 @@ async fn concurrent_calls(session: &Session) -> Verdict {
     }
 }
 
-async fn cancelled_calls(session: &Session) -> Verdict {
+async fn cancelled_calls(session: &Session) -> CaseVerdict {
     let sample = samples::ordinary();
     if let Err(why) = session.connect_all().await {
         return Failed(why.to_string());
@@ -154,8 +154,8 @@ async fn cancelled_calls(session: &Session) -> Verdict {
         cancelled += join_all(batch).await.into_iter().filter(|cancelled| *cancelled).count();
         begun += BATCH;
         match session.ask(&sample).await {
-            Ok(Reply { took, .. }) if took <= deadline => {}
-            Ok(Reply { took, .. }) => {
+            Ok(TimedReply { took, .. }) if took <= deadline => {}
+            Ok(TimedReply { took, .. }) => {
                 return Failed(format!(
                     "after {cancelled} cancelled calls the next took {took:.1?}, before {before:.1?}"
                 ));
@@ -172,7 +172,7 @@ async fn cancelled_calls(session: &Session) -> Verdict {
     }
 }
 
-async fn median(session: &Session, sample: &Sample) -> Result<Duration, NoReply> {
+async fn median(session: &Session, sample: &CheckSample) -> Result<Duration, NoReply> {
     let mut took = Vec::with_capacity(TIMED);
     for _ in 0..TIMED {
         took.push(session.ask(sample).await?.took);
@@ -181,9 +181,9 @@ async fn median(session: &Session, sample: &Sample) -> Result<Duration, NoReply>
     Ok(took[TIMED / 2])
 }
 
-async fn valid_decisions(session: &Session) -> Verdict {
+async fn valid_decisions(session: &Session) -> CaseVerdict {
     let mut no_reply = None;
-    for sample in [samples::ordinary(), Sample::remark(""), Sample::remark(" ")] {
+    for sample in [samples::ordinary(), CheckSample::remark(""), CheckSample::remark(" ")] {
         // That there is none is what other cases are about.
         no_reply = session.ask(&sample).await.err().or(no_reply);
         if no_reply.as_ref().is_some_and(NoReply::ends_the_case) {

@@ -1,7 +1,7 @@
 //! The cases, as data: what each shows, why it matters in production, and what to do about a failure. How it is run is in
 //! [`super::cases`].
 
-use super::samples::{self, Sample};
+use super::samples::{self, CheckSample};
 
 /// One case.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) enum Run {
     Health,
     AnswersInTime,
     /// Each sample must be answered with the status OK.
-    Answers(fn() -> Vec<Sample>),
+    Answers(fn() -> Vec<CheckSample>),
     RepeatedCalls,
     ConcurrentCalls,
     CancelledCalls,

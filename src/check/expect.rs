@@ -24,9 +24,9 @@ use std::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_saphyr::Spanned;
 
-use super::samples::{FRIEND, OWNER, Sample, quoted};
-use super::session::{Reply, Session, words};
-use super::verdict::Verdict;
+use super::samples::{CheckSample, FRIEND, OWNER, quoted};
+use super::session::{Session, TimedReply, words};
+use super::verdict::CaseVerdict;
 use crate::openim::RefusalCode;
 use crate::proto::{Refuse, ReplaceRemark, before_set_friend_remark_response::Decision};
 
@@ -53,8 +53,8 @@ pub struct Expectation {
     pub name: String,
     /// Where it is, and what it says.
     pub shows: String,
-    sample: Sample,
-    expected: Expected,
+    sample: CheckSample,
+    expected: ExpectedDecision,
 }
 
 /// Why there is no table.
@@ -70,7 +70,7 @@ pub enum ExpectationsError {
     },
     /// Its text is not valid. The message names line, column and key, and shows the place.
     #[error("the table of expected decisions {origin} is not valid\n{message}\n\n{SHAPE}")]
-    Invalid {
+    InvalidReply {
         /// The file's name.
         origin: String,
         /// What is wrong, where, and what would be right.
@@ -99,7 +99,7 @@ impl Expectations {
                 formatter: &serde_saphyr::UserMessageFormatter,
                 source_name: Some(origin),
             };
-            ExpectationsError::Invalid { origin: origin.to_owned(), message: error.render_with_options(options) }
+            ExpectationsError::InvalidReply { origin: origin.to_owned(), message: error.render_with_options(options) }
         })?;
         let rows = (1..).zip(table.cases).map(|(number, row)| row.expectation(origin, number)).collect();
         Ok(Self(rows))
@@ -126,15 +126,15 @@ struct Row {
     owner: Option<String>,
     friend: Option<String>,
     remark: String,
-    expect: Expected,
+    expect: ExpectedDecision,
 }
 
 /// The decision that is expected.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Expected {
+enum ExpectedDecision {
     Allow,
-    Refuse(Refusal),
+    Refuse(ExpectedRefusal),
     #[serde(deserialize_with = "replacement")]
     Replace(String),
 }
@@ -142,7 +142,7 @@ enum Expected {
 /// What is `None` is not compared.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Refusal {
+struct ExpectedRefusal {
     #[serde(deserialize_with = "code")]
     code: Option<i32>,
     message: Option<String>,
@@ -183,8 +183,11 @@ impl AsExpectation for Spanned<Row> {
     fn expectation(self, origin: &str, number: usize) -> Expectation {
         let line = self.referenced.line();
         let row = self.value;
-        let sample =
-            Sample::of(row.owner.as_deref().unwrap_or(OWNER), row.friend.as_deref().unwrap_or(FRIEND), &row.remark);
+        let sample = CheckSample::of(
+            row.owner.as_deref().unwrap_or(OWNER),
+            row.friend.as_deref().unwrap_or(FRIEND),
+            &row.remark,
+        );
         let title = row.name.unwrap_or_else(|| sample.to_string());
         let shows = format!("{origin}:{line}: {title}");
         Expectation { name: format!("expect-{number}"), shows, sample, expected: row.expect }
@@ -192,23 +195,23 @@ impl AsExpectation for Spanned<Row> {
 }
 
 impl Expectation {
-    pub(super) async fn run(&self, session: &Session) -> Verdict {
+    pub(super) async fn run(&self, session: &Session) -> CaseVerdict {
         match session.ask(&self.sample).await {
-            Err(why) => Verdict::Failed(format!("expected {}, and had {why}", self.expected.words())),
-            Ok(Reply { decision: Err(invalid), .. }) => {
-                Verdict::Failed(format!("expected {}, and the reply is invalid: {invalid}", self.expected.words()))
+            Err(why) => CaseVerdict::Failed(format!("expected {}, and had {why}", self.expected.words())),
+            Ok(TimedReply { decision: Err(invalid), .. }) => {
+                CaseVerdict::Failed(format!("expected {}, and the reply is invalid: {invalid}", self.expected.words()))
             }
-            Ok(Reply { decision: Ok(decision), .. }) if self.expected.is(&decision) => {
-                Verdict::Passed(words(&decision))
+            Ok(TimedReply { decision: Ok(decision), .. }) if self.expected.is(&decision) => {
+                CaseVerdict::Passed(words(&decision))
             }
-            Ok(Reply { decision: Ok(decision), .. }) => {
-                Verdict::Failed(format!("expected {}, and got {}", self.expected.words(), words(&decision)))
+            Ok(TimedReply { decision: Ok(decision), .. }) => {
+                CaseVerdict::Failed(format!("expected {}, and got {}", self.expected.words(), words(&decision)))
             }
         }
     }
 }
 
-impl Expected {
+impl ExpectedDecision {
     fn is(&self, decision: &Decision) -> bool {
         match (self, decision) {
             (Self::Allow, Decision::Allow(_)) => true,
@@ -227,7 +230,7 @@ impl Expected {
         match self {
             Self::Allow => "allow".to_owned(),
             Self::Replace(remark) => format!("replace by {}", quoted(remark)),
-            Self::Refuse(Refusal { code, message, detail }) => {
+            Self::Refuse(ExpectedRefusal { code, message, detail }) => {
                 let parts = [
                     code.map(|code| format!("code {code}")),
                     message.as_ref().map(|message| format!("message {}", quoted(message))),

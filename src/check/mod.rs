@@ -5,7 +5,7 @@
 //! - `cases`: how each is run.
 //! - [`expect`](Expectations): the App's own table of questions and expected decisions.
 //! - `session`: the connections, one question, and what every reply is held against.
-//! - [`report`](Report): what came of it.
+//! - [`report`](CheckReport): what came of it.
 //!
 //! Called by `cli` alone, which does the printing. A service that hangs or dies cannot make it hang: every connection,
 //! call and case has a limit.
@@ -22,27 +22,27 @@ use std::time::{Duration, Instant};
 
 pub use catalogue::{CASES, Case};
 pub use expect::{Expectation, Expectations, ExpectationsError};
-pub use report::{CaseReport, Report};
-pub use session::Limits;
-pub use verdict::Verdict;
+pub use report::{CaseReport, CheckReport};
+pub use session::CheckLimits;
+pub use verdict::CaseVerdict;
 
 use crate::upstream::{Direct, UpstreamSettings};
 use catalogue::Run;
 use session::Session;
 
-/// A case may take so many times [`Limits::timeout`], however many calls it makes.
+/// A case may take so many times [`CheckLimits::timeout`], however many calls it makes.
 const CASE_TIMEOUTS: u32 = 15;
 
 /// What is to be run.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
+pub struct CheckPlan<'a> {
     /// In this order.
     pub cases: &'a [&'static Case],
     /// After them.
     pub expectations: &'a [Expectation],
 }
 
-impl Plan<'_> {
+impl CheckPlan<'_> {
     /// How many cases there are.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -61,12 +61,12 @@ impl Plan<'_> {
 pub async fn run(
     direct: Direct,
     upstream: &UpstreamSettings,
-    limits: Limits,
-    plan: Plan<'_>,
+    limits: CheckLimits,
+    plan: CheckPlan<'_>,
     mut begins: impl FnMut(&str),
-) -> Report {
+) -> CheckReport {
     let session = Session::new(direct, limits);
-    let mut report = Report::of(upstream);
+    let mut report = CheckReport::of(upstream);
     begins("connecting");
     report.endpoint = match session.connect().await {
         Ok(target) => Some(target.to_string()),
@@ -79,10 +79,10 @@ pub async fn run(
     for case in plan.cases {
         begins(case.name);
         let (verdict, took) = match useless {
-            Some(because) => (Verdict::Skipped(because.to_owned()), Duration::ZERO),
+            Some(because) => (CaseVerdict::Skipped(because.to_owned()), Duration::ZERO),
             None => limited(limits, cases::run(case.run, &session, &upstream.health)).await,
         };
-        if matches!((case.run, &verdict), (Run::ServesRpc, Verdict::Failed(_))) {
+        if matches!((case.run, &verdict), (Run::ServesRpc, CaseVerdict::Failed(_))) {
             useless = Some("it does not serve the rpc");
         }
         report.cases.push(CaseReport::of(case, verdict, took));
@@ -90,7 +90,7 @@ pub async fn run(
     for expectation in plan.expectations {
         begins(&expectation.name);
         let (verdict, took) = match useless {
-            Some(because) => (Verdict::Skipped(because.to_owned()), Duration::ZERO),
+            Some(because) => (CaseVerdict::Skipped(because.to_owned()), Duration::ZERO),
             None => limited(limits, expectation.run(&session)).await,
         };
         report.cases.push(CaseReport::of_expectation(expectation, verdict, took));
@@ -98,12 +98,12 @@ pub async fn run(
     report
 }
 
-async fn limited(limits: Limits, case: impl Future<Output = Verdict>) -> (Verdict, Duration) {
+async fn limited(limits: CheckLimits, case: impl Future<Output = CaseVerdict>) -> (CaseVerdict, Duration) {
     let limit = limits.timeout * CASE_TIMEOUTS;
     let began = Instant::now();
     let verdict = tokio::time::timeout(limit, case).await.unwrap_or_else(|_| {
         let limit = humantime::format_duration(limit);
-        Verdict::Failed(format!("its calls together took longer than {limit}"))
+        CaseVerdict::Failed(format!("its calls together took longer than {limit}"))
     });
     (verdict, began.elapsed())
 }

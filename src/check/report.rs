@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::catalogue::{self, Case};
 use super::expect::Expectation;
-use super::verdict::Verdict;
+use super::verdict::CaseVerdict;
 use crate::upstream::UpstreamSettings;
 
 /// What came of all cases.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct CheckReport {
     /// As configured.
     pub upstream: String,
     /// What was connected to: after names have been resolved.
@@ -31,7 +31,7 @@ pub struct CaseReport {
     pub shows: String,
     /// What came of it.
     #[serde(flatten)]
-    pub verdict: Verdict,
+    pub verdict: CaseVerdict,
     /// Why it matters in production.
     pub why: &'static str,
     /// What to do about a failure.
@@ -42,7 +42,7 @@ pub struct CaseReport {
 }
 
 impl CaseReport {
-    pub(super) fn of(case: &Case, verdict: Verdict, took: Duration) -> Self {
+    pub(super) fn of(case: &Case, verdict: CaseVerdict, took: Duration) -> Self {
         Self {
             name: case.name.to_owned(),
             shows: case.shows.to_owned(),
@@ -53,7 +53,7 @@ impl CaseReport {
         }
     }
 
-    pub(super) fn of_expectation(expectation: &Expectation, verdict: Verdict, took: Duration) -> Self {
+    pub(super) fn of_expectation(expectation: &Expectation, verdict: CaseVerdict, took: Duration) -> Self {
         Self {
             name: expectation.name.clone(),
             shows: expectation.shows.clone(),
@@ -65,7 +65,7 @@ impl CaseReport {
     }
 }
 
-impl Report {
+impl CheckReport {
     pub(super) fn of(upstream: &UpstreamSettings) -> Self {
         let upstream = upstream.addresses.first().map(ToString::to_string).unwrap_or_default();
         Self { upstream, endpoint: None, unreachable: None, cases: Vec::new() }

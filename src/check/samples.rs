@@ -15,7 +15,7 @@ const SHOWN_CHARS: usize = 60;
 
 /// One question.
 #[derive(Debug, Clone)]
-pub(super) struct Sample {
+pub(super) struct CheckSample {
     request: BeforeSetFriendRemarkRequest,
     /// Fields that this version of the contract does not have.
     newer: Vec<u8>,
@@ -23,13 +23,13 @@ pub(super) struct Sample {
     label: String,
 }
 
-impl fmt::Display for Sample {
+impl fmt::Display for CheckSample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.label)
     }
 }
 
-impl Sample {
+impl CheckSample {
     pub(super) fn of(owner: &str, friend: &str, remark: &str) -> Self {
         let request = BeforeSetFriendRemarkRequest {
             operation_id: "openim-bridge-check".to_owned(),
@@ -60,70 +60,70 @@ pub(super) const OWNER: &str = "check-owner";
 pub(super) const FRIEND: &str = "check-friend";
 
 /// As most users' are.
-pub(super) fn ordinary() -> Sample {
-    Sample::remark("My Best Friend")
+pub(super) fn ordinary() -> CheckSample {
+    CheckSample::remark("My Best Friend")
 }
 
-pub(super) fn empty_texts() -> Vec<Sample> {
+pub(super) fn empty_texts() -> Vec<CheckSample> {
     vec![
-        Sample::remark("").labelled("an empty remark"),
-        Sample::of("", FRIEND, "My Best Friend").labelled("an empty owner_user_id"),
-        Sample::of(OWNER, "", "My Best Friend").labelled("an empty friend_user_id"),
-        Sample::of("", "", "").labelled("an empty remark and empty IDs"),
+        CheckSample::remark("").labelled("an empty remark"),
+        CheckSample::of("", FRIEND, "My Best Friend").labelled("an empty owner_user_id"),
+        CheckSample::of(OWNER, "", "My Best Friend").labelled("an empty friend_user_id"),
+        CheckSample::of("", "", "").labelled("an empty remark and empty IDs"),
     ]
 }
 
-pub(super) fn long_remark() -> Vec<Sample> {
+pub(super) fn long_remark() -> Vec<CheckSample> {
     let of = |unit: &str| unit.repeat(LONG.div_ceil(unit.len()));
     vec![
-        Sample::remark(&of("a")).labelled("a remark of 10 kB, one word"),
-        Sample::remark(&of("long ")).labelled("a remark of 10 kB, many words"),
-        Sample::remark(&of("好友")).labelled("a remark of 10 kB, in Chinese"),
+        CheckSample::remark(&of("a")).labelled("a remark of 10 kB, one word"),
+        CheckSample::remark(&of("long ")).labelled("a remark of 10 kB, many words"),
+        CheckSample::remark(&of("好友")).labelled("a remark of 10 kB, in Chinese"),
     ]
 }
 
 /// Bytes.
 const LONG: usize = 10_240;
 
-pub(super) fn emoji() -> Vec<Sample> {
+pub(super) fn emoji() -> Vec<CheckSample> {
     ["😀", "Mom ❤️", "👩‍👩‍👧‍👦 family", "👍🏽", "🇨🇳🇺🇦", "1️⃣", "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}"]
-        .map(Sample::remark)
+        .map(CheckSample::remark)
         .to_vec()
 }
 
-pub(super) fn right_to_left() -> Vec<Sample> {
+pub(super) fn right_to_left() -> Vec<CheckSample> {
     ["صديقي المفضل", "החבר הכי טוב שלי", "abc صديق 123", "\u{202e}txt.exe", "\u{2067}שלום\u{2069} world", "a\u{200f}b"]
-        .map(Sample::remark)
+        .map(CheckSample::remark)
         .to_vec()
 }
 
-pub(super) fn control_characters() -> Vec<Sample> {
-    let nul = ["\0", "\0\0\0", "before\0after", "\0first", "last\0"].map(Sample::remark);
+pub(super) fn control_characters() -> Vec<CheckSample> {
+    let nul = ["\0", "\0\0\0", "before\0after", "\0first", "last\0"].map(CheckSample::remark);
     let ids = [
-        Sample::of("check\0owner", FRIEND, "My Best Friend").labelled("NUL in owner_user_id"),
-        Sample::of(OWNER, "check\0friend", "My Best Friend").labelled("NUL in friend_user_id"),
+        CheckSample::of("check\0owner", FRIEND, "My Best Friend").labelled("NUL in owner_user_id"),
+        CheckSample::of(OWNER, "check\0friend", "My Best Friend").labelled("NUL in friend_user_id"),
     ];
     let others = (1..=0x9f_u8)
         .map(char::from)
         .filter(|char| char.is_control() && !char.is_whitespace())
-        .map(|char| Sample::remark(&format!("a{char}b")));
+        .map(|char| CheckSample::remark(&format!("a{char}b")));
     nul.into_iter().chain(ids).chain(others).collect()
 }
 
-pub(super) fn white_space() -> Vec<Sample> {
+pub(super) fn white_space() -> Vec<CheckSample> {
     let kinds = ('\0'..='\u{ffff}').filter(|char| char.is_whitespace());
     // No white space by Unicode, and as invisible.
     let invisible = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{180e}'];
-    let mut all: Vec<Sample> = kinds
+    let mut all: Vec<CheckSample> = kinds
         .chain(invisible)
         .flat_map(|char| [format!("{char}"), format!("{char}My{char}{char}Friend{char}")])
-        .map(|remark| Sample::remark(&remark))
+        .map(|remark| CheckSample::remark(&remark))
         .collect();
-    all.push(Sample::remark("\r\n\t \u{3000}"));
+    all.push(CheckSample::remark("\r\n\t \u{3000}"));
     all
 }
 
-pub(super) fn unknown_fields() -> Vec<Sample> {
+pub(super) fn unknown_fields() -> Vec<CheckSample> {
     let fields: [(&str, u32, WireType, &[u8]); 5] = [
         ("a number", 5, WireType::Varint, &[0x96, 0x01]),
         ("a text", 15, WireType::LengthDelimited, b"\x05newer"),
@@ -146,15 +146,15 @@ pub(super) fn unknown_fields() -> Vec<Sample> {
     encode_key(6, WireType::LengthDelimited, &mut long.newer);
     encode_varint(LONG as u64, &mut long.newer);
     long.newer.extend([b'n'; LONG]);
-    let single = fields.map(|(name, number, kind, value)| Sample {
+    let single = fields.map(|(name, number, kind, value)| CheckSample {
         newer: encoded(number, kind, value),
         ..ordinary().labelled(format!("a new field, {name}"))
     });
     single.into_iter().chain([long, all]).collect()
 }
 
-pub(super) fn repeated() -> Vec<Sample> {
-    ["My Best Friend", " My  Best\tFriend ", "", "好友", "😀", "test", "spam"].map(Sample::remark).to_vec()
+pub(super) fn repeated() -> Vec<CheckSample> {
+    ["My Best Friend", " My  Best\tFriend ", "", "好友", "😀", "test", "spam"].map(CheckSample::remark).to_vec()
 }
 
 /// A text in quotes, in one bounded line, with everything escaped that could steer a terminal.

@@ -11,7 +11,7 @@ use futures_util::future::{Either, select};
 use prost::Message as _;
 use tokio::{task::yield_now, time::sleep};
 
-use super::samples::{Sample, quoted};
+use super::samples::{CheckSample, quoted};
 use crate::base::error_chain;
 use crate::base::grpc_status;
 use crate::openim::RefusalCode;
@@ -34,7 +34,7 @@ const TURNS_TO_SEND: usize = 8;
 
 /// How long the service may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct CheckLimits {
     /// For an ordinary call.
     pub deadline: Duration,
     /// For any other one. Sent with every call, as its gRPC deadline.
@@ -43,7 +43,7 @@ pub struct Limits {
 
 pub(super) struct Session {
     direct: Direct,
-    pub(super) limits: Limits,
+    pub(super) limits: CheckLimits,
     lanes: [RefCell<Option<DirectConnection>>; LANES],
     replies: Cell<usize>,
     invalid: Cell<usize>,
@@ -53,14 +53,14 @@ pub(super) struct Session {
 
 /// A reply that came in time with the status OK.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) decision: Result<Decision, Invalid>,
+pub(super) struct TimedReply {
+    pub(super) decision: Result<Decision, InvalidReply>,
     pub(super) took: Duration,
 }
 
 /// Why a reply holds no valid decision.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub(super) enum Invalid {
+pub(super) enum InvalidReply {
     #[error("it does not decode: {0}")]
     Undecodable(prost::DecodeError),
     #[error("no decision is set")]
@@ -101,7 +101,7 @@ impl fmt::Display for StatusName {
 }
 
 impl Session {
-    pub(super) fn new(direct: Direct, limits: Limits) -> Self {
+    pub(super) fn new(direct: Direct, limits: CheckLimits) -> Self {
         Self {
             direct,
             limits,
@@ -127,16 +127,16 @@ impl Session {
     }
 
     /// Asks on the first lane.
-    pub(super) async fn ask(&self, sample: &Sample) -> Result<Reply, NoReply> {
+    pub(super) async fn ask(&self, sample: &CheckSample) -> Result<TimedReply, NoReply> {
         self.ask_on(0, sample).await
     }
 
-    pub(super) async fn ask_on(&self, lane: usize, sample: &Sample) -> Result<Reply, NoReply> {
+    pub(super) async fn ask_on(&self, lane: usize, sample: &CheckSample) -> Result<TimedReply, NoReply> {
         let began = Instant::now();
         let reply = self.call(lane, METHOD, sample.message(), self.limits.timeout).await?;
         let decision = decision(reply);
         self.note(sample, &decision);
-        Ok(Reply { decision, took: began.elapsed() })
+        Ok(TimedReply { decision, took: began.elapsed() })
     }
 
     /// One call. What the service has never seen, such as on a connection that it had closed meanwhile, is asked again on
@@ -169,7 +169,7 @@ impl Session {
 
     /// Begins a call and cancels it `after` a while; with no while at all, as soon as it was sent. `false` when it ended
     /// before that.
-    pub(super) async fn cancel(&self, lane: usize, sample: &Sample, after: Duration) -> bool {
+    pub(super) async fn cancel(&self, lane: usize, sample: &CheckSample, after: Duration) -> bool {
         let number = lane % LANES;
         let Ok(connection) = self.lane(number).await else { return false };
         let call = std::pin::pin!(connection.call(METHOD, sample.message(), self.limits.timeout));
@@ -208,7 +208,7 @@ impl Session {
         self.lanes[lane % LANES].replace(None);
     }
 
-    fn note(&self, sample: &Sample, decision: &Result<Decision, Invalid>) {
+    fn note(&self, sample: &CheckSample, decision: &Result<Decision, InvalidReply>) {
         self.replies.set(self.replies.get() + 1);
         let Err(invalid) = decision else { return };
         self.invalid.set(self.invalid.get() + 1);
@@ -224,14 +224,14 @@ impl Session {
     }
 }
 
-fn decision(reply: Bytes) -> Result<Decision, Invalid> {
-    let reply = BeforeSetFriendRemarkResponse::decode(reply).map_err(Invalid::Undecodable)?;
-    match reply.decision.ok_or(Invalid::Unset)? {
+fn decision(reply: Bytes) -> Result<Decision, InvalidReply> {
+    let reply = BeforeSetFriendRemarkResponse::decode(reply).map_err(InvalidReply::Undecodable)?;
+    match reply.decision.ok_or(InvalidReply::Unset)? {
         // 0 is unset: the bridge's default.
         Decision::Refuse(Refuse { code, .. }) if code != 0 && RefusalCode::from_app(code).is_none() => {
-            Err(Invalid::Code(code))
+            Err(InvalidReply::Code(code))
         }
-        Decision::ReplaceRemark(ReplaceRemark { remark }) if remark.is_empty() => Err(Invalid::EmptyReplacement),
+        Decision::ReplaceRemark(ReplaceRemark { remark }) if remark.is_empty() => Err(InvalidReply::EmptyReplacement),
         decision => Ok(decision),
     }
 }

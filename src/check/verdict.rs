@@ -5,7 +5,7 @@ use serde::Serialize;
 /// What came of one case, with what was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "result", content = "seen", rename_all = "snake_case")]
-pub enum Verdict {
+pub enum CaseVerdict {
     /// As it should be.
     Passed(String),
     /// Not wrong, and could be better.
@@ -16,7 +16,7 @@ pub enum Verdict {
     Skipped(String),
 }
 
-impl Verdict {
+impl CaseVerdict {
     /// The word for it.
     #[must_use]
     pub const fn word(&self) -> &'static str {

@@ -15,7 +15,7 @@ use super::send::{self, Exchange};
 use super::terminal::{print, stop_signal};
 use crate::callback::REGISTRY;
 use crate::config::{Loaded, Sources};
-use crate::mock::{Address, Mock, Rules};
+use crate::mock::{Mock, MockAddress, Rules};
 use crate::openim::client::request::BEFORE_SET_FRIEND_REMARK;
 use crate::openim::client::{CallbackRequest, OpenIm, UrlForm};
 use crate::server::{Server, Settings, StartError};
@@ -30,7 +30,7 @@ const OPENIM_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// Then it stays up until Ctrl-C. Exit codes: 0 every sample went as it should, 1 otherwise.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct DemoArgs {
     /// Where the bridge listens [default: 127.0.0.1:10006, or a free port with --once]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -49,69 +49,69 @@ pub struct Args {
 }
 
 /// One callback, and what must come of it.
-struct Sample {
+struct DemoSample {
     title: &'static str,
     remark: &'static str,
     /// Appended to OpenIM's `url`.
     suffix: &'static str,
-    expected: Expected,
+    expected: SampleOutcome,
     /// By the answer's header.
     origin: &'static str,
     explained: &'static str,
 }
 
 #[derive(Clone, Copy)]
-enum Expected {
+enum SampleOutcome {
     GoesOnWith(&'static str),
     Refused(i32),
 }
 
-const SAMPLES: [Sample; 6] = [
-    Sample {
+const SAMPLES: [DemoSample; 6] = [
+    DemoSample {
         title: "The App allows",
         remark: "My Best Friend",
         suffix: "",
-        expected: Expected::GoesOnWith("My Best Friend"),
+        expected: SampleOutcome::GoesOnWith("My Best Friend"),
         origin: "decision",
         explained: "the decision service said allow, and OpenIM stores what its user typed",
     },
-    Sample {
+    DemoSample {
         title: "The App refuses",
         remark: "mock:refuse=5001,No nicknames here",
         suffix: "",
-        expected: Expected::Refused(5001),
+        expected: SampleOutcome::Refused(5001),
         origin: "decision",
         explained: "the App's own code (5000 to 9899) and text reach the user",
     },
-    Sample {
+    DemoSample {
         title: "The App changes the remark",
         remark: "mock:replace=Bestie",
         suffix: "",
-        expected: Expected::GoesOnWith("Bestie"),
+        expected: SampleOutcome::GoesOnWith("Bestie"),
         origin: "decision",
         explained: "OpenIM stores the App's text instead",
     },
-    Sample {
+    DemoSample {
         title: "The App hangs",
         remark: "mock:hang",
         suffix: "",
-        expected: Expected::GoesOnWith("mock:hang"),
+        expected: SampleOutcome::GoesOnWith("mock:hang"),
         origin: "fallback; class=timeout",
         explained: "no reply by the deadline, so the fallback decided: allow, unless configured otherwise",
     },
-    Sample {
+    DemoSample {
         title: "The App is out of order",
         remark: "mock:status=UNAVAILABLE",
         suffix: "",
-        expected: Expected::GoesOnWith("mock:status=UNAVAILABLE"),
+        expected: SampleOutcome::GoesOnWith("mock:status=UNAVAILABLE"),
         origin: "fallback; class=unavailable",
         explained: "the fallback again, and at once: nobody waits for the deadline",
     },
-    Sample {
+    DemoSample {
         title: "OpenIM is set up wrongly",
         remark: "My Best Friend",
         suffix: "?x=1",
-        expected: Expected::Refused(9901),
+        expected: SampleOutcome::Refused(9901),
         origin: "rejected; code=9901",
         explained: "a `?` in webhooks.yml's url swallows the command; a header of the answer says so, and the App was not asked",
     },
@@ -121,7 +121,7 @@ const SAMPLES: [Sample; 6] = [
 ///
 /// # Errors
 /// When an address cannot be listened on, or the result cannot be printed.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     log::init(&LogSettings { level: LogLevel::Error, ..LogSettings::default() });
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mock = Mock::bind(free.into(), Rules::default()).await?;
@@ -158,7 +158,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// What `serve` would make of these flags.
-fn configuration(args: &Args, listen: SocketAddr, mock: &Address, ca: Option<&Path>) -> anyhow::Result<Loaded> {
+fn configuration(args: &DemoArgs, listen: SocketAddr, mock: &MockAddress, ca: Option<&Path>) -> anyhow::Result<Loaded> {
     let admin = args.admin_listen.clone();
     let admin = admin.or_else(|| args.once.then(|| "off".to_owned()));
     let certificate = ca.map(|path| path.to_string_lossy().into_owned());
@@ -176,7 +176,7 @@ fn configuration(args: &Args, listen: SocketAddr, mock: &Address, ca: Option<&Pa
 }
 
 /// Sends every sample; true when each went as it should.
-async fn show(bridge: SocketAddr, ca: Option<&Path>, mock: &Address) -> anyhow::Result<bool> {
+async fn show(bridge: SocketAddr, ca: Option<&Path>, mock: &MockAddress) -> anyhow::Result<bool> {
     let url = url(bridge, ca);
     let http = if ca.is_some() { "HTTPS" } else { "HTTP" };
     print(&format!(
@@ -200,7 +200,7 @@ async fn show(bridge: SocketAddr, ca: Option<&Path>, mock: &Address) -> anyhow::
     Ok(all_right)
 }
 
-impl Expected {
+impl SampleOutcome {
     fn is(self, exchange: &Exchange) -> bool {
         match (self, exchange.open_im()) {
             (Self::GoesOnWith(expected), OpenIm::GoesOn { remark: Some(remark) }) => remark == expected,
@@ -210,7 +210,7 @@ impl Expected {
     }
 }
 
-impl Sample {
+impl DemoSample {
     fn told(&self, number: u32, url: &str, request: &CallbackRequest, exchange: &Exchange, right: bool) -> String {
         let answered = match &exchange.answer {
             Ok(answered) => format!("{} {}", answered.status.as_u16(), String::from_utf8_lossy(&answered.body)),

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::terminal::{WRONG_USAGE, complain};
-use crate::mock::{Address, ControlPort, Mock, Rules, Tls};
+use crate::mock::{ControlPort, Mock, MockAddress, MockTls, Rules};
 use crate::telemetry::log::{self, LogFormat, LogIds, LogLevel, LogSettings};
 
 /// Run the bundled decision service: scripted answers, delays, errors and hangs, with gRPC health and reflection
@@ -28,12 +28,12 @@ use crate::telemetry::log::{self, LogFormat, LogIds, LogLevel, LogSettings};
 /// Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong flags or rules.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("by-tls").args(["tls", "tls_cert"]))]
-pub struct Args {
+pub struct MockArgs {
     /// Where to listen: an address and a port, or `unix:///PATH`. Port 0 takes a free one; the first log line names it
     ///
     /// A socket may be connected to by any user, and is removed at the end.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
-    listen: Address,
+    listen: MockAddress,
 
     /// Serve by TLS, with a certificate made on the spot for this address and localhost
     #[arg(long)]
@@ -100,7 +100,7 @@ pub struct Args {
 /// # Errors
 ///
 /// Where the address cannot be listened on.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: MockArgs) -> anyhow::Result<ExitCode> {
     log::init(&LogSettings {
         level: args.log_level,
         format: args.log_format,
@@ -155,12 +155,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tls(args: &Args) -> anyhow::Result<Option<Tls>> {
+fn tls(args: &MockArgs) -> anyhow::Result<Option<MockTls>> {
     let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(cert), Some(key)) => Tls::from_files(cert.clone(), key.clone())?,
+        (Some(cert), Some(key)) => MockTls::from_files(cert.clone(), key.clone())?,
         _ if args.tls => {
             let address = args.listen.tcp().map(|address| address.ip());
-            let (tls, ca) = Tls::made_on_the_spot(address.as_slice())?;
+            let (tls, ca) = MockTls::made_on_the_spot(address.as_slice())?;
             if let Some(path) = &args.tls_ca_out {
                 let written = fs::write(path, ca);
                 written.with_context(|| format!("--tls-ca-out: cannot write to {}", path.display()))?;
@@ -175,7 +175,7 @@ fn tls(args: &Args) -> anyhow::Result<Option<Tls>> {
     }))
 }
 
-async fn bind(address: Address, rules: Rules) -> anyhow::Result<Mock> {
+async fn bind(address: MockAddress, rules: Rules) -> anyhow::Result<Mock> {
     Mock::bind(address, rules)
         .await
         .context("--listen needs an address of this machine that nothing else listens on (port 0 takes a free one)")

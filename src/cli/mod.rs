@@ -49,13 +49,17 @@ struct Subcommand {
 
 const SUBCOMMANDS: [Subcommand; 9] = [
     Subcommand { name: "serve", describe: serve::command, run: |flags| serve::run(flags, env::vars_os()) },
-    Subcommand { name: "demo", describe: || described::<demo::Args>("demo"), run: |flags| with(flags, demo::run) },
-    Subcommand { name: "mock", describe: || described::<mock::Args>("mock"), run: |flags| with(flags, mock::run) },
-    Subcommand { name: "send", describe: || described::<send::Args>("send"), run: |flags| with(flags, send::run) },
+    Subcommand { name: "demo", describe: || described::<demo::DemoArgs>("demo"), run: |flags| with(flags, demo::run) },
+    Subcommand { name: "mock", describe: || described::<mock::MockArgs>("mock"), run: |flags| with(flags, mock::run) },
+    Subcommand { name: "send", describe: || described::<send::SendArgs>("send"), run: |flags| with(flags, send::run) },
     Subcommand { name: "check", describe: check::command, run: |flags| check::run(flags, env::vars_os()) },
     Subcommand { name: "probe", describe: probe::command, run: |flags| probe::run(flags, env::vars_os()) },
     Subcommand { name: "doctor", describe: doctor::command, run: |flags| doctor::run(flags, env::vars_os().collect()) },
-    Subcommand { name: "proto", describe: || described::<proto::Args>("proto"), run: |flags| with(flags, proto::run) },
+    Subcommand {
+        name: "proto",
+        describe: || described::<proto::ProtoArgs>("proto"),
+        run: |flags| with(flags, proto::run),
+    },
     Subcommand { name: "config", describe: config::command, run: |flags| config::run(flags, env::vars_os()) },
 ];
 

@@ -27,7 +27,7 @@ use crate::config::{self, Sources};
 /// Exit codes: 0 yes, 1 no or no answer, 2 wrong flags or configuration.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("question").required(true))]
-struct Args {
+struct ProbeArgs {
     /// Does it run?
     #[arg(long, group = "question")]
     live: bool,
@@ -51,7 +51,7 @@ const ANSWER_BYTES: u64 = 8192;
 /// The subcommand.
 #[must_use]
 pub fn command() -> Command {
-    Args::augment_args(Command::new("probe")).args(config::admin_args())
+    ProbeArgs::augment_args(Command::new("probe")).args(config::admin_args())
 }
 
 /// Asks, and prints the answer.
@@ -63,7 +63,7 @@ pub fn run(
     flags: &ArgMatches,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<ExitCode> {
-    let args = Args::from_arg_matches(flags)?;
+    let args = ProbeArgs::from_arg_matches(flags)?;
     let address = match Sources::new(flags, environment).admin_listen() {
         Ok(Some(address)) => address,
         Ok(None) => {
@@ -76,8 +76,8 @@ pub fn run(
         }
     };
     let (method, path) = match args {
-        Args { live: true, .. } => (Method::GET, "/live"),
-        Args { ready: true, .. } => (Method::GET, "/ready"),
+        ProbeArgs { live: true, .. } => (Method::GET, "/live"),
+        ProbeArgs { ready: true, .. } => (Method::GET, "/ready"),
         _ => (Method::POST, "/drain"),
     };
     let address = from_here(address);

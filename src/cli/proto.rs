@@ -25,7 +25,7 @@ const FILES: [(&str, &str); 3] = [
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
-pub struct Args {
+pub struct ProtoArgs {
     /// The folder to write them into; it is made where it is missing
     #[arg(long, value_name = "DIR", group = "what")]
     out: Option<PathBuf>,
@@ -47,7 +47,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When a file cannot be written.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: ProtoArgs) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.out {
         return write(folder, args.force);
     }
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn one_thing_is_asked_for_and_force_goes_with_out_alone() {
         let takes = |flags: &str| {
-            let command = Args::augment_args(clap::Command::new("proto"));
+            let command = ProtoArgs::augment_args(clap::Command::new("proto"));
             command.try_get_matches_from(flags.split(' ')).is_ok()
         };
         for right in ["proto --out d", "proto --out d --force", "proto --list", "proto --print buf.yaml"] {

@@ -9,12 +9,14 @@ use std::{
 
 use super::{
     entry::Entry,
-    error::{Problem, Source, Warning},
+    error::{Problem, ValueSource, Warning},
     field::{FilePath, human},
     raw::{Raw, RawLogIds},
 };
 use crate::base::{file_watch::LOOK_EVERY, yaml::read_text};
-use crate::bridge::{BridgeSettings, CommandSettings, DecisionSettings, Limits, OperationIdSettings, ResponseSettings};
+use crate::bridge::{
+    BridgeLimits, BridgeSettings, CommandSettings, DecisionSettings, OperationIdSettings, ResponseSettings,
+};
 use crate::openim::RefusalDefaults;
 use crate::policy::{AccessSettings, Credentials, FallbackPolicy, FallbackRefusal};
 use crate::server::{AdminSettings, DrainSettings, ReadySettings, Settings, TlsSettings};
@@ -26,12 +28,12 @@ const DRAIN_MARGIN: Duration = Duration::from_secs(1);
 
 /// Where the values came from, for messages.
 pub(super) trait Origins {
-    fn source(&self, key: &str) -> Source;
+    fn source(&self, key: &str) -> ValueSource;
 }
 
 impl Origins for &[Entry] {
-    fn source(&self, key: &str) -> Source {
-        self.iter().rfind(|entry| entry.leaf.key == key).map_or(Source::Default, |entry| entry.source.clone())
+    fn source(&self, key: &str) -> ValueSource {
+        self.iter().rfind(|entry| entry.leaf.key == key).map_or(ValueSource::Default, |entry| entry.source.clone())
     }
 }
 
@@ -49,7 +51,7 @@ impl Raw {
         let mut wrong = |text: String| problems.push(Problem::Combination(text));
         let say = |key: &str, value: &dyn std::fmt::Display| format!("`{key}` ({value}, {})", origins.source(key));
 
-        let is_set = |key: &str| origins.source(key) != Source::Default;
+        let is_set = |key: &str| origins.source(key) != ValueSource::Default;
 
         let (timeout, connect) = (self.decision.timeout.0, self.upstream.connect_timeout.0);
         if connect >= timeout {
@@ -133,7 +135,7 @@ impl Raw {
         ["upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server_name"]
             .into_iter()
             .map(|key| (key, origins.source(key)))
-            .filter(|(_, at)| *at != Source::Default)
+            .filter(|(_, at)| *at != ValueSource::Default)
             .map(|(key, at)| Warning::UnusedTls { key, at })
             .collect()
     }
@@ -201,7 +203,7 @@ impl Raw {
             response: ResponseSettings { next_code: self.response.next_code },
             commands: CommandSettings { unserved: self.commands.unserved },
             operation_id: OperationIdSettings { missing: self.operation_id.missing },
-            limits: Limits {
+            limits: BridgeLimits {
                 request_bytes: self.limits.request_bytes.0,
                 body_bytes: self.limits.body_bytes.0,
                 in_flight: self.limits.in_flight.0,

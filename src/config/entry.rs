@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::error::Source;
+use super::error::ValueSource;
 use super::leaf::Leaf;
 
 /// One value that one layer gives to a setting.
@@ -10,5 +10,5 @@ use super::leaf::Leaf;
 pub(super) struct Entry {
     pub(super) leaf: &'static Leaf,
     pub(super) value: Json,
-    pub(super) source: Source,
+    pub(super) source: ValueSource,
 }

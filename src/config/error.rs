@@ -11,7 +11,7 @@ use crate::telemetry::log::ShortKey;
 /// Where a setting's value came from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Source {
+pub enum ValueSource {
     /// Nobody set it.
     Default,
     /// The configuration file. Line and column count from 1.
@@ -41,7 +41,7 @@ fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::E
     serializer.serialize_str(&path.to_string_lossy())
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -85,7 +85,7 @@ pub enum Problem {
         /// The setting.
         key: &'static str,
         /// Where the file was named.
-        at: Source,
+        at: ValueSource,
         /// As it was given.
         path: PathBuf,
         /// Why.
@@ -95,7 +95,7 @@ pub enum Problem {
     #[error("{at}: not valid YAML: {message}")]
     Syntax {
         /// Where reading stopped.
-        at: Source,
+        at: ValueSource,
         /// What the parser says.
         message: String,
     },
@@ -107,7 +107,7 @@ pub enum Problem {
     )]
     NotAMapping {
         /// Where.
-        at: Source,
+        at: ValueSource,
         /// The group's key; empty for the whole file.
         group: String,
         /// What may stand there.
@@ -117,7 +117,7 @@ pub enum Problem {
     #[error("{at}: unknown key `{key}`: {hint}")]
     UnknownKey {
         /// Where.
-        at: Source,
+        at: ValueSource,
         /// With the groups around it.
         key: String,
         /// What would be right.
@@ -127,17 +127,17 @@ pub enum Problem {
     #[error("{at}: `{key}` is set twice, first at {first}: keep one")]
     Duplicate {
         /// The second.
-        at: Source,
+        at: ValueSource,
         /// With the groups around it.
         key: String,
         /// The first.
-        first: Source,
+        first: ValueSource,
     },
     /// A value of the wrong type, or out of range.
     #[error("{at}: `{key}` is {value}: expected {expected}")]
     Value {
         /// Where it came from.
-        at: Source,
+        at: ValueSource,
         /// The setting.
         key: &'static str,
         /// As it was given.
@@ -149,7 +149,7 @@ pub enum Problem {
     #[error("{}:{}: {} (`access.basic_auth_file`, {at})", path.display(), wrong.line, wrong.wrong)]
     Credentials {
         /// Where the file was named.
-        at: Source,
+        at: ValueSource,
         /// As it was given.
         path: PathBuf,
         /// What is wrong with it.
@@ -159,7 +159,7 @@ pub enum Problem {
     #[error("{}: {wrong} (`log.ids_key_file`, {at})", path.display())]
     IdsKey {
         /// Where the file was named.
-        at: Source,
+        at: ValueSource,
         /// As it was given.
         path: PathBuf,
         /// What is wrong with it.
@@ -187,7 +187,7 @@ pub enum Warning {
         /// The setting.
         key: &'static str,
         /// Where its value came from.
-        at: Source,
+        at: ValueSource,
     },
 }
 

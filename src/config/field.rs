@@ -246,22 +246,22 @@ schema!([] ListenOrOff, json_schema!({
 
 /// One address of the decision service.
 #[derive(Debug, Clone)]
-pub(super) struct Upstream(pub(super) UpstreamAddress);
+pub(super) struct UpstreamUrl(pub(super) UpstreamAddress);
 
-impl Serialize for Upstream {
+impl Serialize for UpstreamUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Upstream {
+impl<'de> Deserialize<'de> for UpstreamUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         UpstreamAddress::from_str(&text).map(Self).map_err(D::Error::custom)
     }
 }
 
-schema!([] Upstream, json_schema!({
+schema!([] UpstreamUrl, json_schema!({
     "type": "string",
     "pattern": "^(https?://([^/?#@:\\[\\]]+|\\[[0-9a-fA-F:.]+\\])(:0*[1-9][0-9]{0,4})?/?|unix:///.*[^/])$",
 }));
@@ -291,16 +291,16 @@ schema!([] CertName, json_schema!({
 
 /// At least one of them.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Upstreams(pub(super) Vec<Upstream>);
+pub(super) struct UpstreamUrls(pub(super) Vec<UpstreamUrl>);
 
-impl<'de> Deserialize<'de> for Upstreams {
+impl<'de> Deserialize<'de> for UpstreamUrls {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let addresses = Vec::deserialize(deserializer)?;
         if addresses.is_empty() { Err(D::Error::custom("empty")) } else { Ok(Self(addresses)) }
     }
 }
 
-impl JsonSchema for Upstreams {
+impl JsonSchema for UpstreamUrls {
     fn inline_schema() -> bool {
         true
     }
@@ -312,7 +312,7 @@ impl JsonSchema for Upstreams {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "array",
-            "items": Upstream::json_schema(generator),
+            "items": UpstreamUrl::json_schema(generator),
             "minItems": 1,
             "x-value": "URL",
             "x-expected": "a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]",

@@ -9,7 +9,7 @@ use serde_saphyr::Location;
 
 use super::{
     entry::Entry,
-    error::{Problem, Source},
+    error::{Problem, ValueSource},
     leaf::{Leaf, closest, nearest},
 };
 use crate::base::yaml::{Yaml, document, read_text, syntax_message};
@@ -36,8 +36,8 @@ pub(super) fn parse(text: &str, path: &Path, leaves: &'static [Leaf]) -> (Vec<En
     (walk.entries, walk.problems)
 }
 
-fn place(path: &Path, location: Location) -> Source {
-    Source::File { path: path.to_owned(), line: location.line(), column: location.column() }
+fn place(path: &Path, location: Location) -> ValueSource {
+    ValueSource::File { path: path.to_owned(), line: location.line(), column: location.column() }
 }
 
 struct Walk<'a> {

@@ -37,12 +37,12 @@ pub(super) struct Leaf {
     pub(super) expected: String,
     /// Whether a change takes effect while the bridge runs.
     pub(super) live: bool,
-    kind: Kind,
+    kind: SettingKind,
     value_name: String,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum SettingKind {
     Choice(Vec<String>),
     Boolean,
     Integer,
@@ -86,7 +86,7 @@ fn is_live(schema: &Json, around: bool) -> bool {
 impl Leaf {
     fn new(key: String, schema: &Json, live: bool) -> Self {
         let text = |field: &str| schema[field].as_str().unwrap_or_default();
-        let kind = Kind::of(schema);
+        let kind = SettingKind::of(schema);
         Self {
             flag: key.replace(['.', '_'], "-"),
             short_flag: schema["x-flag"].as_str().map(str::to_owned),
@@ -110,10 +110,10 @@ impl Leaf {
     /// is, which the setting's type then turns down.
     pub(super) fn value(&self, text: &str) -> Json {
         match self.kind {
-            Kind::Integer => text.trim().parse().map_or_else(|_| text.into(), |number: i64| number.into()),
-            Kind::Boolean => text.trim().parse().map_or_else(|_| text.into(), |truth: bool| truth.into()),
-            Kind::List => text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect(),
-            Kind::Choice(_) | Kind::Text => text.into(),
+            SettingKind::Integer => text.trim().parse().map_or_else(|_| text.into(), |number: i64| number.into()),
+            SettingKind::Boolean => text.trim().parse().map_or_else(|_| text.into(), |truth: bool| truth.into()),
+            SettingKind::List => text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect(),
+            SettingKind::Choice(_) | SettingKind::Text => text.into(),
         }
     }
 
@@ -140,20 +140,22 @@ impl Leaf {
             .action(ArgAction::Set)
             .value_parser(value_parser!(String));
         match &self.kind {
-            Kind::Choice(choices) => arg.value_name("CHOICE").value_parser(PossibleValuesParser::new(choices.clone())),
-            Kind::Boolean => arg
+            SettingKind::Choice(choices) => {
+                arg.value_name("CHOICE").value_parser(PossibleValuesParser::new(choices.clone()))
+            }
+            SettingKind::Boolean => arg
                 .value_name("BOOL")
                 .value_parser(PossibleValuesParser::new(["true", "false"]))
                 .num_args(0..=1)
                 .require_equals(true)
                 .default_missing_value("true"),
-            Kind::List => arg.action(ArgAction::Append),
-            Kind::Integer | Kind::Text => arg,
+            SettingKind::List => arg.action(ArgAction::Append),
+            SettingKind::Integer | SettingKind::Text => arg,
         }
     }
 }
 
-impl Kind {
+impl SettingKind {
     fn of(schema: &Json) -> Self {
         let mut choices = Vec::new();
         collect_choices(schema, &mut choices);

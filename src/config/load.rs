@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use super::{
     check::Origins as _,
     entry::Entry,
-    error::{ConfigError, Problem, Source, Warning},
+    error::{ConfigError, Problem, ValueSource, Warning},
     file,
     leaf::{self, ENV_PREFIX, FILE_FLAG, FILE_VARIABLE, Leaf, leaves},
     raw::Raw,
@@ -32,7 +32,7 @@ pub struct Loaded {
     /// The file that was read.
     pub file: Option<PathBuf>,
     /// Every setting, for people.
-    pub values: Vec<Value>,
+    pub values: Vec<EffectiveValue>,
     /// What the caller should say aloud.
     pub warnings: Vec<Warning>,
 }
@@ -51,7 +51,7 @@ pub struct Effective {
     /// The file that was read.
     pub file: Option<PathBuf>,
     /// Every setting.
-    pub settings: Vec<Value>,
+    pub settings: Vec<EffectiveValue>,
     /// The settings that would have another value after a restart.
     pub needs_restart: Vec<&'static str>,
 }
@@ -60,8 +60,9 @@ impl Effective {
     /// The same as texts, for the listener for operators.
     #[must_use]
     pub fn shown(&self) -> ShownConfiguration {
-        let source = |value: &Value| (value.source != Source::Default).then(|| value.source.to_string());
-        let setting = |value: &Value| ShownSetting { key: value.key, value: value.yaml(), source: source(value) };
+        let source = |value: &EffectiveValue| (value.source != ValueSource::Default).then(|| value.source.to_string());
+        let setting =
+            |value: &EffectiveValue| ShownSetting { key: value.key, value: value.yaml(), source: source(value) };
         ShownConfiguration {
             json: json!(self),
             file: self.file.as_ref().map(|path| path.display().to_string()),
@@ -73,16 +74,16 @@ impl Effective {
 
 /// The effective value of one setting.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Value {
+pub struct EffectiveValue {
     /// Such as `admin.listen`.
     pub key: &'static str,
     /// As it would stand in a file; `null` is unset.
     pub value: Json,
     /// Where it came from.
-    pub source: Source,
+    pub source: ValueSource,
 }
 
-impl Value {
+impl EffectiveValue {
     /// The value as YAML, or `unset`.
     #[must_use]
     pub fn yaml(&self) -> String {
@@ -122,7 +123,10 @@ impl Loaded {
         named.filter_map(|value| value.value.as_str().map(Path::new))
     }
 
-    fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'static Leaf, &'a Value, &'a Value)> {
+    fn differing<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> impl Iterator<Item = (&'static Leaf, &'a EffectiveValue, &'a EffectiveValue)> {
         let other_users = self.settings.bridge.access.basic_auth != other.settings.bridge.access.basic_auth;
         let ids = (&self.settings.bridge.log.ids, &other.settings.bridge.log.ids);
         let other_key = matches!(ids, (LogIds::Hash(own), LogIds::Hash(others)) if own != others);
@@ -141,7 +145,7 @@ impl Loaded {
         let (mut changed, mut needs_restart) = (vec![], vec![]);
         for (leaf, own, others) in self.differing(found) {
             // A default that differs has followed another setting.
-            let is_set = [own, others].iter().any(|value| value.source != Source::Default);
+            let is_set = [own, others].iter().any(|value| value.source != ValueSource::Default);
             match leaf.live {
                 true => changed.push(own.key),
                 false if is_set => needs_restart.push(own.key),
@@ -149,8 +153,10 @@ impl Loaded {
             }
         }
         let pairs = leaves().iter().zip(self.values.iter().zip(&found.values));
-        let in_force = |(leaf, (own, others)): (&Leaf, (&Value, &Value))| if leaf.live { others } else { own }.clone();
-        let values: Vec<Value> = pairs.map(in_force).collect();
+        let in_force = |(leaf, (own, others)): (&Leaf, (&EffectiveValue, &EffectiveValue))| {
+            if leaf.live { others } else { own }.clone()
+        };
+        let values: Vec<EffectiveValue> = pairs.map(in_force).collect();
         let mut tree = json!({});
         for (leaf, value) in leaves().iter().zip(&values) {
             put(&mut tree, leaf, &value.value);
@@ -228,7 +234,7 @@ impl Sources {
         let warnings = self.variables(&mut entries, &mut problems);
         for (key, values) in &self.flags {
             if let Some(leaf) = leaves().iter().find(|leaf| leaf.key == *key) {
-                let source = Source::Flag { name: leaf.known_flag() };
+                let source = ValueSource::Flag { name: leaf.known_flag() };
                 entries.push(Entry { leaf, value: leaf.value(&values.join(",")), source });
             }
         }
@@ -238,7 +244,7 @@ impl Sources {
     fn variables(&self, entries: &mut Vec<Entry>, problems: &mut Vec<Problem>) -> Vec<Warning> {
         let mut warnings = Vec::new();
         for (name, value) in &self.variables {
-            let source = Source::Env { name: name.clone() };
+            let source = ValueSource::Env { name: name.clone() };
             match (leaves().iter().find(|leaf| leaf.variable == *name), value.to_str()) {
                 (Some(leaf), Some(text)) => entries.push(Entry { leaf, value: leaf.value(text), source }),
                 (Some(leaf), None) => problems.push(Problem::Value {
@@ -266,7 +272,10 @@ fn is_from_kubernetes(name: &str) -> bool {
     name == "PORT" || name.starts_with("PORT_") || name.starts_with("SERVICE_")
 }
 
-fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Vec<Value>, Vec<Warning>), ConfigError> {
+fn finish(
+    entries: &[Entry],
+    mut problems: Vec<Problem>,
+) -> Result<(Settings, Vec<EffectiveValue>, Vec<Warning>), ConfigError> {
     let mut tree = json!({});
     for Entry { leaf, value, source } in entries {
         // By itself first, so that every wrong value is told, and not only the first.
@@ -301,7 +310,7 @@ fn finish(entries: &[Entry], mut problems: Vec<Problem>) -> Result<(Settings, Ve
     }
     let warnings = raw.warnings(&entries);
     let effective = serde_json::to_value(&raw).map_err(|error| whole(&error))?;
-    let values = leaves().iter().map(|leaf| Value {
+    let values = leaves().iter().map(|leaf| EffectiveValue {
         key: &leaf.key,
         value: leaf.key.split('.').fold(&effective, |group, name| &group[name]).clone(),
         source: entries.source(&leaf.key),

@@ -28,9 +28,9 @@ mod tests;
 
 use std::ffi::OsString;
 
-pub use error::{ConfigError, Problem, Source, Warning};
+pub use error::{ConfigError, Problem, ValueSource, Warning};
 pub use leaf::{admin_args, args, listener_args, schema, upstream_args};
-pub use load::{Effective, Loaded, Reloaded, Sources, Value};
+pub use load::{Effective, EffectiveValue, Loaded, Reloaded, Sources};
 pub use reload::Configuration;
 
 /// Reads and checks the configuration that the flags of [`args`] and an environment such as [`std::env::vars_os`] name.

@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::field::{
-    AnyText, CertName, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Share, Upstream, Upstreams,
-    Whole,
+    AnyText, CertName, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Share, UpstreamUrl,
+    UpstreamUrls, Whole,
 };
 use crate::bridge::{BridgeSettings, MissingOperationId, Unserved};
 use crate::openim::{self, NextCodeForm};
@@ -108,7 +108,7 @@ pub(super) struct RawUpstream {
     /// TLS, or `unix:///PATH` for a socket in the file system. The flag may be repeated; flag and variable also take
     /// several with commas between.
     #[schemars(extend("x-flag" = "upstream"))]
-    pub(super) addresses: Upstreams,
+    pub(super) addresses: UpstreamUrls,
     /// How long one connection to the decision service may take to be made. Never longer than `decision.timeout`.
     pub(super) connect_timeout: Period<1, OPENIM_CAP>,
     /// Connections to one endpoint, at most, where the decision service allows too few calls at one time on a connection
@@ -389,7 +389,7 @@ impl Default for RawUpstream {
     fn default() -> Self {
         let upstream = UpstreamSettings::default();
         Self {
-            addresses: Upstreams(upstream.addresses.into_iter().map(Upstream).collect()),
+            addresses: UpstreamUrls(upstream.addresses.into_iter().map(UpstreamUrl).collect()),
             connect_timeout: Period(upstream.connect_timeout),
             connections: Whole(upstream.connections),
             resolve: RawResolve::default(),

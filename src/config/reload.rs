@@ -10,12 +10,12 @@ use std::{io, path::Path, sync::Arc};
 
 use super::error::ConfigError;
 use super::load::{Loaded, Reloaded, Sources};
-use crate::base::file_watch::{LOOK_EVERY, ReloadCounts, Source, Watched};
+use crate::base::file_watch::{LOOK_EVERY, ReloadCounts, WatchedFiles, WatchedSource};
 use crate::telemetry::log;
 
 /// The configuration in force. Dropped, it ends the thread that watches its files.
 #[derive(Debug)]
-pub struct Configuration(Watched<Reloaded>);
+pub struct Configuration(WatchedFiles<Reloaded>);
 
 impl Configuration {
     /// Watches the files of `sources` from now on, of which this was `loaded`. When they were read
@@ -28,10 +28,10 @@ impl Configuration {
         loaded: Loaded,
         changed: impl FnMut(&Reloaded) + Send + 'static,
     ) -> io::Result<Self> {
-        let contents = Contents(Ok(loaded.clone()));
+        let contents = ConfigurationContents(Ok(loaded.clone()));
         let in_force = Reloaded { loaded, changed: vec![], needs_restart: vec![] };
-        let files = Files { sources, in_force: in_force.loaded.clone(), changed };
-        Watched::start("configuration", files, contents, in_force, LOOK_EVERY).map(Self)
+        let files = ConfigurationFiles { sources, in_force: in_force.loaded.clone(), changed };
+        WatchedFiles::start("configuration", files, contents, in_force, LOOK_EVERY).map(Self)
     }
 
     /// Reads everything again, changed or not, and soon. False when no file is named: flags and variables stay as they are
@@ -55,16 +55,16 @@ impl Configuration {
 }
 
 /// All that a configuration is read from.
-struct Files<F> {
+struct ConfigurationFiles<F> {
     sources: Sources,
     in_force: Loaded,
     changed: F,
 }
 
 /// What a look found. Only what it says counts, not how: a comment is no change.
-struct Contents(Result<Loaded, ConfigError>);
+struct ConfigurationContents(Result<Loaded, ConfigError>);
 
-impl PartialEq for Contents {
+impl PartialEq for ConfigurationContents {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Ok(own), Ok(others)) => own.is_as(others),
@@ -84,8 +84,8 @@ impl From<&ConfigError> for Wrong {
     }
 }
 
-impl<F: FnMut(&Reloaded) + Send + 'static> Source for Files<F> {
-    type Contents = Contents;
+impl<F: FnMut(&Reloaded) + Send + 'static> WatchedSource for ConfigurationFiles<F> {
+    type Contents = ConfigurationContents;
     type Made = Reloaded;
     type Error = Wrong;
 
@@ -93,11 +93,11 @@ impl<F: FnMut(&Reloaded) + Send + 'static> Source for Files<F> {
         self.sources.file.as_deref().or_else(|| self.in_force.files_beside().next())
     }
 
-    fn read(&self) -> Result<Contents, Wrong> {
-        Ok(Contents(self.sources.load()))
+    fn read(&self) -> Result<ConfigurationContents, Wrong> {
+        Ok(ConfigurationContents(self.sources.load()))
     }
 
-    fn make(&mut self, contents: &Contents) -> Result<Reloaded, Wrong> {
+    fn make(&mut self, contents: &ConfigurationContents) -> Result<Reloaded, Wrong> {
         let found = contents.0.as_ref().map_err(Wrong::from)?;
         self.in_force.reload(found).map_err(|error| Wrong::from(&error))
     }

@@ -157,7 +157,7 @@ fn every_setting_arrives_from_every_layer() {
     for loaded in [&flags, &variables, &file] {
         for (value, (leaf, _)) in loaded.values.iter().zip(&texts) {
             assert_ne!(value.value, leaf.default, "{} is not the default", leaf.key);
-            assert_ne!(value.source, Source::Default, "{} has a source", leaf.key);
+            assert_ne!(value.source, ValueSource::Default, "{} has a source", leaf.key);
         }
         assert_eq!(format!("{:?}", loaded.settings), format!("{:?}", flags.settings));
     }
@@ -642,5 +642,5 @@ fn the_example_in_the_reference_is_right() {
     let text = reference();
     let example = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
     let loaded = Given { file: Some(example), ..Given::default() }.load().expect("right");
-    assert!(loaded.values.iter().any(|value| matches!(value.source, Source::File { .. })));
+    assert!(loaded.values.iter().any(|value| matches!(value.source, ValueSource::File { .. })));
 }

@@ -9,7 +9,7 @@ use super::finding::{Finding, Severity};
 use super::place::Place;
 use super::url::{self, Destination, UrlFault, shown};
 use super::variables::name_of;
-use super::webhooks::{CallbackConfig, Field, Oddity, Value, Webhooks};
+use super::webhooks::{CallbackConfig, Oddity, WebhookField, WebhookValue, Webhooks};
 use crate::bridge::Unserved;
 use crate::callback::Served;
 use crate::config::Loaded;
@@ -34,7 +34,7 @@ const NEED_AN_ECHO: [&str; 2] = ["beforeSetGroupInfo", "beforeSetGroupInfoEx"];
 
 /// The bridge's side.
 #[derive(Debug, Clone, Copy)]
-pub struct Bridge<'a> {
+pub struct BridgeSide<'a> {
     /// Its configuration.
     pub loaded: &'a Loaded,
     /// The callbacks that it serves.
@@ -43,7 +43,7 @@ pub struct Bridge<'a> {
     pub reached_at: Option<&'a Destination>,
 }
 
-impl Bridge<'_> {
+impl BridgeSide<'_> {
     const fn settings(&self) -> &Settings {
         &self.loaded.settings
     }
@@ -59,7 +59,7 @@ impl Bridge<'_> {
 
 /// Everything that is wrong, in the order of what has to be put right first.
 #[must_use]
-pub fn examine(webhooks: &Webhooks, bridge: Bridge<'_>) -> Vec<Finding> {
+pub fn examine(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = webhooks.oddities.iter().map(oddity).collect();
     findings.extend(webhooks.callbacks.iter().flat_map(unreadable_values));
     findings.extend(url_findings(webhooks, bridge));
@@ -107,11 +107,11 @@ fn oddity(oddity: &Oddity) -> Finding {
 
 /// What OpenIM cannot convert.
 fn unreadable_values(callback: &CallbackConfig) -> Vec<Finding> {
-    let wrong = |field: Field| {
+    let wrong = |field: WebhookField| {
         let value = callback.value(field)?;
         let expected = match field {
-            Field::Enable | Field::FailedContinue if value.flag().is_none() => "true or false",
-            Field::Timeout if value.whole().is_none() => "a whole number of seconds, such as 5",
+            WebhookField::Enable | WebhookField::FailedContinue if value.flag().is_none() => "true or false",
+            WebhookField::Timeout if value.whole().is_none() => "a whole number of seconds, such as 5",
             _ => return None,
         };
         let (name, key) = (&callback.name, field.key());
@@ -122,12 +122,12 @@ fn unreadable_values(callback: &CallbackConfig) -> Vec<Finding> {
                 .remedy(format!("write {expected}")),
         )
     };
-    Field::ALL.into_iter().filter_map(wrong).collect()
+    WebhookField::ALL.into_iter().filter_map(wrong).collect()
 }
 
-fn url_findings(webhooks: &Webhooks, bridge: Bridge<'_>) -> Vec<Finding> {
+fn url_findings(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> {
     let at = webhooks.url.as_ref().map(|value| &value.at);
-    let Some(text) = webhooks.url.as_ref().map_or(Some(String::new()), Value::text) else {
+    let Some(text) = webhooks.url.as_ref().map_or(Some(String::new()), WebhookValue::text) else {
         return vec![
             Finding::wrong("value-type", "`url` is no text").at(at).why(NO_START).remedy("write it as a text"),
         ];
@@ -165,7 +165,7 @@ impl Finding {
         self.variable(variable).change(&["url"], url)
     }
 
-    fn at_and_change(self, at: Option<&Place>, text: &str, fault: &UrlFault, bridge: Bridge<'_>) -> Self {
+    fn at_and_change(self, at: Option<&Place>, text: &str, fault: &UrlFault, bridge: BridgeSide<'_>) -> Self {
         match corrected(text, fault, bridge) {
             Some(url) => self.leads_to(&url).at_url(at),
             None => self.at_url(at),
@@ -173,7 +173,7 @@ impl Finding {
     }
 }
 
-fn url_fault(text: &str, fault: &UrlFault, bridge: Bridge<'_>) -> Finding {
+fn url_fault(text: &str, fault: &UrlFault, bridge: BridgeSide<'_>) -> Finding {
     let scheme = scheme_of(bridge);
     let text = shown(text);
     let example = format!("{scheme}://bridge:{}/callbackExample", bridge.settings().listen.port());
@@ -202,7 +202,7 @@ fn url_fault(text: &str, fault: &UrlFault, bridge: Bridge<'_>) -> Finding {
 }
 
 /// What was meant, where that is plain.
-fn corrected(text: &str, fault: &UrlFault, bridge: Bridge<'_>) -> Option<String> {
+fn corrected(text: &str, fault: &UrlFault, bridge: BridgeSide<'_>) -> Option<String> {
     let cut = |at: &[char]| text.split(at).next().map(str::to_owned);
     let url = match fault {
         UrlFault::Missing => {
@@ -221,17 +221,17 @@ fn corrected(text: &str, fault: &UrlFault, bridge: Bridge<'_>) -> Option<String>
     better.then_some(url)
 }
 
-const fn scheme_of(bridge: Bridge<'_>) -> &'static str {
+const fn scheme_of(bridge: BridgeSide<'_>) -> &'static str {
     if bridge.settings().tls.is_some() { "https" } else { "http" }
 }
 
 /// Whether the URL has the bridge's own port: then there is nothing in between that could map ports or end TLS.
-fn is_direct(to: &Destination, bridge: Bridge<'_>) -> bool {
+fn is_direct(to: &Destination, bridge: BridgeSide<'_>) -> bool {
     let port = bridge.settings().listen.port();
     port != 0 && to.port == port
 }
 
-fn elsewhere(text: &str, to: &Destination, bridge: Bridge<'_>) -> Option<Finding> {
+fn elsewhere(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<Finding> {
     if let Some(right) = bridge.reached_at {
         let is_same = to.scheme() == right.scheme() && to.host_and_port().eq_ignore_ascii_case(&right.host_and_port());
         let moved = url::moved(text, right.scheme(), &right.host_and_port())?;
@@ -262,7 +262,7 @@ fn query_kept(text: &str, to: &Destination) -> Option<Finding> {
     })
 }
 
-fn scheme(text: &str, to: &Destination, bridge: Bridge<'_>) -> Option<Finding> {
+fn scheme(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<Finding> {
     let has_tls = bridge.settings().tls.is_some();
     if to.is_https == has_tls || bridge.reached_at.is_some_and(|right| right.is_https == to.is_https) {
         return None;
@@ -291,7 +291,7 @@ fn scheme(text: &str, to: &Destination, bridge: Bridge<'_>) -> Option<Finding> {
     Some(finding.why(format!("{why}. {FAILS}")).remedy(remedy).leads_to(&moved))
 }
 
-fn port(text: &str, to: &Destination, bridge: Bridge<'_>) -> Option<Finding> {
+fn port(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<Finding> {
     let listen = bridge.settings().listen;
     if listen.port() == 0 || to.port == listen.port() || bridge.reached_at.is_some() {
         return None;
@@ -311,7 +311,7 @@ fn port(text: &str, to: &Destination, bridge: Bridge<'_>) -> Option<Finding> {
     Some(Finding::wrong("url-port", what).why(FAILS).remedy(remedy).leads_to(&moved))
 }
 
-fn credentials(text: &str, to: &Destination, bridge: Bridge<'_>) -> Option<Finding> {
+fn credentials(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<Finding> {
     let access = AccessSettings { allow: vec![], basic_auth: bridge.settings().bridge.access.basic_auth.clone() };
     let headers = to.credentials.as_ref().and_then(basic).unwrap_or_default();
     let file = bridge.said("access.basic_auth_file");
@@ -345,7 +345,7 @@ fn basic((user, password): &(String, String)) -> Option<HeaderMap> {
 }
 
 /// Whether another container or pod gets there.
-fn reach(text: &str, to: &Destination, bridge: Bridge<'_>) -> Option<Finding> {
+fn reach(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<Finding> {
     let listen = bridge.settings().listen;
     if to.is_loopback() {
         return Some(
@@ -371,18 +371,18 @@ fn reach(text: &str, to: &Destination, bridge: Bridge<'_>) -> Option<Finding> {
     })
 }
 
-fn callback_findings(webhooks: &Webhooks, served: &Served, bridge: Bridge<'_>) -> Vec<Finding> {
+fn callback_findings(webhooks: &Webhooks, served: &Served, bridge: BridgeSide<'_>) -> Vec<Finding> {
     let key = key_of(served);
     let Some(callback) = webhooks.callback_named(&key) else {
         return vec![absent(webhooks, &key, bridge)];
     };
     let mut findings = Vec::new();
-    let enable = callback.value(Field::Enable);
+    let enable = callback.value(WebhookField::Enable);
     if enable.is_none_or(|value| value.flag() == Some(false)) {
         findings.push(disabled(callback, &key, bridge));
     }
     findings.extend(timeout(callback, &key, bridge));
-    let failed_continue = callback.value(Field::FailedContinue);
+    let failed_continue = callback.value(WebhookField::FailedContinue);
     if let Some(value) = failed_continue.filter(|value| value.flag() == Some(true)) {
         findings.push(
             Finding::advice("failed-continue", format!("`{key}.failedContinue` is true, which has no effect"))
@@ -395,19 +395,19 @@ fn callback_findings(webhooks: &Webhooks, served: &Served, bridge: Bridge<'_>) -
 }
 
 /// Whole seconds that leave the bridge its time.
-fn enough(bridge: Bridge<'_>) -> u64 {
+fn enough(bridge: BridgeSide<'_>) -> u64 {
     (bridge.settings().bridge.decision.timeout.as_secs() + 1).clamp(5, TIMEOUT_CAP.as_secs())
 }
 
-fn absent(webhooks: &Webhooks, key: &str, bridge: Bridge<'_>) -> Finding {
+fn absent(webhooks: &Webhooks, key: &str, bridge: BridgeSide<'_>) -> Finding {
     let others = webhooks.others.iter().map(|(name, at)| (name, at));
     let mut others = others.chain(webhooks.callbacks.iter().map(|callback| (&callback.name, &callback.at)));
     let meant = others.find(|(name, _)| is_meant(name, key));
-    let block = serde_json::json!({ Field::Enable.key(): true, Field::Timeout.key(): enough(bridge) });
+    let block = serde_json::json!({ WebhookField::Enable.key(): true, WebhookField::Timeout.key(): enough(bridge) });
     let finding = Finding::wrong("callback-disabled", format!("`{key}` is not there")).why(NOT_CALLED);
     // A variable has no effect without its key in the file.
     let finding = match whole_file(webhooks) {
-        None => finding.variable(format!("{}=true", name_of(&[key, Field::Enable.key()]))),
+        None => finding.variable(format!("{}=true", name_of(&[key, WebhookField::Enable.key()]))),
         at => Finding { at, ..finding },
     };
     match meant {
@@ -425,9 +425,9 @@ fn whole_file(webhooks: &Webhooks) -> Option<super::Place> {
     webhooks.path.clone().map(|path| super::Place::File { path, line: 1, column: 1 })
 }
 
-fn disabled(callback: &CallbackConfig, key: &str, bridge: Bridge<'_>) -> Finding {
-    let enable = Field::Enable.key();
-    let value = callback.value(Field::Enable);
+fn disabled(callback: &CallbackConfig, key: &str, bridge: BridgeSide<'_>) -> Finding {
+    let enable = WebhookField::Enable.key();
+    let value = callback.value(WebhookField::Enable);
     let finding = Finding::wrong(
         "callback-disabled",
         match value {
@@ -447,7 +447,7 @@ fn disabled(callback: &CallbackConfig, key: &str, bridge: Bridge<'_>) -> Finding
         "set `{enable}: true` under `{key}`, and restart OpenIM, which reads its configuration at its start only"
     ));
     if callback.is_empty {
-        let block = serde_json::json!({ enable: true, Field::Timeout.key(): enough(bridge) });
+        let block = serde_json::json!({ enable: true, WebhookField::Timeout.key(): enough(bridge) });
         return finding.change(&[&callback.name], block);
     }
     finding.change(&[&callback.name, enable], true)
@@ -459,10 +459,10 @@ fn is_meant(name: &str, key: &str) -> bool {
     strsim::levenshtein(&letters(name), &letters(key)) <= 2
 }
 
-fn timeout(callback: &CallbackConfig, key: &str, bridge: Bridge<'_>) -> Option<Finding> {
-    let value = callback.value(Field::Timeout)?;
+fn timeout(callback: &CallbackConfig, key: &str, bridge: BridgeSide<'_>) -> Option<Finding> {
+    let value = callback.value(WebhookField::Timeout)?;
     let seconds = value.whole()?;
-    let field = Field::Timeout.key();
+    let field = WebhookField::Timeout.key();
     let right = enough(bridge);
     let variable = format!("{}={right}", name_of(&[key, field]));
     let cap = TIMEOUT_CAP.as_secs();
@@ -489,7 +489,7 @@ fn timeout(callback: &CallbackConfig, key: &str, bridge: Bridge<'_>) -> Option<F
 }
 
 /// All of OpenIM's callbacks go to the one `url`.
-fn other_callbacks(webhooks: &Webhooks, bridge: Bridge<'_>) -> Vec<Finding> {
+fn other_callbacks(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> {
     let is_served = |callback: &CallbackConfig| {
         bridge.served.iter().any(|served| key_of(served).eq_ignore_ascii_case(&callback.name))
     };
@@ -544,7 +544,7 @@ fn other_callbacks(webhooks: &Webhooks, bridge: Bridge<'_>) -> Vec<Finding> {
 }
 
 fn place(callback: &CallbackConfig) -> &Place {
-    callback.value(Field::Enable).map_or(&callback.at, |value| &value.at)
+    callback.value(WebhookField::Enable).map_or(&callback.at, |value| &value.at)
 }
 
 fn names(callbacks: &[&CallbackConfig]) -> String {

@@ -17,10 +17,10 @@ mod url;
 mod variables;
 mod webhooks;
 
-pub use examine::{Bridge, examine};
+pub use examine::{BridgeSide, examine};
 pub use finding::{Change, Finding, Severity};
 pub use fix::{Fixed, fix};
 pub use place::Place;
 pub use url::{Destination, UrlFault, shown};
 pub use variables::{Variable, in_environment, in_file};
-pub use webhooks::{CallbackConfig, Field, Oddity, Unreadable, Value, Webhooks};
+pub use webhooks::{CallbackConfig, Oddity, Unreadable, WebhookField, WebhookValue, Webhooks};

@@ -34,7 +34,7 @@ pub enum Unreadable {
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Value {
+pub struct WebhookValue {
     /// As it is written; `null` where nothing is.
     pub json: Json,
     /// Where.
@@ -43,7 +43,7 @@ pub struct Value {
 
 /// What is said about a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum WebhookField {
     /// `enable`
     Enable,
     /// `timeout`, in seconds.
@@ -52,7 +52,7 @@ pub enum Field {
     FailedContinue,
 }
 
-impl Field {
+impl WebhookField {
     /// All that are looked at.
     pub const ALL: [Self; 3] = [Self::Enable, Self::Timeout, Self::FailedContinue];
 
@@ -77,7 +77,7 @@ pub struct CallbackConfig {
     /// Whether anything stands under it.
     pub is_empty: bool,
     /// What stands under it.
-    pub values: Vec<(Field, Value)>,
+    pub values: Vec<(WebhookField, WebhookValue)>,
     /// The other keys under it.
     pub others: Vec<(String, Place)>,
 }
@@ -125,7 +125,7 @@ pub struct Webhooks {
     /// The file, where there is one.
     pub path: Option<PathBuf>,
     /// `url`, where there is the key.
-    pub url: Option<Value>,
+    pub url: Option<WebhookValue>,
     /// In the order of the file.
     pub callbacks: Vec<CallbackConfig>,
     /// In the order of the file.
@@ -189,7 +189,7 @@ impl Webhooks {
                 is_empty = pairs.is_empty();
                 for (index, (key, node)) in pairs.iter().enumerate() {
                     self.note_duplicate(path, &pairs[..index], key, &name.value);
-                    match Field::ALL.into_iter().find(|field| key.value.eq_ignore_ascii_case(field.key())) {
+                    match WebhookField::ALL.into_iter().find(|field| key.value.eq_ignore_ascii_case(field.key())) {
                         Some(field) => values.push((field, value(path, key, node))),
                         None => others.push((key.value.clone(), Place::of(path, key.referenced))),
                     }
@@ -225,7 +225,7 @@ impl Webhooks {
     pub fn apply(&mut self, variables: &[Variable]) {
         for variable in variables {
             let Variable { name, value, at } = variable;
-            let value = Value { json: Json::from(value.as_str()), at: at.clone() };
+            let value = WebhookValue { json: Json::from(value.as_str()), at: at.clone() };
             let has_effect = match name.strip_prefix(PREFIX) {
                 Some("URL") => {
                     let has_key = self.url.is_some() || self.path.is_none();
@@ -244,7 +244,7 @@ impl Webhooks {
     }
 
     /// Whether `keys`, such as `BEFOREADDFRIEND_ENABLE`, has effect.
-    fn set(&mut self, keys: &str, value: Value) -> bool {
+    fn set(&mut self, keys: &str, value: WebhookValue) -> bool {
         let Some((callback, key)) = keys.split_once('_') else { return false };
         let has_file = self.path.is_some();
         let found = self.callbacks.iter_mut().position(|it| it.name.eq_ignore_ascii_case(callback));
@@ -258,7 +258,7 @@ impl Webhooks {
             }
             None => return false,
         };
-        let Some(field) = Field::ALL.into_iter().find(|field| key.eq_ignore_ascii_case(field.key())) else {
+        let Some(field) = WebhookField::ALL.into_iter().find(|field| key.eq_ignore_ascii_case(field.key())) else {
             return !has_file || callback.others.iter().any(|(other, _)| other.eq_ignore_ascii_case(key));
         };
         match callback.values.iter_mut().find(|(other, _)| *other == field) {
@@ -279,18 +279,18 @@ impl Webhooks {
 impl CallbackConfig {
     /// What is said, if anything is.
     #[must_use]
-    pub fn value(&self, field: Field) -> Option<&Value> {
+    pub fn value(&self, field: WebhookField) -> Option<&WebhookValue> {
         self.values.iter().find(|(other, _)| *other == field).map(|(_, value)| value)
     }
 
     /// Whether OpenIM calls it.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.value(Field::Enable).and_then(Value::flag).unwrap_or_default()
+        self.value(WebhookField::Enable).and_then(WebhookValue::flag).unwrap_or_default()
     }
 }
 
-impl Value {
+impl WebhookValue {
     /// As OpenIM converts it to a text; `None` where it cannot.
     #[must_use]
     pub fn text(&self) -> Option<String> {
@@ -354,10 +354,10 @@ fn go_integer(text: &str) -> Option<i64> {
 }
 
 /// The place of a value that is not there is its key's.
-fn value(path: &Path, name: &Spanned<String>, node: &Spanned<Yaml>) -> Value {
+fn value(path: &Path, name: &Spanned<String>, node: &Spanned<Yaml>) -> WebhookValue {
     let json = node.value.json();
     let at = if json.is_null() { name.referenced } else { node.referenced };
-    Value { json, at: Place::of(path, at) }
+    WebhookValue { json, at: Place::of(path, at) }
 }
 
 /// Whether a key is a callback's. OpenIM has about fifty, and later versions more.

@@ -12,15 +12,15 @@ pub(super) const REFUSAL_CODE: i32 = 5000;
 
 /// What the mock does with one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct MockAnswer {
     /// How long it waits first.
     pub delay: Duration,
     /// What it then replies.
-    pub reply: Reply,
+    pub reply: MockReply,
 }
 
-impl From<Reply> for Answer {
-    fn from(reply: Reply) -> Self {
+impl From<MockReply> for MockAnswer {
+    fn from(reply: MockReply) -> Self {
         Self { delay: Duration::ZERO, reply }
     }
 }
@@ -28,7 +28,7 @@ impl From<Reply> for Answer {
 /// A reply. A mock must be able to be wrong on purpose, so a refusal may carry any code and any text.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Reply {
+pub enum MockReply {
     /// The remark may be set.
     Allow,
     /// The remark is refused. What is left out is unset in the reply, so that the bridge's defaults complete it.
@@ -43,7 +43,7 @@ pub enum Reply {
         #[serde(default)]
         detail: String,
     },
-    /// Another remark is set. Never empty: that is [`Invalid::Empty`].
+    /// Another remark is set. Never empty: that is [`MockInvalid::Empty`].
     #[serde(deserialize_with = "replacement")]
     Replace(String),
     /// Nothing, until the call is cancelled, its deadline passes or the mock ends.
@@ -52,13 +52,13 @@ pub enum Reply {
     #[serde(deserialize_with = "status", serialize_with = "status_name")]
     Status(Code),
     /// A message that is no valid decision.
-    Invalid(Invalid),
+    Invalid(MockInvalid),
 }
 
 /// How a reply can be wrong although its status is OK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Invalid {
+pub enum MockInvalid {
     /// No decision is set.
     Unset,
     /// A refusal with code 42, which is none of an App's.
@@ -67,7 +67,7 @@ pub enum Invalid {
     Empty,
 }
 
-impl Reply {
+impl MockReply {
     /// The word for it in rules, remark commands and the log.
     #[must_use]
     pub const fn name(&self) -> &'static str {

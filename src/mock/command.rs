@@ -1,6 +1,6 @@
 //! Remarks that tell the mock what to answer, for tests by hand: `mock:refuse=5001,text`.
 
-use super::answer::{Answer, Invalid, REFUSAL_CODE, Reply};
+use super::answer::{MockAnswer, MockInvalid, MockReply, REFUSAL_CODE};
 use crate::base::grpc_status;
 
 /// How such a remark begins.
@@ -22,7 +22,7 @@ const REFUSAL_MESSAGE: &str = "Refused, as the remark asked the mock to";
 
 /// The answer that a remark asks for; `None` where it is not for the mock. A command that is not understood is refused
 /// with a message that says how it is written.
-pub(super) fn answer(remark: &str) -> Option<Answer> {
+pub(super) fn answer(remark: &str) -> Option<MockAnswer> {
     let command = remark.strip_prefix(PREFIX)?;
     let (name, argument) = match command.split_once('=') {
         Some((name, argument)) => (name, Some(argument)),
@@ -31,30 +31,30 @@ pub(super) fn answer(remark: &str) -> Option<Answer> {
     Some(understood(name, argument).unwrap_or_else(|| refuse(REFUSAL_CODE, &usage(name)).into()))
 }
 
-fn understood(name: &str, argument: Option<&str>) -> Option<Answer> {
+fn understood(name: &str, argument: Option<&str>) -> Option<MockAnswer> {
     let reply = match (name, argument) {
-        ("allow", None) => Reply::Allow,
+        ("allow", None) => MockReply::Allow,
         ("refuse", None) => refuse(REFUSAL_CODE, REFUSAL_MESSAGE),
         ("refuse", Some(argument)) => {
             let (code, message) = argument.split_once(',').unwrap_or((argument, REFUSAL_MESSAGE));
             refuse(code.parse().ok()?, message)
         }
-        ("replace", Some(text)) if !text.is_empty() => Reply::Replace(text.to_owned()),
+        ("replace", Some(text)) if !text.is_empty() => MockReply::Replace(text.to_owned()),
         ("delay", Some(delay)) => {
-            return Some(Answer { delay: humantime::parse_duration(delay).ok()?, reply: Reply::Allow });
+            return Some(MockAnswer { delay: humantime::parse_duration(delay).ok()?, reply: MockReply::Allow });
         }
-        ("hang", None) => Reply::Hang,
-        ("status", Some(name)) => Reply::Status(grpc_status::named(name)?),
-        ("invalid", Some("unset")) => Reply::Invalid(Invalid::Unset),
-        ("invalid", Some("code")) => Reply::Invalid(Invalid::Code),
-        ("invalid", Some("empty")) => Reply::Invalid(Invalid::Empty),
+        ("hang", None) => MockReply::Hang,
+        ("status", Some(name)) => MockReply::Status(grpc_status::named(name)?),
+        ("invalid", Some("unset")) => MockReply::Invalid(MockInvalid::Unset),
+        ("invalid", Some("code")) => MockReply::Invalid(MockInvalid::Code),
+        ("invalid", Some("empty")) => MockReply::Invalid(MockInvalid::Empty),
         _ => return None,
     };
     Some(reply.into())
 }
 
-fn refuse(code: i32, message: &str) -> Reply {
-    Reply::Refuse { code, message: message.to_owned(), detail: String::new() }
+fn refuse(code: i32, message: &str) -> MockReply {
+    MockReply::Refuse { code, message: message.to_owned(), detail: String::new() }
 }
 
 fn usage(name: &str) -> String {
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    fn reply(remark: &str) -> Reply {
+    fn reply(remark: &str) -> MockReply {
         let answer = answer(remark).expect("a command");
         assert_eq!(answer.delay, Duration::ZERO, "{remark}");
         answer.reply
@@ -83,26 +83,26 @@ mod tests {
 
     fn complaint(remark: &str) -> String {
         match reply(remark) {
-            Reply::Refuse { code: 5000, message, .. } => message,
+            MockReply::Refuse { code: 5000, message, .. } => message,
             other => panic!("{remark}: {other:?}"),
         }
     }
 
     #[test]
     fn every_command_is_understood() {
-        assert_eq!(reply("mock:allow"), Reply::Allow);
+        assert_eq!(reply("mock:allow"), MockReply::Allow);
         assert_eq!(reply("mock:refuse"), refuse(5000, REFUSAL_MESSAGE));
         assert_eq!(reply("mock:refuse=5001"), refuse(5001, REFUSAL_MESSAGE));
         assert_eq!(reply("mock:refuse=5001,"), refuse(5001, ""));
         assert_eq!(reply("mock:refuse=-1,a, b=c"), refuse(-1, "a, b=c"));
-        assert_eq!(reply("mock:replace=New name"), Reply::Replace("New name".to_owned()));
-        assert_eq!(reply("mock:replace= =mock:hang"), Reply::Replace(" =mock:hang".to_owned()));
-        assert_eq!(reply("mock:hang"), Reply::Hang);
-        assert_eq!(reply("mock:status=unavailable"), Reply::Status(Code::Unavailable));
-        assert_eq!(reply("mock:invalid=unset"), Reply::Invalid(Invalid::Unset));
-        assert_eq!(reply("mock:invalid=code"), Reply::Invalid(Invalid::Code));
-        assert_eq!(reply("mock:invalid=empty"), Reply::Invalid(Invalid::Empty));
-        let delayed = Answer { delay: Duration::from_millis(250), reply: Reply::Allow };
+        assert_eq!(reply("mock:replace=New name"), MockReply::Replace("New name".to_owned()));
+        assert_eq!(reply("mock:replace= =mock:hang"), MockReply::Replace(" =mock:hang".to_owned()));
+        assert_eq!(reply("mock:hang"), MockReply::Hang);
+        assert_eq!(reply("mock:status=unavailable"), MockReply::Status(Code::Unavailable));
+        assert_eq!(reply("mock:invalid=unset"), MockReply::Invalid(MockInvalid::Unset));
+        assert_eq!(reply("mock:invalid=code"), MockReply::Invalid(MockInvalid::Code));
+        assert_eq!(reply("mock:invalid=empty"), MockReply::Invalid(MockInvalid::Empty));
+        let delayed = MockAnswer { delay: Duration::from_millis(250), reply: MockReply::Allow };
         assert_eq!(answer("mock:delay=250ms"), Some(delayed));
     }
 

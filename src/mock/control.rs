@@ -12,17 +12,17 @@ use super::{
     record::{Calls, Recorded, Recorder},
     rules,
 };
-use crate::base::file_watch::{Reloads, Source, Watched};
+use crate::base::file_watch::{Reloads, WatchedFiles, WatchedSource};
 
 /// How often the rules file is looked at: more often than a bridge's files, since a person waits for it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Steers a mock from outside of it. Clones steer the same one.
 #[derive(Debug, Clone)]
-pub struct Control(Arc<Shared>);
+pub struct MockControl(Arc<MockShared>);
 
 #[derive(Debug)]
-struct Shared {
+struct MockShared {
     rules: RwLock<InForce>,
     recorder: Mutex<Recorder>,
 }
@@ -34,11 +34,11 @@ struct InForce {
     initial: Arc<Rules>,
 }
 
-impl Control {
+impl MockControl {
     pub(super) fn new(rules: Rules) -> Self {
         let initial = Arc::new(rules);
         let rules = RwLock::new(InForce { now: Arc::clone(&initial), initial });
-        Self(Arc::new(Shared { rules, recorder: Mutex::default() }))
+        Self(Arc::new(MockShared { rules, recorder: Mutex::default() }))
     }
 
     /// The rules in force.
@@ -86,7 +86,7 @@ impl Control {
     pub fn watch(&self, path: PathBuf, read: &Arc<Rules>) -> io::Result<WatchedRules> {
         let source = RulesFile { path, control: self.clone() };
         let contents = read.text().to_owned();
-        Watched::start("mock-rules", source, contents, Arc::clone(read), LOOK_EVERY).map(WatchedRules)
+        WatchedFiles::start("mock-rules", source, contents, Arc::clone(read), LOOK_EVERY).map(WatchedRules)
     }
 
     pub(super) fn record_to(&self, out: Box<dyn io::Write + Send>) {
@@ -112,7 +112,7 @@ impl Control {
 
 /// A rules file that is being watched.
 #[derive(Debug)]
-pub struct WatchedRules(Watched<Arc<Rules>>);
+pub struct WatchedRules(WatchedFiles<Arc<Rules>>);
 
 impl WatchedRules {
     /// How often the file was read again.
@@ -124,10 +124,10 @@ impl WatchedRules {
 
 struct RulesFile {
     path: PathBuf,
-    control: Control,
+    control: MockControl,
 }
 
-impl Source for RulesFile {
+impl WatchedSource for RulesFile {
     type Contents = String;
     type Made = Arc<Rules>;
     type Error = RulesError;

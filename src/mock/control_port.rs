@@ -24,14 +24,14 @@ use futures_util::StreamExt as _;
 use http::{StatusCode, header};
 use tokio::{net::TcpListener, time::timeout};
 
-use super::control::Control;
+use super::control::MockControl;
 use super::rules::{MAX_BYTES as RULES_BYTES, Rules};
 use crate::server::admin::plain_http::{self, BODY_TIME, Said, json, say, wrong_method};
 
 /// A control port that is bound to its address.
 #[derive(Debug)]
 pub struct ControlPort {
-    control: Control,
+    control: MockControl,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -43,7 +43,7 @@ impl ControlPort {
     /// # Errors
     ///
     /// Where the address cannot be listened on.
-    pub fn bind(address: SocketAddr, control: Control) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, control: MockControl) -> io::Result<Self> {
         let listener = TcpListener::from_std(plain_http::bind(address)?)?;
         let address = listener.local_addr()?;
         control.keep_calls();
@@ -62,7 +62,7 @@ impl ControlPort {
     }
 }
 
-fn router(control: Control) -> Router {
+fn router(control: MockControl) -> Router {
     Router::new()
         .route("/rules", get(rules).put(set_rules))
         .route("/calls", get(calls).delete(clear_calls))
@@ -73,11 +73,11 @@ fn router(control: Control) -> Router {
         .with_state(control)
 }
 
-async fn rules(State(control): State<Control>) -> Response {
+async fn rules(State(control): State<MockControl>) -> Response {
     ([(header::CONTENT_TYPE, "application/yaml")], control.rules().text().to_owned()).into_response()
 }
 
-async fn set_rules(State(control): State<Control>, body: Body) -> Said {
+async fn set_rules(State(control): State<MockControl>, body: Body) -> Said {
     let body = match timeout(BODY_TIME, whole(body)).await {
         Ok(Ok(Some(body))) => body,
         Ok(Ok(None)) => return say(StatusCode::PAYLOAD_TOO_LARGE, "the rules must be 1 MiB at most"),
@@ -110,16 +110,16 @@ async fn whole(body: Body) -> Result<Option<Vec<u8>>, axum::Error> {
     Ok(bytes)
 }
 
-async fn calls(State(control): State<Control>) -> Response {
+async fn calls(State(control): State<MockControl>) -> Response {
     json(&serde_json::json!(control.calls()))
 }
 
-async fn clear_calls(State(control): State<Control>) -> Said {
+async fn clear_calls(State(control): State<MockControl>) -> Said {
     control.clear_calls();
     say(StatusCode::OK, "no calls are kept any more")
 }
 
-async fn reset(State(control): State<Control>) -> Said {
+async fn reset(State(control): State<MockControl>) -> Said {
     control.reset();
     say(StatusCode::OK, "as at the start")
 }

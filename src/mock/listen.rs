@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::base::tls::Watched;
+use crate::base::file_watch::WatchedFiles;
 use tonic::transport::server::Connected;
 
 /// How long a handshake may take.
@@ -35,14 +35,14 @@ const UNIX: &str = "unix://";
 
 /// Where a mock listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
+pub enum MockAddress {
     /// An IP address and a port. Port 0 takes a free one.
     Tcp(SocketAddr),
     /// A socket in the file system, which any user may connect to: a bridge may run under another one. An absolute path.
     Unix(PathBuf),
 }
 
-impl Address {
+impl MockAddress {
     /// Where it is one of TCP.
     #[must_use]
     pub const fn tcp(&self) -> Option<SocketAddr> {
@@ -53,13 +53,13 @@ impl Address {
     }
 }
 
-impl From<SocketAddr> for Address {
+impl From<SocketAddr> for MockAddress {
     fn from(address: SocketAddr) -> Self {
         Self::Tcp(address)
     }
 }
 
-impl FromStr for Address {
+impl FromStr for MockAddress {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
@@ -71,7 +71,7 @@ impl FromStr for Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for MockAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
@@ -81,11 +81,11 @@ impl fmt::Display for Address {
 }
 
 /// Any connection.
-pub(super) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait MockConnection: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> MockConnection for S {}
 
-impl Connected for Box<dyn Connection> {
+impl Connected for Box<dyn MockConnection> {
     type ConnectInfo = ();
 
     fn connect_info(&self) {}
@@ -114,18 +114,18 @@ pub(super) struct Listener {
     socket: Socket,
     _file: Option<SocketFile>,
     /// The real one, where port 0 was asked for.
-    pub(super) address: Address,
+    pub(super) address: MockAddress,
 }
 
 impl Listener {
-    pub(super) async fn bind(address: &Address) -> io::Result<Self> {
+    pub(super) async fn bind(address: &MockAddress) -> io::Result<Self> {
         match address {
-            Address::Tcp(address) => {
+            MockAddress::Tcp(address) => {
                 let listener = TcpListener::bind(address).await?;
-                let address = Address::Tcp(listener.local_addr()?);
+                let address = MockAddress::Tcp(listener.local_addr()?);
                 Ok(Self { socket: Socket::Tcp(listener), _file: None, address })
             }
-            Address::Unix(path) => {
+            MockAddress::Unix(path) => {
                 let listener = bind_file(path).await?;
                 let file = Some(SocketFile(path.clone()));
                 fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
@@ -134,7 +134,7 @@ impl Listener {
         }
     }
 
-    async fn accept(&self) -> io::Result<Box<dyn Connection>> {
+    async fn accept(&self) -> io::Result<Box<dyn MockConnection>> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
@@ -164,12 +164,12 @@ async fn bind_file(path: &Path) -> io::Result<UnixListener> {
 
 /// The connections of a listener, ready to be read from. Dropped, it closes the listener.
 pub(super) struct Incoming {
-    ready: mpsc::Receiver<Box<dyn Connection>>,
+    ready: mpsc::Receiver<Box<dyn MockConnection>>,
     _accepting: JoinSet<()>,
 }
 
 impl Incoming {
-    pub(super) fn new(listener: Listener, tls: Option<Watched<ServerConfig>>) -> Self {
+    pub(super) fn new(listener: Listener, tls: Option<WatchedFiles<ServerConfig>>) -> Self {
         let (sender, ready) = mpsc::channel(16);
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, tls, sender));
@@ -178,14 +178,18 @@ impl Incoming {
 }
 
 impl Stream for Incoming {
-    type Item = io::Result<Box<dyn Connection>>;
+    type Item = io::Result<Box<dyn MockConnection>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.ready.poll_recv(context).map(|connection| connection.map(Ok))
     }
 }
 
-async fn accept(listener: Listener, tls: Option<Watched<ServerConfig>>, ready: mpsc::Sender<Box<dyn Connection>>) {
+async fn accept(
+    listener: Listener,
+    tls: Option<WatchedFiles<ServerConfig>>,
+    ready: mpsc::Sender<Box<dyn MockConnection>>,
+) {
     let mut handshakes = JoinSet::new();
     loop {
         let connection = match listener.accept().await {
@@ -209,7 +213,11 @@ async fn accept(listener: Listener, tls: Option<Watched<ServerConfig>>, ready: m
     }
 }
 
-async fn shake_hands(tls: &TlsAcceptor, connection: Box<dyn Connection>, ready: &mpsc::Sender<Box<dyn Connection>>) {
+async fn shake_hands(
+    tls: &TlsAcceptor,
+    connection: Box<dyn MockConnection>,
+    ready: &mpsc::Sender<Box<dyn MockConnection>>,
+) {
     match timeout(HANDSHAKE, tls.accept(connection)).await {
         // Nobody takes it when the mock is ending.
         Ok(Ok(secured)) => drop(ready.send(Box::new(secured)).await),
@@ -225,10 +233,10 @@ mod tests {
     #[test]
     fn an_address_is_tcp_or_an_absolute_path() {
         for text in ["127.0.0.1:0", "[::1]:50051", "unix:///run/mock.sock"] {
-            assert_eq!(text.parse::<Address>().map(|address| address.to_string()), Ok(text.to_owned()));
+            assert_eq!(text.parse::<MockAddress>().map(|address| address.to_string()), Ok(text.to_owned()));
         }
         for wrong in ["", "localhost:1", "127.0.0.1", "unix://mock.sock", "unix:/run/mock.sock"] {
-            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
+            assert!(wrong.parse::<MockAddress>().is_err(), "{wrong}");
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The bundled decision service: answers by rules, and by commands in the remark, so that a bridge can be tried out and
 //! tested without an App. Serves gRPC health and reflection as well.
 //!
-//! - [`Answer`], [`Reply`], [`Invalid`]: what it can answer.
+//! - [`MockAnswer`], [`MockReply`], [`MockInvalid`]: what it can answer.
 //! - `command`: remarks that say what to answer, `mock:refuse=5001,text`.
 //! - [`Rules`]: the rules file.
-//! - [`Control`]: what a running mock is told to do and what it was asked. [`ControlPort`]: the same by HTTP.
+//! - [`MockControl`]: what a running mock is told to do and what it was asked. [`ControlPort`]: the same by HTTP.
 //! - `record`: the record of calls, for a test's assertions.
-//! - `service`: the rpc itself; [`Call`] and [`Event`] are what a test can see of it.
+//! - `service`: the rpc itself; [`MockCall`] and [`MockEvent`] are what a test can see of it.
 //! - `listen`, `tls`: where and how it takes connections.
 //! - [`Mock`]: binds and serves.
 //!
@@ -30,14 +30,14 @@ use tokio::{
 };
 use tonic::transport::Server;
 
-pub use answer::{Answer, Invalid, Reply};
-pub use control::{Control, WatchedRules};
+pub use answer::{MockAnswer, MockInvalid, MockReply};
+pub use control::{MockControl, WatchedRules};
 pub use control_port::ControlPort;
-pub use listen::Address;
+pub use listen::MockAddress;
 pub use record::Calls;
 pub use rules::{Rules, RulesError};
-pub use service::{Call, Event, Stage};
-pub use tls::{Tls, TlsSetupError};
+pub use service::{CallStage, MockCall, MockEvent};
+pub use tls::{MockTls, TlsSetupError};
 
 use crate::base::tls::TlsError;
 use crate::proto::{DESCRIPTORS, friend_callback_service_server::FriendCallbackServiceServer};
@@ -52,10 +52,10 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Mock {
     listener: Listener,
-    tls: Option<Tls>,
-    control: Control,
+    tls: Option<MockTls>,
+    control: MockControl,
     log_remarks: bool,
-    events: Option<mpsc::UnboundedSender<Event>>,
+    events: Option<mpsc::UnboundedSender<MockEvent>>,
     concurrency: Option<NonZeroUsize>,
     max_connection_age: Option<Duration>,
 }
@@ -67,7 +67,7 @@ pub enum MockError {
     #[error("cannot listen on {address}")]
     Bind {
         /// Which address.
-        address: Address,
+        address: MockAddress,
         /// Why.
         source: io::Error,
     },
@@ -88,12 +88,12 @@ impl Mock {
     /// # Errors
     ///
     /// Where the address cannot be listened on.
-    pub async fn bind(address: Address, rules: Rules) -> Result<Self, MockError> {
+    pub async fn bind(address: MockAddress, rules: Rules) -> Result<Self, MockError> {
         let listener = Listener::bind(&address).await.map_err(|source| MockError::Bind { address, source })?;
         Ok(Self {
             listener,
             tls: None,
-            control: Control::new(rules),
+            control: MockControl::new(rules),
             log_remarks: false,
             events: None,
             concurrency: None,
@@ -103,13 +103,13 @@ impl Mock {
 
     /// Where it listens: the real port, also when 0 was asked for.
     #[must_use]
-    pub const fn address(&self) -> &Address {
+    pub const fn address(&self) -> &MockAddress {
         &self.listener.address
     }
 
     /// Serves by TLS, and by nothing else.
     #[must_use]
-    pub fn secured(mut self, tls: Tls) -> Self {
+    pub fn secured(mut self, tls: MockTls) -> Self {
         self.tls = Some(tls);
         self
     }
@@ -138,7 +138,7 @@ impl Mock {
 
     /// Steers it from outside, also while it serves.
     #[must_use]
-    pub fn control(&self) -> Control {
+    pub fn control(&self) -> MockControl {
         self.control.clone()
     }
 
@@ -150,7 +150,7 @@ impl Mock {
     }
 
     /// Tells what calls come in and how they end, for tests. Only the last receiver is told.
-    pub fn events(&mut self) -> mpsc::UnboundedReceiver<Event> {
+    pub fn events(&mut self) -> mpsc::UnboundedReceiver<MockEvent> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.events = Some(sender);
         receiver
@@ -177,7 +177,7 @@ impl Mock {
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<FriendCallbackServiceServer<Service>>().await;
 
-        let tls = self.tls.map(Tls::watch).transpose()?;
+        let tls = self.tls.map(MockTls::watch).transpose()?;
         let mut server = Server::builder()
             // A bridge that gives up a thousand calls at one time is what the mock is for, not an attack.
             .http2_max_pending_accept_reset_streams(Some(usize::MAX));

@@ -10,7 +10,7 @@ use std::{
 use serde::Serialize;
 use tonic::metadata::MetadataMap;
 
-use super::Reply;
+use super::MockReply;
 use crate::proto::BeforeSetFriendRemarkRequest;
 
 /// How many calls are kept at most.
@@ -31,7 +31,7 @@ pub(super) struct Recorded<'a> {
     friend: &'a str,
     remark: &'a str,
     /// What it is answered, as in a rules file.
-    answer: &'a Reply,
+    answer: &'a MockReply,
     /// How long the answer waits.
     delay_ms: u128,
     /// What was left of the deadline when it came in.
@@ -44,7 +44,7 @@ impl<'a> Recorded<'a> {
         message: &'a BeforeSetFriendRemarkRequest,
         metadata: &'a MetadataMap,
         delay: Duration,
-        answer: &'a Reply,
+        answer: &'a MockReply,
     ) -> Self {
         let text = |name| Some((name, metadata.get(name)?.to_str().ok()?));
         let metadata: BTreeMap<_, _> = METADATA.into_iter().filter_map(text).collect();

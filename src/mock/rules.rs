@@ -35,7 +35,7 @@ use serde::{
 };
 
 use super::{
-    answer::{Answer, Reply},
+    answer::{MockAnswer, MockReply},
     command,
 };
 use crate::proto::BeforeSetFriendRemarkRequest;
@@ -140,10 +140,10 @@ impl Rules {
 
     /// What the mock does with a call. A rule's sequence is one answer further after it.
     #[must_use]
-    pub fn answer(&self, request: &BeforeSetFriendRemarkRequest) -> Answer {
+    pub fn answer(&self, request: &BeforeSetFriendRemarkRequest) -> MockAnswer {
         command::answer(&request.remark)
             .or_else(|| self.rules.iter().find(|rule| rule.when.holds(request)).map(Rule::answer))
-            .unwrap_or_else(|| Reply::Allow.into())
+            .unwrap_or_else(|| MockReply::Allow.into())
     }
 }
 
@@ -160,7 +160,7 @@ pub(super) fn read(path: &Path) -> Result<String, RulesError> {
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Written")]
 struct Rule {
-    when: When,
+    when: RuleWhen,
     answers: Answers,
     delay: Duration,
 }
@@ -170,9 +170,9 @@ struct Rule {
 #[serde(deny_unknown_fields)]
 struct Written {
     #[serde(default)]
-    when: When,
-    then: Option<Reply>,
-    sequence: Option<Vec<Reply>>,
+    when: RuleWhen,
+    then: Option<MockReply>,
+    sequence: Option<Vec<MockReply>>,
     repeat: Option<bool>,
     #[serde(default, deserialize_with = "delay")]
     delay: Duration,
@@ -195,40 +195,40 @@ impl TryFrom<Written> for Rule {
 }
 
 impl Rule {
-    fn answer(&self) -> Answer {
+    fn answer(&self) -> MockAnswer {
         let reply = match &self.answers {
             Answers::Always(reply) => reply,
             Answers::Sequence(sequence) => sequence.next(),
         };
-        Answer { delay: self.delay, reply: reply.clone() }
+        MockAnswer { delay: self.delay, reply: reply.clone() }
     }
 }
 
 #[derive(Debug)]
 enum Answers {
-    Always(Reply),
+    Always(MockReply),
     Sequence(Sequence),
 }
 
 /// Answers that are given one after the other.
 #[derive(Debug)]
 struct Sequence {
-    first: Reply,
-    others: Vec<Reply>,
+    first: MockReply,
+    others: Vec<MockReply>,
     repeat: bool,
     /// How many answers were given.
     given: AtomicUsize,
 }
 
 impl Sequence {
-    fn new(replies: Vec<Reply>, repeat: bool) -> Result<Self, &'static str> {
+    fn new(replies: Vec<MockReply>, repeat: bool) -> Result<Self, &'static str> {
         let mut others = replies.into_iter();
         let first = others.next().ok_or("`sequence` needs an answer at least")?;
         let others = others.collect();
         Ok(Self { first, others, repeat, given: AtomicUsize::new(0) })
     }
 
-    fn next(&self) -> &Reply {
+    fn next(&self) -> &MockReply {
         let given = self.given.fetch_add(1, Relaxed);
         let last = self.others.len();
         let position = if self.repeat { given % (last + 1) } else { given.min(last) };
@@ -243,7 +243,7 @@ impl Sequence {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct When {
+struct RuleWhen {
     #[serde(default)]
     owner: Pattern,
     #[serde(default)]
@@ -252,7 +252,7 @@ struct When {
     remark: Pattern,
 }
 
-impl When {
+impl RuleWhen {
     fn holds(&self, request: &BeforeSetFriendRemarkRequest) -> bool {
         self.owner.holds(&request.owner_user_id)
             && self.friend.holds(&request.friend_user_id)
@@ -342,7 +342,7 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::mock::answer::Invalid;
+    use crate::mock::answer::MockInvalid;
 
     fn request(owner: &str, friend: &str, remark: &str) -> BeforeSetFriendRemarkRequest {
         BeforeSetFriendRemarkRequest {
@@ -366,7 +366,7 @@ mod tests {
             .to_owned()
     }
 
-    fn reply(rules: &Rules, owner: &str, friend: &str, remark: &str) -> Reply {
+    fn reply(rules: &Rules, owner: &str, friend: &str, remark: &str) -> MockReply {
         rules.answer(&request(owner, friend, remark)).reply
     }
 
@@ -383,11 +383,11 @@ rules:
   - then: hang
 "#,
         );
-        let refusal = Reply::Refuse { code: 5001, message: "No spam".to_owned(), detail: "word list".to_owned() };
-        let answer = Answer { delay: Duration::from_millis(100), reply: refusal };
+        let refusal = MockReply::Refuse { code: 5001, message: "No spam".to_owned(), detail: "word list".to_owned() };
+        let answer = MockAnswer { delay: Duration::from_millis(100), reply: refusal };
         assert_eq!(rules.answer(&request("u1", "u2", "some SPAM here")), answer);
-        assert_eq!(reply(&rules, "u1", "u2", "some ham here"), Reply::Replace("Colleague".to_owned()));
-        assert_eq!(reply(&rules, "u2", "u1", "some spam here"), Reply::Hang);
+        assert_eq!(reply(&rules, "u1", "u2", "some ham here"), MockReply::Replace("Colleague".to_owned()));
+        assert_eq!(reply(&rules, "u2", "u1", "some spam here"), MockReply::Hang);
     }
 
     #[test]
@@ -405,32 +405,32 @@ rules:
     then: { invalid: empty }
 ",
         );
-        assert_eq!(reply(&rules, "u1", "u9", "r"), Reply::Status(Code::NotFound));
-        assert_eq!(reply(&rules, "u1", "u99", "r"), Reply::Allow);
-        assert_eq!(reply(&rules, "u1", "bot-7", "r"), Reply::Invalid(Invalid::Unset));
-        assert_eq!(reply(&rules, "u1", "bot-7x", "r"), Reply::Allow);
-        assert_eq!(reply(&rules, "u1", "foot", "r"), Reply::Invalid(Invalid::Code));
-        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Invalid(Invalid::Empty));
+        assert_eq!(reply(&rules, "u1", "u9", "r"), MockReply::Status(Code::NotFound));
+        assert_eq!(reply(&rules, "u1", "u99", "r"), MockReply::Allow);
+        assert_eq!(reply(&rules, "u1", "bot-7", "r"), MockReply::Invalid(MockInvalid::Unset));
+        assert_eq!(reply(&rules, "u1", "bot-7x", "r"), MockReply::Allow);
+        assert_eq!(reply(&rules, "u1", "foot", "r"), MockReply::Invalid(MockInvalid::Code));
+        assert_eq!(reply(&rules, "u1", "u2", ""), MockReply::Invalid(MockInvalid::Empty));
     }
 
     #[test]
     fn a_sequence_gives_its_answers_in_turn_and_then_the_last_one_on() {
         let rules = rules("rules: [{ when: { owner: u1 }, sequence: [allow, { status: UNAVAILABLE }, hang] }]");
-        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Allow);
-        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Status(Code::Unavailable));
+        assert_eq!(reply(&rules, "u1", "u2", ""), MockReply::Allow);
+        assert_eq!(reply(&rules, "u1", "u2", ""), MockReply::Status(Code::Unavailable));
         // Calls that the rule is not for, and commands, are not counted.
-        assert_eq!(reply(&rules, "u9", "u2", ""), Reply::Allow);
-        assert_eq!(reply(&rules, "u1", "u2", "mock:allow"), Reply::Allow);
-        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Hang);
-        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Hang);
+        assert_eq!(reply(&rules, "u9", "u2", ""), MockReply::Allow);
+        assert_eq!(reply(&rules, "u1", "u2", "mock:allow"), MockReply::Allow);
+        assert_eq!(reply(&rules, "u1", "u2", ""), MockReply::Hang);
+        assert_eq!(reply(&rules, "u1", "u2", ""), MockReply::Hang);
         rules.restart();
-        assert_eq!(reply(&rules, "u1", "u2", ""), Reply::Allow);
+        assert_eq!(reply(&rules, "u1", "u2", ""), MockReply::Allow);
     }
 
     #[test]
     fn a_sequence_with_repeat_begins_again() {
         let rules = rules("rules: [{ sequence: [allow, hang, { replace: x }], repeat: true }]");
-        let cycle = [Reply::Allow, Reply::Hang, Reply::Replace("x".to_owned())];
+        let cycle = [MockReply::Allow, MockReply::Hang, MockReply::Replace("x".to_owned())];
         for expected in cycle.iter().chain(&cycle) {
             assert_eq!(reply(&rules, "u1", "u2", ""), *expected);
         }
@@ -439,21 +439,21 @@ rules:
     #[test]
     fn rules_may_be_json() {
         let rules = rules(r#"{"rules": [{"when": {"remark": {"regex": "^a"}}, "then": {"replace": "\u00e9"}}]}"#);
-        assert_eq!(reply(&rules, "u1", "u2", "ab"), Reply::Replace("é".to_owned()));
+        assert_eq!(reply(&rules, "u1", "u2", "ab"), MockReply::Replace("é".to_owned()));
     }
 
     #[test]
     fn remark_commands_come_before_the_rules() {
         let rules = rules("rules: [{ then: hang }]");
-        assert_eq!(reply(&rules, "u1", "u2", "mock:allow"), Reply::Allow);
-        assert_eq!(reply(&rules, "u1", "u2", "Allow"), Reply::Hang);
+        assert_eq!(reply(&rules, "u1", "u2", "mock:allow"), MockReply::Allow);
+        assert_eq!(reply(&rules, "u1", "u2", "Allow"), MockReply::Hang);
     }
 
     #[test]
     fn a_refusal_may_leave_everything_unset_or_be_wrong_on_purpose() {
-        let unset = Reply::Refuse { code: 0, message: String::new(), detail: String::new() };
+        let unset = MockReply::Refuse { code: 0, message: String::new(), detail: String::new() };
         assert_eq!(reply(&rules("rules: [{ then: { refuse: {} } }]"), "u1", "u2", ""), unset);
-        let wrong = Reply::Refuse { code: -7, message: String::new(), detail: String::new() };
+        let wrong = MockReply::Refuse { code: -7, message: String::new(), detail: String::new() };
         assert_eq!(reply(&rules("rules: [{ then: { refuse: { code: -7 } } }]"), "u1", "u2", ""), wrong);
     }
 
@@ -665,7 +665,7 @@ rules:
             Answers::Always(reply) => vec![reply],
             Answers::Sequence(Sequence { first, others, .. }) => iter::once(first).chain(others).collect(),
         });
-        let shown: std::collections::BTreeSet<_> = replies.map(Reply::name).collect();
+        let shown: std::collections::BTreeSet<_> = replies.map(MockReply::name).collect();
         assert_eq!(Vec::from_iter(shown), ["allow", "hang", "invalid", "refuse", "replace", "status"]);
     }
 
@@ -679,7 +679,7 @@ rules:
         #[test]
         fn without_rules_every_other_remark_is_allowed(remark in any::<String>()) {
             prop_assume!(!remark.starts_with("mock:"));
-            prop_assert_eq!(Rules::default().answer(&request("u1", "u2", &remark)), Reply::Allow.into());
+            prop_assert_eq!(Rules::default().answer(&request("u1", "u2", &remark)), MockReply::Allow.into());
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::{
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 use tracing::info;
 
-use super::{Answer, Control, Invalid, Reply, record::Recorded};
+use super::{MockAnswer, MockControl, MockInvalid, MockReply, record::Recorded};
 use crate::proto::{
     Allow, BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse, Refuse, ReplaceRemark,
     before_set_friend_remark_response::Decision, friend_callback_service_server::FriendCallbackService,
@@ -23,7 +23,7 @@ const LOGGED_BYTES: usize = 256;
 
 /// One call, as it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
+pub struct MockCall {
     /// From the message.
     pub operation_id: String,
     /// From the message.
@@ -38,22 +38,22 @@ pub struct Call {
     pub grpc_timeout: Option<String>,
     /// The metadata `traceparent`.
     pub traceparent: Option<String>,
-    /// What the mock was going to answer: [`Reply::name`].
+    /// What the mock was going to answer: [`MockReply::name`].
     pub decision: &'static str,
 }
 
 /// What happened to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct MockEvent {
     /// Which call; the same `Arc` in all events of a call.
-    pub call: Arc<Call>,
+    pub call: Arc<MockCall>,
     /// What happened to it.
-    pub stage: Stage,
+    pub stage: CallStage,
 }
 
 /// What can happen to a call: it is received, and then ends in one of two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum CallStage {
     /// It came in.
     Received,
     /// It was answered.
@@ -65,9 +65,9 @@ pub enum Stage {
 
 #[derive(Debug)]
 pub(super) struct Service {
-    pub(super) control: Control,
+    pub(super) control: MockControl,
     pub(super) log_remarks: bool,
-    pub(super) events: Option<mpsc::UnboundedSender<Event>>,
+    pub(super) events: Option<mpsc::UnboundedSender<MockEvent>>,
     /// For as many calls as are worked on at one time. `None`: there is always room.
     pub(super) room: Option<Semaphore>,
     /// Its sender goes away when the mock ends.
@@ -80,7 +80,7 @@ impl FriendCallbackService for Service {
         &self,
         request: Request<BeforeSetFriendRemarkRequest>,
     ) -> Result<Response<BeforeSetFriendRemarkResponse>, Status> {
-        let Answer { delay, reply } = self.control.rules().answer(request.get_ref());
+        let MockAnswer { delay, reply } = self.control.rules().answer(request.get_ref());
         self.control.received(&Recorded::new(request.get_ref(), request.metadata(), delay, &reply));
         let in_flight = InFlight::new(self, call(request, &reply));
         let answer = self.unless_stopped(delay, reply).await?;
@@ -90,11 +90,11 @@ impl FriendCallbackService for Service {
 }
 
 /// A reply in gRPC's terms.
-type Outcome = Result<Response<BeforeSetFriendRemarkResponse>, Status>;
+type MockOutcome = Result<Response<BeforeSetFriendRemarkResponse>, Status>;
 
 impl Service {
     /// Waits as told. The outer error is the end of the mock, and no answer of its own.
-    async fn unless_stopped(&self, delay: Duration, reply: Reply) -> Result<Outcome, Status> {
+    async fn unless_stopped(&self, delay: Duration, reply: MockReply) -> Result<MockOutcome, Status> {
         let answer = async {
             let _place = match &self.room {
                 Some(room) => room.acquire().await.ok(),
@@ -114,26 +114,28 @@ impl Service {
     }
 }
 
-async fn outcome(reply: Reply) -> Outcome {
+async fn outcome(reply: MockReply) -> MockOutcome {
     let decision = match reply {
-        Reply::Allow => Some(Decision::Allow(Allow {})),
-        Reply::Refuse { code, message, detail } => Some(Decision::Refuse(Refuse { code, message, detail })),
-        Reply::Replace(remark) => Some(Decision::ReplaceRemark(ReplaceRemark { remark })),
-        Reply::Hang => std::future::pending().await,
-        Reply::Status(code) => return Err(Status::new(code, "As the mock was told to answer")),
-        Reply::Invalid(Invalid::Unset) => None,
-        Reply::Invalid(Invalid::Code) => {
+        MockReply::Allow => Some(Decision::Allow(Allow {})),
+        MockReply::Refuse { code, message, detail } => Some(Decision::Refuse(Refuse { code, message, detail })),
+        MockReply::Replace(remark) => Some(Decision::ReplaceRemark(ReplaceRemark { remark })),
+        MockReply::Hang => std::future::pending().await,
+        MockReply::Status(code) => return Err(Status::new(code, "As the mock was told to answer")),
+        MockReply::Invalid(MockInvalid::Unset) => None,
+        MockReply::Invalid(MockInvalid::Code) => {
             let message = "A refusal with a code that is none of an App's".to_owned();
             Some(Decision::Refuse(Refuse { code: 42, message, detail: String::new() }))
         }
-        Reply::Invalid(Invalid::Empty) => Some(Decision::ReplaceRemark(ReplaceRemark { remark: String::new() })),
+        MockReply::Invalid(MockInvalid::Empty) => {
+            Some(Decision::ReplaceRemark(ReplaceRemark { remark: String::new() }))
+        }
     };
     Ok(Response::new(BeforeSetFriendRemarkResponse { decision }))
 }
 
-fn call(request: Request<BeforeSetFriendRemarkRequest>, reply: &Reply) -> Call {
+fn call(request: Request<BeforeSetFriendRemarkRequest>, reply: &MockReply) -> MockCall {
     let (metadata, _, message) = request.into_parts();
-    Call {
+    MockCall {
         operation_id: message.operation_id,
         owner: message.owner_user_id,
         friend: message.friend_user_id,
@@ -153,33 +155,33 @@ fn text(metadata: &MetadataMap, name: &str) -> Option<String> {
 /// any more.
 struct InFlight<'a> {
     service: &'a Service,
-    call: Arc<Call>,
+    call: Arc<MockCall>,
     since: Instant,
-    end: Stage,
+    end: CallStage,
 }
 
 impl<'a> InFlight<'a> {
-    fn new(service: &'a Service, call: Call) -> Self {
-        let in_flight = Self { service, call: Arc::new(call), since: Instant::now(), end: Stage::Cancelled };
-        in_flight.tell(Stage::Received);
+    fn new(service: &'a Service, call: MockCall) -> Self {
+        let in_flight = Self { service, call: Arc::new(call), since: Instant::now(), end: CallStage::Cancelled };
+        in_flight.tell(CallStage::Received);
         in_flight
     }
 
     fn answered(mut self) {
-        self.end = Stage::Answered;
+        self.end = CallStage::Answered;
     }
 
-    fn tell(&self, stage: Stage) {
+    fn tell(&self, stage: CallStage) {
         if let Some(events) = &self.service.events {
             // A receiver that is gone does not want to know.
-            let _ = events.send(Event { call: Arc::clone(&self.call), stage });
+            let _ = events.send(MockEvent { call: Arc::clone(&self.call), stage });
         }
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        let Call { operation_id, owner, friend, remark, decision, .. } = &*self.call;
+        let MockCall { operation_id, owner, friend, remark, decision, .. } = &*self.call;
         info!(
             operation_id = shortened(operation_id),
             owner = shortened(owner),
@@ -188,7 +190,7 @@ impl Drop for InFlight<'_> {
             decision,
             ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
             "{}",
-            if self.end == Stage::Answered { "answered" } else { "cancelled" }
+            if self.end == CallStage::Answered { "answered" } else { "cancelled" }
         );
         self.tell(self.end);
     }

@@ -18,18 +18,18 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-use crate::base::file_watch::LOOK_EVERY;
-use crate::base::tls::{PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched};
+use crate::base::file_watch::{LOOK_EVERY, WatchedFiles};
+use crate::base::tls::{self, PairContents, PairFiles, PemFile, TlsError, TlsFiles, Untimely};
 
 /// With which certificate a mock serves by TLS.
 #[derive(Debug)]
-pub struct Tls {
-    certificate: Certificate,
+pub struct MockTls {
+    certificate: MockCertificate,
     clients: Option<PemFile>,
 }
 
 #[derive(Debug)]
-enum Certificate {
+enum MockCertificate {
     Made(CertifiedKey),
     Files(PairFiles),
 }
@@ -48,7 +48,7 @@ pub enum TlsSetupError {
     Use(#[from] rustls::Error),
 }
 
-impl Tls {
+impl MockTls {
     /// Makes an authority, and by it a certificate for these addresses, the loopback addresses and `localhost`. Also
     /// returns the authority's certificate, in PEM: who trusts it trusts this mock.
     ///
@@ -74,7 +74,7 @@ impl Tls {
         let made = certificate.signed_by(&key, &Issuer::new(authority, authority_key))?;
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let certificate = CertifiedKey::from_der(vec![made.der().clone()], key, &ring::default_provider())?;
-        Ok((Self { certificate: Certificate::Made(certificate), clients: None }, ca))
+        Ok((Self { certificate: MockCertificate::Made(certificate), clients: None }, ca))
     }
 
     /// A certificate and its key, in PEM, also when they change.
@@ -86,7 +86,7 @@ impl Tls {
         let cert = PemFile { key: "--tls-cert", path: cert };
         let files = PairFiles { cert, key: PemFile { key: "--tls-key", path: key } };
         files.certificate(&files.read()?, &ring::default_provider())?;
-        Ok(Self { certificate: Certificate::Files(files), clients: None })
+        Ok(Self { certificate: MockCertificate::Files(files), clients: None })
     }
 
     /// Takes only clients that show a certificate of an authority in this file, in PEM.
@@ -102,8 +102,8 @@ impl Tls {
     }
 
     /// Watches the files from now on.
-    pub(super) fn watch(self) -> Result<Watched<ServerConfig>, TlsError> {
-        Watched::start(Files(self), LOOK_EVERY)
+    pub(super) fn watch(self) -> Result<WatchedFiles<ServerConfig>, TlsError> {
+        Ok(tls::watch(MockFiles(self), LOOK_EVERY)?.0)
     }
 }
 
@@ -113,26 +113,26 @@ fn authorities(file: &PemFile, bytes: &[u8]) -> Result<Arc<RootCertStore>, TlsEr
 
 /// What the files hold.
 #[derive(PartialEq, Eq)]
-struct Contents {
+struct MockContents {
     pair: Option<PairContents>,
     clients: Option<Vec<u8>>,
 }
 
-struct Files(Tls);
+struct MockFiles(MockTls);
 
-impl Source for Files {
-    type Contents = Contents;
+impl TlsFiles for MockFiles {
+    type Contents = MockContents;
     type Made = ServerConfig;
 
-    fn read(&self) -> Result<Contents, TlsError> {
+    fn read(&self) -> Result<MockContents, TlsError> {
         let pair = match &self.0.certificate {
-            Certificate::Made(_) => None,
-            Certificate::Files(files) => Some(files.read()?),
+            MockCertificate::Made(_) => None,
+            MockCertificate::Files(files) => Some(files.read()?),
         };
-        Ok(Contents { pair, clients: self.0.clients.as_ref().map(PemFile::read).transpose()? })
+        Ok(MockContents { pair, clients: self.0.clients.as_ref().map(PemFile::read).transpose()? })
     }
 
-    fn make(&self, contents: &Contents) -> Result<ServerConfig, TlsError> {
+    fn make(&self, contents: &MockContents) -> Result<ServerConfig, TlsError> {
         let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
         let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(rustls::ALL_VERSIONS)
@@ -147,9 +147,9 @@ impl Source for Files {
             }
         };
         let certificate = match (&self.0.certificate, &contents.pair) {
-            (Certificate::Files(files), Some(pair)) => files.certificate(pair, &provider)?,
-            (Certificate::Files(files), None) => files.certificate(&files.read()?, &provider)?,
-            (Certificate::Made(certificate), _) => certificate.clone(),
+            (MockCertificate::Files(files), Some(pair)) => files.certificate(pair, &provider)?,
+            (MockCertificate::Files(files), None) => files.certificate(&files.read()?, &provider)?,
+            (MockCertificate::Made(certificate), _) => certificate.clone(),
         };
         let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
         config.alpn_protocols = vec![b"h2".to_vec()];
@@ -157,14 +157,14 @@ impl Source for Files {
     }
 
     /// A test may want an expired certificate: whatever it is given is shown.
-    fn untimely(&self, _contents: &Contents, _now: UnixTime) -> Vec<Untimely> {
+    fn untimely(&self, _contents: &MockContents, _now: UnixTime) -> Vec<Untimely> {
         vec![]
     }
 
     fn file(&self) -> Option<&Path> {
         match &self.0.certificate {
-            Certificate::Files(files) => Some(&files.cert.path),
-            Certificate::Made(_) => self.0.clients.as_ref().map(|file| &*file.path),
+            MockCertificate::Files(files) => Some(&files.cert.path),
+            MockCertificate::Made(_) => self.0.clients.as_ref().map(|file| &*file.path),
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) use span::CallbackSpan;
 /// What became of a callback, and why.
 #[derive(Debug)]
 pub struct Outcome {
-    kind: Kind,
+    kind: OutcomeKind,
     source: Source,
     /// Whether it has no effect: OpenIM is told to go on.
     in_shadow: bool,
@@ -50,7 +50,7 @@ pub struct Outcome {
 
 /// What OpenIM is told, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum OutcomeKind {
     /// Go on, unchanged.
     Allow,
     /// Do not go on.
@@ -86,7 +86,7 @@ pub enum Reason {
 }
 
 impl Outcome {
-    fn new(kind: Kind, source: Source, reason: Option<Reason>, verdict: Verdict) -> Self {
+    fn new(kind: OutcomeKind, source: Source, reason: Option<Reason>, verdict: Verdict) -> Self {
         Self {
             kind,
             source,
@@ -109,14 +109,14 @@ impl Outcome {
     /// The App decided. `unchanged` are the user's own values.
     pub(crate) fn decided(decision: Decision, unchanged: Fields, defaults: &RefusalDefaults) -> Self {
         match decision {
-            Decision::Allow => Self::new(Kind::Allow, Source::App, None, Verdict::GoOn(unchanged)),
-            Decision::Replace(fields) => Self::new(Kind::Replace, Source::App, None, Verdict::GoOn(fields)),
+            Decision::Allow => Self::new(OutcomeKind::Allow, Source::App, None, Verdict::GoOn(unchanged)),
+            Decision::Replace(fields) => Self::new(OutcomeKind::Replace, Source::App, None, Verdict::GoOn(fields)),
             Decision::Refuse(refuse) => match completed(refuse, defaults) {
-                Ok(refusal) => Self::new(Kind::Refuse, Source::App, None, Verdict::Refuse(refusal)),
+                Ok(refusal) => Self::new(OutcomeKind::Refuse, Source::App, None, Verdict::Refuse(refusal)),
                 // A refusal stays a refusal.
                 Err(refusal) => {
                     let reason = Reason::Error(ErrorClass::InvalidReply);
-                    Self::new(Kind::Refuse, Source::App, Some(reason), Verdict::Refuse(refusal))
+                    Self::new(OutcomeKind::Refuse, Source::App, Some(reason), Verdict::Refuse(refusal))
                 }
             },
         }
@@ -130,20 +130,20 @@ impl Outcome {
         error: Option<CallError>,
     ) -> Self {
         let (kind, verdict) = match (policy.action(class), policy.refusal(class)) {
-            (Action::Refuse, Some(refusal)) => (Kind::Refuse, Verdict::Refuse(refusal)),
-            _ => (Kind::Allow, Verdict::GoOn(unchanged)),
+            (Action::Refuse, Some(refusal)) => (OutcomeKind::Refuse, Verdict::Refuse(refusal)),
+            _ => (OutcomeKind::Allow, Verdict::GoOn(unchanged)),
         };
         Self { error, ..Self::new(kind, Source::Fallback, Some(Reason::Error(class)), verdict) }
     }
 
     /// The request is turned away.
     pub(crate) fn bad_request(bad: BadRequest) -> Self {
-        Self::new(Kind::BadRequest, Source::Bridge, Some(Reason::Bad(bad)), Verdict::Refuse(bad.refusal()))
+        Self::new(OutcomeKind::BadRequest, Source::Bridge, Some(Reason::Bad(bad)), Verdict::Refuse(bad.refusal()))
     }
 
     /// A command that is not served may go on, and nothing is said of its fields.
     pub(crate) fn unserved() -> Self {
-        Self::new(Kind::Allow, Source::Bridge, Some(Reason::Unserved), Verdict::GoOn(vec![]))
+        Self::new(OutcomeKind::Allow, Source::Bridge, Some(Reason::Unserved), Verdict::GoOn(vec![]))
     }
 
     pub(crate) fn serving(self, served: &Served) -> Self {
@@ -177,7 +177,7 @@ impl Outcome {
 
     /// What OpenIM is told, or in the shadow would have been, in a word.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> OutcomeKind {
         self.kind
     }
 
@@ -243,7 +243,7 @@ fn completed(refuse: Refuse, defaults: &RefusalDefaults) -> Result<Refusal, Refu
     Ok(Refusal { code, message, detail: refuse.detail })
 }
 
-impl Kind {
+impl OutcomeKind {
     /// The name in logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {

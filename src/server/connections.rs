@@ -48,7 +48,7 @@ pub(super) struct Connections {
 
 /// One connection's place, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     connections: Arc<Connections>,
     number: u64,
     peer: IpAddr,
@@ -100,12 +100,12 @@ impl Connections {
 
     /// A place for a new connection. Beyond the limit, the oldest that has never sent a request makes room, where it has
     /// had time to send one.
-    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Place {
+    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> ConnectionSlot {
         let number = self.next.fetch_add(1, Relaxed);
         if self.open.fetch_add(1, Relaxed) >= self.limit() {
             self.turn_out_oldest();
         }
-        Place { connections: Arc::clone(self), number, peer, is_silent: Cell::new(true) }
+        ConnectionSlot { connections: Arc::clone(self), number, peer, is_silent: Cell::new(true) }
     }
 
     /// Turns out the oldest connection that has never sent a request, where it has had time to.
@@ -140,7 +140,7 @@ impl Connections {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// The other side's address.
     pub(super) fn peer(&self) -> IpAddr {
         self.peer
@@ -169,7 +169,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.has_spoken();
         self.connections.open.fetch_sub(1, Relaxed);

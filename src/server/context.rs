@@ -15,9 +15,9 @@ use tokio::{
 };
 
 use super::bell::Bell;
-use super::connection::tls::Tls;
+use super::connection::tls::ListenerTls;
 use super::connections::Connections;
-use super::drain::{Drain, Stage};
+use super::drain::{Drain, DrainStage};
 use super::settings::Settings;
 use super::shown::ShownConfiguration;
 use crate::base::file_watch::ReloadCounts;
@@ -45,7 +45,7 @@ pub(super) struct Shared {
     pub(super) connections: Arc<Connections>,
     pub(super) drain: Drain,
     /// `None` is plain HTTP.
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<ListenerTls>,
     pub(super) registry: &'static [Served],
 }
 
@@ -103,13 +103,13 @@ impl Context {
 
     /// Whether answers announce that their connection closes: draining, or out of places for new ones.
     pub(super) fn announces_close(&self) -> bool {
-        self.shared.drain.stage() >= Stage::Announcing || self.shared.connections.are_full()
+        self.shared.drain.stage() >= DrainStage::Announcing || self.shared.connections.are_full()
     }
 
     /// Returns when a connection that has sent no request by `latest` has had its time, or the drain waits no longer for one.
     pub(super) async fn too_late_to_speak(&self, latest: Instant) {
         let finishing = async {
-            self.shared.drain.reached(Stage::Finishing).await;
+            self.shared.drain.reached(DrainStage::Finishing).await;
             sleep(LAST_LOOK).await;
         };
         select(pin!(sleep_until(latest)), pin!(finishing)).await;

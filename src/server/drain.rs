@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 /// How far stopping has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub enum DrainStage {
     /// Not stopping.
     #[default]
     Serving,
@@ -20,14 +20,14 @@ pub enum Stage {
 
 /// The one value that all connections look at.
 #[derive(Debug, Default)]
-pub(super) struct Drain(watch::Sender<Stage>);
+pub(super) struct Drain(watch::Sender<DrainStage>);
 
 impl Drain {
-    pub(super) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> DrainStage {
         *self.0.borrow()
     }
 
-    pub(super) fn advance(&self, to: Stage) {
+    pub(super) fn advance(&self, to: DrainStage) {
         self.0.send_if_modified(|stage| {
             let forward = to > *stage;
             if forward {
@@ -37,7 +37,7 @@ impl Drain {
         });
     }
 
-    pub(super) async fn reached(&self, stage: Stage) {
+    pub(super) async fn reached(&self, stage: DrainStage) {
         // The sender lives as long as this borrow of it, so that waiting cannot fail.
         let mut now = self.0.subscribe();
         let _reached = now.wait_for(|now| *now >= stage).await;

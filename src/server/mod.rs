@@ -33,7 +33,7 @@ use tokio::{
     time::sleep,
 };
 
-pub use drain::Stage;
+pub use drain::DrainStage;
 pub use settings::{AdminSettings, DrainSettings, ReadySettings, Settings, TlsSettings};
 pub use shown::{ShownConfiguration, ShownSetting};
 
@@ -45,7 +45,7 @@ use crate::callback::Served;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{Pool, PoolError};
 use admin::plain_http;
-use connection::tls::Tls;
+use connection::tls::ListenerTls;
 use connections::Connections;
 use context::Shared;
 use drain::Drain;
@@ -105,7 +105,7 @@ impl From<PoolError> for StartError {
 /// Reads the files of TLS of both sides as [`Server::start`] would, and says which certificates are not valid now, or soon
 /// will not be; for each side.
 pub fn inspect_files(settings: &Settings) -> [Result<Vec<Untimely>, TlsError>; 2] {
-    let listener = settings.tls.as_ref().map_or(Ok(Vec::new()), Tls::inspect);
+    let listener = settings.tls.as_ref().map_or(Ok(Vec::new()), ListenerTls::inspect);
     [listener, Pool::inspect(&settings.upstream)]
 }
 
@@ -117,7 +117,7 @@ impl Server {
     pub fn start(settings: Settings, registry: &'static [Served]) -> Result<Self, StartError> {
         let configured = settings.listen;
         let workers = settings.workers.get();
-        let tls = settings.tls.as_ref().map(Tls::start).transpose()?;
+        let tls = settings.tls.as_ref().map(ListenerTls::start).transpose()?;
         let bind_error = |source| StartError::Bind { address: configured, source };
         let listeners = socket::listen(configured, workers).map_err(bind_error)?;
         let address =
@@ -214,7 +214,7 @@ impl Server {
     /// How often the certificate was read again; `None` with plain HTTP.
     #[must_use]
     pub fn reloads(&self) -> Option<Reloads> {
-        self.shared.tls.as_ref().map(Tls::reloads)
+        self.shared.tls.as_ref().map(ListenerTls::reloads)
     }
 
     /// How often the files of TLS to the decision service were read again; `None` without an `https` address.
@@ -225,7 +225,7 @@ impl Server {
 
     /// From now on every response announces that its connection closes.
     pub fn announce(&self) {
-        self.shared.drain.advance(Stage::Announcing);
+        self.shared.drain.advance(DrainStage::Announcing);
     }
 
     /// The whole drain: announce; after `delay` empty the accept queues and close the listeners; answer what is in
@@ -235,11 +235,11 @@ impl Server {
         tokio::time::timeout(timeout, async {
             self.announce();
             sleep(delay).await;
-            self.shared.drain.advance(Stage::Closing);
+            self.shared.drain.advance(DrainStage::Closing);
             while self.shared.limits.in_flight.held() > 0 {
                 sleep(LOOK_AGAIN).await;
             }
-            self.shared.drain.advance(Stage::Finishing);
+            self.shared.drain.advance(DrainStage::Finishing);
             while self.workers.recv().await.is_some() {}
         })
         .await
@@ -266,7 +266,7 @@ impl Reconfigure {
 impl Drop for Server {
     /// Workers end at once, with whatever they were doing.
     fn drop(&mut self) {
-        self.shared.drain.advance(Stage::Stopped);
+        self.shared.drain.advance(DrainStage::Stopped);
     }
 }
 

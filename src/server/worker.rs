@@ -19,7 +19,7 @@ use tokio::{
 
 use super::connection;
 use super::context::{Context, Shared};
-use super::drain::Stage;
+use super::drain::DrainStage;
 
 /// Shorter than most deadlines, and long enough to cost nothing.
 const TICK: Duration = Duration::from_secs(1);
@@ -43,12 +43,12 @@ pub(super) fn run(shared: &Arc<Shared>, listener: std::net::TcpListener, started
         tokio::task::spawn_local(tick());
         let finishing = Rc::clone(&context);
         tokio::task::spawn_local(async move {
-            finishing.shared.drain.reached(Stage::Finishing).await;
+            finishing.shared.drain.reached(DrainStage::Finishing).await;
             finishing.finishing.ring();
         });
         // A task of its own: to wake what `block_on` waits for takes a system call, each time that connections come.
         let serving = tokio::task::spawn_local(async move { serve(&context, listener).await });
-        let stopped = pin!(shared.drain.reached(Stage::Stopped));
+        let stopped = pin!(shared.drain.reached(DrainStage::Stopped));
         let _ended = select(serving, stopped).await;
     });
 }
@@ -68,7 +68,7 @@ fn report(started: &SyncSender<io::Result<()>>, result: io::Result<()>) {
 
 async fn serve(context: &Rc<Context>, listener: TcpListener) {
     {
-        let closing = pin!(context.shared.drain.reached(Stage::Closing));
+        let closing = pin!(context.shared.drain.reached(DrainStage::Closing));
         select(pin!(accept_all(context, &listener)), closing).await;
     }
     if let Err(error) = accept_waiting(context, listener).await {

@@ -16,7 +16,7 @@ use super::endpoint::Endpoint;
 use super::error::{CallError, Retry};
 use super::pool::Pool;
 use super::spent::{Spent, Stopwatch};
-use super::tries::{Server, Try};
+use super::tries::{TriedServer, Try};
 use super::unary::{self, unary};
 use crate::base::deadline::Deadline;
 use crate::base::trace_context::Propagation;
@@ -140,7 +140,7 @@ impl Upstream {
         let avoided = tried.take().filter(|tried| Arc::ptr_eq(&tried.endpoint, &channel.endpoint));
         let endpoint = Arc::clone(&channel.endpoint);
         if let Some(noted) = noted {
-            noted.server = Some(Server { origin: endpoint.origin.clone(), target: endpoint.target.clone() });
+            noted.server = Some(TriedServer { origin: endpoint.origin.clone(), target: endpoint.target.clone() });
         }
         let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None, sent: None });
         let mut place = channel.place(avoided.and_then(|tried| tried.broken_connection), spent).await?;

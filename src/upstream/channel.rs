@@ -51,7 +51,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(super) struct Channel {
     pub(super) endpoint: Arc<Endpoint>,
     settings: UpstreamSettings,
-    open: RefCell<Vec<Rc<Connection>>>,
+    open: RefCell<Vec<Rc<UpstreamConnection>>>,
     connecting: RefCell<Option<Connecting>>,
     /// A connection has closed.
     closed: Notify,
@@ -67,11 +67,11 @@ pub(super) struct Channel {
 }
 
 /// Every call that comes meanwhile waits for the same attempt: never a thundering herd.
-type Connecting = Shared<LocalBoxFuture<'static, Result<Rc<Connection>, ConnectError>>>;
+type Connecting = Shared<LocalBoxFuture<'static, Result<Rc<UpstreamConnection>, ConnectError>>>;
 
 /// One HTTP/2 connection.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct UpstreamConnection {
     number: u64,
     /// `None` once no call can begin on it any more. It ends when the last call has ended, since it has no more senders.
     sender: RefCell<Option<Sender>>,
@@ -81,7 +81,7 @@ pub(super) struct Connection {
     full_at: Cell<usize>,
 }
 
-impl Connection {
+impl UpstreamConnection {
     /// How many calls the peer allows now. Asked for each time: its SETTINGS come in without a word to anybody here.
     fn most_calls(&self) -> usize {
         self.sender.borrow().as_ref().map_or(0, Sender::current_max_send_streams)
@@ -114,13 +114,13 @@ impl Connection {
 
 /// A connection with a place for one call, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct CallSlot {
     channel: Rc<Channel>,
-    connection: Rc<Connection>,
+    connection: Rc<UpstreamConnection>,
     sender: Sender,
 }
 
-impl Place {
+impl CallSlot {
     pub(super) fn sender(&mut self) -> &mut Sender {
         &mut self.sender
     }
@@ -130,7 +130,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for CallSlot {
     fn drop(&mut self) {
         self.connection.calls.set(self.connection.calls.get() - 1);
         self.channel.endpoint.call_ends();
@@ -170,7 +170,11 @@ impl Channel {
     }
 
     /// A place on an open connection other than `avoided`, or on a new one.
-    pub(super) async fn place(self: &Rc<Self>, avoided: Option<u64>, spent: &mut Spent) -> Result<Place, ConnectError> {
+    pub(super) async fn place(
+        self: &Rc<Self>,
+        avoided: Option<u64>,
+        spent: &mut Spent,
+    ) -> Result<CallSlot, ConnectError> {
         loop {
             if let Some(place) = self.place_at_once(avoided) {
                 return Ok(place);
@@ -196,7 +200,7 @@ impl Channel {
     }
 
     /// On the least busy connection with room. On `avoided` where the only other choice is to wait.
-    fn place_at_once(self: &Rc<Self>, avoided: Option<u64>) -> Option<Place> {
+    fn place_at_once(self: &Rc<Self>, avoided: Option<u64>) -> Option<CallSlot> {
         let open = self.open.borrow();
         let least_busy = |is_avoided: bool| {
             open.iter()
@@ -208,7 +212,7 @@ impl Channel {
     }
 
     /// A connection, when there is none.
-    async fn connect(self: &Rc<Self>, spent: &mut Spent) -> Result<Rc<Connection>, ConnectError> {
+    async fn connect(self: &Rc<Self>, spent: &mut Spent) -> Result<Rc<UpstreamConnection>, ConnectError> {
         let _connecting = Stopwatch::start(&mut spent.connecting);
         let connection = self.connection().await?;
         if connection.sender.borrow().is_none() {
@@ -242,11 +246,11 @@ impl Channel {
     }
 
     /// `None` once no call can begin on it.
-    fn take(self: &Rc<Self>, connection: &Rc<Connection>) -> Option<Place> {
+    fn take(self: &Rc<Self>, connection: &Rc<UpstreamConnection>) -> Option<CallSlot> {
         let sender = connection.sender.borrow().clone()?;
         connection.calls.set(connection.calls.get() + 1);
         self.endpoint.call_begins();
-        Some(Place { channel: Rc::clone(self), connection: Rc::clone(connection), sender })
+        Some(CallSlot { channel: Rc::clone(self), connection: Rc::clone(connection), sender })
     }
 
     /// Joins the attempt that is under way, or begins one.
@@ -284,8 +288,8 @@ impl Channel {
         joined
     }
 
-    fn adopt(self: &Rc<Self>, Opened { sender, driver, end }: Opened) -> Rc<Connection> {
-        let connection = Rc::new(Connection {
+    fn adopt(self: &Rc<Self>, Opened { sender, driver, end }: Opened) -> Rc<UpstreamConnection> {
+        let connection = Rc::new(UpstreamConnection {
             number: self.endpoint.connected(sender.clone()),
             sender: RefCell::new(Some(sender)),
             calls: Cell::new(0),
@@ -298,7 +302,7 @@ impl Channel {
     }
 
     /// Runs a connection to its end.
-    async fn drive(self: Rc<Self>, connection: Rc<Connection>, mut driver: Driver, end: socket::End) {
+    async fn drive(self: Rc<Self>, connection: Rc<UpstreamConnection>, mut driver: Driver, end: socket::ConnectionEnd) {
         let running = poll_fn(|context| {
             let ended = Pin::new(&mut driver).poll(context);
             if let Some(why) = connection.why_closed(context) {
@@ -316,7 +320,7 @@ impl Channel {
     }
 
     /// The peer goes away, and is not heard any more once the calls have ended; or the connection broke.
-    fn closes(&self, connection: &Connection, why: h2::Error) {
+    fn closes(&self, connection: &UpstreamConnection, why: h2::Error) {
         let error = (why.reason() != Some(Reason::NO_ERROR)).then_some(why);
         if error.is_some() && connection.calls.get() > 0 {
             self.broke(connection.number);
@@ -334,7 +338,7 @@ impl Channel {
 
     /// Returns when a connection is to end because of its endpoint: at once when that hangs, so that the calls on it can
     /// still be made elsewhere, and otherwise when they have ended.
-    async fn out_of_use(&self, connection: &Connection) {
+    async fn out_of_use(&self, connection: &UpstreamConnection) {
         let mut states = self.endpoint.states();
         let out =
             |state: &EndpointState| matches!(state, EndpointState::Ejected | EndpointState::Hung | EndpointState::Gone);
@@ -346,7 +350,7 @@ impl Channel {
     }
 
     /// No call begins on it from now on.
-    fn forget(&self, connection: &Connection) {
+    fn forget(&self, connection: &UpstreamConnection) {
         connection.sender.take();
         self.endpoint.disconnected(connection.number);
         self.open.borrow_mut().retain(|other| other.number != connection.number);
@@ -415,7 +419,7 @@ pub(super) struct Opened {
     /// To be polled for as long as the connection is used.
     pub(super) driver: Driver,
     /// Ends it while it is used.
-    pub(super) end: socket::End,
+    pub(super) end: socket::ConnectionEnd,
 }
 
 /// `most_calls`: how many calls the peer is taken to allow until it says so.

@@ -65,7 +65,12 @@ impl Direct {
                 Ok(Ok(Opened { sender, driver, end })) => {
                     let driver = tokio::spawn(async { drop(driver.await) }).abort_handle();
                     let origin = endpoint.origin.clone();
-                    return Ok(DirectConnection { target, origin, sender, _open: Arc::new(Open { driver, end }) });
+                    return Ok(DirectConnection {
+                        target,
+                        origin,
+                        sender,
+                        _open: Arc::new(OpenDirect { driver, end }),
+                    });
                 }
                 Ok(Err(failed)) => error = Some(failed),
                 Err(_) => error = Some(ConnectError::Timeout(target)),
@@ -97,15 +102,15 @@ pub struct DirectConnection {
     target: Target,
     origin: Uri,
     sender: Sender,
-    _open: Arc<Open>,
+    _open: Arc<OpenDirect>,
 }
 
-struct Open {
+struct OpenDirect {
     driver: AbortHandle,
-    end: socket::End,
+    end: socket::ConnectionEnd,
 }
 
-impl Drop for Open {
+impl Drop for OpenDirect {
     fn drop(&mut self) {
         self.end.now();
         self.driver.abort();

@@ -36,12 +36,12 @@ pub(super) struct Endpoint {
     connections_made: AtomicU64,
     /// Why the last probe failed, until it is in again. For people.
     last_probe: Mutex<Option<String>>,
-    connections: Mutex<Connections>,
+    connections: Mutex<OpenConnections>,
 }
 
 /// Those of all workers.
 #[derive(Debug, Default)]
-struct Connections {
+struct OpenConnections {
     /// The newest last.
     open: Vec<(u64, Sender)>,
     attempts: usize,
@@ -220,7 +220,7 @@ impl Endpoint {
         }
     }
 
-    fn connections(&self) -> std::sync::MutexGuard<'_, Connections> {
+    fn connections(&self) -> std::sync::MutexGuard<'_, OpenConnections> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -45,4 +45,4 @@ pub use pool::{Pool, PoolError};
 pub use settings::{EjectSettings, HealthSettings, TtlBounds, UpstreamSettings, UpstreamTlsSettings};
 pub use spent::Spent;
 pub use status::{EndpointState, EndpointStatus, UpstreamStatus};
-pub use tries::{Server, Try};
+pub use tries::{TriedServer, Try};

@@ -55,7 +55,7 @@ impl Pool {
         let tls = maker.tls.clone();
         let endpoints = watch::Sender::new(maker.literal_endpoints());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let control = Control { maker, endpoints: endpoints.clone() };
+        let control = ControlThread { maker, endpoints: endpoints.clone() };
         thread::Builder::new().name("upstream".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
@@ -77,7 +77,7 @@ impl Pool {
 
     /// How often the files of TLS were read again; `None` without an `https` address.
     pub(crate) fn reloads(&self) -> Option<Reloads> {
-        self.tls.as_deref().map(ClientFiles::reloads)
+        self.tls.as_deref().map(|files| files.counts().now())
     }
 
     /// Seconds until the first of the files of TLS expires; `None` without an `https` address.
@@ -156,12 +156,12 @@ impl Maker {
 }
 
 /// What runs on the control thread.
-struct Control {
+struct ControlThread {
     maker: Maker,
     endpoints: watch::Sender<Endpoints>,
 }
 
-impl Control {
+impl ControlThread {
     async fn run(self) {
         self.watch_over(self.endpoints.borrow().iter().flat_map(|endpoints| endpoints.iter()));
         if self.endpoints.borrow().is_some() {

@@ -26,7 +26,7 @@ pub(super) enum Stream {
 
 impl Stream {
     /// Connects. What comes with it ends the connection from outside.
-    pub(super) async fn connect(target: &Target) -> io::Result<(Self, socket::End)> {
+    pub(super) async fn connect(target: &Target) -> io::Result<(Self, socket::ConnectionEnd)> {
         match target {
             Target::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
@@ -35,7 +35,7 @@ impl Stream {
             }
             Target::Unix(path) => {
                 let stream = UnixStream::connect(path).await?;
-                let end = socket::End::of(&stream)?;
+                let end = socket::ConnectionEnd::of(&stream)?;
                 Ok((Self::Unix(stream), end))
             }
         }

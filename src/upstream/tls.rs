@@ -14,18 +14,19 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::settings::UpstreamTlsSettings;
 use super::stream::Stream;
 use super::tls_words::explained;
+use crate::base::file_watch::WatchedFiles;
 use crate::base::tls::{
-    self, PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched, authorities_end, chain_end,
+    self, PairContents, PairFiles, PemFile, TlsError, TlsFiles, Untimely, authorities_end, chain_end,
 };
 
 const HTTP2: &[u8] = b"h2";
 
 /// What connections are secured with.
-pub(super) type ClientFiles = Watched<Client>;
+pub(super) type ClientFiles = WatchedFiles<ClientTls>;
 
 /// What the files make.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct ClientTls {
     config: Arc<ClientConfig>,
     /// When the first of them expires, in Unix time. `None`: they hold nothing that does.
     end: Option<u64>,
@@ -33,14 +34,14 @@ pub(super) struct Client {
 
 /// Reads the files, and watches them from now on.
 pub(super) fn start(settings: &UpstreamTlsSettings) -> Result<ClientFiles, TlsError> {
-    let files = Watched::start(Files::of(settings)?, settings.look_every)?;
-    files.tell_untimely();
+    let (files, untimely) = tls::watch(ClientSources::of(settings)?, settings.look_every)?;
+    tls::tell(&untimely);
     Ok(files)
 }
 
 /// Reads the files, and nothing else.
 pub(super) fn inspect(settings: &UpstreamTlsSettings) -> Result<Vec<Untimely>, TlsError> {
-    tls::inspect(&Files::of(settings)?)
+    tls::inspect(&ClientSources::of(settings)?)
 }
 
 fn system_roots() -> Result<Arc<RootCertStore>, TlsError> {
@@ -49,7 +50,7 @@ fn system_roots() -> Result<Arc<RootCertStore>, TlsError> {
     if roots.is_empty() { Err(TlsError::NoRoots) } else { Ok(Arc::new(roots)) }
 }
 
-struct Files {
+struct ClientSources {
     ca: Trust,
     client: Option<PairFiles>,
     provider: Arc<CryptoProvider>,
@@ -62,12 +63,12 @@ enum Trust {
 
 /// What they hold.
 #[derive(PartialEq, Eq)]
-struct Contents {
+struct ClientContents {
     ca: Option<Vec<u8>>,
     client: Option<PairContents>,
 }
 
-impl Files {
+impl ClientSources {
     fn of(settings: &UpstreamTlsSettings) -> Result<Self, TlsError> {
         let ca = match &settings.ca {
             Some(path) => Trust::File(PemFile { key: "upstream.tls.ca", path: path.clone() }),
@@ -86,19 +87,19 @@ pub(super) fn expires_in(files: &ClientFiles) -> f64 {
     files.current().get().end.map_or(f64::INFINITY, |end| tls::expires_in(Some(end)))
 }
 
-impl Source for Files {
-    type Contents = Contents;
-    type Made = Client;
+impl TlsFiles for ClientSources {
+    type Contents = ClientContents;
+    type Made = ClientTls;
 
-    fn read(&self) -> Result<Contents, TlsError> {
+    fn read(&self) -> Result<ClientContents, TlsError> {
         let ca = match &self.ca {
             Trust::System(_) => None,
             Trust::File(file) => Some(file.read()?),
         };
-        Ok(Contents { ca, client: self.client.as_ref().map(PairFiles::read).transpose()? })
+        Ok(ClientContents { ca, client: self.client.as_ref().map(PairFiles::read).transpose()? })
     }
 
-    fn make(&self, contents: &Contents) -> Result<Client, TlsError> {
+    fn make(&self, contents: &ClientContents) -> Result<ClientTls, TlsError> {
         let mut ends = Vec::new();
         let roots = match &self.ca {
             Trust::System(roots) => Arc::clone(roots),
@@ -121,10 +122,10 @@ impl Source for Files {
             None => config.with_no_client_auth(),
         };
         config.alpn_protocols = vec![HTTP2.to_vec()];
-        Ok(Client { config: Arc::new(config), end: ends.into_iter().min() })
+        Ok(ClientTls { config: Arc::new(config), end: ends.into_iter().min() })
     }
 
-    fn untimely(&self, contents: &Contents, now: UnixTime) -> Vec<Untimely> {
+    fn untimely(&self, contents: &ClientContents, now: UnixTime) -> Vec<Untimely> {
         let authorities = match (&self.ca, &contents.ca) {
             (Trust::File(file), Some(bytes)) => {
                 file.certificates(bytes).ok().and_then(|all| file.untimely_authorities(&all, now))

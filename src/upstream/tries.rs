@@ -17,12 +17,12 @@ pub struct Try {
     /// When it ended, and with which status, as gRPC's own clients would report it; `None`: the deadline ended it.
     pub ended: Option<(Instant, Code)>,
     /// `None`: there was no endpoint to try.
-    pub server: Option<Server>,
+    pub server: Option<TriedServer>,
 }
 
 /// The endpoint that was tried.
 #[derive(Debug)]
-pub struct Server {
+pub struct TriedServer {
     /// Of the configured address.
     pub origin: Uri,
     /// Where it leads.

@@ -25,8 +25,8 @@ use std::{
 };
 
 use openim_bridge::callback::{REGISTRY, Served};
-pub use openim_bridge::mock::Call;
-use openim_bridge::mock::{Event, Mock, Rules, Stage};
+pub use openim_bridge::mock::MockCall;
+use openim_bridge::mock::{CallStage, Mock, MockEvent, Rules};
 use openim_bridge::policy::Action;
 use openim_bridge::server::Server;
 use openim_bridge::server::Settings;
@@ -50,7 +50,7 @@ pub const fn ms(milliseconds: u64) -> Duration {
 /// The bundled decision service, on a thread of its own.
 pub struct App {
     pub address: SocketAddr,
-    events: Mutex<mpsc::UnboundedReceiver<Event>>,
+    events: Mutex<mpsc::UnboundedReceiver<MockEvent>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -94,7 +94,7 @@ fn start_app(address: SocketAddr, rules: Rules) -> App {
 
 impl App {
     /// The next thing that happens to a call.
-    pub fn next_event(&self) -> Event {
+    pub fn next_event(&self) -> MockEvent {
         let mut events = self.events.lock().expect("events");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime
@@ -104,10 +104,10 @@ impl App {
     }
 
     /// The next call that is received.
-    pub fn next_call(&self) -> Call {
+    pub fn next_call(&self) -> MockCall {
         loop {
             let event = self.next_event();
-            if event.stage == Stage::Received {
+            if event.stage == CallStage::Received {
                 return (*event.call).clone();
             }
         }
@@ -118,7 +118,7 @@ impl App {
         let mut events = self.events.lock().expect("events");
         let mut calls = 0;
         while let Ok(event) = events.try_recv() {
-            calls += usize::from(event.stage == Stage::Received);
+            calls += usize::from(event.stage == CallStage::Received);
         }
         calls
     }

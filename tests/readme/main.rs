@@ -81,7 +81,8 @@ fn the_configuration_file_is_right() {
     ]);
     let loaded = config::load(&flags, []).unwrap_or_else(|error| panic!("{error}"));
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-    let from_file = loaded.values.iter().filter(|value| matches!(value.source, config::Source::File { .. })).count();
+    let from_file =
+        loaded.values.iter().filter(|value| matches!(value.source, config::ValueSource::File { .. })).count();
     assert_eq!(from_file, 7, "settings that the file gives");
 }
 

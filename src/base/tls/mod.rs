@@ -2,7 +2,7 @@
 //!
 //! - [`pem`](PemFile): what they hold, and why it cannot be used.
 //! - [`validity`](Untimely): from when and until when their certificates are valid.
-//! - [`watched`](Watched): what is made of them, and made again when they change.
+//! - [`watched`](TlsFiles): what is made of them, and made again when they change.
 //! - [`alert`](is_of_certificate): what a handshake has failed of.
 
 mod alert;
@@ -13,6 +13,6 @@ mod watched;
 pub(crate) use alert::{inside, is_of_certificate};
 pub(crate) use pem::{PairContents, PairFiles};
 pub use pem::{PemFile, TlsError};
-pub use validity::{Untimely, When};
+pub use validity::{Untimeliness, Untimely};
 pub(crate) use validity::{authorities_end, chain_end, date, expires_in};
-pub(crate) use watched::{Source, Watched, inspect};
+pub(crate) use watched::{TlsFiles, inspect, tell, watch};

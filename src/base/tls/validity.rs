@@ -20,12 +20,12 @@ pub struct Untimely {
     /// The file.
     pub path: PathBuf,
     /// What is wrong.
-    pub when: When,
+    pub when: Untimeliness,
 }
 
 /// Where now is, seen from a certificate's time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum When {
+pub enum Untimeliness {
     /// Its time is over.
     #[error("has expired on {0}: renew it")]
     Expired(String),
@@ -64,14 +64,14 @@ impl Validity {
         authorities.iter().filter_map(Self::of).max_by_key(|validity| validity.until)
     }
 
-    pub(super) fn seen_at(self, now: UnixTime) -> Option<When> {
+    pub(super) fn seen_at(self, now: UnixTime) -> Option<Untimeliness> {
         let (now, date) = (now.as_secs(), |seconds| date(UnixTime::since_unix_epoch(Duration::from_secs(seconds))));
         if now > self.until {
-            Some(When::Expired(date(self.until)))
+            Some(Untimeliness::Expired(date(self.until)))
         } else if now < self.from {
-            Some(When::NotYet(date(self.from)))
+            Some(Untimeliness::NotYet(date(self.from)))
         } else if now + SOON.as_secs() > self.until {
-            Some(When::Soon(date(self.until)))
+            Some(Untimeliness::Soon(date(self.until)))
         } else {
             None
         }

@@ -3,12 +3,12 @@
 use anyhow::Context as _;
 use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 
-use crate::check::{CaseReport, Report, Verdict};
+use crate::check::{CaseReport, CaseVerdict, CheckReport};
 
 /// The name of the suite, and the class of every case.
 const SUITE: &str = "openim-bridge check";
 
-pub(super) fn xml(report: &Report) -> anyhow::Result<String> {
+pub(super) fn xml(report: &CheckReport) -> anyhow::Result<String> {
     let mut suite = TestSuite::new(SUITE);
     suite.add_property(("upstream", &*report.upstream));
     if let Some(why) = &report.unreachable {
@@ -24,14 +24,14 @@ pub(super) fn xml(report: &Report) -> anyhow::Result<String> {
 
 fn of(report: &CaseReport) -> TestCase {
     let status = match &report.verdict {
-        Verdict::Passed(_) | Verdict::Advice(_) => TestCaseStatus::success(),
-        Verdict::Failed(seen) => {
+        CaseVerdict::Passed(_) | CaseVerdict::Advice(_) => TestCaseStatus::success(),
+        CaseVerdict::Failed(seen) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             let description = format!("{}\n\nseen: {seen}\nwhy: {}\ndo: {}\n", report.shows, report.why, report.remedy);
             status.set_message(&**seen).set_type("conformance").set_description(description);
             status
         }
-        Verdict::Skipped(because) => {
+        CaseVerdict::Skipped(because) => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(&**because);
             status
@@ -39,7 +39,7 @@ fn of(report: &CaseReport) -> TestCase {
     };
     let mut case = case(&report.name, status);
     case.set_time(report.took);
-    if let Verdict::Passed(seen) | Verdict::Advice(seen) = &report.verdict {
+    if let CaseVerdict::Passed(seen) | CaseVerdict::Advice(seen) = &report.verdict {
         case.set_system_out(format!("{}: {seen}", report.verdict.word()));
     }
     case

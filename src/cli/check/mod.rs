@@ -11,7 +11,7 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use super::progress::Progress;
 use super::terminal::{WRONG_USAGE, complain, print, runtime};
 use crate::base::error_chain;
-use crate::check::{self, CASES, Case, Expectations, Limits, Plan};
+use crate::check::{self, CASES, Case, CheckLimits, CheckPlan, Expectations};
 use crate::config;
 use crate::upstream::Direct;
 use render::CheckOutput;
@@ -30,7 +30,7 @@ const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 /// Exit codes: 0 nothing failed (advice is no failure), 1 a case failed, 2 wrong flags, configuration or table, 3 the
 /// service could not be reached, or a result could not be written.
 #[derive(Debug, clap::Args)]
-struct Args {
+struct CheckArgs {
     /// How long an ordinary call may take
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = limit)]
     deadline: Duration,
@@ -67,7 +67,7 @@ struct Args {
 /// The subcommand, with the settings that say how the service is reached.
 #[must_use]
 pub fn command() -> Command {
-    Args::augment_args(Command::new("check")).args(config::upstream_args())
+    CheckArgs::augment_args(Command::new("check")).args(config::upstream_args())
 }
 
 /// Runs the cases, and prints what came of them. The environment is such as [`std::env::vars_os`].
@@ -78,7 +78,7 @@ pub fn run(
     flags: &ArgMatches,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<ExitCode> {
-    let args = Args::from_arg_matches(flags)?;
+    let args = CheckArgs::from_arg_matches(flags)?;
     let wrong = |text: String| {
         complain(&text);
         Ok(ExitCode::from(WRONG_USAGE))
@@ -88,7 +88,7 @@ pub fn run(
         Err(error) => return wrong(error_chain::text(&error)),
     };
     let cases: Vec<&Case> = CASES.iter().filter(|case| args.wants(case)).collect();
-    let plan = Plan { cases: &cases, expectations: expectations.as_ref().map_or(&[], Expectations::rows) };
+    let plan = CheckPlan { cases: &cases, expectations: expectations.as_ref().map_or(&[], Expectations::rows) };
     if args.list {
         print(&render::list(plan, args.output))?;
         return Ok(ExitCode::SUCCESS);
@@ -101,7 +101,7 @@ pub fn run(
         return wrong(format!("one service is tested at a time: give one --upstream, without {other}"));
     }
     let outcome = Direct::new(upstream.clone()).map_err(anyhow::Error::from).and_then(|direct| {
-        let limits = Limits { deadline: args.deadline, timeout: args.timeout };
+        let limits = CheckLimits { deadline: args.deadline, timeout: args.timeout };
         let report = runtime()?.block_on(async {
             let (mut progress, mut number) = (Progress::new(), 0);
             let begins = |name: &str| {
@@ -128,7 +128,7 @@ pub fn run(
     })
 }
 
-impl Args {
+impl CheckArgs {
     fn wants(&self, case: &Case) -> bool {
         let named = |names: &[String]| names.iter().any(|name| name == case.name);
         let first = case.name == CASES[0].name;

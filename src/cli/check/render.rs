@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::check::{Plan, Report, Verdict};
+use crate::check::{CaseVerdict, CheckPlan, CheckReport};
 use crate::cli::text::{INDENT, wrap};
 
 /// How the result is written.
@@ -19,7 +19,7 @@ pub(super) enum CheckOutput {
     Markdown,
 }
 
-pub(super) fn report(report: &Report, output: CheckOutput) -> String {
+pub(super) fn report(report: &CheckReport, output: CheckOutput) -> String {
     match output {
         CheckOutput::Text => text(report),
         CheckOutput::Json => format!("{:#}\n", facts(report)),
@@ -28,7 +28,7 @@ pub(super) fn report(report: &Report, output: CheckOutput) -> String {
 }
 
 /// The cases of a plan, without running them.
-pub(super) fn list(plan: Plan<'_>, output: CheckOutput) -> String {
+pub(super) fn list(plan: CheckPlan<'_>, output: CheckOutput) -> String {
     let cases = plan.cases.iter().map(|case| (case.name, case.shows));
     let rows = plan.expectations.iter().map(|row| (&*row.name, &*row.shows));
     let all: Vec<(&str, &str)> = cases.chain(rows).collect();
@@ -48,7 +48,7 @@ pub(super) fn list(plan: Plan<'_>, output: CheckOutput) -> String {
     }
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &CheckReport) -> String {
     let mut text = match &report.endpoint {
         Some(endpoint) => format!("{} ({endpoint})\n\n", report.upstream),
         None => format!("{}\n\n", report.upstream),
@@ -60,18 +60,18 @@ fn text(report: &Report) -> String {
     let width = report.cases.iter().map(|case| case.name.len()).max().unwrap_or_default();
     for case in &report.cases {
         let word = match case.verdict {
-            Verdict::Failed(_) => "FAILED",
+            CaseVerdict::Failed(_) => "FAILED",
             _ => case.verdict.word(),
         };
         match &case.verdict {
-            Verdict::Passed(seen) => {
+            CaseVerdict::Passed(seen) => {
                 let _ = writeln!(text, "{word:8}  {:width$}  {}: {seen}", case.name, case.shows);
             }
-            Verdict::Skipped(because) if report.unreachable.is_none() => {
+            CaseVerdict::Skipped(because) if report.unreachable.is_none() => {
                 let _ = writeln!(text, "{word:8}  {:width$}  {because}", case.name);
             }
-            Verdict::Skipped(_) => {}
-            Verdict::Advice(seen) | Verdict::Failed(seen) => {
+            CaseVerdict::Skipped(_) => {}
+            CaseVerdict::Advice(seen) | CaseVerdict::Failed(seen) => {
                 let _ = writeln!(text, "{word:8}  {:width$}  {}", case.name, case.shows);
                 for (label, words) in [("seen: ", &**seen), ("why:  ", case.why), ("do:   ", case.remedy)] {
                     wrap(&mut text, label, words);
@@ -83,14 +83,14 @@ fn text(report: &Report) -> String {
     text
 }
 
-fn summary(report: &Report) -> String {
+fn summary(report: &CheckReport) -> String {
     let counts = ["passed", "advice", "failed", "skipped"].map(|word| (word, report.count(word)));
     let counts = counts.iter().filter(|(word, count)| *count > 0 || *word == "failed");
     let counts: Vec<String> = counts.map(|(word, count)| format!("{count} {word}")).collect();
     format!("{} cases: {}", report.cases.len(), counts.join(", "))
 }
 
-fn facts(report: &Report) -> serde_json::Value {
+fn facts(report: &CheckReport) -> serde_json::Value {
     json!({
         "ok": report.ok(),
         "upstream": report.upstream,
@@ -104,13 +104,13 @@ fn facts(report: &Report) -> serde_json::Value {
     })
 }
 
-fn markdown(report: &Report) -> String {
+fn markdown(report: &CheckReport) -> String {
     let mut table = "| case | the service | result |\n| --- | --- | --- |\n".to_owned();
     for case in &report.cases {
         let verdict = match &case.verdict {
-            Verdict::Passed(_) => case.verdict.word().to_owned(),
+            CaseVerdict::Passed(_) => case.verdict.word().to_owned(),
             // What was seen of a pass holds times, which differ from run to run.
-            Verdict::Advice(seen) | Verdict::Failed(seen) | Verdict::Skipped(seen) => {
+            CaseVerdict::Advice(seen) | CaseVerdict::Failed(seen) | CaseVerdict::Skipped(seen) => {
                 format!("{}: {}", case.verdict.word(), cell(seen))
             }
         };

@@ -14,8 +14,8 @@ use super::terminal::{Output, WRONG_USAGE, complain, print, runtime};
 use crate::base::yaml::read_text;
 use crate::callback::REGISTRY;
 use crate::config;
-use crate::doctor::{self, Bridge, Destination, Finding, Severity, Variable, Webhooks};
-use render::{Report, count};
+use crate::doctor::{self, BridgeSide, Destination, Finding, Severity, Variable, Webhooks};
+use render::{DoctorReport, count};
 
 /// The exit code where nothing could be found out, or a result could not be written.
 const COULD_NOT_RUN: u8 = 3;
@@ -29,7 +29,7 @@ const COULD_NOT_RUN: u8 = 3;
 /// Exit codes: 0 nothing is wrong (advice is not wrong), 1 something is, 2 wrong flags or files, 3 it could not be found
 /// out, or the result could not be written.
 #[derive(Debug, clap::Args)]
-struct Args {
+struct DoctorArgs {
     /// OpenIM's webhooks.yml
     #[arg(long, value_name = "FILE")]
     webhooks: Option<PathBuf>,
@@ -62,7 +62,7 @@ struct Args {
 /// The subcommand, with the settings that say what OpenIM finds where it calls.
 #[must_use]
 pub fn command() -> Command {
-    Args::augment_args(Command::new("doctor")).args(config::listener_args())
+    DoctorArgs::augment_args(Command::new("doctor")).args(config::listener_args())
 }
 
 fn code(findings: &[Finding]) -> ExitCode {
@@ -75,7 +75,7 @@ fn code(findings: &[Finding]) -> ExitCode {
 ///
 /// Only for what is wrong with the flags themselves; all else is an exit code.
 pub fn run(flags: &ArgMatches, environment: Vec<(OsString, OsString)>) -> anyhow::Result<ExitCode> {
-    let args = Args::from_arg_matches(flags)?;
+    let args = DoctorArgs::from_arg_matches(flags)?;
     let (wrong, failed) = (
         |error: anyhow::Error| {
             complain(&format!("{error:#}"));
@@ -108,7 +108,7 @@ struct Read<'a> {
     reached_at: Option<&'a Destination>,
 }
 
-impl Args {
+impl DoctorArgs {
     fn read(&self, flags: &ArgMatches, environment: Vec<(OsString, OsString)>) -> anyhow::Result<Read<'_>> {
         let read = |path: &Path| read_text(path).with_context(|| format!("{}: cannot be read", path.display()));
         let loaded = config::load(flags, environment.clone())?;
@@ -130,15 +130,15 @@ impl Args {
 }
 
 impl Read<'_> {
-    const fn bridge(&self) -> Bridge<'_> {
-        Bridge { loaded: &self.loaded, served: &REGISTRY, reached_at: self.reached_at }
+    const fn bridge(&self) -> BridgeSide<'_> {
+        BridgeSide { loaded: &self.loaded, served: &REGISTRY, reached_at: self.reached_at }
     }
 
     fn report(self, probe: Option<probe::Probe>, output: Output) -> anyhow::Result<ExitCode> {
         let mut findings = doctor::examine(&self.webhooks, self.bridge());
         let probed = probe.map(|probe| Ok::<_, anyhow::Error>(runtime()?.block_on(probe.run()))).transpose()?;
         findings.extend(probed.iter().filter_map(|probed| probed.finding.clone()));
-        let report = Report { webhooks: self.webhooks, findings, probed };
+        let report = DoctorReport { webhooks: self.webhooks, findings, probed };
         print(&render::report(&report, output))?;
         Ok(code(&report.findings))
     }

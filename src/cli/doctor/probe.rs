@@ -11,8 +11,8 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::callback::REGISTRY;
-use crate::cli::send::{CannotSend, Client, Exchange, NoAnswer, words};
-use crate::doctor::{Destination, Field, Finding, Value, Webhooks, shown};
+use crate::cli::send::{CannotSend, Exchange, NoAnswer, OpenImClient, words};
+use crate::doctor::{Destination, Finding, WebhookField, WebhookValue, Webhooks, shown};
 use crate::openim::ReservedCode;
 use crate::openim::client::request::BEFORE_SET_FRIEND_REMARK;
 use crate::openim::client::{CallbackRequest, OpenIm, UrlForm};
@@ -26,7 +26,7 @@ const NO_COMMAND: &str = "openimBridgeDoctorProbe";
 
 /// A call that is to be made.
 pub(super) struct Probe {
-    client: Client,
+    client: OpenImClient,
     request: CallbackRequest,
     body: String,
     to: Destination,
@@ -44,7 +44,7 @@ pub(super) struct Probed {
 impl Probe {
     /// `None` where there is no URL that could be called: that is a finding already.
     pub(super) fn new(webhooks: &Webhooks, ca: Option<&Path>) -> Result<Option<Self>, CannotSend> {
-        let Some(url) = webhooks.url.as_ref().and_then(Value::text) else { return Ok(None) };
+        let Some(url) = webhooks.url.as_ref().and_then(WebhookValue::text) else { return Ok(None) };
         let Ok(to) = Destination::parse(&url, &REGISTRY) else { return Ok(None) };
         let request = CallbackRequest {
             owner: String::new(),
@@ -54,7 +54,7 @@ impl Probe {
             form: UrlForm::Path,
         };
         let body = request.body().replace(BEFORE_SET_FRIEND_REMARK, NO_COMMAND);
-        let client = Client::new(&request.url(&url), ca, timeout(webhooks))?;
+        let client = OpenImClient::new(&request.url(&url), ca, timeout(webhooks))?;
         Ok(Some(Self { client, shown: shown(&request.url(&url)), request, body, to }))
     }
 
@@ -147,7 +147,7 @@ async fn resolve(to: &Destination) -> std::io::Result<String> {
 /// What OpenIM would wait for.
 fn timeout(webhooks: &Webhooks) -> Duration {
     let callback = webhooks.callback_named("beforeSetFriendRemark");
-    let seconds = callback.and_then(|callback| callback.value(Field::Timeout)).and_then(Value::whole);
+    let seconds = callback.and_then(|callback| callback.value(WebhookField::Timeout)).and_then(WebhookValue::whole);
     let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok()).filter(|&seconds| seconds > 0);
     seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs).min(MAX_TIMEOUT)
 }

@@ -8,17 +8,17 @@ use serde_json::json;
 use super::probe::Probed;
 use crate::cli::terminal::Output;
 use crate::cli::text::{safe, wrap};
-use crate::doctor::{Finding, Fixed, Severity, Value, Webhooks, shown};
+use crate::doctor::{Finding, Fixed, Severity, WebhookValue, Webhooks, shown};
 
 /// What was found.
-pub(super) struct Report {
+pub(super) struct DoctorReport {
     pub(super) webhooks: Webhooks,
     pub(super) findings: Vec<Finding>,
     /// What came of `--probe`.
     pub(super) probed: Option<Probed>,
 }
 
-impl Report {
+impl DoctorReport {
     fn count(&self, severity: Severity) -> usize {
         count(&self.findings, severity)
     }
@@ -28,14 +28,14 @@ pub(super) fn count(findings: &[Finding], severity: Severity) -> usize {
     findings.iter().filter(|finding| finding.severity == severity).count()
 }
 
-pub(super) fn report(report: &Report, output: Output) -> String {
+pub(super) fn report(report: &DoctorReport, output: Output) -> String {
     match output {
         Output::Text => text(report),
         Output::Json => format!("{:#}\n", facts(report)),
     }
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &DoctorReport) -> String {
     let path = report.webhooks.path.as_ref().map(|path| path.display().to_string());
     let mut text = format!("{}\n\n", path.as_deref().unwrap_or("IMENV_WEBHOOKS_… variables"));
     findings(&mut text, &report.findings);
@@ -89,8 +89,8 @@ pub(super) fn fixed(fixed: &Fixed) {
     let _closed = io::stderr().write_all(text.as_bytes());
 }
 
-fn facts(report: &Report) -> serde_json::Value {
-    let url = report.webhooks.url.as_ref().and_then(Value::text);
+fn facts(report: &DoctorReport) -> serde_json::Value {
+    let url = report.webhooks.url.as_ref().and_then(WebhookValue::text);
     json!({
         "ok": report.count(Severity::Wrong) == 0,
         "webhooks": report.webhooks.path.as_ref().map(|path| path.to_string_lossy()),

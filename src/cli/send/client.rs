@@ -245,12 +245,12 @@ pub async fn exchange_trusting(
     base: &str,
     timeout: Duration,
 ) -> Result<Exchange, CannotSend> {
-    Ok(Client::new(&request.url(base), ca, timeout)?.exchange(request).await)
+    Ok(OpenImClient::new(&request.url(base), ca, timeout)?.exchange(request).await)
 }
 
 /// A client of one URL.
 #[derive(Debug)]
-pub struct Client {
+pub struct OpenImClient {
     http: reqwest::Client,
     url: Url,
     timeout: Duration,
@@ -261,7 +261,7 @@ pub struct Client {
     shares: AtomicBool,
 }
 
-impl Client {
+impl OpenImClient {
     /// A client of `url`, which is whole: see [`CallbackRequest::url`]. `timeout` covers a call from its start, a wait
     /// for a connection included, to the end of the answer. `ca` is a PEM file with certificates to trust for https
     /// besides the system's roots.

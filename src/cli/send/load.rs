@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::Semaphore;
 
-use super::client::Client;
+use super::client::OpenImClient;
 use super::report::SHOWN_CHARS;
 use super::tally::Tally;
 use crate::cli::progress::Progress;
@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// What is sent.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct LoadPlan {
     /// So many callbacks.
     pub count: NonZeroU64,
     /// So many of them under way at one time, at most.
@@ -37,7 +37,7 @@ pub struct LoadReport {
     /// Where it was posted to, without a password.
     pub url: String,
     /// What was to be sent.
-    pub plan: Plan,
+    pub plan: LoadPlan,
     /// How long it took.
     pub elapsed: Duration,
     /// What was found of the callbacks that have ended. Fewer than planned where it was interrupted.
@@ -49,9 +49,9 @@ pub struct LoadReport {
 /// Sends what `plan` says, until all is sent and has ended, or `interrupted`.
 pub(super) async fn load(
     url: String,
-    client: &Client,
+    client: &OpenImClient,
     request: impl Fn(u64) -> CallbackRequest,
-    plan: Plan,
+    plan: LoadPlan,
     tally: Tally,
     interrupted: impl Future<Output = ()>,
 ) -> LoadReport {
@@ -180,7 +180,7 @@ impl LoadReport {
 
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { count, concurrency, rate } = self.plan;
+        let LoadPlan { count, concurrency, rate } = self.plan;
         writeln!(f, "POST {}", safe(&self.url, SHOWN_CHARS))?;
         let millis = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
         write!(

@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-pub use client::{Answered, CannotSend, Client, Ending, Exchange, NoAnswer, exchange, exchange_trusting};
-pub use load::{LoadReport, Plan};
+pub use client::{Answered, CannotSend, Ending, Exchange, NoAnswer, OpenImClient, exchange, exchange_trusting};
+pub use load::{LoadPlan, LoadReport};
 use report::shown_url;
-pub use report::{Report, decider, words};
+pub use report::{SendReport, decider, words};
 pub use tally::Tally;
 
 use super::terminal::{Output, WRONG_USAGE, complain, print, stop_signal};
@@ -40,7 +40,7 @@ const BY_FALLBACK: u8 = 5;
 /// read every answer, 1 otherwise. With --fail-on-fallback, where OpenIM could read the answers: 5 not every answer says
 /// that somebody else than the fallback decided. Ctrl-C prints what was measured so far.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Args {
+pub struct SendArgs {
     /// OpenIM's url, as it is in webhooks.yml; user:pass@ in it is sent as HTTP Basic.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:10006/callbackExample")]
     pub url: String,
@@ -105,7 +105,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
 /// # Errors
 ///
 /// When the result cannot be printed.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
     let sent = match args.count {
         None => {
             let report = send(&args).await;
@@ -135,7 +135,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-fn exit_code(args: &Args, exchange: &Exchange) -> u8 {
+fn exit_code(args: &SendArgs, exchange: &Exchange) -> u8 {
     let is_read = exchange.ending() != Ending::Fails;
     if args.fail_on_fallback && is_read && !exchange.is_by_no_fallback() {
         BY_FALLBACK
@@ -149,10 +149,10 @@ fn exit_code(args: &Args, exchange: &Exchange) -> u8 {
 /// # Errors
 ///
 /// As [`exchange`], and when `args` make no request.
-pub async fn send(args: &Args) -> Result<Report, CannotSend> {
+pub async fn send(args: &SendArgs) -> Result<SendReport, CannotSend> {
     let request = args.request()?;
     let exchange = exchange_trusting(args.ca.as_deref(), &request, &args.url, args.timeout).await?;
-    Ok(Report { url: shown_url(&request.url(&args.url)), request, exchange })
+    Ok(SendReport { url: shown_url(&request.url(&args.url)), request, exchange })
 }
 
 /// Sends what `args` say `count` times, each with an operation ID of its own unless one is given. Ends when all is done,
@@ -162,13 +162,13 @@ pub async fn send(args: &Args) -> Result<Report, CannotSend> {
 ///
 /// As [`send`].
 pub async fn load(
-    args: &Args,
+    args: &SendArgs,
     count: NonZeroU64,
     interrupted: impl Future<Output = ()>,
 ) -> Result<LoadReport, CannotSend> {
     let request = args.request()?;
     let url = request.url(&args.url);
-    let client = Client::new(&url, args.ca.as_deref(), args.timeout)?;
+    let client = OpenImClient::new(&url, args.ca.as_deref(), args.timeout)?;
     let run = fastrand::u64(..);
     let numbered = |number: u64| {
         let mut request = request.clone();
@@ -177,11 +177,11 @@ pub async fn load(
         }
         request
     };
-    let plan = Plan { count, concurrency: args.concurrency, rate: args.rate };
+    let plan = LoadPlan { count, concurrency: args.concurrency, rate: args.rate };
     Ok(load::load(shown_url(&url), &client, numbered, plan, Tally::new()?, interrupted).await)
 }
 
-impl Args {
+impl SendArgs {
     fn request(&self) -> Result<CallbackRequest, CannotSend> {
         let operation_id = match &self.operation_id {
             Some(id) => HeaderValue::from_bytes(id.as_bytes()),

@@ -27,7 +27,7 @@ pub(super) fn shown_url(url: &str) -> String {
 
 /// All that `send` tells. Its `Display` is for people.
 #[derive(Debug)]
-pub struct Report {
+pub struct SendReport {
     /// Where it was posted to, without a password.
     pub url: String,
     /// What was sent.
@@ -36,7 +36,7 @@ pub struct Report {
     pub exchange: Exchange,
 }
 
-impl Report {
+impl SendReport {
     fn operation_id(&self) -> String {
         String::from_utf8_lossy(self.request.operation_id.as_bytes()).into_owned()
     }
@@ -77,7 +77,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for SendReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "POST {}", safe(&self.url, SHOWN_CHARS))?;
         writeln!(f, "operationID: {}", safe(&self.operation_id(), SHOWN_CHARS))?;

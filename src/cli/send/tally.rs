@@ -31,7 +31,7 @@ const MAX_KINDS: usize = 100;
 /// How callbacks ended, and how long they took.
 #[derive(Debug)]
 pub struct Tally {
-    ends: BTreeMap<End, Ends>,
+    ends: BTreeMap<TallyEnd, TallyEntry>,
     /// By what the answers' headers say of who decided.
     origins: BTreeMap<Option<String>, u64>,
     by_fallback: u64,
@@ -41,7 +41,7 @@ pub struct Tally {
 
 /// What OpenIM does. The order is that in which it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum End {
+enum TallyEnd {
     GoesOn { replaced: bool },
     Refused { code: i32 },
     OtherRefused,
@@ -50,7 +50,7 @@ enum End {
 
 /// Callbacks with one end.
 #[derive(Debug)]
-struct Ends {
+struct TallyEntry {
     count: u64,
     /// Of the first one: the message of a refusal, or why it failed.
     text: String,
@@ -76,12 +76,12 @@ impl Tally {
     /// Adds a callback that took so long, whatever came of it: OpenIM's user waited for it.
     pub(super) fn add(&mut self, latency: Duration, exchange: &Exchange) {
         self.latency.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
-        let mut end = End::of(exchange);
-        let is_new_code = matches!(end, End::Refused { .. }) && !self.ends.contains_key(&end);
+        let mut end = TallyEnd::of(exchange);
+        let is_new_code = matches!(end, TallyEnd::Refused { .. }) && !self.ends.contains_key(&end);
         if is_new_code && self.ends.len() >= MAX_KINDS {
-            end = End::OtherRefused;
+            end = TallyEnd::OtherRefused;
         }
-        self.ends.entry(end).or_insert_with(|| Ends::like(exchange)).count += 1;
+        self.ends.entry(end).or_insert_with(|| TallyEntry::like(exchange)).count += 1;
         if exchange.answer.is_ok() {
             let origin = exchange.origin().map(|origin| safe(origin, SHOWN_CHARS));
             let is_other = self.origins.len() >= MAX_KINDS && !self.origins.contains_key(&origin);
@@ -99,7 +99,7 @@ impl Tally {
     /// How many of them OpenIM could make nothing of.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        let failed = self.ends.iter().filter(|(end, _)| matches!(end, End::Fails { .. }));
+        let failed = self.ends.iter().filter(|(end, _)| matches!(end, TallyEnd::Fails { .. }));
         failed.map(|(_, ends)| ends.count).sum()
     }
 
@@ -112,13 +112,13 @@ impl Tally {
     /// How many OpenIM goes on with, with a remark other than its user's or not.
     #[must_use]
     pub fn gone_on(&self, replaced: bool) -> u64 {
-        self.ends.get(&End::GoesOn { replaced }).map_or(0, |ends| ends.count)
+        self.ends.get(&TallyEnd::GoesOn { replaced }).map_or(0, |ends| ends.count)
     }
 
     /// How many OpenIM refuses with this code.
     #[must_use]
     pub fn refused(&self, code: i32) -> u64 {
-        self.ends.get(&End::Refused { code }).map_or(0, |ends| ends.count)
+        self.ends.get(&TallyEnd::Refused { code }).map_or(0, |ends| ends.count)
     }
 
     /// A latency that this share of the callbacks did not exceed. `quantile` is from 0 to 1.
@@ -128,11 +128,11 @@ impl Tally {
     }
 
     pub(super) fn verdicts_json(&self) -> Value {
-        let verdict = |(end, Ends { count, text, .. }): (&End, &Ends)| match *end {
-            End::GoesOn { replaced } => json!({"kind": "goesOn", "replaced": replaced, "count": count}),
-            End::Refused { code } => json!({"kind": "refused", "errCode": code, "errMsg": text, "count": count}),
-            End::OtherRefused => json!({"kind": "refused", "errCode": null, "count": count}),
-            End::Fails { code, name, cause } => {
+        let verdict = |(end, TallyEntry { count, text, .. }): (&TallyEnd, &TallyEntry)| match *end {
+            TallyEnd::GoesOn { replaced } => json!({"kind": "goesOn", "replaced": replaced, "count": count}),
+            TallyEnd::Refused { code } => json!({"kind": "refused", "errCode": code, "errMsg": text, "count": count}),
+            TallyEnd::OtherRefused => json!({"kind": "refused", "errCode": null, "count": count}),
+            TallyEnd::Fails { code, name, cause } => {
                 json!({"kind": "fails", "errCode": code, "errMsg": name, "cause": cause, "why": text, "count": count})
             }
         };
@@ -158,14 +158,14 @@ impl Tally {
     }
 
     pub(super) fn write_verdicts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (end, Ends { count, text, note }) in &self.ends {
+        for (end, TallyEntry { count, text, note }) in &self.ends {
             write!(f, "  {count:>9}  ")?;
             match end {
-                End::GoesOn { replaced: false } => write!(f, "goes on with its user's remark")?,
-                End::GoesOn { replaced: true } => write!(f, "goes on with another remark")?,
-                End::Refused { code } => write!(f, "refuses with errCode {code} \"{text}\"")?,
-                End::OtherRefused => write!(f, "refuses with still other codes")?,
-                End::Fails { code, name, .. } => write!(f, "fails its user's action with {code} {name}: {text}")?,
+                TallyEnd::GoesOn { replaced: false } => write!(f, "goes on with its user's remark")?,
+                TallyEnd::GoesOn { replaced: true } => write!(f, "goes on with another remark")?,
+                TallyEnd::Refused { code } => write!(f, "refuses with errCode {code} \"{text}\"")?,
+                TallyEnd::OtherRefused => write!(f, "refuses with still other codes")?,
+                TallyEnd::Fails { code, name, .. } => write!(f, "fails its user's action with {code} {name}: {text}")?,
             }
             writeln!(f)?;
             if !note.is_empty() {
@@ -214,7 +214,7 @@ impl Tally {
     }
 }
 
-impl End {
+impl TallyEnd {
     fn of(exchange: &Exchange) -> Self {
         match exchange.open_im() {
             OpenIm::GoesOn { remark } => {
@@ -228,7 +228,7 @@ impl End {
     }
 }
 
-impl Ends {
+impl TallyEntry {
     fn like(exchange: &Exchange) -> Self {
         let text = match exchange.open_im() {
             OpenIm::GoesOn { .. } => String::new(),

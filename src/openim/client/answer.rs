@@ -4,7 +4,7 @@
 //! reads an answer.
 //!
 //! OpenIM decodes with `json.Unmarshal` (version 1 of `encoding/json`) into int32 and string fields. That is laxer than
-//! serde in some ways (letter case of keys, duplicate keys, `null`, invalid UTF-8) and stricter in none, so [`Answer`]
+//! serde in some ways (letter case of keys, duplicate keys, `null`, invalid UTF-8) and stricter in none, so [`OpenImAnswer`]
 //! has `serde_json` check and cut the text, and only chooses what each piece means.
 
 use std::borrow::Cow;
@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 10_000;
 /// What OpenIM decodes of an answer. Fields that are missing or `null` are 0 or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
+pub struct OpenImAnswer {
     /// Anything but 0 makes OpenIM go on, from v3.7 on.
     pub action_code: i32,
     /// The error's code, used only when OpenIM refuses.
@@ -39,7 +39,7 @@ pub struct Answer {
 
 /// A field of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum AnswerField {
     /// `actionCode`
     ActionCode,
     /// `errCode`
@@ -93,7 +93,7 @@ pub enum Undecodable {
     #[error("{field} is {found}; it must be {}", field.expected())]
     WrongType {
         /// The first such field.
-        field: Field,
+        field: AnswerField,
         /// What it is instead.
         found: JsonType,
     },
@@ -101,7 +101,7 @@ pub enum Undecodable {
     #[error("{field} is a number that is not {} (1.0 and 1e0 are not integers to Go)", field.expected())]
     NotInt32 {
         /// The first such field.
-        field: Field,
+        field: AnswerField,
     },
 }
 
@@ -109,7 +109,7 @@ pub enum Undecodable {
 #[derive(Debug)]
 pub struct Reading {
     /// What it decodes, or why it cannot.
-    pub answer: Result<Answer, Undecodable>,
+    pub answer: Result<OpenImAnswer, Undecodable>,
 }
 
 /// What OpenIM (v3.7 and later) does once a callback has ended, well or not.
@@ -170,7 +170,7 @@ pub enum Caution {
     ErrMsgEmpty,
 }
 
-impl Answer {
+impl OpenImAnswer {
     /// Decodes a response's body as OpenIM does.
     ///
     /// # Errors
@@ -192,7 +192,7 @@ impl Answer {
         }
     }
 
-    fn set(&mut self, field: Field, value: &RawValue) -> Result<(), Undecodable> {
+    fn set(&mut self, field: AnswerField, value: &RawValue) -> Result<(), Undecodable> {
         let found = JsonType::of(value);
         if found == JsonType::Null {
             return Ok(());
@@ -207,14 +207,14 @@ impl Answer {
         Ok(())
     }
 
-    fn slot(&mut self, field: Field) -> Slot<'_> {
+    fn slot(&mut self, field: AnswerField) -> Slot<'_> {
         match field {
-            Field::ActionCode => Slot::Integer(&mut self.action_code),
-            Field::ErrCode => Slot::Integer(&mut self.err_code),
-            Field::ErrMsg => Slot::Text(&mut self.err_msg),
-            Field::ErrDlt => Slot::Text(&mut self.err_dlt),
-            Field::NextCode => Slot::Integer(&mut self.next_code),
-            Field::Remark => Slot::Text(&mut self.remark),
+            AnswerField::ActionCode => Slot::Integer(&mut self.action_code),
+            AnswerField::ErrCode => Slot::Integer(&mut self.err_code),
+            AnswerField::ErrMsg => Slot::Text(&mut self.err_msg),
+            AnswerField::ErrDlt => Slot::Text(&mut self.err_dlt),
+            AnswerField::NextCode => Slot::Integer(&mut self.next_code),
+            AnswerField::Remark => Slot::Text(&mut self.remark),
         }
     }
 
@@ -256,17 +256,17 @@ impl Reading {
     /// Reads a response's body. Its status plays no part: OpenIM never looks at it.
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
-        Self { answer: Answer::decode(body) }
+        Self { answer: OpenImAnswer::decode(body) }
     }
 
     /// What OpenIM does.
     #[must_use]
     pub fn open_im(&self) -> OpenIm<'_> {
         match &self.answer {
-            Ok(Answer { err_code, err_msg, err_dlt, .. }) if self.refuses() => {
+            Ok(OpenImAnswer { err_code, err_msg, err_dlt, .. }) if self.refuses() => {
                 OpenIm::Refused { code: *err_code, message: err_msg, detail: err_dlt }
             }
-            Ok(Answer { remark, .. }) => OpenIm::GoesOn { remark: (!remark.is_empty()).then_some(remark) },
+            Ok(OpenImAnswer { remark, .. }) => OpenIm::GoesOn { remark: (!remark.is_empty()).then_some(remark) },
             Err(why) => OpenIm::Fails { error: OpenImError::Data, why },
         }
     }
@@ -276,7 +276,7 @@ impl Reading {
     pub fn cautions(&self) -> Vec<Caution> {
         match &self.answer {
             Ok(answer) => answer.cautions(),
-            Err(Undecodable::WrongType { field: Field::NextCode, found: JsonType::String }) => {
+            Err(Undecodable::WrongType { field: AnswerField::NextCode, found: JsonType::String }) => {
                 vec![Caution::NextCodeString]
             }
             Err(_) => vec![],
@@ -284,7 +284,7 @@ impl Reading {
     }
 
     fn refuses(&self) -> bool {
-        self.answer.as_ref().is_ok_and(Answer::refuses)
+        self.answer.as_ref().is_ok_and(OpenImAnswer::refuses)
     }
 }
 
@@ -323,7 +323,7 @@ impl OpenImError {
     }
 }
 
-impl Field {
+impl AnswerField {
     const ALL: [Self; 6] = [Self::ActionCode, Self::ErrCode, Self::ErrMsg, Self::ErrDlt, Self::NextCode, Self::Remark];
 
     /// The key in JSON.
@@ -375,7 +375,7 @@ impl JsonType {
 }
 
 /// An object's members as one answer. The inner error is the first wrong type; the syntax is checked to the end first.
-struct Members(Result<Answer, Undecodable>);
+struct Members(Result<OpenImAnswer, Undecodable>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -393,10 +393,10 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut answer = Answer::default();
+        let mut answer = OpenImAnswer::default();
         let mut first = Ok(());
         while let Some((Text(key), value)) = map.next_entry::<Text, &RawValue>()? {
-            if let Some(field) = Field::of(&key) {
+            if let Some(field) = AnswerField::of(&key) {
                 // A key that comes again overrides.
                 first = first.and(answer.set(field, value));
             }
@@ -438,7 +438,7 @@ fn depth(json: &str) -> usize {
     deepest
 }
 
-impl fmt::Display for Field {
+impl fmt::Display for AnswerField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -548,9 +548,9 @@ mod tests {
 
     #[test]
     fn keys_meet_by_simple_folding() {
-        assert_eq!(Field::of("ERRM\u{17f}G"), Some(Field::ErrMsg));
-        assert_eq!(Field::of("remar\u{212a}"), Some(Field::Remark));
-        assert_eq!(Field::of("act\u{131}onCode"), None);
-        assert_eq!(Field::of("remark "), None);
+        assert_eq!(AnswerField::of("ERRM\u{17f}G"), Some(AnswerField::ErrMsg));
+        assert_eq!(AnswerField::of("remar\u{212a}"), Some(AnswerField::Remark));
+        assert_eq!(AnswerField::of("act\u{131}onCode"), None);
+        assert_eq!(AnswerField::of("remark "), None);
     }
 }

@@ -7,5 +7,5 @@
 pub mod answer;
 pub mod request;
 
-pub use answer::{Answer, Caution, OpenIm, OpenImError, Reading, Undecodable};
+pub use answer::{Caution, OpenIm, OpenImAnswer, OpenImError, Reading, Undecodable};
 pub use request::{CallbackRequest, UrlForm};

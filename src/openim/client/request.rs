@@ -34,7 +34,7 @@ pub struct CallbackRequest {
 
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+struct RemarkBody<'a> {
     callback_command: &'static str,
     #[serde(rename = "ownerUserID")]
     owner_user_id: &'a str,
@@ -71,7 +71,7 @@ impl CallbackRequest {
     /// the end.
     #[must_use]
     pub fn body(&self) -> String {
-        let body = Body {
+        let body = RemarkBody {
             callback_command: BEFORE_SET_FRIEND_REMARK,
             owner_user_id: &self.owner,
             friend_user_id: &self.friend,

@@ -33,7 +33,7 @@ use futures_util::future::select;
 use tokio::{net::TcpListener, runtime};
 
 use super::context::Shared;
-use super::drain::Stage;
+use super::drain::DrainStage;
 
 /// Serves until everything is stopped.
 pub(super) fn start(shared: &Arc<Shared>, listener: std::net::TcpListener) -> io::Result<()> {
@@ -46,7 +46,7 @@ pub(super) fn start(shared: &Arc<Shared>, listener: std::net::TcpListener) -> io
     let serving = move || {
         let router = routes::router(Arc::clone(&shared));
         runtime.block_on(async {
-            let stopped = pin!(shared.drain.reached(Stage::Stopped));
+            let stopped = pin!(shared.drain.reached(DrainStage::Stopped));
             select(pin!(plain_http::serve(listener, router)), stopped).await;
         });
     };

@@ -17,7 +17,7 @@ use super::{ready::NotReady, scrape};
 use crate::base::tls::date;
 use crate::server::context::Shared;
 use crate::server::shown::{ShownConfiguration, ShownSetting};
-use crate::telemetry::metrics::{Certificate, Counted, Counts, Estimate, State, Times};
+use crate::telemetry::metrics::{BridgeState, CallbackCounts, CertificateState, Estimate, OutcomeCount, Times};
 use crate::upstream::{EndpointState, EndpointStatus};
 
 const STYLE: &str = include_str!("../../../templates/status.css");
@@ -43,7 +43,7 @@ struct Page<'a> {
     commit: &'static str,
     uptime: String,
     now: String,
-    state: &'a State,
+    state: &'a BridgeState,
     endpoints_in: usize,
     endpoints: Vec<EndpointRow<'a>>,
     /// All of them.
@@ -130,8 +130,8 @@ fn headers() -> [(HeaderName, &'static str); 4] {
 
 impl<'a> Page<'a> {
     fn new(
-        state: &'a State,
-        counts: &'a Counts,
+        state: &'a BridgeState,
+        counts: &'a CallbackCounts,
         configuration: &'a ShownConfiguration,
         not_ready: Option<NotReady>,
         uptime: Duration,
@@ -140,8 +140,8 @@ impl<'a> Page<'a> {
         let all = counts.callbacks.iter();
         let callbacks = all.clone().map(|counted| counted.count).sum();
         let fallbacks = all.clone().filter(|counted| counted.source == "fallback").map(|counted| counted.count).sum();
-        let outcome = |counted: &'a Counted| (counted.outcome.as_str(), counted.source.as_str());
-        let reason = |counted: &'a Counted| counted.reason.as_deref().map(|reason| (reason, ""));
+        let outcome = |counted: &'a OutcomeCount| (counted.outcome.as_str(), counted.source.as_str());
+        let reason = |counted: &'a OutcomeCount| counted.reason.as_deref().map(|reason| (reason, ""));
         let (set, defaults) = configuration.settings.iter().partition(|setting| setting.source.is_some());
         Self {
             not_ready,
@@ -237,7 +237,7 @@ impl LimitRow {
 }
 
 impl SideRow {
-    fn of(what: &'static str, certificate: &Certificate, none: &str) -> Self {
+    fn of(what: &'static str, certificate: &CertificateState, none: &str) -> Self {
         Self {
             what,
             expiry: expiry(certificate.expires_in, none),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::server::context::Shared;
-use crate::server::drain::Stage;
+use crate::server::drain::DrainStage;
 
 /// Why the bridge is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,7 @@ pub(super) struct Readiness {
 impl Readiness {
     /// `uptime`: since the bridge's start.
     pub(super) fn check(&self, shared: &Shared, uptime: Duration) -> Result<(), NotReady> {
-        if shared.drain.stage() >= Stage::Announcing {
+        if shared.drain.stage() >= DrainStage::Announcing {
             return Err(NotReady::Draining);
         }
         let settings = shared.settings.borrow().ready;

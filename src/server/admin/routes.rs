@@ -21,7 +21,7 @@ use super::{
     scrape,
 };
 use crate::server::context::Shared;
-use crate::server::drain::Stage;
+use crate::server::drain::DrainStage;
 use crate::telemetry::log::{self, LogLevel};
 
 /// What a body may hold: a word.
@@ -103,9 +103,9 @@ async fn log_level(body: Body) -> Said {
 }
 
 async fn drain(State(admin): State<Arc<Admin>>) -> Said {
-    if admin.shared.drain.stage() == Stage::Serving {
+    if admin.shared.drain.stage() == DrainStage::Serving {
         tracing::info!("draining begins, by the admin listener; SIGTERM ends it");
-        admin.shared.drain.advance(Stage::Announcing);
+        admin.shared.drain.advance(DrainStage::Announcing);
     }
     say(StatusCode::OK, "draining: not ready, and every answer closes its connection; SIGTERM does the rest")
 }

@@ -2,18 +2,18 @@
 
 use crate::base::file_watch::{ReloadCounts, Reloads};
 use crate::server::context::Shared;
-use crate::server::drain::Stage;
-use crate::telemetry::metrics::{Certificate, State};
+use crate::server::drain::DrainStage;
+use crate::telemetry::metrics::{BridgeState, CertificateState};
 
-pub(super) fn state(shared: &Shared) -> State {
+pub(super) fn state(shared: &Shared) -> BridgeState {
     let (in_flight, body_bytes) = (&shared.limits.in_flight, &shared.limits.body_bytes);
     let certificate = match &shared.tls {
         Some(tls) => of(tls.expires_in(), tls.reloads()),
-        None => Certificate::NONE,
+        None => CertificateState::NONE,
     };
     let upstream = shared.pool.expires_in().zip(shared.pool.reloads());
-    let upstream = upstream.map_or(Certificate::NONE, |(expires_in, reloads)| of(expires_in, reloads));
-    State {
+    let upstream = upstream.map_or(CertificateState::NONE, |(expires_in, reloads)| of(expires_in, reloads));
+    BridgeState {
         in_flight: in_flight.held(),
         in_flight_limit: in_flight.limit(),
         body_bytes: body_bytes.held(),
@@ -21,7 +21,7 @@ pub(super) fn state(shared: &Shared) -> State {
         connections: shared.connections.open(),
         connections_limit: shared.connections.limit(),
         connections_accepted: shared.connections.accepted(),
-        draining: shared.drain.stage() >= Stage::Announcing,
+        draining: shared.drain.stage() >= DrainStage::Announcing,
         upstream: shared.pool.status(),
         certificate,
         upstream_certificate: upstream,
@@ -29,6 +29,6 @@ pub(super) fn state(shared: &Shared) -> State {
     }
 }
 
-fn of(expires_in: f64, reloads: Reloads) -> Certificate {
-    Certificate { expires_in, rotations: reloads.taken, rotation_errors: reloads.refused }
+fn of(expires_in: f64, reloads: Reloads) -> CertificateState {
+    CertificateState { expires_in, rotations: reloads.taken, rotation_errors: reloads.refused }
 }

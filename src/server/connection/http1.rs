@@ -18,16 +18,16 @@ use tokio::{
 
 use super::limits::{Ended, HEAD_BYTES};
 use super::request::answer_http1;
-use super::watched::{self, Watch, Watched};
-use crate::server::connections::Place;
+use super::watched::{self, ConnectionWatch, WatchedSocket};
+use crate::server::connections::ConnectionSlot;
 use crate::server::context::{Context, LAST_LOOK};
 
 /// `plain` is the TCP connection where nothing lies between it and HTTP.
 pub(super) async fn serve<S>(
     context: &Rc<Context>,
     stream: S,
-    watch: Rc<Watch>,
-    place: &Place,
+    watch: Rc<ConnectionWatch>,
+    place: &ConnectionSlot,
     plain: fn(&S) -> Option<&TcpStream>,
 ) -> Ended
 where
@@ -42,7 +42,7 @@ where
     });
     let is_plain = plain(&stream).is_some();
     let socket = Rc::new(RefCell::new(stream));
-    let watched = TokioIo::new(Watched::new(Rc::clone(&socket), Rc::clone(&watch)));
+    let watched = TokioIo::new(WatchedSocket::new(Rc::clone(&socket), Rc::clone(&watch)));
     // A client that closes has gone, and is not waited for. Told that it may, hyper does not look for that; it would do so
     // by reading on, which takes a new buffer for every callback.
     let mut connection = pin!(

@@ -22,10 +22,10 @@ use tokio::{
 
 use super::limits::{Ended, HEAD_BYTES};
 use super::request::answer_http2;
-use super::watched::Watch;
-use crate::server::connections::Place;
+use super::watched::ConnectionWatch;
+use crate::server::connections::ConnectionSlot;
 use crate::server::context::Context;
-use crate::server::drain::Stage;
+use crate::server::drain::DrainStage;
 
 /// How many requests one connection may have open. OpenIM's services send all of theirs over a few connections.
 const STREAMS: u32 = 1000;
@@ -46,22 +46,27 @@ struct Streams {
 }
 
 /// One request being answered.
-struct Open(Rc<Streams>);
+struct OpenStream(Rc<Streams>);
 
-impl Open {
+impl OpenStream {
     fn new(streams: &Rc<Streams>) -> Self {
         streams.open.set(streams.open.get() + 1);
         Self(Rc::clone(streams))
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenStream {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get() - 1);
     }
 }
 
-pub(super) async fn serve<S>(context: &Rc<Context>, stream: S, watch: Rc<Watch>, place: &Place) -> Ended
+pub(super) async fn serve<S>(
+    context: &Rc<Context>,
+    stream: S,
+    watch: Rc<ConnectionWatch>,
+    place: &ConnectionSlot,
+) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -73,7 +78,7 @@ where
         if context.announces_close() {
             streams.leave.notify_one();
         }
-        let open = Open::new(&streams);
+        let open = OpenStream::new(&streams);
         // Boxed, since hyper moves it several times, and it takes some kilobytes.
         let answer = Box::pin(answer_http2(Rc::clone(context), place.peer(), request));
         async move {
@@ -105,7 +110,7 @@ where
 }
 
 /// Returns when no request came in time. One that has come puts an end to this limit.
-async fn too_late(context: &Context, watch: &Watch, streams: &Streams) {
+async fn too_late(context: &Context, watch: &ConnectionWatch, streams: &Streams) {
     context.too_late_to_speak(watch.first_request_by()).await;
     if streams.any.get() {
         pending::<()>().await;
@@ -116,7 +121,7 @@ async fn too_late(context: &Context, watch: &Watch, streams: &Streams) {
 /// the GOAWAY for an answer to it.
 async fn to_leave(context: &Context, streams: &Streams) {
     let announcing = async {
-        context.shared.drain.reached(Stage::Announcing).await;
+        context.shared.drain.reached(DrainStage::Announcing).await;
         if !streams.any.get() {
             pending::<()>().await;
         }
@@ -130,7 +135,7 @@ async fn to_leave(context: &Context, streams: &Streams) {
 /// After the GOAWAY the client closes the connection, or hyper does once all is answered and the client has seen
 /// it. Returns when a drain waits no longer for a client that does neither.
 async fn all_over(context: &Context, streams: &Streams) {
-    context.shared.drain.reached(Stage::Finishing).await;
+    context.shared.drain.reached(DrainStage::Finishing).await;
     loop {
         sleep(LAST_LOOKS).await;
         if streams.open.get() == 0 {

@@ -18,23 +18,23 @@ use std::{future::poll_fn, io, pin::pin, rc::Rc, task::Poll, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::bell::this_task;
-use super::connections::Place;
+use super::connections::ConnectionSlot;
 use super::context::Context;
 use crate::base::socket;
 use crate::telemetry::log;
 use limits::Ended;
-use tls::Tls;
-use watched::Watch;
+use tls::ListenerTls;
+use watched::ConnectionWatch;
 
 /// Until the runtime has looked at its sockets once more.
 const A_LOOK: Duration = Duration::from_millis(1);
 
 /// Serves one connection to its end.
-pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: Place) {
+pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: ConnectionSlot) {
     if let Err(error) = socket::accepted(&stream) {
         return tracing::debug!(%error, "a connection went away at once");
     }
-    let watch = Watch::new();
+    let watch = ConnectionWatch::new();
     let mut serving = pin!(async {
         match &context.shared.tls {
             None => http1::serve(&context, stream, watch, &place, |stream| Some(stream)).await,
@@ -62,7 +62,13 @@ pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: Place)
 }
 
 /// The handshake, then what it has agreed on.
-async fn https(context: &Rc<Context>, tls: &Tls, stream: TcpStream, watch: Rc<Watch>, place: &Place) -> Ended {
+async fn https(
+    context: &Rc<Context>,
+    tls: &ListenerTls,
+    stream: TcpStream,
+    watch: Rc<ConnectionWatch>,
+    place: &ConnectionSlot,
+) -> Ended {
     let stream = tokio::select! {
         biased;
         stream = tls.accept(stream) => stream.inspect_err(|error| no_handshake(context, place, error))?,
@@ -76,7 +82,7 @@ async fn https(context: &Rc<Context>, tls: &Tls, stream: TcpStream, watch: Rc<Wa
 }
 
 /// Counts and logs it, where an operator can do something about it.
-fn no_handshake(context: &Context, place: &Place, error: &io::Error) {
+fn no_handshake(context: &Context, place: &ConnectionSlot, error: &io::Error) {
     if let Some(why) = tls::why_not(error) {
         context.shared.metrics.no_handshake();
         log::no_handshake(place.peer(), &why);

@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use scopeguard::ScopeGuard;
 use tokio::time::{Instant, timeout_at};
 
-use super::watched::Watch;
+use super::watched::ConnectionWatch;
 use crate::base::deadline::Deadline;
 use crate::bridge::{Answer, Bridge};
 use crate::outcome::{HINT_HEADER, ORIGIN_HEADER};
@@ -32,7 +32,7 @@ const DISCARDED_BYTES: usize = 32 << 20;
 /// Answers one request of this peer over HTTP/1.1, whose first byte came at `started`.
 pub(super) async fn answer_http1(
     context: Rc<Context>,
-    watch: Rc<Watch>,
+    watch: Rc<ConnectionWatch>,
     peer: IpAddr,
     request: Request<Incoming>,
     started: Instant,
@@ -83,7 +83,7 @@ where
 /// A body of HTTP/1.1, which notes its end.
 struct Noted<'a> {
     body: Incoming,
-    watch: &'a Watch,
+    watch: &'a ConnectionWatch,
     /// Then hyper too says that nothing more comes, and closes: what is behind it is no request.
     is_broken: bool,
 }

@@ -12,9 +12,9 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::base::file_watch::{Current, Reloads};
+use crate::base::file_watch::{Current, Reloads, WatchedFiles};
 use crate::base::tls::{
-    self, PairContents, PairFiles, PemFile, Source, TlsError, Untimely, Watched, chain_end, expires_in, inside,
+    self, PairContents, PairFiles, PemFile, TlsError, TlsFiles, Untimely, chain_end, expires_in, inside,
     is_of_certificate,
 };
 use crate::server::settings::TlsSettings;
@@ -24,24 +24,26 @@ const HTTP1: &[u8] = b"http/1.1";
 
 /// What every worker shakes hands with.
 #[derive(Debug)]
-pub(in crate::server) struct Tls {
+pub(in crate::server) struct ListenerTls {
     config: Arc<ServerConfig>,
-    certificate: Watched<CertifiedKey>,
+    certificate: WatchedFiles<CertifiedKey>,
+    /// At the start.
+    untimely: Vec<Untimely>,
 }
 
-impl Tls {
+impl ListenerTls {
     /// Reads the certificate, and watches its files from now on.
     pub(in crate::server) fn start(settings: &TlsSettings) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let source = ServerFiles::of(settings, &provider);
-        let certificate = Watched::start(source, settings.look_every)?;
+        let (certificate, untimely) = tls::watch(source, settings.look_every)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(rustls::ALL_VERSIONS)
             .map_err(TlsError::Setup)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::<Current<CertifiedKey>>::clone(certificate.current()));
         config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
-        Ok(Self { config: Arc::new(config), certificate })
+        Ok(Self { config: Arc::new(config), certificate, untimely })
     }
 
     /// Reads the certificate, and nothing else.
@@ -56,7 +58,7 @@ impl Tls {
 
     /// Logs that the certificate is not valid now, or soon will not be.
     pub(in crate::server) fn tell_untimely(&self) {
-        self.certificate.tell_untimely();
+        tls::tell(&self.untimely);
     }
 
     /// Seconds until the certificate in use expires.
@@ -65,7 +67,7 @@ impl Tls {
     }
 
     pub(in crate::server) fn reloads(&self) -> Reloads {
-        self.certificate.reloads()
+        self.certificate.counts().now()
     }
 }
 
@@ -95,7 +97,7 @@ impl ServerFiles {
     }
 }
 
-impl Source for ServerFiles {
+impl TlsFiles for ServerFiles {
     type Contents = PairContents;
     type Made = CertifiedKey;
 

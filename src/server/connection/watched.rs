@@ -24,7 +24,7 @@ const HEAD: Duration = Duration::from_secs(5);
 
 /// What a connection is doing; shared by the socket's wrapper and the requests on it.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct ConnectionWatch {
     accepted: Instant,
     phase: Cell<Phase>,
     /// Whether nothing was there to be read at first.
@@ -45,7 +45,7 @@ enum Phase {
     Idle,
 }
 
-impl Watch {
+impl ConnectionWatch {
     pub(super) fn new() -> Rc<Self> {
         Rc::new(Self { accepted: Instant::now(), phase: Cell::new(Phase::Silent), has_waited: Cell::new(false) })
     }
@@ -119,17 +119,17 @@ pub(super) fn poll_gone(socket: &TcpStream, context: &mut Context<'_>) -> Poll<(
     }
 }
 
-/// A socket under a [`Watch`].
+/// A socket under a [`ConnectionWatch`].
 #[derive(Debug)]
-pub(super) struct Watched<S> {
+pub(super) struct WatchedSocket<S> {
     socket: Rc<RefCell<S>>,
-    watch: Rc<Watch>,
+    watch: Rc<ConnectionWatch>,
     /// Only while a limit runs.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Watched<S> {
-    pub(super) fn new(socket: Rc<RefCell<S>>, watch: Rc<Watch>) -> Self {
+impl<S> WatchedSocket<S> {
+    pub(super) fn new(socket: Rc<RefCell<S>>, watch: Rc<ConnectionWatch>) -> Self {
         Self { socket, watch, timer: None }
     }
 
@@ -146,7 +146,7 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -170,7 +170,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedSocket<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.socket.borrow_mut()).poll_write(context, bytes)
     }
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_request_begins_with_its_first_byte_and_not_before() {
-        let watch = Watch::new();
+        let watch = ConnectionWatch::new();
         sleep(STEP);
         // Nothing was waited for: these bytes may be as old as the connection.
         watch.bytes_came();

@@ -24,7 +24,7 @@ use std::{
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
-use crate::outcome::{Kind, Outcome, Reason};
+use crate::outcome::{Outcome, OutcomeKind, Reason};
 use writer::Lines;
 
 pub(crate) use line::shown;
@@ -90,7 +90,7 @@ static HEARD: AtomicBool = AtomicBool::new(false);
 /// Records what became of a callback: one line at debug, or at warn for a fallback, a bad request or a refusal whose code
 /// is none of an App's, of which a flood is counted and not written in full.
 pub(crate) fn record(outcome: &Outcome, elapsed: Duration, settings: &LogSettings) {
-    if !HEARD.load(Relaxed) && outcome.kind() != Kind::BadRequest && !HEARD.swap(true, Relaxed) {
+    if !HEARD.load(Relaxed) && outcome.kind() != OutcomeKind::BadRequest && !HEARD.swap(true, Relaxed) {
         line::first(outcome);
     }
     let limit = match outcome.reason() {

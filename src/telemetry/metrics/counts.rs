@@ -9,9 +9,9 @@ use super::{Metrics, NO_REASON};
 
 /// What was counted since the start.
 #[derive(Debug)]
-pub(crate) struct Counts {
+pub(crate) struct CallbackCounts {
     /// What has occurred.
-    pub(crate) callbacks: Vec<Counted>,
+    pub(crate) callbacks: Vec<OutcomeCount>,
     pub(crate) callback_duration: Times,
     pub(crate) decision_duration: Times,
     pub(crate) retries: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Counts {
 
 /// How many callbacks ended alike. Names are those of the labels.
 #[derive(Debug)]
-pub(crate) struct Counted {
+pub(crate) struct OutcomeCount {
     pub(crate) outcome: String,
     pub(crate) source: String,
     pub(crate) reason: Option<String>,
@@ -47,10 +47,10 @@ pub(crate) enum Estimate {
 
 impl Metrics {
     /// What was counted since the start.
-    pub(crate) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> CallbackCounts {
         let families = self.callbacks.collect();
-        let callbacks = families.iter().flat_map(MetricFamily::get_metric).map(Counted::of);
-        Counts {
+        let callbacks = families.iter().flat_map(MetricFamily::get_metric).map(OutcomeCount::of);
+        CallbackCounts {
             callbacks: callbacks.filter(|counted| counted.count > 0).collect(),
             callback_duration: Times::of(&self.callback_duration),
             decision_duration: Times::of(&self.decision_duration),
@@ -60,7 +60,7 @@ impl Metrics {
     }
 }
 
-impl Counted {
+impl OutcomeCount {
     fn of(metric: &Metric) -> Self {
         let label = |name| metric.get_label().iter().find(|label| label.name() == name);
         let value = |name| label(name).map(|label| label.value().to_owned()).unwrap_or_default();

@@ -20,11 +20,11 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Regi
 
 use crate::callback::Served;
 use crate::openim::BadRequest;
-use crate::outcome::{Kind, Outcome, Reason, Source};
+use crate::outcome::{Outcome, OutcomeKind, Reason, Source};
 use crate::upstream::ErrorClass;
 
-pub(crate) use counts::{Counted, Counts, Estimate, Times};
-pub(crate) use state::{Certificate, State};
+pub(crate) use counts::{CallbackCounts, Estimate, OutcomeCount, Times};
+pub(crate) use state::{BridgeState, CertificateState};
 
 /// The command of a request that names none that is served. Whoever sends it cannot choose the label.
 const OTHER: &str = "other";
@@ -50,7 +50,7 @@ pub struct Metrics {
 }
 
 /// What tells one counter of callbacks from another: a command's place in the registry (`None`: other), and the outcome.
-type Combination = (Option<usize>, Kind, Source, Option<Reason>);
+type Combination = (Option<usize>, OutcomeKind, Source, Option<Reason>);
 
 impl Metrics {
     /// Everything at 0.
@@ -156,7 +156,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Never, but for a mistake in the names here.
-    pub(crate) fn encode(&self, state: &State) -> prometheus::Result<String> {
+    pub(crate) fn encode(&self, state: &BridgeState) -> prometheus::Result<String> {
         let mut families = self.registry.gather();
         families.extend(state.families());
         families.extend(process::families());
@@ -167,7 +167,7 @@ impl Metrics {
 
 /// Every combination that can occur, for so many commands.
 fn combinations(commands: usize) -> impl Iterator<Item = Combination> {
-    use Kind::{Allow, BadRequest as Bad, Refuse, Replace};
+    use OutcomeKind::{Allow, BadRequest as Bad, Refuse, Replace};
     use Source::{App, Bridge, Fallback, Shadow};
 
     let decisions = [(Allow, None), (Replace, None), (Refuse, None)];

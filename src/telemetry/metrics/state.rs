@@ -8,7 +8,7 @@ use crate::upstream::{EndpointState, UpstreamStatus};
 
 /// How the bridge is now.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct BridgeState {
     pub(crate) in_flight: usize,
     pub(crate) in_flight_limit: usize,
     pub(crate) body_bytes: usize,
@@ -19,16 +19,16 @@ pub(crate) struct State {
     pub(crate) draining: bool,
     pub(crate) upstream: UpstreamStatus,
     /// What OpenIM is shown.
-    pub(crate) certificate: Certificate,
+    pub(crate) certificate: CertificateState,
     /// What the decision service is shown, and is checked with: whichever expires first.
-    pub(crate) upstream_certificate: Certificate,
+    pub(crate) upstream_certificate: CertificateState,
     /// What came of reading the configuration again.
     pub(crate) configuration: Reloads,
 }
 
 /// A certificate and what came of replacing it.
 #[derive(Debug)]
-pub(crate) struct Certificate {
+pub(crate) struct CertificateState {
     /// Seconds, negative once over. Infinite where there is none, which then never needs anybody; not a number where it
     /// cannot be told.
     pub(crate) expires_in: f64,
@@ -36,12 +36,12 @@ pub(crate) struct Certificate {
     pub(crate) rotation_errors: u64,
 }
 
-impl Certificate {
+impl CertificateState {
     /// There is none.
     pub(crate) const NONE: Self = Self { expires_in: f64::INFINITY, rotations: 0, rotation_errors: 0 };
 }
 
-impl State {
+impl BridgeState {
     /// Of no bridge.
     #[cfg(test)]
     pub(crate) const fn none() -> Self {
@@ -55,8 +55,8 @@ impl State {
             connections_accepted: 0,
             draining: false,
             upstream: UpstreamStatus { resolved: false, endpoints: Vec::new() },
-            certificate: Certificate::NONE,
-            upstream_certificate: Certificate::NONE,
+            certificate: CertificateState::NONE,
+            upstream_certificate: CertificateState::NONE,
             configuration: Reloads { taken: 0, refused: 0, last_refused: false },
         }
     }
@@ -66,7 +66,7 @@ impl State {
         let in_state = |state| upstream.endpoints.iter().filter(|endpoint| endpoint.state == state).count();
         let endpoints = EndpointState::PRESENT.map(|state| (state.name(), number(in_state(state))));
         let upstream_connections = upstream.endpoints.iter().map(|endpoint| endpoint.connections).sum();
-        let sides = |of: fn(&Certificate) -> f64| {
+        let sides = |of: fn(&CertificateState) -> f64| {
             [("listener", of(&self.certificate)), ("upstream", of(&self.upstream_certificate))]
         };
         let build = [LABEL_VERSION, LABEL_COMMIT].map(|(name, value)| label(name, value)).to_vec();

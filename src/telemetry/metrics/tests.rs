@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Metrics, State};
+use super::{BridgeState, Metrics};
 use crate::callback::{Decision, REGISTRY};
 use crate::openim::{BadRequest, RefusalDefaults};
 use crate::outcome::{Outcome, Reason};
@@ -47,13 +47,13 @@ fn series(text: &str) -> Vec<&str> {
 #[test]
 fn each_outcome_is_counted_once_by_a_counter_that_was_there_before() {
     let metrics = Metrics::new(&REGISTRY).expect("metrics");
-    let before = metrics.encode(&State::none()).expect("text");
+    let before = metrics.encode(&BridgeState::none()).expect("text");
     assert!(series(&before).iter().all(|line| line.ends_with(" 0")), "{before}");
     let outcomes = all();
     for outcome in &outcomes {
         metrics.record(outcome, Duration::from_millis(3));
     }
-    let after = metrics.encode(&State::none()).expect("text");
+    let after = metrics.encode(&BridgeState::none()).expect("text");
     // A refusal by an invalid reply in the shadow may be the App's or the fallback's.
     let shared = series(&after).into_iter().filter(|line| line.ends_with(" 2")).collect::<Vec<_>>();
     let expected = r#"openim_bridge_callbacks_total{command="callbackBeforeSetFriendRemarkCommand",outcome="refuse",reason="invalid_reply",source="shadow"} 2"#;
@@ -76,7 +76,7 @@ fn labels_are_those_of_the_log() {
             outcome.reason().map_or("none", Reason::name),
             outcome.source().name()
         );
-        let text = metrics.encode(&State::none()).expect("text");
+        let text = metrics.encode(&BridgeState::none()).expect("text");
         let counted = series(&text).into_iter().find_map(|line| line.split_once(&labels)).map(|(_, count)| count);
         assert!(matches!(counted, Some("1" | "2")), "{labels} {text}");
     }

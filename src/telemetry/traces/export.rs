@@ -21,7 +21,7 @@ use opentelemetry_sdk::{
     trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor as _},
 };
 
-use super::variables::{Tls, service_name};
+use super::variables::{CollectorTls, service_name};
 
 /// How long the end of the program waits for the last spans.
 const LAST_SPANS: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub(super) struct Exporter {
 
 /// What became of spans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct SpanCounts {
     /// Taken by the receiver.
     pub exported: u64,
     /// Lost because the receiver did not take them.
@@ -44,7 +44,7 @@ pub struct Counts {
     pub dropped: u64,
 }
 
-impl Counts {
+impl SpanCounts {
     /// With their names in metrics.
     pub(crate) const fn named(self) -> [(&'static str, u64); 3] {
         [("exported", self.exported), ("failed", self.failed), ("dropped", self.dropped)]
@@ -71,10 +71,10 @@ pub(super) enum ExportError {
 }
 
 impl Exporter {
-    pub(super) fn start(endpoint: &str, queue: usize, tls: Option<&Tls>) -> Result<Self, ExportError> {
+    pub(super) fn start(endpoint: &str, queue: usize, tls: Option<&CollectorTls>) -> Result<Self, ExportError> {
         let counters = Arc::new(Counters::default());
-        let otlp = connect(endpoint.to_owned(), tls.map(Tls::config))?;
-        let exporter = Counted { otlp, counters: Arc::clone(&counters), failing: AtomicBool::new(false) };
+        let otlp = connect(endpoint.to_owned(), tls.map(CollectorTls::config))?;
+        let exporter = CountedExporter { otlp, counters: Arc::clone(&counters), failing: AtomicBool::new(false) };
         // The rest is as the variables say, which it reads itself.
         let config = BatchConfigBuilder::default().with_max_queue_size(queue).build();
         let mut processor = BatchSpanProcessor::new(exporter, config);
@@ -92,16 +92,16 @@ impl Exporter {
         self.processor.on_end(span);
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> SpanCounts {
         let Counters { exported, failed, dropped, .. } = &*self.counters;
         let [exported, failed, dropped] = [exported, failed, dropped].map(|counter| counter.load(Relaxed));
-        Counts { exported, failed, dropped }
+        SpanCounts { exported, failed, dropped }
     }
 
     pub(super) fn flush(&self) {
         // What goes wrong was logged by the exporter.
         let _ended = self.processor.shutdown_with_timeout(LAST_SPANS);
-        let Counts { failed, dropped, .. } = self.counts();
+        let SpanCounts { failed, dropped, .. } = self.counts();
         let left = self.counters.queued.load(Relaxed);
         if failed > 0 || dropped > 0 || left > 0 {
             tracing::warn!(failed, dropped, left, "spans were lost");
@@ -148,13 +148,13 @@ fn resource() -> Resource {
 
 /// The exporter, with what it does counted, and logged when that changes.
 #[derive(Debug)]
-struct Counted {
+struct CountedExporter {
     otlp: Otlp,
     counters: Arc<Counters>,
     failing: AtomicBool,
 }
 
-impl SpanExporter for Counted {
+impl SpanExporter for CountedExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
         let count = u64::try_from(spans).unwrap_or(u64::MAX);

@@ -22,8 +22,8 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator, Sampler, SamplingDecision, ShouldSample as _};
 
-pub use export::Counts;
 use export::Exporter;
+pub use export::SpanCounts;
 use variables::Wanted;
 
 use crate::base::trace_context::{Propagation, TraceContext};
@@ -68,7 +68,7 @@ pub fn flush() {
 
 /// What became of the spans so far; `None` where no traces are recorded.
 #[must_use]
-pub fn counts() -> Option<Counts> {
+pub fn counts() -> Option<SpanCounts> {
     TRACER.get().map(|tracer| tracer.exporter.counts())
 }
 

@@ -23,7 +23,7 @@ use tonic::Code;
 use crate::base::grpc_status;
 use crate::outcome::{CallbackSpan, Outcome, Reason, Source};
 use crate::telemetry::log::shown;
-use crate::upstream::{Server, Target, Try};
+use crate::upstream::{Target, TriedServer, Try};
 
 static SCOPE: LazyLock<InstrumentationScope> = LazyLock::new(|| {
     InstrumentationScope::builder(env!("CARGO_PKG_NAME")).with_version(env!("CARGO_PKG_VERSION")).build()
@@ -118,7 +118,7 @@ fn of_try(callback: &SpanContext, method: Option<&'static str>, tried: &Try, now
     }
 }
 
-fn of_server(server: &Server) -> Vec<KeyValue> {
+fn of_server(server: &TriedServer) -> Vec<KeyValue> {
     match &server.target {
         Target::Unix(path) => {
             let path = path.display().to_string();

@@ -17,14 +17,14 @@ pub(super) struct Wanted {
     /// So many spans wait at most.
     pub(super) queue: usize,
     /// `None`: plain text.
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<CollectorTls>,
     /// What is wrong with the rest of them.
     pub(super) warnings: Vec<String>,
 }
 
 /// Files' contents, in PEM.
 #[derive(Debug, Default)]
-pub(super) struct Tls {
+pub(super) struct CollectorTls {
     /// `None`: the system's authorities.
     authority: Option<Vec<u8>>,
     /// Certificate and key.
@@ -97,7 +97,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         fs::read(&path).map(Some).map_err(|error| WrongVariable::File(name, path, error))
     }
 
-    fn tls(&self, endpoint: &str) -> Result<Option<Tls>, WrongVariable> {
+    fn tls(&self, endpoint: &str) -> Result<Option<CollectorTls>, WrongVariable> {
         let insecure = self.of_traces("INSECURE").is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"));
         if !endpoint.split_once("://").map_or(!insecure, |(scheme, _)| scheme.eq_ignore_ascii_case("https")) {
             return Ok(None);
@@ -107,7 +107,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             _ => return Err(WrongVariable::HalfIdentity),
         };
-        Ok(Some(Tls { authority: self.file("CERTIFICATE")?, identity }))
+        Ok(Some(CollectorTls { authority: self.file("CERTIFICATE")?, identity }))
     }
 
     fn sampler(&self, warnings: &mut Vec<String>) -> Sampler {
@@ -150,7 +150,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     }
 }
 
-impl Tls {
+impl CollectorTls {
     pub(super) fn config(&self) -> ClientTlsConfig {
         let config = match &self.authority {
             Some(authority) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority)),
