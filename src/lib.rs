@@ -1,7 +1,7 @@
 //! openim-bridge: a sidecar that answers OpenIM Server's callbacks from a team's own gRPC services.
 //!
 //! OpenIM POSTs a callback in JSON before it does something for a user. The bridge turns it into a protobuf message,
-//! asks the App's decision service, and turns the reply, or the configured fallback when there is no good reply in time,
+//! asks the decision service, and turns the reply, or the configured fallback when there is no good reply in time,
 //! into the JSON that OpenIM understands.
 //!
 //! # A map

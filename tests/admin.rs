@@ -177,7 +177,7 @@ fn draining_makes_it_not_ready_at_once_and_every_answer_announces_it() {
     assert!(!bridge.ask("pal").announces_close());
     for _ in 0..2 {
         let reply = bridge.operator("POST", "/drain", "");
-        says(&reply, 200, "draining: not ready, and every answer closes its connection; SIGTERM does the rest");
+        says(&reply, 200, "draining: not ready, and every response closes its connection; SIGTERM does the rest");
         says(&get(&bridge, "/ready"), 503, "not ready: draining");
         let reply = bridge.ask("pal");
         reply.goes_on_with("pal");

@@ -4,7 +4,7 @@
 
 use openim_bridge::openim::client::answer::{AnswerField, JsonType, Undecodable};
 use openim_bridge::openim::client::{Caution, OpenIm, OpenImAnswer, Reading};
-use openim_bridge::openim::{BadRequest, NextCodeForm, Refusal, RefusalCode, Verdict};
+use openim_bridge::openim::{NextCodeForm, Refusal, RefusalCode, Rejection, Verdict};
 use openim_bridge::upstream::ErrorClass;
 use proptest::prelude::*;
 
@@ -173,7 +173,7 @@ fn cautions_name_what_is_likely_not_meant() {
 
 #[test]
 fn every_code_of_the_bridge_has_its_words() {
-    let bad_requests = BadRequest::ALL.map(BadRequest::code);
+    let bad_requests = Rejection::ALL.map(Rejection::code);
     let codes = bad_requests.into_iter().chain(ErrorClass::ALL.map(ErrorClass::code)).map(|code| code as i32);
     let vague = Caution::ErrCodeReserved(9999).to_string().replace("9999 is", "");
     for code in codes {

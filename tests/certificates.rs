@@ -124,7 +124,7 @@ fn a_certificate_at_the_listener_that_the_client_does_not_accept() {
     let (authority, other) = (Authority::new(), Authority::new());
     let files = Files::new(&authority);
     let logged = || -> Vec<String> {
-        let lines = log::lines_with("a client made no TLS connection");
+        let lines = log::lines_with("a TLS handshake failed");
         lines.iter().map(|line| line["error"].to_string()).collect()
     };
     let right = "127.0.0.1";

@@ -132,7 +132,7 @@ fn is_ejected(endpoint: SocketAddr) {
 }
 
 fn was_ejected(endpoint: SocketAddr) -> bool {
-    !log::of_endpoint(endpoint, "an endpoint is out, and probed until it answers").is_empty()
+    !log::of_endpoint(endpoint, "an endpoint is ejected, and probed until it answers").is_empty()
 }
 
 #[test]
@@ -752,7 +752,7 @@ fn why_an_endpoint_stays_out_is_logged_when_it_changes() {
     let bridge = asking_all(&[address]).with(|settings| settings.upstream.health.timeout = ms(200)).start();
     app.stop();
     let why = || -> Vec<String> {
-        let lines = log::of_endpoint(address, "an endpoint is out still: a probe failed");
+        let lines = log::of_endpoint(address, "an endpoint is still ejected: a probe failed");
         lines.iter().map(|line| line["error"].to_string()).collect()
     };
     let mut client = bridge.connect();

@@ -66,7 +66,7 @@ fn what_is_shed_is_told_from_what_is_decided() {
     let (allowed, shed) = (report.tally.gone_on(false), report.tally.refused(9922));
     assert!(allowed > 0 && shed > 0 && allowed + shed == 40, "{report}");
     assert_eq!(report.exit_code(), 0);
-    assert!(report.to_string().contains("the bridge's own, not a decision of the App"), "{report}");
+    assert!(report.to_string().contains("the bridge's own, not your decision service's"), "{report}");
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn tells_people_in_words() {
     let (told, _latencies) = told.split_once("\n  p50").expect("percentiles");
     insta::assert_snapshot!(told, @r#"
     POST http://127.0.0.1:10006/callbackExample/callbackBeforeSetFriendRemarkCommand
-    4 callbacks in 2s 500ms: 1 a second, where 50 were due; up to 100 at one time
+    4 callbacks in 2s 500ms: 1 a second, where 50 were due; up to 100 in flight
 
     what OpenIM would have made of the answers
               4  refuses with errCode 5001 "no \u{1b}[2J"

@@ -13,7 +13,7 @@ macro_rules! is_logged {
 #[test]
 fn it_changes_while_the_program_runs_but_not_for_others_code() {
     let format = LogFormat::Json;
-    log::init(&LogSettings { level: LogLevel::Info, format, remarks: false, ids: LogIds::Plain });
+    log::init(&LogSettings { level: LogLevel::Info, format, private: false, ids: LogIds::Plain });
     for (level, debug, info, warn) in [
         (None, false, true, true),
         (Some(LogLevel::Debug), true, true, true),

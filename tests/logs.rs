@@ -78,7 +78,7 @@ fn callback(owner: &str, operation_id: &str, remark: &str) -> Request {
 }
 
 #[test]
-fn the_first_callback_is_announced_once_and_a_bad_request_is_none() {
+fn the_first_callback_is_announced_once_and_a_rejected_request_is_none() {
     let app = app();
     let mut serve = serve(app.address, "--log-format json");
     serve.send(&callback("u1", "op-0", "pal").method("GET"));
@@ -92,16 +92,16 @@ fn the_first_callback_is_announced_once_and_a_bad_request_is_none() {
         .collect();
     assert_eq!(first.len(), 1, "{log:#?}");
     assert_eq!((&first[0]["level"], &first[0]["operation_id"]), (&"INFO".into(), &"op-1".into()));
-    assert_eq!(first[0]["command"], kit::COMMAND);
+    assert_eq!(first[0]["callback"], "beforeSetFriendRemark");
 }
 
 #[test]
-fn a_line_tells_of_a_bad_request_what_its_head_names() {
+fn a_line_tells_of_a_rejected_request_what_its_head_names() {
     let mut serve = serve(nowhere(), "--log-format json");
     let target = format!("{}?token=s3cret", kit::PATH);
     serve.send(&callback("u1", "op-1", "pal").target(&target).without("Content-Type")).refuses(415, 9905);
-    let line = serve.json("bad_request");
-    assert_eq!((&line["level"], &line["command"]), (&"WARN".into(), &kit::COMMAND.into()));
+    let line = serve.json("rejected");
+    assert_eq!((&line["level"], &line["callback"]), (&"WARN".into(), &"beforeSetFriendRemark".into()));
     assert_eq!((&line["operation_id"], &line["reason"]), (&"op-1".into(), &"content_type".into()));
     assert_eq!(line["hint"], "OpenIM sends `application/json; charset=utf-8`");
     assert_eq!(line["url"], format!("{}?token=...", kit::PATH));
@@ -160,17 +160,17 @@ fn a_flood_is_told_although_no_line_comes_after_it() {
         client.reply().refuses(400, 9903);
     }
     let mut written = 0;
-    let mut left_out = 0;
-    while written + left_out < 100 {
+    let mut suppressed = 0;
+    while written + suppressed < 100 {
         let line = serve.json("");
         written += u64::from(line["message"] == "callback");
-        left_out += line["lines_left_out"].as_u64().unwrap_or_default();
-        if line["message"] == "lines were left out" {
-            assert_eq!((&line["level"], &line["of"]), (&"WARN".into(), &"bad_request".into()));
+        suppressed += line["lines_suppressed"].as_u64().unwrap_or_default();
+        if line["message"] == "log lines were suppressed" {
+            assert_eq!((&line["level"], &line["of"]), (&"WARN".into(), &"rejected".into()));
         }
     }
-    assert_eq!(written + left_out, 100);
-    assert!(left_out > 0, "a hundred within a few seconds are a flood");
+    assert_eq!(written + suppressed, 100);
+    assert!(suppressed > 0, "a hundred within a few seconds are a flood");
 }
 
 /// Says the remark wherever a decision service can.

@@ -11,7 +11,9 @@ use std::{
 };
 
 use kit::callback::{Odd, served};
-use kit::{Bridge, BridgeBuilder, COMMAND, Request, app, bridge, eventually, ms};
+use regex::{Captures, Regex};
+
+use kit::{Bridge, BridgeBuilder, Request, app, bridge, eventually, ms};
 use openim_bridge::bridge::Unserved;
 use openim_bridge::callback::Served;
 use openim_bridge::mock::CallStage;
@@ -39,8 +41,8 @@ fn counted(bridge: &Bridge) -> BTreeMap<String, f64> {
             let (_, rest) = labels.split_once(&format!("{name}=\""))?;
             rest.split('"').next()
         };
-        let command = if label("command")? == COMMAND { "served" } else { label("command")? };
-        Some((format!("{command} {} {} {}", label("outcome")?, label("source")?, label("reason")?), value))
+        let callback = if label("callback")? == "beforeSetFriendRemark" { "served" } else { label("callback")? };
+        Some((format!("{callback} {} {} {}", label("outcome")?, label("source")?, label("reason")?), value))
     });
     callbacks.collect()
 }
@@ -73,7 +75,6 @@ fn every_metric_is_there_before_anything_happens_also_without_tls() {
     let bridge = bridge().admin().start();
     let samples = scrape(&bridge);
     let families = [
-        "openim_bridge_callbacks_total{",
         "openim_bridge_callback_duration_seconds_bucket{",
         "openim_bridge_decision_duration_seconds_bucket{",
         "openim_bridge_retries_total",
@@ -83,7 +84,7 @@ fn every_metric_is_there_before_anything_happens_also_without_tls() {
         "openim_bridge_connections",
         "openim_bridge_connections_accepted_total",
         "openim_bridge_draining",
-        "openim_bridge_endpoints{state=\"in\"}",
+        "openim_bridge_endpoints{state=\"healthy\"}",
         "openim_bridge_endpoints{state=\"ejected\"}",
         "openim_bridge_breaker_open",
         "openim_bridge_upstream_connections",
@@ -96,7 +97,7 @@ fn every_metric_is_there_before_anything_happens_also_without_tls() {
         "openim_bridge_config_last_reload_successful",
         "openim_bridge_build_info{",
         "openim_bridge_tls_handshake_errors_total",
-        "openim_bridge_log_lines_left_out_total{of=\"queue\"}",
+        "openim_bridge_log_lines_suppressed_total{of=\"queue\"}",
         "openim_bridge_spans_total{result=\"dropped\"}",
         #[cfg(target_os = "linux")]
         "process_cpu_seconds_total",
@@ -111,9 +112,51 @@ fn every_metric_is_there_before_anything_happens_also_without_tls() {
     is(&bridge, "openim_bridge_config_last_reload_successful", 1.0);
 }
 
+/// The names and label names of metrics in a text. Those of a histogram have its suffix.
+fn named(text: &str) -> BTreeSet<(String, Vec<String>)> {
+    let metric = Regex::new(r"\b(openim_bridge_[a-z_]+|process_[a-z_]+)(?:\{([^}]*)\})?").expect("a pattern");
+    let label = Regex::new(r"([a-z_]+)\s*(?:=~|!~|!=|=)").expect("a pattern");
+    let labels = |found: &Captures<'_>| {
+        let text = found.get(2).map_or("", |labels| labels.as_str());
+        label.captures_iter(text).map(|label| label[1].to_owned()).collect()
+    };
+    metric.captures_iter(text).map(|found| (found[1].to_owned(), labels(&found))).collect()
+}
+
+#[test]
+fn what_dashboard_and_alerts_name_is_exposed() {
+    /// Added by Prometheus.
+    const ADDED: [&str; 4] = ["namespace", "job", "instance", "pod"];
+    let app = app();
+    let bridge = bridge().admin().asking(&app).start();
+    bridge.ask("pal");
+    let mut exposed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, labels) in named(&bridge.operator("GET", "/metrics", "").body) {
+        exposed.entry(name).or_default().extend(labels);
+    }
+    for (file, text) in [
+        ("dashboard", include_str!("../deploy/grafana/openim-bridge.json").replace("\\\"", "\"")),
+        ("alerts", include_str!("../deploy/prometheus/alerts.yaml").to_owned()),
+    ] {
+        let names = named(&text);
+        assert!(names.len() > 5, "{file} names few metrics: {names:?}");
+        for (name, labels) in names {
+            let Some(of_metric) = exposed.get(&name) else { panic!("{file}: no bridge exposes {name}") };
+            let added = |label: &&String| !ADDED.contains(&label.as_str());
+            for label in labels.iter().filter(added) {
+                assert!(of_metric.contains(label), "{file}: {name} has no label {label}, but {of_metric:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_operators_page_has_every_metric_and_no_other() {
-    let text = bridge().admin().start().operator("GET", "/metrics", "").body;
+    let app = app();
+    let bridge = bridge().admin().asking(&app).start();
+    // A series of callbacks appears with its first callback.
+    bridge.ask("pal");
+    let text = bridge.operator("GET", "/metrics", "").body;
     let is: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let page = include_str!("../docs/operations.md");
     let (_, page) = page.split_once("\n## Metrics\n").expect("the chapter on metrics");
@@ -126,7 +169,7 @@ fn the_operators_page_has_every_metric_and_no_other() {
 }
 
 #[test]
-fn one_of_each_of_the_app_s_answers() {
+fn one_of_each_of_the_service_s_answers() {
     let app = app();
     let bridge = bridge().admin().asking(&app).timeout(ms(14_000)).start();
     for remark in [
@@ -147,10 +190,10 @@ fn one_of_each_of_the_app_s_answers() {
     are_counted(
         &bridge,
         &[
-            ("served allow app none", 1),
-            ("served refuse app none", 1),
-            ("served replace app none", 1),
-            ("served refuse app invalid_reply", 1),
+            ("served allow decision none", 1),
+            ("served refuse decision none", 1),
+            ("served change decision none", 1),
+            ("served refuse decision invalid_reply", 1),
             ("served allow fallback invalid_reply", 1),
             ("served allow fallback timeout", 1),
             ("served allow fallback overloaded", 1),
@@ -162,14 +205,14 @@ fn one_of_each_of_the_app_s_answers() {
     );
     is(&bridge, "openim_bridge_retries_total", 1.0);
     is(&bridge, "openim_bridge_decision_duration_seconds_count", 11.0);
-    is(&bridge, "openim_bridge_endpoints{state=\"in\"}", 1.0);
+    is(&bridge, "openim_bridge_endpoints{state=\"healthy\"}", 1.0);
     is(&bridge, "openim_bridge_breaker_open", 0.0);
     is(&bridge, "openim_bridge_upstream_connections", 1.0);
     is(&bridge, "openim_bridge_connections_accepted_total", 11.0);
 }
 
 #[test]
-fn one_of_each_bad_request_and_no_label_that_a_stranger_chose() {
+fn one_of_each_rejection_and_no_label_that_a_stranger_chose() {
     let bridge = bridge().admin().with(|settings| settings.bridge.limits.request_bytes = NonZeroUsize::MIN).start();
     let named = |name: &str| Request::new().target(&format!("/callbackExample/{name}"));
     bridge.send(&Request::new().method("GET").body(""));
@@ -185,7 +228,7 @@ fn one_of_each_bad_request_and_no_label_that_a_stranger_chose() {
     let bad: BTreeMap<String, f64> = counted(&bridge)
         .into_iter()
         .map(|(labels, count)| {
-            let (_, reason) = labels.split_once(" bad_request bridge ").expect("bad requests alone");
+            let (_, reason) = labels.split_once(" refuse rejected ").expect("rejections alone");
             (reason.to_owned(), count)
         })
         .collect();
@@ -211,7 +254,7 @@ fn bodies_that_do_not_decode() {
     bridge.send(&Request::new().callback("callbackBeforeAddFriendCommand", "u1", "u2", "x"));
     are_counted(
         &bridge,
-        &[("served bad_request bridge body_malformed", 1), ("served bad_request bridge command_mismatch", 1)],
+        &[("served refuse rejected body_malformed", 1), ("served refuse rejected command_mismatch", 1)],
     );
 }
 
@@ -222,7 +265,7 @@ fn whoever_may_not_call() {
     assert_eq!(bridge.ask("pal").status, 403);
     let counted = counted(&bridge);
     assert_eq!(counted.len(), 1);
-    assert!(counted.keys().all(|labels| labels.ends_with(" bad_request bridge address")), "{counted:?}");
+    assert!(counted.keys().all(|labels| labels.ends_with(" refuse rejected address")), "{counted:?}");
 }
 
 #[test]
@@ -230,7 +273,7 @@ fn a_command_that_is_not_served_and_goes_on() {
     let bridge = bridge().admin().with(|settings| settings.bridge.commands.unserved = Unserved::Allow).start();
     let name = "callbackBeforeAddFriendCommand";
     bridge.send(&Request::new().target(&format!("/{name}")).callback(name, "u1", "u2", "x"));
-    are_counted(&bridge, &[("other allow bridge unserved", 1)]);
+    are_counted(&bridge, &[("unknown allow route unserved", 1)]);
 }
 
 #[test]
@@ -270,7 +313,7 @@ fn shadow_decisions_are_counted_as_such_and_their_answers_take_no_time() {
 fn an_endpoint_that_is_out_opens_the_breaker() {
     let bridge = bridge().admin().start();
     eventually("it is out", || number(&bridge, "openim_bridge_breaker_open") > 0.0);
-    is(&bridge, "openim_bridge_endpoints{state=\"in\"}", 0.0);
+    is(&bridge, "openim_bridge_endpoints{state=\"healthy\"}", 0.0);
     is(&bridge, "openim_bridge_endpoints{state=\"ejected\"}", 1.0);
 }
 

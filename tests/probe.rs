@@ -37,7 +37,12 @@ fn a_bridge_that_lives_and_is_ready_says_so_until_it_is_told_to_drain() {
     let ask = |question: &str| probe(&[], &[question, "--admin-listen", &address]);
     says(&ask("--live"), 0, "live", "");
     eventually("the bridge is ready", || ask("--ready").status.success());
-    says(&ask("--drain"), 0, "draining: not ready, and every answer closes its connection; SIGTERM does the rest", "");
+    says(
+        &ask("--drain"),
+        0,
+        "draining: not ready, and every response closes its connection; SIGTERM does the rest",
+        "",
+    );
     says(&ask("--ready"), 1, "", "503 Service Unavailable: not ready: ");
     says(&ask("--live"), 0, "live", "");
 }

@@ -55,13 +55,13 @@ fn what_sighup_changes_holds_for_the_next_callback() {
     kept.reply().goes_on_with("pal");
 
     let said = reload(&mut serve, &file, "fallback: {action: refuse}\n");
-    assert!(said.contains("the configuration has changed: fallback.action"), "{said}");
+    assert!(said.contains("the configuration was reloaded; changed: fallback.action"), "{said}");
     kept.write(&Request::new().bytes());
     kept.reply().refuses(200, 9921);
 
     let said =
         reload(&mut serve, &file, "fallback: {action: refuse, refusal: {code: 5007}}\nlimits: {request_bytes: 40}\n");
-    assert!(said.contains("has changed: fallback.refusal.code, limits.request_bytes"), "{said}");
+    assert!(said.contains("; changed: fallback.refusal.code, limits.request_bytes"), "{said}");
     kept.write(&Request::new().bytes());
     kept.reply().refuses(413, 9904);
 
@@ -80,7 +80,7 @@ fn a_bad_file_changes_nothing_and_is_told_in_one_line() {
     let said = reload(&mut serve, &file, "fallback: {action: alow}\nwokers: 2\n");
     for part in [
         "ERROR",
-        "the new configuration is wrong; the one before stays in force",
+        "the new configuration is wrong; the previous one stays in effect",
         "bridge.yaml:1:20: `fallback.action` is alow: expected `allow` or `refuse`",
         "bridge.yaml:2:1: unknown key `wokers`: did you mean `workers`?",
     ] {
@@ -106,7 +106,7 @@ fn a_bad_file_changes_nothing_and_is_told_in_one_line() {
     serve.send(&Request::new()).refuses(200, 9921);
 
     let said = reload(&mut serve, &file, "fallback: {action: allow}\n");
-    assert!(said.contains("has changed: fallback.action"), "{said}");
+    assert!(said.contains("; changed: fallback.action"), "{said}");
     serve.send(&Request::new()).goes_on_with("pal");
 }
 
@@ -115,16 +115,16 @@ fn what_needs_a_restart_is_named_and_the_rest_is_taken() {
     let (_folder, file) = folder("");
     let mut serve = serve(&file, &["--upstream", "http://127.0.0.1:1"]);
     let said = reload(&mut serve, &file, "workers: 2\nlog: {format: json}\nfallback: {action: refuse}\n");
-    assert!(said.contains("the configuration has changed: fallback.action"), "{said}");
+    assert!(said.contains("the configuration was reloaded; changed: fallback.action"), "{said}");
     let said = serve.says("restart");
     assert!(said.contains("WARN") && said.contains("these changes need a restart: workers, log.format"), "{said}");
     serve.send(&Request::new()).refuses(200, 9921);
 
     // A flag wins over the file, as at the start.
     let said = reload(&mut serve, &file, "upstream: {addresses: ['http://127.0.0.1:2']}\nfallback: {action: refuse}\n");
-    assert!(said.contains("nothing that can change at run time has changed"), "{said}");
+    assert!(said.contains("no setting that applies at run time has changed"), "{said}");
     let said = reload(&mut serve, &file, "workers: 2\nfallback: {action: allow}\n");
-    assert!(said.contains("has changed: fallback.action"), "{said}");
+    assert!(said.contains("; changed: fallback.action"), "{said}");
     assert!(serve.says("restart").contains("these changes need a restart: workers\n"));
 }
 
@@ -137,7 +137,7 @@ fn a_reload_sets_the_log_s_level_where_the_file_s_has_changed() {
     // Logged at debug only.
     serve.send(&unserved).goes_on();
     let said = reload(&mut serve, &file, "log: {level: debug}\n");
-    assert!(said.contains("the configuration has changed: log.level"), "{said}");
+    assert!(said.contains("the configuration was reloaded; changed: log.level"), "{said}");
     serve.send(&unserved).goes_on();
     assert!(serve.says("callback").contains("DEBUG"));
 }
@@ -161,13 +161,13 @@ fn a_level_set_by_hand_stays_until_the_file_s_own_changes() {
     assert!(serve.says("configuration").contains("ERROR"));
     fs::write(&file, "log: {level: info}\nlimits: {in_flight: 7}\n").expect("the file");
     serve.signal("HUP");
-    eventually("it is in force", || operate("GET", "/config", "").body.contains("\"value\": 7,"));
+    eventually("it is in effect", || operate("GET", "/config", "").body.contains("\"value\": 7,"));
     fs::write(&file, "log: {level: info}\nworkers: 0\n").expect("the file");
     serve.signal("HUP");
     assert!(serve.says("configuration").contains("ERROR"), "the change before was logged, at info");
 
     let said = reload(&mut serve, &file, "log: {level: debug}\nworkers: 3\n");
-    assert!(said.contains("the configuration has changed: limits.in_flight, log.level"), "{said}");
+    assert!(said.contains("the configuration was reloaded; changed: limits.in_flight, log.level"), "{said}");
     let shown = operate("GET", "/config", "").json();
     assert_eq!(shown["needs_restart"], serde_json::json!(["workers"]));
 }
@@ -177,7 +177,7 @@ fn a_reload_that_changes_nothing_says_so() {
     let (_folder, file) = folder("");
     let mut serve = serve(&file, &[]);
     let said = reload(&mut serve, &file, "# a comment\nworkers: 1\n");
-    assert!(said.contains("INFO") && said.contains("nothing that can change at run time has changed"), "{said}");
+    assert!(said.contains("INFO") && said.contains("no setting that applies at run time has changed"), "{said}");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_file_is_read_again_without_being_told_kubernetes_swap_of_a_symlink_included
     symlink("..second", at("..data_tmp")).expect("a link");
     fs::rename(at("..data_tmp"), at("..data")).expect("the swap");
     let said = serve.says("configuration");
-    assert!(said.contains("has changed: access.basic_auth_file, fallback.action"), "{said}");
+    assert!(said.contains("; changed: access.basic_auth_file, fallback.action"), "{said}");
     serve.send(&with("b3BlbmltOnMzY3JldA==")).refuses(401, 9907);
     serve.send(&with("b3BlbmltOjB0aGVy")).refuses(200, 9921);
 }
@@ -227,7 +227,7 @@ fn a_file_with_credentials_is_read_again_without_being_told() {
     serve.send(&knocking).refuses(401, 9907);
     fs::write(&users, "openim:s3cret\n").expect("the file");
     let said = serve.says("configuration");
-    assert!(said.contains("has changed: access.basic_auth_file\n"), "{said}");
+    assert!(said.contains("; changed: access.basic_auth_file\n"), "{said}");
     serve.send(&knocking).goes_on_with("pal");
 }
 
@@ -245,7 +245,7 @@ fn a_file_with_the_key_of_hashed_ids_is_read_again_without_being_told() {
 
     fs::write(&key, "0123456789abcdef\n").expect("the file");
     let said = serve.says("configuration");
-    assert!(said.contains("has changed: log.ids_key_file\n"), "{said}");
+    assert!(said.contains("; changed: log.ids_key_file\n"), "{said}");
     serve.send(&owner).goes_on_with("pal");
     assert!(serve.says("owner=").contains("owner=\"5162bddb18bda008\""));
 
@@ -278,14 +278,14 @@ fn a_file_that_is_wrong_shows_in_the_metrics_until_it_is_right() {
             .zip(expected)
             .all(|(name, number)| text.lines().any(|line| line == format!("openim_bridge_config_{name} {number}")))
     };
-    let told_on_the_page = || ask("/").contains("The configuration as it stands now is wrong");
+    let told_on_the_page = || ask("/").contains("The configuration file is wrong now");
     assert!(are([0, 0, 1]) && !told_on_the_page());
 
     assert!(reload(&mut serve, &file, "fallback: {action: alow}\n").contains("ERROR"));
     eventually("it is counted", || are([0, 1, 0]));
     assert!(told_on_the_page());
 
-    assert!(reload(&mut serve, &file, "fallback: {action: allow}\n").contains("has changed"));
+    assert!(reload(&mut serve, &file, "fallback: {action: allow}\n").contains("; changed"));
     eventually("it is counted", || are([1, 1, 1]));
     assert!(!told_on_the_page());
 }

@@ -80,7 +80,7 @@ fn the_counts_are_those_of_metrics() {
             assert_eq!(row(&page, &labels[0])[1], count.to_string());
         }
     }
-    assert_eq!(row(&page, "allow"), ["allow", "app", "3", "42.9 %"]);
+    assert_eq!(row(&page, "allow"), ["allow", "decision", "3", "42.9 %"]);
     assert_eq!(row(&page, "denied"), ["denied", "1", "14.3 %"]);
     assert_eq!(row(&page, "operation_id"), ["operation_id", "1", "14.3 %"]);
     assert_eq!(row(&page, "Count"), ["Count", "7", "6"]);

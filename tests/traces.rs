@@ -86,7 +86,7 @@ fn a_callback_is_a_span_in_its_callers_trace_with_the_call_as_its_child() {
     network.protocol.version=1.1
     openim.operation_id=op-1
     openim_bridge.outcome=replace
-    openim_bridge.source=app
+    openim_bridge.source=decision
     url.scheme=http
     ");
     let port = app.address.port().to_string();
@@ -203,7 +203,7 @@ fn a_service_that_cannot_be_reached_is_a_child_that_says_where_it_should_be() {
 }
 
 #[test]
-fn a_bad_request_is_a_span_whose_name_nobody_can_choose() {
+fn a_rejected_request_is_a_span_whose_name_nobody_can_choose() {
     let (app, collector) = (app(), collector());
     let serve = traced(&app, &collector, &[], &[]);
     serve.send(&within("01").method("BREW").target("/s3cret?token=s3cret")).refuses(405, 9906);
@@ -215,9 +215,9 @@ fn a_bad_request_is_a_span_whose_name_nobody_can_choose() {
     http.response.status_code=405
     network.protocol.version=1.1
     openim.operation_id=op-1
-    openim_bridge.outcome=bad_request
+    openim_bridge.outcome=refuse
     openim_bridge.reason=method
-    openim_bridge.source=bridge
+    openim_bridge.source=rejected
     url.scheme=http
     ");
 }

@@ -13,7 +13,7 @@ use crate::outcome::Outcome;
 use crate::upstream::{Asked, Call, CallError, ErrorClass, Spent};
 
 impl Bridge {
-    /// The App's decision, or the fallback where there is none: also where there is no `place` among the callbacks being
+    /// The decision, or the fallback where there is none: also where there is no `place` among the callbacks being
     /// decided, and after a panic.
     pub(super) async fn decide(
         &self,

@@ -1,4 +1,4 @@
-//! How much the process takes in at one time, whatever the number of workers.
+//! How much the process holds at most, whatever the number of workers.
 
 use std::sync::{
     Arc,

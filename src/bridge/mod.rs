@@ -9,7 +9,7 @@
 //! - [`receive`]: what came in over HTTP is a callback that is served, or is rejected; and its JSON becomes protobuf.
 //! - [`decide`]: the decision, or the fallback where there is none.
 //! - [`background`]: what goes on when OpenIM has its answer.
-//! - [`parts`]: what a bridge is made of. [`limits`]: how much the process takes in at one time.
+//! - [`parts`]: what a bridge is made of. [`limits`]: how much the process holds at most.
 //! - [`settings`](BridgeSettings): what the configuration says of all this.
 //!
 //! Called by `server` for each request. Knows nothing of sockets, and names no callback.

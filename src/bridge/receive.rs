@@ -1,4 +1,4 @@
-//! From an HTTP request to a callback that is served, or to the reason why it is turned away. The order of the checks is
+//! From an HTTP request to a callback that is served, or to the reason why it is rejected. The order of the checks is
 //! the order of the README's table of codes.
 
 use std::{
@@ -17,7 +17,7 @@ use super::parts::{Arrived, Bridge};
 use super::settings::{MissingOperationId, Unserved};
 use crate::base::{chunks::Chunks, deadline::Deadline};
 use crate::callback::{BodyError, Served, command_of_unserved};
-use crate::openim::{BadRequest, OPERATION_ID_HEADER, OperationId, UrlCommand};
+use crate::openim::{OPERATION_ID_HEADER, OperationId, Rejection, UrlCommand};
 use crate::outcome::Outcome;
 use crate::policy::Percent;
 use crate::upstream::{CallError, ErrorClass};
@@ -32,12 +32,12 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// OpenIM's JSON to the App's protobuf.
+    /// OpenIM's JSON to the service's protobuf.
     pub(super) fn decode(self, uri: &Uri) -> ControlFlow<Outcome, Arrived> {
         let Received { served, operation_id, body, permit } = self;
         match served.decode(&body, &operation_id) {
             Ok(question) => Continue(Arrived { served, operation_id, question, body: permit }),
-            Err(error) => Break(Outcome::bad_request(error.into()).serving(served).of(operation_id).at(uri)),
+            Err(error) => Break(Outcome::rejected(error.into()).serving(served).of(operation_id).at(uri)),
         }
     }
 }
@@ -50,22 +50,22 @@ enum Request {
 }
 
 /// Why a request does not come in.
-enum Rejected {
-    Bad(BadRequest),
+enum NotReceived {
+    Rejected(Rejection),
     /// The limit of this name is reached.
     Overloaded(&'static str),
 }
 
-impl From<BadRequest> for Rejected {
-    fn from(bad: BadRequest) -> Self {
-        Self::Bad(bad)
+impl From<Rejection> for NotReceived {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
     }
 }
 
 /// What the URL asks for.
 enum UrlTarget {
     Served(&'static Served),
-    /// One command as a parameter, and this other one that is served in its path. Turned away, once all else is right.
+    /// One command as a parameter, and this other one that is served in its path. Rejected, once all else is right.
     Ambiguous(&'static Served),
     /// Not served, but allowed where the body says the same name.
     Unserved(String),
@@ -86,8 +86,10 @@ impl Bridge {
         match self.request(peer, head, body, deadline).await {
             Ok(Request::Callback(received)) => Continue(received),
             Ok(Request::Unserved(operation_id)) => Break(Outcome::unserved().of(operation_id).at(&head.uri)),
-            Err(Rejected::Bad(bad)) => Break(self.as_named(Outcome::bad_request(bad), head).at(&head.uri)),
-            Err(Rejected::Overloaded(limit)) => {
+            Err(NotReceived::Rejected(rejection)) => {
+                Break(self.as_named(Outcome::rejected(rejection), head).at(&head.uri))
+            }
+            Err(NotReceived::Overloaded(limit)) => {
                 Break(self.fall_back_unread(ErrorClass::Overloaded, Some(CallError::Limit(limit)), head))
             }
         }
@@ -116,41 +118,41 @@ impl Bridge {
         head: &Parts,
         body: &mut B,
         deadline: Deadline,
-    ) -> Result<Request, Rejected>
+    ) -> Result<Request, NotReceived>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         self.settings.access.check(peer, &head.headers)?;
         if head.method != Method::POST {
-            return Err(BadRequest::Method.into());
+            return Err(Rejection::Method.into());
         }
         let url = UrlCommand::of(&head.uri);
         let target = self.target(&url)?;
         if url.content_type.is_some_and(|value| !value.eq_ignore_ascii_case("json")) {
-            return Err(BadRequest::ContentTypeParameter.into());
+            return Err(Rejection::ContentTypeParameter.into());
         }
         if !is_json(&head.headers) {
-            return Err(BadRequest::ContentType.into());
+            return Err(Rejection::ContentType.into());
         }
         let operation_id = self.operation_id(&head.headers)?;
         let (body, permit) = self.read(body, deadline).await?;
         match target {
             UrlTarget::Served(served) => Ok(Request::Callback(Received { served, operation_id, body, permit })),
             UrlTarget::Ambiguous(served) => match served.decode(&body, &operation_id) {
-                Err(BodyError::Malformed) => Err(BadRequest::BodyMalformed.into()),
-                Ok(_) | Err(BodyError::OtherCommand) => Err(BadRequest::CommandAmbiguous.into()),
+                Err(BodyError::Malformed) => Err(Rejection::BodyMalformed.into()),
+                Ok(_) | Err(BodyError::OtherCommand) => Err(Rejection::CommandAmbiguous.into()),
             },
             UrlTarget::Unserved(name) => match command_of_unserved(&body) {
                 Some(command) if command == name => Ok(Request::Unserved(operation_id)),
-                None if is_command(&name) => Err(BadRequest::BodyMalformed.into()),
+                None if is_command(&name) => Err(Rejection::BodyMalformed.into()),
                 _ => Err(not_served(&name).into()),
             },
         }
     }
 
-    fn target(&self, url: &UrlCommand<'_>) -> Result<UrlTarget, BadRequest> {
+    fn target(&self, url: &UrlCommand<'_>) -> Result<UrlTarget, Rejection> {
         let served = |name: &str| self.registry.iter().find(|served| served.is_named(name));
-        let name = url.name().ok_or(BadRequest::CommandMissing)?;
+        let name = url.name().ok_or(Rejection::CommandMissing)?;
         let by_name = served(name);
         if url.parameter.is_some()
             && let Some(in_path) = url.segment.as_deref().and_then(served)
@@ -160,39 +162,39 @@ impl Bridge {
         }
         match (by_name, self.settings.commands.unserved) {
             (Some(served), _) => Ok(UrlTarget::Served(served)),
-            (None, _) if url.swallowed => Err(BadRequest::CommandSwallowed),
+            (None, _) if url.swallowed => Err(Rejection::CommandSwallowed),
             (None, Unserved::Allow) => Ok(UrlTarget::Unserved(name.to_owned())),
             (None, Unserved::Refuse) => Err(not_served(name)),
         }
     }
 
-    fn operation_id(&self, headers: &HeaderMap) -> Result<OperationId, BadRequest> {
+    fn operation_id(&self, headers: &HeaderMap) -> Result<OperationId, Rejection> {
         let found = headers.get(OPERATION_ID_HEADER).and_then(OperationId::from_header);
         match (found, self.settings.operation_id.missing) {
             (Some(found), _) => Ok(found),
             (None, MissingOperationId::Generate) => Ok(OperationId::generate()),
-            (None, MissingOperationId::Refuse) => Err(BadRequest::OperationId),
+            (None, MissingOperationId::Refuse) => Err(Rejection::OperationId),
         }
     }
 
     /// The whole body, within the limits and the deadline.
-    async fn read<B>(&self, body: &mut B, deadline: Deadline) -> Result<(Bytes, Permit), Rejected>
+    async fn read<B>(&self, body: &mut B, deadline: Deadline) -> Result<(Bytes, Permit), NotReceived>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let limit = self.settings.limits.request_bytes.get();
         if body.size_hint().lower() > limit as u64 {
-            return Err(BadRequest::BodyTooLarge.into());
+            return Err(Rejection::BodyTooLarge.into());
         }
-        let overloaded = Rejected::Overloaded("limits.body_bytes");
+        let overloaded = NotReceived::Overloaded("limits.body_bytes");
         let Some(mut permit) = self.limits.body_bytes.take(0) else { return Err(overloaded) };
         let mut whole = Chunks::default();
         let reading = async {
             while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|_| BadRequest::BodyIncomplete)?;
+                let frame = frame.map_err(|_| Rejection::BodyIncomplete)?;
                 let Ok(chunk) = frame.into_data() else { continue };
                 if whole.len() + chunk.len() > limit {
-                    return Err(BadRequest::BodyTooLarge.into());
+                    return Err(Rejection::BodyTooLarge.into());
                 }
                 if !permit.grow(chunk.len()) {
                     return Err(overloaded);
@@ -201,7 +203,7 @@ impl Bridge {
             }
             Ok(())
         };
-        timeout_at(deadline.at(), reading).await.unwrap_or(Err(BadRequest::BodyIncomplete.into()))?;
+        timeout_at(deadline.at(), reading).await.unwrap_or(Err(Rejection::BodyIncomplete.into()))?;
         Ok((whole.into_bytes(), permit))
     }
 }
@@ -215,8 +217,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// What is wrong with a URL whose command is not served, or whose path only ends like that.
-fn not_served(name: &str) -> BadRequest {
-    if is_command(name) { BadRequest::CommandUnserved } else { BadRequest::CommandMissing }
+fn not_served(name: &str) -> Rejection {
+    if is_command(name) { Rejection::CommandUnserved } else { Rejection::CommandMissing }
 }
 
 /// Whether a name looks like one of OpenIM's commands, and not like a path without one (`/callbackExample`).

@@ -19,7 +19,7 @@ pub struct BridgeSettings {
     pub decision: DecisionSettings,
     /// What OpenIM is told when no good reply came in time.
     pub fallback: FallbackPolicy,
-    /// What completes an App's refusal that left its code or its message unset.
+    /// What completes a refusal that left its code or its message unset.
     pub refusal: RefusalDefaults,
     /// How answers are written.
     pub response: ResponseSettings,
@@ -90,9 +90,9 @@ pub enum MissingOperationId {
 pub struct BridgeLimits {
     /// Bytes of one request's body; beyond it 413 and code 9904.
     pub request_bytes: NonZeroUsize,
-    /// Bytes of all bodies held at one time; beyond it the fallback, as `overloaded`. At least `request_bytes`.
+    /// Bytes of all request bodies in memory; beyond it the fallback, as `overloaded`. At least `request_bytes`.
     pub body_bytes: NonZeroUsize,
-    /// Callbacks being decided at one time; beyond it the fallback, as `overloaded`.
+    /// Callbacks in flight; beyond it the fallback, as `overloaded`.
     pub in_flight: NonZeroUsize,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`registry`](REGISTRY): what there is.
 //! - [`served`](Served): what a callback is. A [`Callback`] says, as types and pure functions, how OpenIM's JSON becomes the
-//!   App's protobuf request and how the App's reply becomes a [`Decision`]; [`Served`] is the same without the types, so
+//!   service's protobuf request and how the service's reply becomes a [`Decision`]; [`Served`] is the same without the types, so
 //!   that the path in `bridge` is compiled once for all.
 //!
 //! Does no I/O.

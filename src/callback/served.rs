@@ -7,11 +7,13 @@ use http::uri::PathAndQuery;
 use prost::Message;
 use serde::de::DeserializeOwned;
 
-use crate::openim::{BadRequest, Fields, OperationId, Text};
+use crate::openim::{Fields, OperationId, Rejection, Text};
 use crate::proto::Refuse;
 
 /// One of OpenIM's callbacks: its names, its JSON, its rpc.
 pub trait Callback: 'static {
+    /// The callback's name: its key in OpenIM's webhooks.yml.
+    const NAME: &'static str;
     /// The command as OpenIM v3.7 and later name it.
     const COMMAND: &'static str;
     /// What older servers call it.
@@ -27,23 +29,23 @@ pub trait Callback: 'static {
 
     /// `callbackCommand` of the body.
     fn command(body: &Self::Body) -> &str;
-    /// What the App is asked.
+    /// What the service is asked.
     fn request(body: Self::Body, operation_id: &OperationId) -> Self::Request;
     /// Who is involved, and what an answer without any change holds.
     fn subject(request: Self::Request) -> (Parties, Fields);
-    /// What the App decided; `None` when the reply holds no valid decision.
+    /// What the service decided; `None` when the reply holds no valid decision.
     fn decision(response: Self::Response) -> Option<Decision>;
 }
 
-/// What the App decided.
+/// What the service decided.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// OpenIM goes on with what its user asked for.
     Allow,
-    /// OpenIM turns it down. Code and texts are the App's and have not been checked.
+    /// OpenIM turns it down. Code and texts are the service's and have not been checked.
     Refuse(Refuse),
     /// OpenIM goes on with these values instead.
-    Replace(Fields),
+    Change(Fields),
 }
 
 /// Who is involved, for the log.
@@ -75,7 +77,7 @@ pub enum BodyError {
     OtherCommand,
 }
 
-impl From<BodyError> for BadRequest {
+impl From<BodyError> for Rejection {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::Malformed => Self::BodyMalformed,
@@ -87,6 +89,8 @@ impl From<BodyError> for BadRequest {
 /// A [`Callback`] without its types.
 #[derive(Debug)]
 pub struct Served {
+    /// [`Callback::NAME`].
+    pub name: &'static str,
     /// [`Callback::COMMAND`].
     pub command: &'static str,
     /// [`Callback::ALIASES`].
@@ -104,6 +108,7 @@ impl Served {
     #[must_use]
     pub const fn of<C: Callback>() -> Self {
         Self {
+            name: C::NAME,
             command: C::COMMAND,
             aliases: C::ALIASES,
             method: C::METHOD,
@@ -119,7 +124,7 @@ impl Served {
         name == self.command || self.aliases.contains(&name)
     }
 
-    /// OpenIM's JSON to the App's protobuf.
+    /// OpenIM's JSON to the service's protobuf.
     ///
     /// # Errors
     /// When the body is not this callback's JSON, or is another callback's.
@@ -127,7 +132,7 @@ impl Served {
         (self.decode)(self, body, operation_id)
     }
 
-    /// The App's reply to its decision; `None` when it does not decode or holds no valid decision.
+    /// The service's reply to its decision; `None` when it does not decode or holds no valid decision.
     #[must_use]
     pub fn read(&self, reply: Bytes) -> Option<Decision> {
         (self.read)(reply)

@@ -24,6 +24,7 @@ pub(super) struct Body {
 }
 
 impl Callback for BeforeSetFriendRemark {
+    const NAME: &'static str = "beforeSetFriendRemark";
     const COMMAND: &'static str = "callbackBeforeSetFriendRemarkCommand";
     const ALIASES: &'static [&'static str] = &["callbackBeforeSetFriendRemark"];
     const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
@@ -55,7 +56,7 @@ impl Callback for BeforeSetFriendRemark {
             Reply::Refuse(refuse) => Some(Decision::Refuse(refuse)),
             // OpenIM takes an empty remark for "no change", so "set it to nothing" cannot be said.
             Reply::ReplaceRemark(ReplaceRemark { remark }) if remark.is_empty() => None,
-            Reply::ReplaceRemark(ReplaceRemark { remark }) => Some(Decision::Replace(vec![("remark", remark)])),
+            Reply::ReplaceRemark(ReplaceRemark { remark }) => Some(Decision::Change(vec![("remark", remark)])),
         }
     }
 }

@@ -127,10 +127,10 @@ pub static CASES: &[Case] = &[
     },
     Case {
         name: "concurrent-calls",
-        shows: "answers 1,000 calls at one time",
-        why: "OpenIM sends callbacks as users act, without a limit; what your service turns away or keeps waiting is decided \
+        shows: "answers 1,000 concurrent calls",
+        why: "OpenIM sends callbacks as users act, without a limit; what your service rejects or keeps waiting is decided \
               by the fallback",
-        remedy: "raise the limit on calls at one time (threads of a pool, a semaphore, MAX_CONCURRENT_STREAMS), and do not \
+        remedy: "raise the limit on concurrent calls (threads of a pool, a semaphore, MAX_CONCURRENT_STREAMS), and do not \
                  hold one thing for all calls while waiting, such as one database connection",
         run: Run::ConcurrentCalls,
     },
@@ -154,7 +154,7 @@ pub static CASES: &[Case] = &[
     },
 ];
 
-pub(super) const EXPECTATION_WHY: &str = "it is what the App says that users get";
+pub(super) const EXPECTATION_WHY: &str = "users see exactly what your service returns";
 pub(super) const EXPECTATION_REMEDY: &str = "correct the service's rule, or the table, whichever is wrong";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The App's own table: questions, and the decision that each must get.
+//! A team's own table: questions, and the decision that each must get.
 //!
 //! ```yaml
 //! cases:
@@ -13,7 +13,7 @@
 //!     expect: { replace: "Bob" }
 //! ```
 //!
-//! `owner` and `friend` are made up where they are left out. Of a refusal only what is given is compared: `{ refuse: {} }`
+//! `owner` and `friend` are made up where they are missing. Of a refusal only what is given is compared: `{ refuse: {} }`
 //! takes any.
 
 use std::{
@@ -34,13 +34,13 @@ use crate::proto::{Refuse, ReplaceRemark, before_set_friend_remark_response::Dec
 const SHAPE: &str = "\
 A table of expected decisions reads:
   cases:
-    - name: TEXT            # may be left out
-      owner: TEXT           # may be left out, as may friend
+    - name: TEXT            # optional
+      owner: TEXT           # optional, as is friend
       friend: TEXT
       remark: TEXT          # in quotes where it is empty or looks like anything else than a text
       expect: DECISION
 where DECISION is one of: allow | { refuse: { code: NUMBER, message: TEXT, detail: TEXT } } | { replace: TEXT }
-and each of code, message and detail may be left out.";
+and each of code, message and detail is optional.";
 
 /// The whole table.
 #[derive(Debug)]

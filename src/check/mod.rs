@@ -3,7 +3,7 @@
 //!
 //! - [`catalogue`](CASES): the cases, as data. `samples`: what they ask.
 //! - `cases`: how each is run.
-//! - [`expect`](Expectations): the App's own table of questions and expected decisions.
+//! - [`expect`](Expectations): a team's own table of questions and expected decisions.
 //! - `session`: the connections, one question, and what every reply is held against.
 //! - [`report`](CheckReport): what came of it.
 //!
@@ -57,7 +57,7 @@ impl CheckPlan<'_> {
 }
 
 /// Runs the plan against the service at `upstream`. `begins` is told the name of each case, before it is run. When nothing
-/// can be had of the service, the cases after that are left out: they would all say the same.
+/// can be had of the service, the cases after that are skipped: they would all say the same.
 pub async fn run(
     direct: Direct,
     upstream: &UpstreamSettings,

@@ -286,7 +286,7 @@ mod tests {
         drain.timeout                 25s                             default
         log.level                     info                            default
         log.format                    text                            default
-        log.remarks                   false                           default
+        log.private                   false                           default
         log.ids                       plain                           default
         log.ids_key_file              unset                           default
         "#);
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn show_for_programs() {
-        let variables = &[("OPENIM_BRIDGE_LOG_REMARKS", "true")];
+        let variables = &[("OPENIM_BRIDGE_LOG_PRIVATE", "true")];
         let (code, out, _) = bridge_config(&["show", "--output", "json", "--timeout=1s"], "workers: 2", variables);
         assert_eq!(code, "0");
         let shown: serde_json::Value = serde_json::from_str(&out).expect("JSON");
@@ -304,7 +304,7 @@ mod tests {
             settings.iter().find(|setting| setting["key"] == key).expect("key").to_string()
         };
         assert_snapshot!(setting("workers"), @r#"{"key":"workers","value":2,"source":{"kind":"file","path":"bridge.yaml","line":1,"column":10}}"#);
-        assert_snapshot!(setting("log.remarks"), @r#"{"key":"log.remarks","value":true,"source":{"kind":"env","name":"OPENIM_BRIDGE_LOG_REMARKS"}}"#);
+        assert_snapshot!(setting("log.private"), @r#"{"key":"log.private","value":true,"source":{"kind":"env","name":"OPENIM_BRIDGE_LOG_PRIVATE"}}"#);
         assert_snapshot!(setting("decision.timeout"), @r#"{"key":"decision.timeout","value":"1s","source":{"kind":"flag","name":"--timeout"}}"#);
         assert_snapshot!(setting("limits.connections"), @r#"{"key":"limits.connections","value":null,"source":{"kind":"default"}}"#);
     }

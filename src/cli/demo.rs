@@ -68,7 +68,7 @@ enum SampleOutcome {
 
 const SAMPLES: [DemoSample; 6] = [
     DemoSample {
-        title: "The App allows",
+        title: "The service allows",
         remark: "My Best Friend",
         suffix: "",
         expected: SampleOutcome::GoesOnWith("My Best Friend"),
@@ -76,23 +76,23 @@ const SAMPLES: [DemoSample; 6] = [
         explained: "the decision service said allow, and OpenIM stores what its user typed",
     },
     DemoSample {
-        title: "The App refuses",
+        title: "The service refuses",
         remark: "mock:refuse=5001,No nicknames here",
         suffix: "",
         expected: SampleOutcome::Refused(5001),
         origin: "decision",
-        explained: "the App's own code (5000 to 9899) and text reach the user",
+        explained: "its own code (5000 to 9899) and text reach the user",
     },
     DemoSample {
-        title: "The App changes the remark",
+        title: "The service changes the remark",
         remark: "mock:replace=Bestie",
         suffix: "",
         expected: SampleOutcome::GoesOnWith("Bestie"),
         origin: "decision",
-        explained: "OpenIM stores the App's text instead",
+        explained: "OpenIM stores its text instead",
     },
     DemoSample {
-        title: "The App hangs",
+        title: "The service hangs",
         remark: "mock:hang",
         suffix: "",
         expected: SampleOutcome::GoesOnWith("mock:hang"),
@@ -100,7 +100,7 @@ const SAMPLES: [DemoSample; 6] = [
         explained: "no reply by the deadline, so the fallback decided: allow, unless configured otherwise",
     },
     DemoSample {
-        title: "The App is out of order",
+        title: "The service fails",
         remark: "mock:status=UNAVAILABLE",
         suffix: "",
         expected: SampleOutcome::GoesOnWith("mock:status=UNAVAILABLE"),
@@ -113,7 +113,7 @@ const SAMPLES: [DemoSample; 6] = [
         suffix: "?x=1",
         expected: SampleOutcome::Refused(9901),
         origin: "rejected; code=9901",
-        explained: "a `?` in webhooks.yml's url swallows the command; a header of the answer says so, and the App was not asked",
+        explained: "a `?` in webhooks.yml's url swallows the command; a response header says so, and the service was not asked",
     },
 ];
 

@@ -63,7 +63,7 @@ pub struct MockArgs {
     #[arg(long, value_name = "ADDR")]
     control: Option<SocketAddr>,
 
-    /// Work on so many calls at one time, as a pool of threads does; others wait [default: any number]
+    /// Work on at most this many calls concurrently, as a thread pool does; others wait [default: any number]
     #[arg(long, value_name = "CALLS")]
     concurrency: Option<NonZeroUsize>,
 
@@ -88,7 +88,7 @@ pub struct MockArgs {
 
     /// Show remarks, which are personal data, in the log
     #[arg(long)]
-    log_remarks: bool,
+    log_private: bool,
 
     /// How log lines are written
     #[arg(long, value_name = "FORMAT", value_parser = log_format, default_value = "text")]
@@ -104,7 +104,7 @@ pub async fn run(args: MockArgs) -> anyhow::Result<ExitCode> {
     log::init(&LogSettings {
         level: args.log_level,
         format: args.log_format,
-        remarks: args.log_remarks,
+        private: args.log_private,
         ids: LogIds::Plain,
     });
     let rules = match args.rules.as_deref().map(Rules::load).transpose() {
@@ -121,11 +121,11 @@ pub async fn run(args: MockArgs) -> anyhow::Result<ExitCode> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        info!("ending");
+        info!("stopping");
     };
     let mut mock = bind(args.listen.clone(), rules)
         .await?
-        .log_remarks(args.log_remarks)
+        .log_private(args.log_private)
         .concurrency(args.concurrency)
         .max_connection_age(args.max_connection_age);
     if let Some(tls) = tls(&args)? {

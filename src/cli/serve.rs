@@ -66,7 +66,7 @@ pub fn run(
             warn!("{warning}");
         }
         if let Err(error) = files {
-            warn!(%error, "the limit on open files stays as it was");
+            warn!(%error, "cannot raise the limit on open files");
         }
         say_what_is_decided(&loaded.settings);
         let reconfigure = server.reconfigure();
@@ -106,13 +106,13 @@ pub fn run(
 /// Where systemd started it as `Type=notify`; nothing elsewhere.
 fn tell_systemd(state: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(state) {
-        warn!(%error, "systemd could not be told how far it is");
+        warn!(%error, "cannot notify systemd");
     }
 }
 
 fn reload(configuration: &Configuration) {
     if !configuration.reload() {
-        info!("SIGHUP: no file is named that could be read again; flags and variables are those of the start");
+        info!("SIGHUP: there is no configuration file to reload; flags and variables are read only at the start");
     }
 }
 

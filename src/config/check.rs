@@ -208,7 +208,7 @@ impl Raw {
                 body_bytes: self.limits.body_bytes.0,
                 in_flight: self.limits.in_flight.0,
             },
-            log: LogSettings { level: self.log.level, format: self.log.format, remarks: self.log.remarks, ids },
+            log: LogSettings { level: self.log.level, format: self.log.format, private: self.log.private, ids },
         };
         let upstream = UpstreamSettings {
             addresses: self.upstream.addresses.0.into_iter().map(|address| address.0).collect(),

@@ -99,6 +99,14 @@ pub enum Problem {
         /// What the parser says.
         message: String,
     },
+    /// The variable of a setting that has another name now.
+    #[error("{at}: this variable is now {now}")]
+    RenamedVariable {
+        /// The old one.
+        at: ValueSource,
+        /// The new one.
+        now: &'static str,
+    },
     /// Something else stands where the keys of a group belong.
     #[error(
         "{at}: {} must be a mapping, with the keys {}",

@@ -100,9 +100,12 @@ impl Walk<'_> {
 
     fn hint(&self, name: &str, prefix: &str) -> String {
         let siblings = self.children(prefix);
-        if let Some(sibling) = nearest(name, siblings.iter().map(|sibling| (sibling.clone(), sibling))) {
+        let key = format!("{prefix}{name}");
+        if let Some(leaf) = self.leaves.iter().find(|leaf| leaf.was.as_ref() == Some(&key)) {
+            format!("it is now {}", leaf.nested())
+        } else if let Some(sibling) = nearest(name, siblings.iter().map(|sibling| (sibling.clone(), sibling))) {
             format!("did you mean `{sibling}`?")
-        } else if let Some(leaf) = closest(&format!("{prefix}{name}"), self.leaves) {
+        } else if let Some(leaf) = closest(&key, self.leaves) {
             format!("did you mean {}?", leaf.nested())
         } else {
             format!("the keys here are {}", siblings.join(", "))

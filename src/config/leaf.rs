@@ -3,7 +3,11 @@
 
 use std::sync::LazyLock;
 
-use clap::{Arg, ArgAction, builder::PossibleValuesParser, value_parser};
+use clap::{
+    Arg, ArgAction,
+    builder::{PossibleValuesParser, UnknownArgumentValueParser},
+    value_parser,
+};
 use serde_json::{Map, Value as Json, json};
 
 use crate::base::yaml::quote;
@@ -29,6 +33,8 @@ pub(super) struct Leaf {
     pub(super) short_flag: Option<String>,
     /// The variable, such as `OPENIM_BRIDGE_ADMIN_LISTEN`.
     pub(super) variable: String,
+    /// The key by which an earlier version knew it. Using it is an error, which names the new one.
+    pub(super) was: Option<String>,
     /// What it does, as Markdown in one line.
     pub(super) doc: String,
     /// `null` where the setting is unset by default.
@@ -88,9 +94,10 @@ impl Leaf {
         let text = |field: &str| schema[field].as_str().unwrap_or_default();
         let kind = SettingKind::of(schema);
         Self {
-            flag: key.replace(['.', '_'], "-"),
+            flag: flag_of(&key),
+            was: schema["x-was"].as_str().map(str::to_owned),
             short_flag: schema["x-flag"].as_str().map(str::to_owned),
-            variable: format!("{ENV_PREFIX}{}", key.replace('.', "_").to_uppercase()),
+            variable: variable_of(&key),
             doc: text("description").split_whitespace().collect::<Vec<_>>().join(" "),
             default: schema["default"].clone(),
             value_name: text("x-value").to_owned(),
@@ -123,6 +130,14 @@ impl Leaf {
             Some((group, name)) => format!("`{name}:` under `{}:`", group.replace('.', ": ")),
             None => format!("`{}:`, which stands by itself", self.key),
         }
+    }
+
+    /// The flag of an earlier version, which names the new one.
+    fn arg_before(&self) -> Option<Arg> {
+        let was = self.was.as_ref()?;
+        let now = UnknownArgumentValueParser::suggest_arg(self.known_flag());
+        let arg = Arg::new(was.clone()).long(flag_of(was)).hide(true).num_args(0..=1).default_missing_value("");
+        Some(arg.value_parser(now))
     }
 
     fn arg(&self) -> Arg {
@@ -182,6 +197,14 @@ impl SettingKind {
     }
 }
 
+fn flag_of(key: &str) -> String {
+    key.replace(['.', '_'], "-")
+}
+
+pub(super) fn variable_of(key: &str) -> String {
+    format!("{ENV_PREFIX}{}", key.replace('.', "_").to_uppercase())
+}
+
 /// The texts that an enumeration allows, however schemars wrote it: with or without documented variants, optional or not.
 fn collect_choices(schema: &Json, choices: &mut Vec<String>) {
     choices.extend(schema["const"].as_str().map(str::to_owned));
@@ -199,7 +222,9 @@ pub fn args() -> Vec<Arg> {
         .value_name("FILE")
         .help(format!("YAML file with settings; variable {FILE_VARIABLE}. Every flag is a key in it and a variable: --admin-listen is `listen` under `admin`, and {ENV_PREFIX}ADMIN_LISTEN"))
         .value_parser(value_parser!(std::path::PathBuf));
-    std::iter::once(file).chain(leaves().iter().map(Leaf::arg)).collect()
+    std::iter::once(file)
+        .chain(leaves().iter().flat_map(|leaf| std::iter::once(leaf.arg()).chain(leaf.arg_before())))
+        .collect()
 }
 
 /// Of these flags, those that say where the decision service is and how it is reached, and `--config`: for a command that

@@ -245,6 +245,12 @@ impl Sources {
         let mut warnings = Vec::new();
         for (name, value) in &self.variables {
             let source = ValueSource::Env { name: name.clone() };
+            if let Some(now) =
+                leaves().iter().find(|leaf| leaf.was.as_deref().map(leaf::variable_of).as_ref() == Some(name))
+            {
+                problems.push(Problem::RenamedVariable { at: source, now: &now.variable });
+                continue;
+            }
             match (leaves().iter().find(|leaf| leaf.variable == *name), value.to_str()) {
                 (Some(leaf), Some(text)) => entries.push(Entry { leaf, value: leaf.value(text), source }),
                 (Some(leaf), None) => problems.push(Problem::Value {

@@ -27,7 +27,7 @@ const HOUR: u64 = 3_600_000;
 const MAX_BYTES: usize = 1 << 31;
 const MAX_COUNT: usize = 1_000_000;
 
-/// The bridge between OpenIM Server's callbacks and the decision service of an App.
+/// openim-bridge: from OpenIM Server's callbacks to your own decision service.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "openim-bridge configuration")]
@@ -41,7 +41,7 @@ pub(super) struct Raw {
     pub(super) tls: RawTls,
     /// Worker threads, each with its own listener and its own connections to the decision service.
     pub(super) workers: Whole<256>,
-    /// The App's decision service.
+    /// The decision service.
     pub(super) upstream: RawUpstream,
     /// How the decision service is asked.
     #[schemars(extend("x-live" = true))]
@@ -100,7 +100,7 @@ pub(super) struct RawTls {
     pub(super) key: Option<FilePath>,
 }
 
-/// The App's decision service.
+/// The decision service.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawUpstream {
@@ -111,7 +111,7 @@ pub(super) struct RawUpstream {
     pub(super) addresses: UpstreamUrls,
     /// How long one connection to the decision service may take to be made. Never longer than `decision.timeout`.
     pub(super) connect_timeout: Period<1, OPENIM_CAP>,
-    /// Connections to one endpoint, at most, where the decision service allows too few calls at one time on a connection
+    /// Connections to one endpoint, at most, where the decision service allows too few concurrent calls on a connection
     /// (its HTTP/2 `MAX_CONCURRENT_STREAMS`). Each worker has one in any case.
     pub(super) connections: Whole<4>,
     /// How often names are resolved again; at once after a failed connection.
@@ -172,7 +172,7 @@ pub(super) struct RawEject {
     /// So many failures in a row take an endpoint out: connecting failed, the connection broke, UNAVAILABLE, no answer
     /// by the deadline to a call that had half of its callback's time or more.
     pub(super) failures: Whole<MAX_COUNT>,
-    /// The first pause between probes of an endpoint that is out, with jitter.
+    /// The first pause between probes of an ejected endpoint, with jitter.
     pub(super) probe_min: Period<10, HOUR>,
     /// The pause to which that of `upstream.eject.probe_min` rises.
     pub(super) probe_max: Period<10, HOUR>,
@@ -285,11 +285,11 @@ pub(super) struct RawOperationId {
 pub(super) struct RawLimits {
     /// Bytes of one request's body. Beyond it, 413 and code 9904.
     pub(super) request_bytes: Whole<MAX_BYTES>,
-    /// Bytes of all bodies held at one time. Beyond it, the fallback, as `overloaded`. At least `limits.request_bytes`.
+    /// Bytes of all request bodies in memory. Beyond it, the fallback, as `overloaded`. At least `limits.request_bytes`.
     pub(super) body_bytes: Whole<MAX_BYTES>,
     /// Open connections from OpenIM. Unset: 80 % of the limit on open files.
     pub(super) connections: Option<Whole<MAX_COUNT>>,
-    /// Callbacks being decided at one time. Beyond it, the fallback, as `overloaded`.
+    /// Callbacks in flight. Beyond it, the fallback, as `overloaded`.
     pub(super) in_flight: Whole<MAX_COUNT>,
 }
 
@@ -338,12 +338,13 @@ pub(super) struct RawLog {
     /// How a log line is written: `text` for people, `json` with one object a line.
     #[schemars(extend("x-live" = false))]
     pub(super) format: LogFormat,
-    /// Whether log lines hold remarks, which are personal data.
-    pub(super) remarks: bool,
+    /// Whether log lines hold what users write, such as remarks. It is personal data.
+    #[schemars(extend("x-was" = "log.remarks"))]
+    pub(super) private: bool,
     /// How log lines hold the IDs of the owner and the friend: `plain`, `hash` (the first 16 hexadecimal digits of an
     /// HMAC-SHA-256, so that one user's lines can still be told) or `omit`.
     pub(super) ids: RawLogIds,
-    /// A file with the key of `log.ids: hash`, at least 16 bytes; line breaks at its end are none of it. Read
+    /// A file with the key of `log.ids: hash`, at least 16 bytes; trailing line breaks are ignored. Read
     /// with the configuration. Unset: a random one for each process, so that an ID's hash differs between processes.
     pub(super) ids_key_file: Option<FilePath>,
 }
@@ -525,7 +526,7 @@ impl Default for RawLog {
         Self {
             level: log.level,
             format: log.format,
-            remarks: log.remarks,
+            private: log.private,
             ids: RawLogIds::default(),
             ids_key_file: None,
         }

@@ -110,9 +110,9 @@ impl<F: FnMut(&Reloaded) + Send + 'static> WatchedSource for ConfigurationFiles<
         }
         (self.changed)(made);
         if made.changed.is_empty() {
-            tracing::info!("the configuration was read again, and nothing that can change at run time has changed");
+            tracing::info!("the configuration was reloaded: no setting that applies at run time has changed");
         } else {
-            tracing::info!("the configuration has changed: {}", made.changed.join(", "));
+            tracing::info!("the configuration was reloaded; changed: {}", made.changed.join(", "));
         }
         if !made.needs_restart.is_empty() {
             tracing::warn!("these changes need a restart: {}", made.needs_restart.join(", "));
@@ -120,6 +120,6 @@ impl<F: FnMut(&Reloaded) + Send + 'static> WatchedSource for ConfigurationFiles<
     }
 
     fn refused(&mut self, Wrong(error): Wrong) {
-        tracing::error!(error, "the new configuration is wrong; the one before stays in force");
+        tracing::error!(error, "the new configuration is wrong; the previous one stays in effect");
     }
 }

@@ -131,7 +131,7 @@ fn every_setting_arrives_from_every_layer() {
         "operation_id.missing" => "generate".to_owned(),
         "log.level" => "trace".to_owned(),
         "log.format" => "json".to_owned(),
-        "log.remarks" | "admin.write" | "ready.require_upstream" => "true".to_owned(),
+        "log.private" | "admin.write" | "ready.require_upstream" => "true".to_owned(),
         "ready.wait_for_upstream" => "1s".to_owned(),
         "log.ids" => "hash".to_owned(),
         "log.ids_key_file" => key.to_owned(),
@@ -263,7 +263,7 @@ fn no_two_settings_meet() {
 #[test]
 fn the_short_flags_of_serve() {
     let flags = ["--listen", "1.1.1.1:1", "--upstream", "http://a:1", "--timeout", "1s"];
-    let more = ["--fallback", "refuse", "--workers", "2", "--log-format", "json", "--log-remarks"];
+    let more = ["--fallback", "refuse", "--workers", "2", "--log-format", "json", "--log-private"];
     let settings = Given { flags: &[&flags[..], &more].concat(), ..Given::default() }.settings();
     assert_eq!(settings.listen.to_string(), "1.1.1.1:1");
     assert_eq!(settings.upstream.addresses[0].to_string(), "http://a:1");
@@ -271,7 +271,7 @@ fn the_short_flags_of_serve() {
     assert_eq!(settings.bridge.fallback.action, Action::Refuse);
     assert_eq!(settings.workers.get(), 2);
     assert_eq!(settings.bridge.log.format, LogFormat::Json);
-    assert!(settings.bridge.log.remarks);
+    assert!(settings.bridge.log.private);
 }
 
 #[test]
@@ -356,6 +356,7 @@ fn wrong_values_are_all_told_with_their_places() {
         flags: &["--drain-delay", "5 minuets", "--upstream", "ftp://a:1", "--limits-body-bytes=0"],
     };
     assert_snapshot!(given.errors(), @r#"
+    bridge.yaml:20:3: unknown key `log.remarks`: it is now `private:` under `log:`
     bridge.yaml:1:9: `listen` is localhost:10006: expected an IP address and a port, such as 127.0.0.1:10006, or 0.0.0.0:10006 for every interface
     bridge.yaml:2:10: `workers` is 0: expected a whole number from 1 to 256
     bridge.yaml:4:14: `upstream.addresses` is http://a:1: expected a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]
@@ -367,7 +368,6 @@ fn wrong_values_are_all_told_with_their_places() {
     bridge.yaml:13:13: `fallback.refusal.detail` is 12: expected a text, in quotes where it could be read as a number
     bridge.yaml:15:17: `refusal.default_code` is 9900: expected a whole number from 5000 to 9899
     bridge.yaml:18:11: `admin.listen` is true: expected an IP address and a port, such as 127.0.0.1:10007, or `off`
-    bridge.yaml:20:12: `log.remarks` is "yes: no": expected `true` or `false`
     OPENIM_BRIDGE_LIMITS_IN_FLIGHT: `limits.in_flight` is many: expected a whole number from 1 to 1000000
     OPENIM_BRIDGE_LOG_FORMAT: `log.format` is xml: expected `text` or `json`
     --upstream: `upstream.addresses` is [ftp://a:1]: expected a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]
@@ -383,6 +383,24 @@ fn a_wrong_value_is_told_even_where_another_layer_wins() {
 }
 
 #[test]
+fn a_name_of_an_earlier_version_is_an_error_that_gives_the_new_one() {
+    assert_snapshot!(file_errors("log: {remarks: true}\n"), @"bridge.yaml:1:7: unknown key `log.remarks`: it is now `private:` under `log:`");
+    let given = Given { variables: &[("OPENIM_BRIDGE_LOG_REMARKS", "true")], ..Given::default() };
+    assert_snapshot!(given.errors(), @"OPENIM_BRIDGE_LOG_REMARKS: this variable is now OPENIM_BRIDGE_LOG_PRIVATE");
+    let flags = ["serve", "--log-remarks"];
+    let error = clap::Command::new("serve").args(args()).try_get_matches_from(flags).expect_err("an old flag");
+    assert_snapshot!(error, @"
+    error: unexpected argument '--log-remarks [<log.remarks>]' found
+
+      tip: a similar argument exists: '--log-private'
+
+    Usage: serve [OPTIONS]
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
 fn unknown_keys_are_told_with_what_was_meant() {
     assert_snapshot!(file_errors("decison: {timeout: 4s}\n"), @"bridge.yaml:1:1: unknown key `decison`: did you mean `decision`?");
     assert_snapshot!(file_errors("limits:\n  body_byte: 4\n"), @"bridge.yaml:2:3: unknown key `limits.body_byte`: did you mean `body_bytes`?");
@@ -393,10 +411,10 @@ fn unknown_keys_are_told_with_what_was_meant() {
     bridge.yaml:1:7: unknown key `log.levle`: did you mean `level`?
     bridge.yaml:1:28: `log.format` is xml: expected `text` or `json`
     "#);
-    assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @r#"
+    assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @"
     bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, ready, drain, log
-    bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, remarks, ids, ids_key_file
-    "#);
+    bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, private, ids, ids_key_file
+    ");
 }
 
 #[test]

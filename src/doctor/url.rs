@@ -1,5 +1,5 @@
 //! What OpenIM's `url` leads to. OpenIM posts to the text of `url`, a slash and the command, which Go then parses; where Go
-//! and the URL standard differ, what is no URL to either is turned away here.
+//! and the URL standard differ, what is no URL to either is rejected here.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -31,9 +31,9 @@ impl From<MockReply> for MockAnswer {
 pub enum MockReply {
     /// The remark may be set.
     Allow,
-    /// The remark is refused. What is left out is unset in the reply, so that the bridge's defaults complete it.
+    /// The remark is refused. What is missing is unset in the reply, so that the bridge's defaults complete it.
     Refuse {
-        /// Any number, also one that no App may use.
+        /// Any number, also one that is not for a decision service.
         #[serde(default)]
         code: i32,
         /// For the user.
@@ -61,7 +61,7 @@ pub enum MockReply {
 pub enum MockInvalid {
     /// No decision is set.
     Unset,
-    /// A refusal with code 42, which is none of an App's.
+    /// A refusal with code 42, which is outside 5000 to 9899.
     Code,
     /// The remark is replaced by an empty one.
     Empty,

@@ -8,7 +8,7 @@
 //! | `DELETE /calls` | forgets them |
 //! | `POST /reset` | the rules that the mock was started with, or those of its file, sequences at their first answer, and no calls |
 //!
-//! Answers are plain text, one line, unless said otherwise. Requests of web pages are turned away.
+//! Answers are plain text, one line, unless said otherwise. Requests of web pages are rejected.
 
 use std::{io, net::SocketAddr};
 

@@ -1,5 +1,5 @@
 //! The bundled decision service: answers by rules, and by commands in the remark, so that a bridge can be tried out and
-//! tested without an App. Serves gRPC health and reflection as well.
+//! tested without a service. Serves gRPC health and reflection as well.
 //!
 //! - [`MockAnswer`], [`MockReply`], [`MockInvalid`]: what it can answer.
 //! - `command`: remarks that say what to answer, `mock:refuse=5001,text`.
@@ -54,7 +54,7 @@ pub struct Mock {
     listener: Listener,
     tls: Option<MockTls>,
     control: MockControl,
-    log_remarks: bool,
+    log_private: bool,
     events: Option<mpsc::UnboundedSender<MockEvent>>,
     concurrency: Option<NonZeroUsize>,
     max_connection_age: Option<Duration>,
@@ -94,7 +94,7 @@ impl Mock {
             listener,
             tls: None,
             control: MockControl::new(rules),
-            log_remarks: false,
+            log_private: false,
             events: None,
             concurrency: None,
             max_connection_age: None,
@@ -114,7 +114,7 @@ impl Mock {
         self
     }
 
-    /// So many calls are worked on at one time, as by a pool of threads; others wait. `None`: any number.
+    /// At most so many calls are worked on concurrently, as by a thread pool; others wait. `None`: any number.
     #[must_use]
     pub fn concurrency(mut self, calls: Option<NonZeroUsize>) -> Self {
         self.concurrency = calls;
@@ -131,8 +131,8 @@ impl Mock {
 
     /// Log lines hold remarks from now on. They are personal data.
     #[must_use]
-    pub fn log_remarks(mut self, log_remarks: bool) -> Self {
-        self.log_remarks = log_remarks;
+    pub fn log_private(mut self, log_private: bool) -> Self {
+        self.log_private = log_private;
         self
     }
 
@@ -168,7 +168,7 @@ impl Mock {
         let (end, ended) = oneshot::channel::<()>();
         let service = Service {
             control: self.control,
-            log_remarks: self.log_remarks,
+            log_private: self.log_private,
             events: self.events,
             room: self.concurrency.map(|calls| Semaphore::new(calls.get().min(Semaphore::MAX_PERMITS))),
             stopped,
@@ -179,7 +179,7 @@ impl Mock {
 
         let tls = self.tls.map(MockTls::watch).transpose()?;
         let mut server = Server::builder()
-            // A bridge that gives up a thousand calls at one time is what the mock is for, not an attack.
+            // A bridge that gives up a thousand calls at once is what the mock is for, not an attack.
             .http2_max_pending_accept_reset_streams(Some(usize::MAX));
         if let Some(age) = self.max_connection_age {
             server = server.max_connection_age(age);

@@ -1,5 +1,5 @@
 //! The record of calls, for a test's assertions: each a line of JSON, written out as it comes, or the last ones kept.
-//! Remarks are in it, which the log leaves out: it is for tests.
+//! Remarks are in it, which the log never has: it is for tests.
 
 use std::{
     collections::{BTreeMap, VecDeque},

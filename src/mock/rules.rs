@@ -44,11 +44,11 @@ use crate::proto::BeforeSetFriendRemarkRequest;
 const SHAPE: &str = "\
 A rules file reads:
   rules:
-    - when: { owner: TEXT, friend: TEXT, remark: { regex: PATTERN } }   # each may be left out; TEXT or regex
+    - when: { owner: TEXT, friend: TEXT, remark: { regex: PATTERN } }   # each is optional; TEXT or regex
       then: ANSWER
-      delay: 250ms                                                      # may be left out
+      delay: 250ms                                                      # optional
     - sequence: [ANSWER, ANSWER]                                        # one after the other; the last is given on
-      repeat: true                                                      # may be left out: after the last, the first again
+      repeat: true                                                      # optional: after the last, the first again
 where ANSWER is one of: allow | { refuse: { code: NUMBER, message: TEXT, detail: TEXT } } | { replace: TEXT } | hang |
 { status: UNAVAILABLE } | { invalid: unset } | { invalid: code } | { invalid: empty }";
 

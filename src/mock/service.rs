@@ -66,9 +66,9 @@ pub enum CallStage {
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) control: MockControl,
-    pub(super) log_remarks: bool,
+    pub(super) log_private: bool,
     pub(super) events: Option<mpsc::UnboundedSender<MockEvent>>,
-    /// For as many calls as are worked on at one time. `None`: there is always room.
+    /// A permit for each call that is worked on. `None`: there is always room.
     pub(super) room: Option<Semaphore>,
     /// Its sender goes away when the mock ends.
     pub(super) stopped: watch::Receiver<()>,
@@ -123,7 +123,7 @@ async fn outcome(reply: MockReply) -> MockOutcome {
         MockReply::Status(code) => return Err(Status::new(code, "As the mock was told to answer")),
         MockReply::Invalid(MockInvalid::Unset) => None,
         MockReply::Invalid(MockInvalid::Code) => {
-            let message = "A refusal with a code that is none of an App's".to_owned();
+            let message = "A refusal with a code outside 5000 to 9899".to_owned();
             Some(Decision::Refuse(Refuse { code: 42, message, detail: String::new() }))
         }
         MockReply::Invalid(MockInvalid::Empty) => {
@@ -186,7 +186,7 @@ impl Drop for InFlight<'_> {
             operation_id = shortened(operation_id),
             owner = shortened(owner),
             friend = shortened(friend),
-            remark = self.service.log_remarks.then(|| shortened(remark)),
+            remark = self.service.log_private.then(|| shortened(remark)),
             decision,
             ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
             "{}",

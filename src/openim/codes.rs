@@ -1,7 +1,7 @@
 //! The error codes of refusals.
 //!
-//! OpenIM reserves 5000-9999 for the App. The bridge keeps 9900-9999 of them for itself, so that whoever sees such a
-//! code knows that no decision of the App is behind it. This file is the one place where they are defined.
+//! OpenIM reserves 5000-9999 for Apps. The bridge keeps 9900-9999 of them for itself, so that whoever sees such a
+//! code knows that it is not a decision of the service. This file is the one place where they are defined.
 
 /// A refusal's `errCode`: 5000 to 9999, since OpenIM misreads codes below 100 and owns the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,10 +13,10 @@ pub struct RefusalCode(i32);
 pub struct InvalidRefusalCode;
 
 impl RefusalCode {
-    /// The code of an App's refusal that set none, unless configured.
+    /// The code of a refusal that set none, unless configured.
     pub const DEFAULT: Self = Self(5000);
 
-    /// A code that an App may give: 5000 to 9899.
+    /// A code that a decision service may give: 5000 to 9899.
     #[must_use]
     pub const fn from_app(code: i32) -> Option<Self> {
         match code {
@@ -71,13 +71,13 @@ pub enum ReservedCode {
     Timeout = 9920,
     /// Fallback: the decision service could not be reached.
     Unavailable = 9921,
-    /// Fallback: too much at one time.
+    /// Fallback: overloaded.
     Overloaded = 9922,
     /// Fallback: the decision service turned the bridge away.
     Denied = 9923,
     /// Fallback: the decision service lacks the rpc.
     Unimplemented = 9924,
-    /// Fallback, or a refusal whose code was none of the App's.
+    /// Fallback, or a refusal whose code was outside the service's range.
     InvalidReply = 9925,
     /// Fallback: any other failure.
     Internal = 9926,
@@ -100,7 +100,7 @@ pub struct Refusal {
     pub detail: String,
 }
 
-/// What completes an App's refusal that left its code or its message unset.
+/// What completes a refusal that left its code or its message unset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusalDefaults {
     /// For a code of 0.

@@ -4,24 +4,24 @@
 //! - [`operation_id`]: OpenIM's ID for tracing one operation.
 //! - [`text`]: a JSON string as OpenIM may send it.
 //! - [`codes`]: the error codes that a refusal may carry, and those that are the bridge's own.
-//! - [`bad_request`]: what the bridge turns away, with code, status and text.
+//! - [`rejection`](Rejection): what the bridge rejects, with code, status and text.
 //! - [`response`]: the one encoder of every byte that OpenIM reads.
 //! - [`client`]: how OpenIM's own client asks, and reads an answer: for the tools, and never on a callback's path.
 //!
 //! Nothing here knows HTTP connections, gRPC or a particular callback.
 
-mod bad_request;
 pub mod client;
 mod codes;
 mod command;
 mod operation_id;
+mod rejection;
 mod response;
 mod text;
 
-pub use bad_request::BadRequest;
 pub use codes::{InvalidRefusalCode, Refusal, RefusalCode, RefusalDefaults, ReservedCode};
 pub use command::{UrlCommand, without_secrets};
 pub use operation_id::{OPERATION_ID_HEADER, OperationId};
+pub use rejection::Rejection;
 pub use response::{Fields, NextCodeForm, Verdict};
 pub use text::Text;
 

@@ -14,7 +14,7 @@ use http::{StatusCode, Uri};
 
 use crate::callback::{Decision, Parties, Served};
 use crate::openim::{
-    BadRequest, Fields, OperationId, Refusal, RefusalCode, RefusalDefaults, ReservedCode, Verdict, without_secrets,
+    Fields, OperationId, Refusal, RefusalCode, RefusalDefaults, Rejection, ReservedCode, Verdict, without_secrets,
 };
 use crate::policy::{Action, FallbackPolicy};
 use crate::proto::Refuse;
@@ -31,16 +31,14 @@ pub struct Outcome {
     in_shadow: bool,
     reason: Option<Reason>,
     verdict: Verdict,
-    /// What is known of the callback; less, the earlier the path ended.
-    pub(crate) command: Option<&'static str>,
+    /// What is known of the callback; less, the earlier the path ended. `None`: its URL names none that is served.
+    pub(crate) callback: Option<&'static Served>,
     pub(crate) operation_id: Option<OperationId>,
     /// What was asked for, where it is not a callback that is served.
     pub(crate) url: Option<String>,
     pub(crate) parties: Option<Parties>,
     pub(crate) spent: Spent,
     pub(crate) endpoint: Option<Target>,
-    /// `/package.Service/Method`.
-    pub(crate) method: Option<&'static str>,
     pub(crate) tries: Vec<Try>,
     /// `None` where no trace records it.
     pub(crate) span: Option<Box<CallbackSpan>>,
@@ -56,31 +54,31 @@ pub enum OutcomeKind {
     /// Do not go on.
     Refuse,
     /// Go on with something else.
-    Replace,
-    /// The request was turned away.
-    BadRequest,
+    Change,
 }
 
-/// Who decided.
+/// Where the answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// The App.
-    App,
-    /// The fallback policy.
+    /// The decision service.
+    Decision,
+    /// The fallback policy, as there was no decision.
     Fallback,
-    /// The bridge itself: bad requests, commands that are not served.
-    Bridge,
-    /// The App or the fallback policy, but without effect: OpenIM was told to go on, by `decision.enforce_percent`.
+    /// The decision service or the fallback policy, but without effect: `decision.enforce_percent` let OpenIM go on.
     Shadow,
+    /// The configuration, without asking anybody.
+    Route,
+    /// The bridge itself, as the request is not a callback that it serves.
+    Rejected,
 }
 
-/// Why it was not simply the App's decision.
+/// Why it is not simply the decision service's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The class of what went wrong.
     Error(ErrorClass),
     /// What is wrong with the request.
-    Bad(BadRequest),
+    Rejected(Rejection),
     /// The command is not served, and `commands.unserved` allows that.
     Unserved,
 }
@@ -93,30 +91,29 @@ impl Outcome {
             in_shadow: false,
             reason,
             verdict,
-            command: None,
+            callback: None,
             operation_id: None,
             url: None,
             parties: None,
             spent: Spent::default(),
             endpoint: None,
-            method: None,
             tries: Vec::new(),
             span: None,
             error: None,
         }
     }
 
-    /// The App decided. `unchanged` are the user's own values.
+    /// The decision service decided. `unchanged` are the user's own values.
     pub(crate) fn decided(decision: Decision, unchanged: Fields, defaults: &RefusalDefaults) -> Self {
         match decision {
-            Decision::Allow => Self::new(OutcomeKind::Allow, Source::App, None, Verdict::GoOn(unchanged)),
-            Decision::Replace(fields) => Self::new(OutcomeKind::Replace, Source::App, None, Verdict::GoOn(fields)),
+            Decision::Allow => Self::new(OutcomeKind::Allow, Source::Decision, None, Verdict::GoOn(unchanged)),
+            Decision::Change(fields) => Self::new(OutcomeKind::Change, Source::Decision, None, Verdict::GoOn(fields)),
             Decision::Refuse(refuse) => match completed(refuse, defaults) {
-                Ok(refusal) => Self::new(OutcomeKind::Refuse, Source::App, None, Verdict::Refuse(refusal)),
+                Ok(refusal) => Self::new(OutcomeKind::Refuse, Source::Decision, None, Verdict::Refuse(refusal)),
                 // A refusal stays a refusal.
                 Err(refusal) => {
                     let reason = Reason::Error(ErrorClass::InvalidReply);
-                    Self::new(OutcomeKind::Refuse, Source::App, Some(reason), Verdict::Refuse(refusal))
+                    Self::new(OutcomeKind::Refuse, Source::Decision, Some(reason), Verdict::Refuse(refusal))
                 }
             },
         }
@@ -136,18 +133,19 @@ impl Outcome {
         Self { error, ..Self::new(kind, Source::Fallback, Some(Reason::Error(class)), verdict) }
     }
 
-    /// The request is turned away.
-    pub(crate) fn bad_request(bad: BadRequest) -> Self {
-        Self::new(OutcomeKind::BadRequest, Source::Bridge, Some(Reason::Bad(bad)), Verdict::Refuse(bad.refusal()))
+    /// The request is not a callback that the bridge can serve.
+    pub(crate) fn rejected(rejection: Rejection) -> Self {
+        let verdict = Verdict::Refuse(rejection.refusal());
+        Self::new(OutcomeKind::Refuse, Source::Rejected, Some(Reason::Rejected(rejection)), verdict)
     }
 
     /// A command that is not served may go on, and nothing is said of its fields.
     pub(crate) fn unserved() -> Self {
-        Self::new(OutcomeKind::Allow, Source::Bridge, Some(Reason::Unserved), Verdict::GoOn(vec![]))
+        Self::new(OutcomeKind::Allow, Source::Route, Some(Reason::Unserved), Verdict::GoOn(vec![]))
     }
 
-    pub(crate) fn serving(self, served: &Served) -> Self {
-        Self { command: Some(served.command), method: Some(served.method), ..self }
+    pub(crate) fn serving(self, served: &'static Served) -> Self {
+        Self { callback: Some(served), ..self }
     }
 
     pub(crate) fn of(self, operation_id: OperationId) -> Self {
@@ -181,12 +179,13 @@ impl Outcome {
         self.kind
     }
 
-    /// Who decided.
+    /// Where the answer came from.
     #[must_use]
     pub const fn source(&self) -> Source {
         if self.in_shadow { Source::Shadow } else { self.source }
     }
-    /// Why it was not simply the App's decision.
+
+    /// Why it is not simply the decision service's decision.
     #[must_use]
     pub const fn reason(&self) -> Option<Reason> {
         self.reason
@@ -204,9 +203,10 @@ impl Outcome {
         match (self.source(), self.reason) {
             (Source::Shadow, _) => Origin::Shadow,
             (Source::Fallback, Some(Reason::Error(class))) => Origin::Fallback(class),
-            (Source::Bridge, Some(Reason::Bad(bad))) => Origin::Rejected(bad.code()),
-            (Source::Bridge | Source::Fallback, _) => Origin::Route,
-            (Source::App, _) => Origin::Decision,
+            (Source::Rejected, Some(Reason::Rejected(rejection))) => Origin::Rejected(rejection.code()),
+            // A fallback has its class, and what is rejected its reason.
+            (Source::Route | Source::Fallback | Source::Rejected, _) => Origin::Route,
+            (Source::Decision, _) => Origin::Decision,
         }
     }
 
@@ -214,22 +214,22 @@ impl Outcome {
     #[must_use]
     pub const fn hint(&self) -> Option<&'static str> {
         match self.reason {
-            Some(Reason::Bad(bad)) => bad.hint(),
+            Some(Reason::Rejected(rejection)) => rejection.hint(),
             _ => None,
         }
     }
 
-    /// 200 for every decision and every fallback; the bad request's own otherwise.
+    /// 200 for every decision and every fallback; the rejection's own otherwise.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self.reason {
-            Some(Reason::Bad(bad)) => bad.status(),
+            Some(Reason::Rejected(rejection)) => rejection.status(),
             _ => StatusCode::OK,
         }
     }
 }
 
-/// An App's refusal as it is sent: `Err` when its code was none of an App's.
+/// A refusal as it is sent: `Err` when its code is outside the service's range.
 fn completed(refuse: Refuse, defaults: &RefusalDefaults) -> Result<Refusal, Refusal> {
     let code = match refuse.code {
         0 => Some(defaults.code),
@@ -250,8 +250,7 @@ impl OutcomeKind {
         match self {
             Self::Allow => "allow",
             Self::Refuse => "refuse",
-            Self::Replace => "replace",
-            Self::BadRequest => "bad_request",
+            Self::Change => "change",
         }
     }
 }
@@ -261,10 +260,11 @@ impl Source {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::App => "app",
+            Self::Decision => "decision",
             Self::Fallback => "fallback",
-            Self::Bridge => "bridge",
             Self::Shadow => "shadow",
+            Self::Route => "route",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -275,7 +275,7 @@ impl Reason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Error(class) => class.name(),
-            Self::Bad(bad) => bad.name(),
+            Self::Rejected(rejection) => rejection.name(),
             Self::Unserved => "unserved",
         }
     }

@@ -14,11 +14,11 @@ pub const HINT_HEADER: HeaderName = HeaderName::from_static("openim-bridge-hint"
 /// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The App decided.
+    /// The decision service decided.
     Decision,
-    /// The fallback policy decided, since the App did not.
+    /// The fallback policy decided, as there was no decision.
     Fallback(ErrorClass),
-    /// The callback is allowed by `decision.enforce_percent`, whatever the App decides.
+    /// The callback is allowed by `decision.enforce_percent`, whatever the service decides.
     Shadow,
     /// The configuration decided, without asking anybody.
     Route,
@@ -64,14 +64,14 @@ impl Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::openim::BadRequest;
+    use crate::openim::Rejection;
 
     #[test]
     fn a_header_has_the_class_or_the_code() {
         for class in ErrorClass::ALL {
             assert_eq!(Origin::Fallback(class).header(), format!("fallback; class={class}"));
         }
-        for code in BadRequest::ALL.map(BadRequest::code) {
+        for code in Rejection::ALL.map(Rejection::code) {
             assert_eq!(Origin::Rejected(code).header(), format!("rejected; code={}", code as i32));
         }
     }

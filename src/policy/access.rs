@@ -10,7 +10,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use ipnet::IpNet;
 use subtle::{Choice, ConstantTimeEq as _};
 
-use crate::openim::BadRequest;
+use crate::openim::Rejection;
 
 /// Who may call. The default is everybody.
 #[derive(Debug, Clone, Default)]
@@ -25,14 +25,14 @@ impl AccessSettings {
     /// Whether this peer may call with these headers. An IPv4 address mapped into IPv6 counts as IPv4.
     ///
     /// # Errors
-    /// [`BadRequest::Address`] or else [`BadRequest::Credentials`].
-    pub fn check(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), BadRequest> {
+    /// [`Rejection::Address`] or else [`Rejection::Credentials`].
+    pub fn check(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), Rejection> {
         let peer = peer.to_canonical();
         if !self.allow.is_empty() && !self.allow.iter().any(|range| range.contains(&peer)) {
-            return Err(BadRequest::Address);
+            return Err(Rejection::Address);
         }
         match &self.basic_auth {
-            Some(credentials) if !credentials.are_in(headers) => Err(BadRequest::Credentials),
+            Some(credentials) if !credentials.are_in(headers) => Err(Rejection::Credentials),
             _ => Ok(()),
         }
     }
@@ -191,11 +191,11 @@ mod tests {
         };
         for peer in ["192.0.2.7", "::ffff:192.0.2.7"] {
             assert_eq!(check("192.0.2.0/24", peer), Ok(()), "{peer}");
-            assert_eq!(check("10.0.0.0/8", peer), Err(BadRequest::Address), "{peer}");
-            assert_eq!(check("::/0", peer), Err(BadRequest::Address), "{peer}");
+            assert_eq!(check("10.0.0.0/8", peer), Err(Rejection::Address), "{peer}");
+            assert_eq!(check("::/0", peer), Err(Rejection::Address), "{peer}");
         }
         assert_eq!(check("::/0", "::1"), Ok(()));
-        assert_eq!(check("0.0.0.0/0", "::1"), Err(BadRequest::Address));
+        assert_eq!(check("0.0.0.0/0", "::1"), Err(Rejection::Address));
     }
 
     #[test]

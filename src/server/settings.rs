@@ -24,7 +24,7 @@ pub struct Settings {
     pub connections: Option<NonZeroUsize>,
     /// The path of a callback.
     pub bridge: BridgeSettings,
-    /// The App's decision service.
+    /// The decision service.
     pub upstream: UpstreamSettings,
     /// The listener for operators.
     pub admin: AdminSettings,

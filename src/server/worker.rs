@@ -72,7 +72,7 @@ async fn serve(context: &Rc<Context>, listener: TcpListener) {
         select(pin!(accept_all(context, &listener)), closing).await;
     }
     if let Err(error) = accept_waiting(context, listener).await {
-        tracing::warn!(%error, "connections that waited to be accepted may be lost");
+        tracing::warn!(%error, "connections in the accept queue may be lost");
     }
     while context.shared.connections.open() > 0 || context.shared.limits.in_flight.held() > 0 {
         // The wait is bounded, since the last connection may close between the look and the wait, and a callback may
@@ -92,7 +92,7 @@ async fn accept_all(context: &Rc<Context>, listener: &TcpListener) {
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 if !context.shared.connections.starved(true) {
-                    tracing::error!(%error, "cannot accept connections for now; trying again until it works");
+                    tracing::error!(%error, "cannot accept connections; retrying until it works");
                 }
                 context.shared.connections.turn_out_oldest();
                 sleep(ACCEPT_PAUSE).await;

@@ -1,4 +1,4 @@
-//! What operators see: the log, metrics and traces. Remarks are personal data, and are in none of them unless `log.remarks`
+//! What operators see: the log, metrics and traces. Remarks are personal data, and are in none of them unless `log.private`
 //! puts them into the log.
 //!
 //! - [`log`]: lines, for people.

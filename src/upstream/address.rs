@@ -1,4 +1,4 @@
-//! Where the App's decision service listens: an address as it is configured, and what is connected to.
+//! Where the decision service listens: an address as it is configured, and what is connected to.
 
 use std::{
     fmt,

@@ -49,7 +49,7 @@ impl Balancer {
         }
     }
 
-    /// A channel to an endpoint that is in, other than `avoided` where there is another. Waits only while there is no
+    /// A channel to an endpoint that gets calls, other than `avoided` where there is another. Waits only while there is no
     /// connection to any of them, or no name has been resolved yet.
     pub(super) async fn pick(
         &self,
@@ -125,7 +125,7 @@ fn is_of(channel: &Channel, endpoint: Option<&Arc<Endpoint>>) -> bool {
     endpoint.is_some_and(|endpoint| Arc::ptr_eq(endpoint, &channel.endpoint))
 }
 
-/// All are connected to at one time, and the first that succeeds is taken: one that cannot be reached, such as those of
+/// Connects to all of them concurrently, and the first that succeeds is taken: one that cannot be reached, such as those of
 /// an address family without a route, holds up nobody. The last error, when none can be.
 async fn first_connected(channels: &[Rc<Channel>]) -> Result<Rc<Channel>, ConnectError> {
     let attempts = channels.iter().map(|channel| channel.connection().map_ok(|_| Rc::clone(channel)));

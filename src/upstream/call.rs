@@ -29,14 +29,14 @@ const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
 /// service that takes no connection not to be asked many times.
 const MAX_UNSENT: u8 = 3;
 
-/// A worker's way to the App's decision service.
+/// A worker's way to the decision service.
 #[derive(Debug)]
 pub struct Upstream {
     pool: Arc<Pool>,
     balancer: Rc<Balancer>,
 }
 
-/// What the App is asked.
+/// What the service is asked.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// `/package.Service/Method`.

@@ -1,4 +1,4 @@
-//! A worker's connections to one endpoint: made at start, kept, made again when they have gone, and more than one only
+//! A worker's connections to one endpoint: made at start, kept, replaced when they have gone, and more than one only
 //! when the peer allows no more calls on those there are.
 //!
 //! These are h2's own connections: nothing between a call and its connection but h2's lock, and errors arrive as they
@@ -366,7 +366,7 @@ impl Channel {
             match state {
                 EndpointState::Gone => return,
                 EndpointState::Ejected | EndpointState::Hung => drop(states.changed().await),
-                EndpointState::New | EndpointState::In | EndpointState::NotServing => {
+                EndpointState::New | EndpointState::Healthy | EndpointState::NotServing => {
                     let began = Instant::now();
                     let aloud = backoff.is_reset();
                     let connected = self.is_ready() || self.connected(aloud).await;
@@ -400,7 +400,7 @@ impl Channel {
 
     fn tell(&self, error: &ConnectError) {
         let why = error_chain::text(error);
-        tracing::warn!(endpoint = %self.endpoint.target, error = why, "an endpoint cannot be connected to");
+        tracing::warn!(endpoint = %self.endpoint.target, error = why, "cannot connect to an endpoint");
     }
 
     async fn all_closed(&self) {

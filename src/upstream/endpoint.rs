@@ -1,4 +1,4 @@
-//! One endpoint of the decision service, as the whole process sees it: whether it is in, how much it has to do, and the
+//! One endpoint of the decision service, as the whole process sees it: whether it is healthy, how much it has to do, and the
 //! connections on which its health is asked.
 
 use std::sync::{
@@ -34,7 +34,7 @@ pub(super) struct Endpoint {
     has_answered: AtomicBool,
     load: AtomicUsize,
     connections_made: AtomicU64,
-    /// Why the last probe failed, until it is in again. For people.
+    /// Why the last probe failed, until it is healthy again. For operators.
     last_probe: Mutex<Option<String>>,
     connections: Mutex<OpenConnections>,
 }
@@ -73,11 +73,11 @@ impl Endpoint {
     }
 
     pub(super) fn gets_calls(&self) -> bool {
-        matches!(*self.state.borrow(), EndpointState::New | EndpointState::In)
+        matches!(*self.state.borrow(), EndpointState::New | EndpointState::Healthy)
     }
 
     pub(super) fn is_healthy(&self) -> bool {
-        *self.state.borrow() == EndpointState::In
+        *self.state.borrow() == EndpointState::Healthy
     }
 
     pub(super) fn states(&self) -> watch::Receiver<EndpointState> {
@@ -96,20 +96,22 @@ impl Endpoint {
         if changed {
             self.failures.store(0, Relaxed);
             match to {
-                EndpointState::In => {
+                EndpointState::Healthy => {
                     *self.last_probe() = None;
-                    tracing::info!(endpoint = %self.target, "an endpoint is in");
+                    tracing::info!(endpoint = %self.target, "an endpoint is healthy");
                 }
                 EndpointState::NotServing => {
-                    tracing::warn!(endpoint = %self.target, "an endpoint says that it does not serve");
+                    tracing::warn!(endpoint = %self.target, "an endpoint is ejected: its health service reports NOT_SERVING");
                 }
                 EndpointState::Ejected => {
-                    tracing::warn!(endpoint = %self.target, "an endpoint is out, and probed until it answers");
+                    tracing::warn!(endpoint = %self.target, "an endpoint is ejected, and probed until it answers");
                 }
                 EndpointState::Hung => {
-                    tracing::warn!(endpoint = %self.target, "an endpoint hangs: it is out, and probed until it answers");
+                    tracing::warn!(endpoint = %self.target, "an endpoint hangs: it is ejected, and probed until it answers");
                 }
-                EndpointState::Gone => tracing::info!(endpoint = %self.target, "an endpoint is gone from its name"),
+                EndpointState::Gone => {
+                    tracing::info!(endpoint = %self.target, "an endpoint is removed: its name no longer resolves to it");
+                }
                 EndpointState::New => {}
             }
         }
@@ -118,7 +120,7 @@ impl Endpoint {
     /// Connecting failed, the connection broke, its own UNAVAILABLE, or no answer by the deadline to a call that had time.
     pub(super) fn failed(&self) {
         if self.failures.fetch_add(1, Relaxed) + 1 >= self.eject_after {
-            self.enter(EndpointState::Ejected, &[EndpointState::New, EndpointState::In]);
+            self.enter(EndpointState::Ejected, &[EndpointState::New, EndpointState::Healthy]);
         }
     }
 
@@ -204,7 +206,7 @@ impl Endpoint {
         self.connections().open.last().map(|(_, sender)| sender.clone())
     }
 
-    /// Notes why a probe of an endpoint that is out has failed.
+    /// Notes why a probe of an ejected endpoint failed.
     pub(super) fn probe_failed(&self, why: &str) {
         *self.last_probe() = Some(why.to_owned());
     }

@@ -1,4 +1,4 @@
-//! Why a callback got no decision from the App: what went wrong, and its class.
+//! Why a callback got no decision: what went wrong, and its class.
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
@@ -86,8 +86,8 @@ pub enum CallError {
     /// One of the bridge's own limits.
     #[error("{0} is reached")]
     Limit(&'static str),
-    /// No endpoint is in.
-    #[error("no endpoint of the decision service is in")]
+    /// Every endpoint is ejected.
+    #[error("no endpoint of the decision service is healthy")]
     NoEndpoint,
     /// No connection could be had.
     #[error(transparent)]
@@ -95,7 +95,7 @@ pub enum CallError {
     /// The connection broke, or the peer gave the request up, before there was a reply.
     #[error("the connection to the decision service broke")]
     Broken {
-        /// Whether the call may be made again.
+        /// Whether the call may be retried.
         retry: Retry,
         /// For the log.
         #[source]
@@ -109,7 +109,7 @@ pub enum CallError {
     InvalidReply,
 }
 
-/// Whether a call may be made again.
+/// Whether a call may be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// Nobody has seen it, since its connection was closing: on another one at once, which is no retry.

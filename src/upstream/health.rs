@@ -54,7 +54,7 @@ pub(super) async fn check(endpoint: &Endpoint, settings: &UpstreamSettings) -> R
     }
 }
 
-/// Whether what was sent last has not left, since the peer allows no more at one time.
+/// Whether what was sent last has not left, since the peer allows no more concurrently.
 async fn waits_for_a_stream(sender: &mut Sender) -> bool {
     poll_fn(|context| Poll::Ready(sender.poll_ready(context).is_pending())).await
 }

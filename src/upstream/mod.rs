@@ -1,4 +1,4 @@
-//! The App's side: where its decision service is, how it is asked within a deadline, and how a failure is classified.
+//! The way to the decision service: where it is, how it is asked within a deadline, and how a failure is classified.
 //!
 //! - [`settings`](UpstreamSettings): what the configuration says of it. [`address`](UpstreamAddress): where it listens.
 //! - [`pool`](Pool): its endpoints, and the control thread that watches over them: one for the process.

@@ -1,6 +1,6 @@
 //! The endpoints of the decision service, and what watches over them: one for the process.
 //!
-//! A control thread of its own resolves names, asks each endpoint for its health, and probes those that are out, so that
+//! A control thread of its own resolves names, asks each endpoint for its health, and probes those that are ejected, so that
 //! a worker's callbacks never wait for any of that.
 
 use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
@@ -255,13 +255,13 @@ async fn watch_over(endpoint: Arc<Endpoint>, all: watch::Receiver<Endpoints>, se
     let mut fails_by_tls = false;
     loop {
         let state = *states.borrow_and_update();
-        was_healthy |= state == EndpointState::In;
+        was_healthy |= state == EndpointState::Healthy;
         let is_urgent = !was_healthy || !is_any_healthy(&all.borrow());
         let wait = match state {
             EndpointState::Gone => return,
             EndpointState::New => short(),
             EndpointState::NotServing if is_urgent => short(),
-            EndpointState::In | EndpointState::NotServing => settings.health.interval,
+            EndpointState::Healthy | EndpointState::NotServing => settings.health.interval,
             EndpointState::Ejected | EndpointState::Hung if is_urgent && !fails_by_tls => short(),
             EndpointState::Ejected | EndpointState::Hung => backoff.pause(),
         };
@@ -279,27 +279,29 @@ async fn watch_over(endpoint: Arc<Endpoint>, all: watch::Receiver<Endpoints>, se
         }
         match state {
             EndpointState::Ejected | EndpointState::Hung => match health::probe(&endpoint, &settings).await {
-                Ok(()) => endpoint.enter(EndpointState::In, &[EndpointState::Ejected, EndpointState::Hung]),
+                Ok(()) => endpoint.enter(EndpointState::Healthy, &[EndpointState::Ejected, EndpointState::Hung]),
                 Err(error) => {
                     fails_by_tls = error.is_tls();
                     let error = error_chain::text(&error);
                     if error != told {
                         endpoint.probe_failed(&error);
-                        tracing::warn!(endpoint = %endpoint.target, error, "an endpoint is out still: a probe failed");
+                        tracing::warn!(endpoint = %endpoint.target, error, "an endpoint is still ejected: a probe failed");
                         told = error;
                     }
                 }
             },
             _ => match health::check(&endpoint, &settings).await {
-                Ok(()) => endpoint.enter(EndpointState::In, &[EndpointState::New, EndpointState::NotServing]),
+                Ok(()) => endpoint.enter(EndpointState::Healthy, &[EndpointState::New, EndpointState::NotServing]),
                 Err(NoLife::NotServing) => {
-                    endpoint.enter(EndpointState::NotServing, &[EndpointState::New, EndpointState::In]);
+                    endpoint.enter(EndpointState::NotServing, &[EndpointState::New, EndpointState::Healthy]);
                 }
-                Err(NoLife::Unanswered) => endpoint
-                    .enter(EndpointState::Hung, &[EndpointState::New, EndpointState::In, EndpointState::NotServing]),
+                Err(NoLife::Unanswered) => endpoint.enter(
+                    EndpointState::Hung,
+                    &[EndpointState::New, EndpointState::Healthy, EndpointState::NotServing],
+                ),
                 // Its health service may hang, and it decides.
                 Err(NoLife::NotAsked) if endpoint.has_answered() => {
-                    endpoint.enter(EndpointState::In, &[EndpointState::New]);
+                    endpoint.enter(EndpointState::Healthy, &[EndpointState::New]);
                 }
                 // A connection that broke is noticed where it is used.
                 Err(NoLife::NotAsked | NoLife::Connect(_) | NoLife::Broken(_)) => {}

@@ -30,7 +30,7 @@ use tokio::time::timeout;
 
 use super::settings::TtlBounds;
 
-/// The most addresses that a name can have here; further ones are left out.
+/// The most addresses that a name can have here; further ones are ignored.
 const MOST_ADDRESSES: usize = 256;
 
 /// The longest that a lookup may take, the search list included.
@@ -102,7 +102,7 @@ impl Resolver {
     /// name server is 127.0.0.1, as resolv.conf(5) has it.
     pub(super) fn system(bounds: TtlBounds) -> Self {
         let (config, options) = read_system_conf().unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot use /etc/resolv.conf: names are asked for at 127.0.0.1");
+            tracing::warn!(%error, "cannot use /etc/resolv.conf: asking a name server at 127.0.0.1");
             let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
             (ResolverConfig::from_name_servers(vec![local]), ResolverOpts::default())
         });

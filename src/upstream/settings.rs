@@ -7,7 +7,7 @@ use rustls::pki_types::ServerName;
 use super::address::UpstreamAddress;
 use crate::base::at_least_one;
 
-/// The App's decision service.
+/// The decision service.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
     /// Where it listens. Never empty.

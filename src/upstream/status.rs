@@ -9,12 +9,12 @@ pub enum EndpointState {
     /// has asked before.
     New,
     /// It answers, and gets calls.
-    In,
+    Healthy,
     /// Its health service says that it does not serve.
     NotServing,
-    /// Too many failures in a row. Calls on it may still end well. Probed until it is in again.
+    /// Too many failures in a row. Calls on it may still end well. Probed until it is healthy again.
     Ejected,
-    /// A health check went unanswered: nothing on it will end well. Probed until it is in again.
+    /// A health check went unanswered: nothing on it will end well. Probed until it is healthy again.
     Hung,
     /// Its name no longer resolves to it.
     Gone,
@@ -40,7 +40,7 @@ pub struct EndpointStatus {
     pub connections: usize,
     /// Calls under way, of all workers.
     pub calls: usize,
-    /// Why the last probe of an endpoint that is out has failed.
+    /// Why the last probe of an ejected endpoint failed.
     pub last_probe: Option<String>,
 }
 
@@ -48,27 +48,28 @@ impl UpstreamStatus {
     /// Whether a call could be made at once, to an endpoint that answers.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.endpoints.iter().any(|endpoint| endpoint.state == EndpointState::In && endpoint.connections > 0)
+        self.endpoints.iter().any(|endpoint| endpoint.state == EndpointState::Healthy && endpoint.connections > 0)
     }
 
     /// Whether every callback falls back at once, because no endpoint gets calls.
     #[must_use]
-    pub fn is_out(&self) -> bool {
-        let gets_calls = |endpoint: &EndpointStatus| matches!(endpoint.state, EndpointState::New | EndpointState::In);
+    pub fn has_no_endpoint(&self) -> bool {
+        let gets_calls =
+            |endpoint: &EndpointStatus| matches!(endpoint.state, EndpointState::New | EndpointState::Healthy);
         self.resolved && !self.endpoints.iter().any(gets_calls)
     }
 }
 
 impl EndpointState {
     /// Every state of an endpoint that is there.
-    pub const PRESENT: [Self; 5] = [Self::New, Self::In, Self::NotServing, Self::Ejected, Self::Hung];
+    pub const PRESENT: [Self; 5] = [Self::New, Self::Healthy, Self::NotServing, Self::Ejected, Self::Hung];
 
     /// The name in metrics and on the status page.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::New => "new",
-            Self::In => "in",
+            Self::Healthy => "healthy",
             Self::NotServing => "not_serving",
             Self::Ejected => "ejected",
             Self::Hung => "hung",

@@ -33,6 +33,7 @@ pub const fn served<O: Odd>() -> Served {
 struct Of<O>(PhantomData<O>);
 
 impl<O: Odd> Callback for Of<O> {
+    const NAME: &'static str = "beforeSetFriendRemark";
     const COMMAND: &'static str = O::COMMAND;
     const ALIASES: &'static [&'static str] = O::ALIASES;
     const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, thread};
 
 use openim_bridge::bridge::Unserved;
 use openim_bridge::callback::{Decision, Served};
-use openim_bridge::openim::{BadRequest, NextCodeForm, RefusalCode};
+use openim_bridge::openim::{NextCodeForm, RefusalCode, Rejection};
 use openim_bridge::policy::Action;
 use openim_bridge::policy::Credentials;
 use openim_bridge::server::Settings;
@@ -103,34 +103,34 @@ fn each_fallback_is_what_it_was_configured_to_be() {
 }
 
 /// A request of each kind that is turned away, and a bridge that turns it away.
-fn bad(kind: BadRequest) -> (Bridge, Vec<u8>) {
+fn bad(kind: Rejection) -> (Bridge, Vec<u8>) {
     let fine = Request::new();
     let bridge = match kind {
-        BadRequest::Address => bridge().with(|settings| {
+        Rejection::Address => bridge().with(|settings| {
             settings.bridge.access.allow = vec!["192.0.2.0/24".parse().expect("a range")];
         }),
-        BadRequest::Credentials => bridge().with(|settings| {
+        Rejection::Credentials => bridge().with(|settings| {
             settings.bridge.access.basic_auth = Some(Credentials::parse("openim:s3cret").expect("credentials"));
         }),
-        BadRequest::BodyIncomplete => bridge().timeout(ms(100)),
-        BadRequest::CommandAmbiguous => bridge().serving(&TWO),
+        Rejection::BodyIncomplete => bridge().timeout(ms(100)),
+        Rejection::CommandAmbiguous => bridge().serving(&TWO),
         _ => bridge(),
     };
     let request = match kind {
-        BadRequest::Address | BadRequest::Credentials => fine,
-        BadRequest::Method => fine.method("PUT"),
-        BadRequest::CommandMissing => fine.target("/callbackExample"),
-        BadRequest::CommandSwallowed => fine.target(&format!("/callbackExample?t=x/{COMMAND}")),
-        BadRequest::CommandUnserved => fine.target("/callbackExample/callbackBeforeAddFriendCommand"),
-        BadRequest::CommandAmbiguous => fine.target(&format!("{PATH}?command={}", Other::COMMAND)),
-        BadRequest::ContentTypeParameter => fine.target(&format!("{PATH}?contenttype=xml")),
-        BadRequest::ContentType => fine.without("Content-Type"),
-        BadRequest::OperationId => fine.without("Operationid"),
-        BadRequest::BodyTooLarge => fine.remark(&"r".repeat(1 << 20)),
+        Rejection::Address | Rejection::Credentials => fine,
+        Rejection::Method => fine.method("PUT"),
+        Rejection::CommandMissing => fine.target("/callbackExample"),
+        Rejection::CommandSwallowed => fine.target(&format!("/callbackExample?t=x/{COMMAND}")),
+        Rejection::CommandUnserved => fine.target("/callbackExample/callbackBeforeAddFriendCommand"),
+        Rejection::CommandAmbiguous => fine.target(&format!("{PATH}?command={}", Other::COMMAND)),
+        Rejection::ContentTypeParameter => fine.target(&format!("{PATH}?contenttype=xml")),
+        Rejection::ContentType => fine.without("Content-Type"),
+        Rejection::OperationId => fine.without("Operationid"),
+        Rejection::BodyTooLarge => fine.remark(&"r".repeat(1 << 20)),
         // No more comes than the head.
-        BadRequest::BodyIncomplete => return (bridge.start(), fine.head_for(1000)),
-        BadRequest::BodyMalformed => fine.body("{}"),
-        BadRequest::CommandMismatch => fine.callback("another", "u1", "u2", "pal"),
+        Rejection::BodyIncomplete => return (bridge.start(), fine.head_for(1000)),
+        Rejection::BodyMalformed => fine.body("{}"),
+        Rejection::CommandMismatch => fine.callback("another", "u1", "u2", "pal"),
     };
     (bridge.start(), request.bytes())
 }
@@ -139,7 +139,7 @@ fn bad(kind: BadRequest) -> (Bridge, Vec<u8>) {
 #[ignore = "needs Go: .ci/full oracle"]
 fn what_is_turned_away_reads_as_its_own_refusal() {
     let mut oracle = Oracle::start();
-    let kinds = BadRequest::ALL.map(|kind| (kind, bad(kind)));
+    let kinds = Rejection::ALL.map(|kind| (kind, bad(kind)));
     let relay =
         server(kinds.each_ref().map(|(kind, (bridge, request))| {
             (kind.name().to_owned(), Answer::Relays(bridge.address(), request.clone()))
@@ -155,10 +155,10 @@ fn a_wrong_url_in_webhooks_yml_reads_as_its_own_refusal() {
     let (mut oracle, bridge) = (Oracle::start(), bridge().start());
     let base = url(&bridge);
     for (more, kind) in [
-        ("#part", BadRequest::CommandMissing),
-        ("?t=x", BadRequest::CommandSwallowed),
-        ("?contenttype=json", BadRequest::CommandSwallowed),
-        (&format!("?command={COMMAND}&contenttype=json"), BadRequest::ContentTypeParameter),
+        ("#part", Rejection::CommandMissing),
+        ("?t=x", Rejection::CommandSwallowed),
+        ("?contenttype=json", Rejection::CommandSwallowed),
+        (&format!("?command={COMMAND}&contenttype=json"), Rejection::ContentTypeParameter),
     ] {
         oracle.agrees(&format!("{base}{more}"), "pal", &kind.refusal().into());
     }

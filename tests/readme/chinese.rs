@@ -18,7 +18,7 @@ const TRANSLATED: [(&str, &str); 11] = [
     ("Configuration", "配置"),
     ("Deploy and watch", "部署与监控"),
     ("The fallback", "兜底策略"),
-    ("Requests that are turned away", "被拒收的请求"),
+    ("Rejected requests", "被拒绝的请求"),
     ("Exit codes", "退出码"),
     ("Status", "项目状态"),
 ];

@@ -9,7 +9,7 @@ use std::{fs, iter, path::Path};
 use openim_bridge::{
     config,
     mock::Rules,
-    openim::{BadRequest, ReservedCode},
+    openim::{Rejection, ReservedCode},
     upstream::ErrorClass,
 };
 
@@ -23,15 +23,15 @@ fn coded_rows(headline: &str) -> Vec<Vec<&'static str>> {
 }
 
 #[test]
-fn the_table_of_bad_requests_is_complete_and_in_the_order_of_checking() {
+fn the_table_of_rejections_is_complete_and_in_the_order_of_checking() {
     // A code that several kinds share has its row where the last of them is checked, 9901's all being neighbours.
     let mut expected: Vec<(ReservedCode, String)> = Vec::new();
-    for bad in BadRequest::ALL {
+    for bad in Rejection::ALL {
         expected.retain(|(code, _)| *code != bad.code());
         expected.push((bad.code(), bad.status().as_str().to_owned()));
     }
     let expected: Vec<String> = expected.iter().map(|(code, status)| format!("{} {status}", *code as i32)).collect();
-    let rows = coded_rows("Requests that are turned away");
+    let rows = coded_rows("Rejected requests");
     assert_eq!(rows.iter().map(|row| row[..2].join(" ")).collect::<Vec<_>>(), expected);
 }
 

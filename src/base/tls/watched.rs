@@ -80,13 +80,13 @@ impl<F: TlsFiles> WatchedSource for F {
 
     fn taken(&mut self, _: &Arc<Self::Made>) {
         let file = TlsFiles::file(self).map(|path| tracing::field::display(path.display()));
-        tracing::info!(file, "a new certificate is in use");
+        tracing::info!(file, "a new certificate is loaded");
     }
 
     fn refused(&mut self, error: TlsError) {
         tracing::error!(
             error = &error as &dyn std::error::Error,
-            "the new certificate cannot be used; the one before stays in use"
+            "the new certificate cannot be used; the previous one stays in use"
         );
     }
 }

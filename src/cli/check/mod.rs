@@ -25,7 +25,7 @@ const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 /// Test a decision service, in any language, against the contract
 ///
 /// Runs cases against it over gRPC, and says for each failure what was seen, why it matters in production and what to do.
-/// Meant for a service under test: the cases hold odd texts, 1,000 calls at one time and 1,000 cancelled ones.
+/// Meant for a service under test: the cases hold odd texts, 1,000 concurrent calls and 1,000 cancelled ones.
 ///
 /// Exit codes: 0 nothing failed (advice is no failure), 1 a case failed, 2 wrong flags, configuration or table, 3 the
 /// service could not be reached, or a result could not be written.

@@ -1,6 +1,6 @@
 //! `--probe`: what answers at OpenIM's `url`.
 //!
-//! The request is a callback whose body names another command than its URL. The bridge turns that away itself, with a code
+//! The request is a callback whose body names another command than its URL. The bridge rejects that itself, with a code
 //! of its own, after everything else about the request was found right, and before the decision service is asked. To
 //! anything else it is a callback that it does not know, about nobody.
 
@@ -123,7 +123,7 @@ fn refused(code: i32, message: &str, seen: &str) -> Finding {
     } else if is(ReservedCode::UnservedCommand) {
         "look for a proxy on the way that rewrites the path; the command must arrive as its last segment"
     } else if (9900..=9999).contains(&code) {
-        "look the code up in the README, under `Requests that are turned away`, and for a proxy on the way that changes requests"
+        "look the code up in the README, under `Rejected requests`, and for a proxy on the way that changes requests"
     } else {
         return Finding::wrong("probe-not-a-bridge", seen)
             .why(format!("a bridge refuses this request with code 9902, and not with {code} {message:?}: something else listens there"))

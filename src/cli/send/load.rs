@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct LoadPlan {
     /// So many callbacks.
     pub count: NonZeroU64,
-    /// So many of them under way at one time, at most.
+    /// Requests in flight, at most.
     pub concurrency: NonZeroUsize,
     /// So many a second, or as fast as the answers come.
     pub rate: Option<NonZeroU32>,
@@ -193,7 +193,7 @@ impl fmt::Display for LoadReport {
         if let Some(rate) = rate {
             write!(f, ", where {rate} were due")?;
         }
-        writeln!(f, "; up to {concurrency} at one time")?;
+        writeln!(f, "; up to {concurrency} in flight")?;
         if self.is_interrupted() {
             let unsent = count.get() - self.tally.callbacks() - self.given_up;
             writeln!(f, "interrupted: {} more were under way, and {unsent} not sent", self.given_up)?;

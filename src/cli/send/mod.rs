@@ -71,7 +71,7 @@ pub struct SendArgs {
     /// Send so many callbacks, and tell what OpenIM would make of all the answers, and how long they took.
     #[arg(long, value_name = "N", help_heading = "Load")]
     pub count: Option<NonZeroU64>,
-    /// So many at one time, at most. Beyond 100 they wait for a connection over http, as OpenIM's do.
+    /// Requests in flight, at most. Beyond 100 they wait for a connection over http, as OpenIM's do.
     #[arg(long, value_name = "N", default_value = "100", requires = "count", help_heading = "Load")]
     pub concurrency: NonZeroUsize,
     /// So many a second, at even intervals, and latency from when each was due; as fast as the answers come unless given.

@@ -504,10 +504,10 @@ impl fmt::Display for Caution {
                  out: use 5000 to 9899"
             ),
             Self::ErrCodeForeign(code) => {
-                write!(f, "errCode {code} is not the App's to use, and may be one of OpenIM's own: use 5000 to 9899")
+                write!(f, "errCode {code} is not for a decision service, and may be one of OpenIM's own: use 5000 to 9899")
             }
             Self::ErrCodeReserved(code) => match RESERVED.iter().find(|(reserved, _)| *reserved as i32 == *code) {
-                Some((_, words)) => write!(f, "errCode {code} is the bridge's own, not a decision of the App: {words}"),
+                Some((_, words)) => write!(f, "errCode {code} is the bridge's own, not your decision service's: {words}"),
                 None => write!(f, "errCode {code} is among those that the bridge keeps for itself, 9900 to 9999"),
             },
             Self::ErrMsgEmpty => f.write_str("errMsg is empty, and OpenIM passes it on as such: say why it is refused"),
@@ -517,19 +517,19 @@ impl fmt::Display for Caution {
 
 /// The bridge's own codes in words.
 const RESERVED: [(ReservedCode, &str); 17] = [
-    (ReservedCode::MalformedBody, "a bad request, whose body is malformed, or lacks a field, or has a wrong type"),
-    (ReservedCode::UnservedCommand, "a bad request, whose URL names no command, or one that is not served"),
-    (ReservedCode::CommandMismatch, "a bad request, whose body names another command than its URL"),
-    (ReservedCode::MissingOperationId, "a bad request, whose header operationID is missing or empty"),
-    (ReservedCode::BodyTooLarge, "a bad request, whose body is too large"),
-    (ReservedCode::ContentType, "a bad request, whose content type is missing or not JSON"),
-    (ReservedCode::Method, "a bad request, whose method is not POST"),
-    (ReservedCode::Credentials, "a bad request, whose credentials are missing or wrong"),
-    (ReservedCode::ContentTypeParameter, "a bad request, whose URL has a contenttype other than json"),
+    (ReservedCode::MalformedBody, "a rejected request, whose body is malformed, or lacks a field, or has a wrong type"),
+    (ReservedCode::UnservedCommand, "a rejected request, whose URL names no command, or one that is not served"),
+    (ReservedCode::CommandMismatch, "a rejected request, whose body names another command than its URL"),
+    (ReservedCode::MissingOperationId, "a rejected request, whose header operationID is missing or empty"),
+    (ReservedCode::BodyTooLarge, "a rejected request, whose body is too large"),
+    (ReservedCode::ContentType, "a rejected request, whose content type is missing or not JSON"),
+    (ReservedCode::Method, "a rejected request, whose method is not POST"),
+    (ReservedCode::Credentials, "a rejected request, whose credentials are missing or wrong"),
+    (ReservedCode::ContentTypeParameter, "a rejected request, whose URL has a contenttype other than json"),
     (ReservedCode::Address, "a request from an address that is not allowed"),
     (ReservedCode::Timeout, "the fallback, since the decision service did not answer in time"),
     (ReservedCode::Unavailable, "the fallback, since the decision service could not be reached"),
-    (ReservedCode::Overloaded, "the fallback, since there was too much at one time"),
+    (ReservedCode::Overloaded, "the fallback, since the bridge was overloaded"),
     (ReservedCode::Denied, "the fallback, since the decision service turned the bridge away"),
     (ReservedCode::Unimplemented, "the fallback, since the decision service lacks the rpc"),
     (ReservedCode::InvalidReply, "the decision service's reply was not a valid decision"),

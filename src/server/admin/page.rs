@@ -44,7 +44,7 @@ struct Page<'a> {
     uptime: String,
     now: String,
     state: &'a BridgeState,
-    endpoints_in: usize,
+    healthy_endpoints: usize,
     endpoints: Vec<EndpointRow<'a>>,
     /// All of them.
     callbacks: u64,
@@ -64,19 +64,19 @@ struct Page<'a> {
 
 struct EndpointRow<'a> {
     status: &'a EndpointStatus,
-    /// `None`: it is in.
-    out: Option<Out>,
+    /// `None`: it is healthy.
+    trouble: Option<EndpointTrouble>,
 }
 
-/// An endpoint's state, and why it is in it.
-struct Out {
+/// A state other than healthy, and why.
+struct EndpointTrouble {
     state: &'static str,
     why: &'static str,
 }
 
 struct CountRow<'a> {
     what: &'a str,
-    /// Who decided, where rows are told apart by that too.
+    /// The source, where rows differ by that too.
     by: &'a str,
     count: u64,
     share: String,
@@ -150,7 +150,7 @@ impl<'a> Page<'a> {
             uptime: humantime::format_duration(Duration::from_secs(uptime.as_secs())).to_string(),
             now: date(UnixTime::now()),
             state,
-            endpoints_in: endpoints.iter().filter(|endpoint| endpoint.out.is_none()).count(),
+            healthy_endpoints: endpoints.iter().filter(|endpoint| endpoint.trouble.is_none()).count(),
             endpoints,
             callbacks,
             fallbacks,
@@ -167,7 +167,7 @@ impl<'a> Page<'a> {
             ],
             sides: [
                 SideRow::of("From OpenIM", &state.certificate, "no certificate: plain HTTP"),
-                SideRow::of("To the decision service", &state.upstream_certificate, "no file of TLS that expires"),
+                SideRow::of("To the decision service", &state.upstream_certificate, "no TLS file that expires"),
             ],
             configuration,
             set,
@@ -178,16 +178,16 @@ impl<'a> Page<'a> {
 
 impl<'a> EndpointRow<'a> {
     fn of(status: &'a EndpointStatus) -> Self {
-        let out = |state, why| Some(Out { state, why });
-        let out = match status.state {
-            EndpointState::New => out("new", "It has not answered yet."),
-            EndpointState::In => None,
-            EndpointState::NotServing => out("not serving", "Its health service says that it does not serve."),
-            EndpointState::Ejected => out("ejected", "Too many failures in a row; it is probed until it answers."),
-            EndpointState::Hung => out("hung", "A health check went unanswered; it is probed until it answers."),
-            EndpointState::Gone => out("gone", "Its name no longer resolves to it."),
+        let trouble = |state, why| Some(EndpointTrouble { state, why });
+        let trouble = match status.state {
+            EndpointState::New => trouble("new", "It has not answered yet."),
+            EndpointState::Healthy => None,
+            EndpointState::NotServing => trouble("not serving", "Its health service reports NOT_SERVING."),
+            EndpointState::Ejected => trouble("ejected", "Too many failures in a row; it is probed until it answers."),
+            EndpointState::Hung => trouble("hung", "A health check went unanswered; it is probed until it answers."),
+            EndpointState::Gone => trouble("gone", "Its name no longer resolves to it."),
         };
-        Self { status, out }
+        Self { status, trouble }
     }
 }
 

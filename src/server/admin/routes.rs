@@ -95,7 +95,7 @@ async fn log_level(body: Body) -> Said {
         Ok(level) => {
             log::set_level(level);
             // At warn, so that a log which is to be quiet still says why.
-            tracing::warn!(level = word, "the log's level was changed by the admin listener");
+            tracing::warn!(level = word, "the log level was changed by the admin listener");
             say(StatusCode::OK, &format!("the log's level is {word}, until it is changed or the program ends"))
         }
         Err(_) => say(StatusCode::BAD_REQUEST, "the body must be one of: error, warn, info, debug, trace"),
@@ -104,10 +104,10 @@ async fn log_level(body: Body) -> Said {
 
 async fn drain(State(admin): State<Arc<Admin>>) -> Said {
     if admin.shared.drain.stage() == DrainStage::Serving {
-        tracing::info!("draining begins, by the admin listener; SIGTERM ends it");
+        tracing::info!("draining, as the admin listener was asked to; SIGTERM ends it");
         admin.shared.drain.advance(DrainStage::Announcing);
     }
-    say(StatusCode::OK, "draining: not ready, and every answer closes its connection; SIGTERM does the rest")
+    say(StatusCode::OK, "draining: not ready, and every response closes its connection; SIGTERM does the rest")
 }
 
 /// Lets changes through from where they may come.

@@ -15,14 +15,14 @@ const TEXT_BYTES: usize = 256;
 /// Said once in a process: that nothing arrives is what people look for first.
 pub(super) fn first(outcome: &Outcome) {
     tracing::info!(
-        command = outcome.command,
+        callback = outcome.callback.map(|served| served.name),
         url = outcome.url.as_deref().map(shown).as_deref(),
         operation_id = outcome.operation_id.as_ref().map(|id| shown(id.as_str())).as_deref(),
-        "the first callback has come: OpenIM reaches this bridge"
+        "received the first callback: OpenIM reaches this bridge"
     );
 }
 
-/// At warn in `trouble`, with how many lines were left out before it; at debug otherwise.
+/// At warn in `trouble`, with how many log lines were suppressed before it; at debug otherwise.
 pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSettings, trouble: Option<u64>) {
     let operation_id = outcome.operation_id.as_ref().map(|id| shown(id.as_str()));
     let owner = outcome.parties.as_ref().and_then(|parties| user(&parties.owner, &settings.ids));
@@ -30,7 +30,7 @@ pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSetti
     let reason = outcome.reason().map(Reason::name);
     let error = outcome.error.as_ref().map(|error| error_chain::text(error));
     let answered = match outcome.verdict() {
-        Verdict::GoOn(fields) if settings.remarks => fields.first().map(|(_, value)| shown(value)),
+        Verdict::GoOn(fields) if settings.private => fields.first().map(|(_, value)| shown(value)),
         _ => None,
     };
     let spent = outcome.spent;
@@ -38,7 +38,7 @@ pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSetti
         ($level:expr) => {
             tracing::event!(
                 $level,
-                command = outcome.command,
+                callback = outcome.callback.map(|served| served.name),
                 url = outcome.url.as_deref().map(shown).as_deref(),
                 operation_id = operation_id.as_deref(),
                 owner = owner.as_deref(),
@@ -55,7 +55,7 @@ pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSetti
                 waiting_ms = millis(spent.waiting),
                 calling_ms = millis(spent.calling),
                 total_ms = millis(elapsed),
-                lines_left_out = trouble.filter(|left_out| *left_out > 0),
+                lines_suppressed = trouble.filter(|suppressed| *suppressed > 0),
                 "callback"
             )
         };

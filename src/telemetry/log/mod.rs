@@ -24,7 +24,7 @@ use std::{
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
-use crate::outcome::{Outcome, OutcomeKind, Reason};
+use crate::outcome::{Outcome, Reason, Source};
 use writer::Lines;
 
 pub(crate) use line::shown;
@@ -79,23 +79,23 @@ pub fn flush() {
 
 /// How many lines are not in the log, by why: those of each kind that a flood had too many of, and those that found the
 /// queue full. Of the process, which has one log.
-pub(crate) fn lines_left_out() -> [(&'static str, u64); 4] {
-    let [fallbacks, bad_requests, handshakes] = rate::totals();
-    [fallbacks, bad_requests, handshakes, ("queue", writer::lost())]
+pub(crate) fn lines_suppressed() -> [(&'static str, u64); 4] {
+    let [fallbacks, rejected, handshakes] = rate::totals();
+    [fallbacks, rejected, handshakes, ("queue", writer::lost())]
 }
 
 /// Whether anything has come from OpenIM yet.
 static HEARD: AtomicBool = AtomicBool::new(false);
 
-/// Records what became of a callback: one line at debug, or at warn for a fallback, a bad request or a refusal whose code
-/// is none of an App's, of which a flood is counted and not written in full.
+/// Records what became of a callback: one line at debug, or at warn for a fallback, a rejected request or a refusal whose code
+/// is outside the service's range, of which a flood is counted and not written in full.
 pub(crate) fn record(outcome: &Outcome, elapsed: Duration, settings: &LogSettings) {
-    if !HEARD.load(Relaxed) && outcome.kind() != OutcomeKind::BadRequest && !HEARD.swap(true, Relaxed) {
+    if !HEARD.load(Relaxed) && outcome.source() != Source::Rejected && !HEARD.swap(true, Relaxed) {
         line::first(outcome);
     }
     let limit = match outcome.reason() {
         Some(Reason::Error(_)) => &rate::FALLBACKS,
-        Some(Reason::Bad(_)) => &rate::BAD_REQUESTS,
+        Some(Reason::Rejected(_)) => &rate::REJECTED,
         Some(Reason::Unserved) | None => {
             if tracing::enabled!(Level::DEBUG) {
                 line::callback(outcome, elapsed, settings, None);
@@ -104,16 +104,16 @@ pub(crate) fn record(outcome: &Outcome, elapsed: Duration, settings: &LogSetting
         }
     };
     if tracing::enabled!(Level::WARN)
-        && let Some(left_out) = limit.admit()
+        && let Some(suppressed) = limit.admit()
     {
-        line::callback(outcome, elapsed, settings, Some(left_out));
+        line::callback(outcome, elapsed, settings, Some(suppressed));
     }
 }
 
 /// Says why a client has made no TLS connection.
 pub(crate) fn no_handshake(peer: IpAddr, error: &str) {
-    if let Some(left_out) = rate::HANDSHAKES.admit() {
-        let lines_left_out = Some(left_out).filter(|left_out| *left_out > 0);
-        tracing::warn!(%peer, error, lines_left_out, "a client made no TLS connection");
+    if let Some(suppressed) = rate::HANDSHAKES.admit() {
+        let lines_suppressed = Some(suppressed).filter(|suppressed| *suppressed > 0);
+        tracing::warn!(%peer, error, lines_suppressed, "a TLS handshake failed");
     }
 }

@@ -26,7 +26,7 @@ pub struct ShortKey {
 }
 
 impl PseudonymKey {
-    /// Reads a key; line breaks at its end are none of it.
+    /// Reads a key; trailing line breaks are ignored.
     ///
     /// # Errors
     /// When it is shorter than 16 bytes.

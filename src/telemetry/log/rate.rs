@@ -15,9 +15,9 @@ const LINES_A_SECOND: u64 = 10;
 
 /// Not one, so that whoever sends rubbish cannot hide what ails the decision service.
 pub(super) static FALLBACKS: RateLimit = RateLimit::new("fallback");
-pub(super) static BAD_REQUESTS: RateLimit = RateLimit::new("bad_request");
+pub(super) static REJECTED: RateLimit = RateLimit::new("rejected");
 pub(super) static HANDSHAKES: RateLimit = RateLimit::new("handshake");
-const ALL: [&RateLimit; 3] = [&FALLBACKS, &BAD_REQUESTS, &HANDSHAKES];
+const ALL: [&RateLimit; 3] = [&FALLBACKS, &REJECTED, &HANDSHAKES];
 
 /// Seconds are counted from the first line.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -29,7 +29,7 @@ pub(super) struct RateLimit {
     of: &'static str,
     second: AtomicU64,
     lines: AtomicU64,
-    left_out: AtomicU64,
+    suppressed: AtomicU64,
     /// Since the start.
     total: AtomicU64,
 }
@@ -40,16 +40,16 @@ impl RateLimit {
             of,
             second: AtomicU64::new(0),
             lines: AtomicU64::new(0),
-            left_out: AtomicU64::new(0),
+            suppressed: AtomicU64::new(0),
             total: AtomicU64::new(0),
         }
     }
 
-    /// `None` to leave a line out, or how many have been left out since the last that was written.
+    /// `None` to suppress a line, or how many were suppressed since the last that was written.
     pub(super) fn admit(&self) -> Option<u64> {
         let admitted = self.admit_in(START.elapsed().as_secs());
         if admitted.is_none() {
-            writer::tell_of_left_out();
+            writer::tell_of_suppressed();
         }
         admitted
     }
@@ -59,43 +59,43 @@ impl RateLimit {
             self.lines.store(0, Relaxed);
         }
         if self.lines.fetch_add(1, Relaxed) < LINES_A_SECOND {
-            return Some(self.left_out.swap(0, Relaxed));
+            return Some(self.suppressed.swap(0, Relaxed));
         }
-        self.left_out.fetch_add(1, Relaxed);
+        self.suppressed.fetch_add(1, Relaxed);
         self.total.fetch_add(1, Relaxed);
         None
     }
 
-    /// How many were left out before this second. 0 while lines come, which then say so themselves.
+    /// How many were suppressed before this second. 0 while lines come, which then say so themselves.
     fn past(&self, second: u64) -> u64 {
-        if self.second.load(Relaxed) == second { 0 } else { self.left_out.swap(0, Relaxed) }
+        if self.second.load(Relaxed) == second { 0 } else { self.suppressed.swap(0, Relaxed) }
     }
 
-    fn tell(&self, left_out: u64) {
-        if left_out > 0 {
-            tracing::warn!(of = self.of, lines_left_out = left_out, "lines were left out");
+    fn tell(&self, suppressed: u64) {
+        if suppressed > 0 {
+            tracing::warn!(of = self.of, lines_suppressed = suppressed, "log lines were suppressed");
         }
     }
 }
 
-/// How many lines of each kind were left out since the start.
+/// How many lines of each kind were suppressed since the start.
 pub(super) fn totals() -> [(&'static str, u64); ALL.len()] {
     ALL.map(|limit| (limit.of, limit.total.load(Relaxed)))
 }
 
-/// Tells of the lines that were left out before this second. Returns whether there are others.
+/// Tells of the lines that were suppressed before this second. Returns whether there are others.
 pub(super) fn tell_of_past() -> bool {
     let second = START.elapsed().as_secs();
     ALL.into_iter().fold(false, |others, limit| {
         limit.tell(limit.past(second));
-        others || limit.left_out.load(Relaxed) > 0
+        others || limit.suppressed.load(Relaxed) > 0
     })
 }
 
-/// Tells of all the lines that were left out, at the end of the program.
+/// Tells of all suppressed lines, at the end of the program.
 pub(super) fn tell_of_all() {
     for limit in ALL {
-        limit.tell(limit.left_out.swap(0, Relaxed));
+        limit.tell(limit.suppressed.swap(0, Relaxed));
     }
 }
 

@@ -12,8 +12,8 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// How a line is written.
     pub format: LogFormat,
-    /// Whether log lines hold remarks, which are personal data.
-    pub remarks: bool,
+    /// Whether log lines hold what users write, which is personal data.
+    pub private: bool,
     /// How they hold the IDs of users.
     pub ids: LogIds,
 }
@@ -35,7 +35,7 @@ pub enum LogIds {
 pub enum LogLevel {
     /// What went wrong for good.
     Error,
-    /// What an operator should know: fallbacks, bad requests.
+    /// What an operator should know: fallbacks, rejected requests.
     Warn,
     /// Start, stop, changes of state.
     #[default]
@@ -59,6 +59,6 @@ pub enum LogFormat {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { level: LogLevel::Info, format: LogFormat::Text, remarks: false, ids: LogIds::Plain }
+        Self { level: LogLevel::Info, format: LogFormat::Text, private: false, ids: LogIds::Plain }
     }
 }

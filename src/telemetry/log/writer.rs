@@ -25,7 +25,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// Lines were left out, and nobody has told of it yet.
-static LEFT_OUT: AtomicBool = AtomicBool::new(false);
+static SUPPRESSED: AtomicBool = AtomicBool::new(false);
 
 /// Lines that found the queue full, since the start.
 static LOST: AtomicU64 = AtomicU64::new(0);
@@ -34,8 +34,8 @@ static WRITER: OnceLock<SyncSender<Message>> = OnceLock::new();
 
 enum Message {
     Line(Vec<u8>),
-    /// Look at [`LEFT_OUT`].
-    LeftOut,
+    /// Look at [`SUPPRESSED`].
+    Suppressed,
     /// Answered once all lines before it are written.
     Flush(SyncSender<()>),
 }
@@ -46,7 +46,7 @@ pub(super) struct Lines;
 
 impl Lines {
     /// Starts the thread. Where the system gives none, lines are written in place. `tell` is called some time after
-    /// [`tell_of_left_out`], to write a line about it; it returns whether there is more to tell.
+    /// [`tell_of_suppressed`], to write a line about it; it returns whether there is more to tell.
     pub(super) fn start(tell: fn() -> bool) -> Self {
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
         if thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&receiver, tell)).is_ok() {
@@ -80,10 +80,10 @@ pub(super) fn lost() -> u64 {
 }
 
 /// Lines are left out now, so that some time later the writer tells how many, unless another line has.
-pub(super) fn tell_of_left_out() {
-    if !LEFT_OUT.load(SeqCst) && !LEFT_OUT.swap(true, SeqCst) {
+pub(super) fn tell_of_suppressed() {
+    if !SUPPRESSED.load(SeqCst) && !SUPPRESSED.swap(true, SeqCst) {
         // Where the queue is full, the writer is awake, and looks anyway.
-        let _full = WRITER.get().map(|writer| writer.try_send(Message::LeftOut));
+        let _full = WRITER.get().map(|writer| writer.try_send(Message::Suppressed));
     }
 }
 
@@ -98,7 +98,7 @@ fn write_all(messages: &Receiver<Message>, tell: fn() -> bool) {
             Ok(Message::Line(line)) => {
                 let _lost = io::stderr().write_all(&line);
             }
-            Ok(Message::LeftOut) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Message::Suppressed) | Err(RecvTimeoutError::Timeout) => {}
             Ok(Message::Flush(done)) => {
                 let _gone = done.try_send(());
             }
@@ -107,13 +107,13 @@ fn write_all(messages: &Receiver<Message>, tell: fn() -> bool) {
         tell_at = match tell_at {
             // Its line goes into the queue like any other.
             Some(at) if at <= Instant::now() => {
-                LEFT_OUT.store(false, SeqCst);
-                LEFT_OUT.fetch_or(tell(), SeqCst);
+                SUPPRESSED.store(false, SeqCst);
+                SUPPRESSED.fetch_or(tell(), SeqCst);
                 None
             }
             waiting => waiting,
         };
-        if tell_at.is_none() && LEFT_OUT.load(SeqCst) {
+        if tell_at.is_none() && SUPPRESSED.load(SeqCst) {
             tell_at = Some(Instant::now() + TELL_AFTER);
         }
     }

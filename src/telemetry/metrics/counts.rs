@@ -5,7 +5,8 @@ use prometheus::{
     proto::{Metric, MetricFamily},
 };
 
-use super::{Metrics, NO_REASON};
+use super::Metrics;
+use super::outcomes::NO_REASON;
 
 /// What was counted since the start.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub(crate) enum Estimate {
 impl Metrics {
     /// What was counted since the start.
     pub(crate) fn counts(&self) -> CallbackCounts {
-        let families = self.callbacks.collect();
+        let families = self.outcomes.families();
         let callbacks = families.iter().flat_map(MetricFamily::get_metric).map(OutcomeCount::of);
         CallbackCounts {
             callbacks: callbacks.filter(|counted| counted.count > 0).collect(),

@@ -4,7 +4,7 @@ use prometheus::proto::MetricFamily;
 
 #[cfg(target_os = "linux")]
 pub(super) fn families() -> Vec<MetricFamily> {
-    // What cannot be read is left out: there is nobody who could do anything about it.
+    // What cannot be read is not exposed: there is nobody who could do anything about it.
     linux::families().unwrap_or_default()
 }
 

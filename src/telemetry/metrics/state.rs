@@ -42,25 +42,6 @@ impl CertificateState {
 }
 
 impl BridgeState {
-    /// Of no bridge.
-    #[cfg(test)]
-    pub(crate) const fn none() -> Self {
-        Self {
-            in_flight: 0,
-            in_flight_limit: 0,
-            body_bytes: 0,
-            body_bytes_limit: 0,
-            connections: 0,
-            connections_limit: 0,
-            connections_accepted: 0,
-            draining: false,
-            upstream: UpstreamStatus { resolved: false, endpoints: Vec::new() },
-            certificate: CertificateState::NONE,
-            upstream_certificate: CertificateState::NONE,
-            configuration: Reloads { taken: 0, refused: 0, last_refused: false },
-        }
-    }
-
     pub(super) fn families(&self) -> Vec<MetricFamily> {
         let upstream = &self.upstream;
         let in_state = |state| upstream.endpoints.iter().filter(|endpoint| endpoint.state == state).count();
@@ -95,15 +76,15 @@ impl BridgeState {
             ),
             labelled(
                 "openim_bridge_endpoints",
-                "Endpoints of the decision service, by state; only those that are in get calls.",
+                "Endpoints of the decision service, by state; those that are new or healthy get calls.",
                 MetricType::GAUGE,
                 "state",
                 &endpoints,
             ),
             gauge(
                 "openim_bridge_breaker_open",
-                "1 while no endpoint is in, and every callback falls back at once.",
-                f64::from(u8::from(upstream.is_out())),
+                "1 while no endpoint is healthy or new: every callback falls back at once.",
+                f64::from(u8::from(upstream.has_no_endpoint())),
             ),
             gauge(
                 "openim_bridge_upstream_connections",
@@ -111,53 +92,53 @@ impl BridgeState {
                 number(upstream_connections),
             ),
             labelled(
-                "openim_bridge_log_lines_left_out_total",
-                "Lines that are not in the log: too many of a kind in a second, or a queue that nobody reads.",
+                "openim_bridge_log_lines_suppressed_total",
+                "Log lines that were suppressed: too many of a kind in a second, or the queue was full.",
                 MetricType::COUNTER,
                 "of",
-                &log::lines_left_out().map(|(of, count)| (of, whole(count))),
+                &log::lines_suppressed().map(|(of, count)| (of, whole(count))),
             ),
             labelled(
                 "openim_bridge_spans_total",
-                "Spans of traces: taken by the collector, not taken by it, or lost to a full queue.",
+                "Spans: exported, failed to export, or dropped as the queue was full.",
                 MetricType::COUNTER,
                 "result",
                 &traces::counts().unwrap_or_default().named().map(|(result, count)| (result, whole(count))),
             ),
             labelled(
                 "openim_bridge_tls_certificate_expiry_seconds",
-                "Until the certificate in use expires; +Inf where there is none.",
+                "Seconds until the certificate in use expires; +Inf where there is none.",
                 MetricType::GAUGE,
                 "side",
                 &sides(|certificate| certificate.expires_in),
             ),
             labelled(
                 "openim_bridge_tls_rotations_total",
-                "New files of TLS that were taken into use.",
+                "TLS files that changed and were loaded.",
                 MetricType::COUNTER,
                 "side",
                 &sides(|certificate| whole(certificate.rotations)),
             ),
             labelled(
                 "openim_bridge_tls_rotation_errors_total",
-                "New files of TLS that could not be used, in whose place the ones before stay.",
+                "TLS files that changed and could not be used; the previous ones stay in use.",
                 MetricType::COUNTER,
                 "side",
                 &sides(|certificate| whole(certificate.rotation_errors)),
             ),
             counter(
                 "openim_bridge_config_reloads_total",
-                "Configurations that were read again and taken.",
+                "Configurations that were reloaded.",
                 whole(self.configuration.taken),
             ),
             counter(
                 "openim_bridge_config_reload_errors_total",
-                "Configurations that were read again and are wrong, in whose place the one before stays.",
+                "Reloads that failed; the previous configuration stays in effect.",
                 whole(self.configuration.refused),
             ),
             gauge(
                 "openim_bridge_config_last_reload_successful",
-                "0 while the configuration as it stands is wrong, so that a restart would fail.",
+                "0 while the configuration file is wrong: a restart would fail.",
                 f64::from(u8::from(!self.configuration.last_refused)),
             ),
         ]

@@ -171,7 +171,7 @@ impl SpanExporter for CountedExporter {
             Err(error) => {
                 self.counters.failed.fetch_add(count, Relaxed);
                 if !self.failing.swap(true, Relaxed) {
-                    tracing::warn!(%error, "spans cannot be exported, and are lost until they can");
+                    tracing::warn!(%error, "cannot export spans; they are lost until the collector is back");
                 }
             }
         }

@@ -44,7 +44,7 @@ pub fn start() {
     let wanted = match variables::read(|name| std::env::var(name).ok()) {
         Ok(Some(wanted)) => wanted,
         Ok(None) => return,
-        Err(error) => return tracing::warn!("no traces are recorded: {error}"),
+        Err(error) => return tracing::warn!("tracing is off: {error}"),
     };
     let Wanted { endpoint, sampler, queue, tls, warnings } = wanted;
     for warning in warnings {
@@ -52,10 +52,10 @@ pub fn start() {
     }
     match Exporter::start(&endpoint, queue, tls.as_ref()) {
         Ok(exporter) => {
-            tracing::info!(endpoint, ?sampler, "traces are recorded");
+            tracing::info!(endpoint, ?sampler, "tracing is on");
             let _already_there = TRACER.set(Tracer { sampler, exporter });
         }
-        Err(error) => tracing::warn!("no traces are recorded: {error}"),
+        Err(error) => tracing::warn!("tracing is off: {error}"),
     }
 }
 

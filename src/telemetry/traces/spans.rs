@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use crate::base::grpc_status;
+use crate::callback::Served;
 use crate::outcome::{CallbackSpan, Outcome, Reason, Source};
 use crate::telemetry::log::shown;
 use crate::upstream::{Target, TriedServer, Try};
@@ -54,7 +55,7 @@ impl Now {
 pub(super) fn of(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration) -> impl Iterator<Item = SpanData> {
     let now = Now::read();
     let callback = callback(span, outcome, elapsed, &now);
-    let tries = outcome.tries.iter().map(move |tried| of_try(&span.context, outcome.method, tried, &now));
+    let tries = outcome.tries.iter().map(move |tried| of_try(&span.context, outcome.callback, tried, &now));
     tries.chain([callback])
 }
 
@@ -62,7 +63,7 @@ fn callback(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration, now: &Now
     let began = now.ago(elapsed);
     let ended = span.answered.map_or(now.time, |answered| now.ago(elapsed.saturating_sub(answered)));
     let method = known(&span.method);
-    let route = outcome.command.map(|command| format!("/{command}"));
+    let route = outcome.callback.map(|served| format!("/{}", served.command));
     let first_word = method.unwrap_or("HTTP");
     let name = route.as_ref().map_or(Cow::Borrowed(first_word), |route| format!("{first_word} {route}").into());
     let status = if outcome.source() == Source::Shadow { 200 } else { outcome.status().as_u16() };
@@ -80,6 +81,7 @@ fn callback(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration, now: &Now
         KeyValue::new("openim_bridge.source", outcome.source().name()),
     ];
     let operation_id = outcome.operation_id.as_ref().map(|id| shown(id.as_str()).into_owned());
+    attributes.extend(outcome.callback.map(|served| KeyValue::new("openim_bridge.callback", served.name)));
     attributes.extend(route.map(|route| KeyValue::new("http.route", route)));
     attributes.extend(operation_id.map(|id| KeyValue::new("openim.operation_id", id)));
     attributes.extend(outcome.reason().map(|reason| KeyValue::new("openim_bridge.reason", reason.name())));
@@ -94,11 +96,10 @@ fn callback(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration, now: &Now
     }
 }
 
-/// `method` is `/package.Service/Method`.
-fn of_try(callback: &SpanContext, method: Option<&'static str>, tried: &Try, now: &Now) -> SpanData {
+fn of_try(span: &SpanContext, callback: Option<&Served>, tried: &Try, now: &Now) -> SpanData {
     // What has not ended by itself was ended by the deadline, just now.
     let (ended, code) = tried.ended.unwrap_or((now.instant, Code::DeadlineExceeded));
-    let method = method.unwrap_or_default().trim_start_matches('/');
+    let method = callback.map_or("", |served| served.method.trim_start_matches('/'));
     let failed = code != Code::Ok;
     let mut attributes = vec![
         KeyValue::new("rpc.system.name", "grpc"),
@@ -107,12 +108,12 @@ fn of_try(callback: &SpanContext, method: Option<&'static str>, tried: &Try, now
     ];
     attributes.extend(tried.server.iter().flat_map(of_server));
     attributes.extend(failed.then(|| KeyValue::new("error.type", grpc_status::name(code))));
-    let state = callback.trace_state().clone();
-    let context = SpanContext::new(callback.trace_id(), tried.span, callback.trace_flags(), false, state);
+    let state = span.trace_state().clone();
+    let context = SpanContext::new(span.trace_id(), tried.span, span.trace_flags(), false, state);
     SpanData {
         name: Cow::Borrowed(method),
         span_kind: SpanKind::Client,
-        parent_span_id: callback.span_id(),
+        parent_span_id: span.span_id(),
         status: status_of(failed),
         ..data(context, now.at(tried.began), now.at(ended), attributes)
     }

@@ -109,7 +109,7 @@ async fn stopped(lab: &Lab) -> anyhow::Result<Run> {
     seconds(1).await;
     still_running(&mut bridge)?;
     let mut run = Run::of(load.finish().await?, &bridge);
-    run.found(&bridge, "is out", fault, limit);
+    run.found(&bridge, "is ejected", fault, limit);
     run.no_fallback_since(fault + limit);
     run.prompt_since(fault + limit);
     run.asked_again(again, BACK);
@@ -213,7 +213,7 @@ async fn late(lab: &Lab) -> anyhow::Result<Run> {
     seconds(2).await;
     still_running(&mut bridge)?;
     let mut run = Run::of(load.finish().await?, &bridge);
-    run.promise(bridge.said("an endpoint is in", there - BACK_ALONE).is_some(), "the bridge did not log that it is in");
+    run.promise(bridge.said("an endpoint is healthy", there - BACK_ALONE).is_some(), "the bridge did not log that it is healthy");
     let late = run.callbacks.since(there).fell_back().map(|callback| callback.began - there).max().unwrap_or_default();
     run.note(format!("last fallback {} ms after", late.as_millis()));
     run.promise(late <= BACK_ALONE, format!("one fell back {late:?} after it was there"));

@@ -118,7 +118,7 @@ async fn half_open(
     seconds(1).await;
     still_running(&mut bridge)?;
     let mut run = Run::of(load.finish().await?, &bridge);
-    run.found(&bridge, "is out", fault, FOUND);
+    run.found(&bridge, "is ejected", fault, FOUND);
     run.no_fallback_since(fault + FOUND);
     run.prompt_since(fault + FOUND);
     run.asked_again(again, BACK);

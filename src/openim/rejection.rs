@@ -1,12 +1,12 @@
-//! What the bridge turns away, each kind with its reserved code, its status and its text.
+//! What the bridge rejects, each kind with its reserved code, its status and its text.
 
 use http::StatusCode;
 
 use super::{Refusal, ReservedCode};
 
-/// Why a request is turned away without asking the decision service. Listed in the order in which they are checked.
+/// Why a request is rejected without asking the decision service. Listed in the order in which they are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BadRequest {
+pub enum Rejection {
     /// The peer's address is not allowed.
     Address,
     /// The credentials are missing or wrong.
@@ -37,7 +37,7 @@ pub enum BadRequest {
     CommandMismatch,
 }
 
-impl BadRequest {
+impl Rejection {
     /// Every kind, in the order in which they are checked.
     pub const ALL: [Self; 14] = [
         Self::Address,
@@ -179,15 +179,15 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_name() {
-        let mut names = BadRequest::ALL.map(BadRequest::name).to_vec();
+        let mut names = Rejection::ALL.map(Rejection::name).to_vec();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), BadRequest::ALL.len());
+        assert_eq!(names.len(), Rejection::ALL.len());
     }
 
     #[test]
     fn every_refusal_has_a_text_for_users_and_what_is_for_operators_fits_into_a_header() {
-        for bad in BadRequest::ALL {
+        for bad in Rejection::ALL {
             let Refusal { message, detail, .. } = bad.refusal();
             assert!(!message.is_empty() && detail.is_empty());
             let hint = bad.hint().unwrap_or("none");

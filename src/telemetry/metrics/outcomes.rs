@@ -1,0 +1,155 @@
+//! How many callbacks had which outcome. A series is made when it first occurs: of the combinations of all callbacks most
+//! never do. From then on a callback looks nothing up.
+
+use std::sync::OnceLock;
+
+use prometheus::core::Collector as _;
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+use crate::callback::Served;
+use crate::openim::Rejection;
+use crate::outcome::{Outcome, OutcomeKind, Reason, Source};
+use crate::upstream::ErrorClass;
+
+/// The label of a request whose URL names no callback that is served. Whoever sends it cannot choose the label.
+const UNKNOWN: &str = "unknown";
+/// The reason of a callback that needs none.
+pub(super) const NO_REASON: &str = "none";
+
+const KINDS: usize = OutcomeKind::Change as usize + 1;
+const SOURCES: usize = Source::Rejected as usize + 1;
+const REASONS: usize = 2 + ErrorClass::ALL.len() + Rejection::ALL.len();
+
+/// The counters of one callback, by [`index`].
+type OfCallback = Box<[OnceLock<IntCounter>]>;
+
+#[derive(Debug)]
+pub(super) struct OutcomeCounters {
+    registered: &'static [Served],
+    series: IntCounterVec,
+    /// By the callback's place in the registry, and at the end those of none.
+    counters: Box<[OnceLock<OfCallback>]>,
+}
+
+impl OutcomeCounters {
+    pub(super) fn new(registered: &'static [Served], registry: &Registry) -> prometheus::Result<Self> {
+        let help = "Callbacks, by outcome. A series appears when its first callback does.";
+        let labels = ["callback", "outcome", "source", "reason"];
+        let series = IntCounterVec::new(Opts::new("openim_bridge_callbacks_total", help), &labels)?;
+        registry.register(Box::new(series.clone()))?;
+        let counters = (0..=registered.len()).map(|_| OnceLock::new()).collect();
+        Ok(Self { registered, series, counters })
+    }
+
+    pub(super) fn count(&self, outcome: &Outcome) {
+        let place =
+            |callback: &Served| self.registered.iter().position(|registered| std::ptr::eq(registered, callback));
+        let place = outcome.callback.and_then(place).unwrap_or(self.registered.len());
+        let counters = self.counters.get(place);
+        let counters = counters.map(|counters| counters.get_or_init(none_yet));
+        let Some(slot) = counters.and_then(|counters| counters.get(index(outcome))) else { return };
+        if let Some(counter) = slot.get() {
+            counter.inc();
+        } else if let Ok(counter) = self.made(outcome) {
+            counter.inc();
+            // Two workers that come here at once are given the same counter.
+            let _already_there = slot.set(counter);
+        }
+    }
+
+    fn made(&self, outcome: &Outcome) -> prometheus::Result<IntCounter> {
+        let callback = outcome.callback.map_or(UNKNOWN, |served| served.name);
+        let reason = outcome.reason().map_or(NO_REASON, Reason::name);
+        let labels = [callback, outcome.kind().name(), outcome.source().name(), reason];
+        self.series.get_metric_with_label_values(&labels)
+    }
+
+    pub(super) fn families(&self) -> Vec<MetricFamily> {
+        self.series.collect()
+    }
+}
+
+fn none_yet() -> OfCallback {
+    (0..KINDS * SOURCES * REASONS).map(|_| OnceLock::new()).collect()
+}
+
+/// Where the outcome's counter is among those of its callback.
+const fn index(outcome: &Outcome) -> usize {
+    let reason = match outcome.reason() {
+        None => 0,
+        Some(Reason::Unserved) => 1,
+        Some(Reason::Error(class)) => 2 + class as usize,
+        Some(Reason::Rejected(rejection)) => 2 + ErrorClass::ALL.len() + rejection as usize,
+    };
+    (outcome.kind() as usize * SOURCES + outcome.source() as usize) * REASONS + reason
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::TextEncoder;
+
+    use super::*;
+    use crate::callback::{Decision, REGISTRY};
+    use crate::openim::RefusalDefaults;
+    use crate::policy::{Action, FallbackPolicy};
+    use crate::proto::Refuse;
+
+    /// Every outcome, in effect and in the shadow, for a callback and for none.
+    fn all() -> Vec<Outcome> {
+        let refuse = |code| Decision::Refuse(Refuse { code, message: String::new(), detail: String::new() });
+        let policies =
+            [Action::Allow, Action::Refuse].map(|action| FallbackPolicy { action, ..FallbackPolicy::default() });
+        let in_effect = || {
+            let decisions = [Decision::Allow, Decision::Change(vec![]), refuse(5001), refuse(7)];
+            let decided = decisions.map(|decision| Outcome::decided(decision, vec![], &RefusalDefaults::default()));
+            let fallbacks = policies
+                .iter()
+                .flat_map(|policy| ErrorClass::ALL.map(|class| Outcome::fallback(policy, class, vec![], None)));
+            decided.into_iter().chain(fallbacks)
+        };
+        let rejected = || Rejection::ALL.map(Outcome::rejected);
+        let of_one = in_effect().chain(in_effect().map(Outcome::in_shadow)).chain(rejected());
+        let of_none = rejected().into_iter().chain([Outcome::unserved()]);
+        of_one.map(|outcome| outcome.serving(&REGISTRY[0])).chain(of_none).collect()
+    }
+
+    fn counted(counters: &OutcomeCounters) -> Vec<String> {
+        let families: Vec<_> =
+            counters.families().into_iter().filter(|family| !family.get_metric().is_empty()).collect();
+        let text = TextEncoder::new().encode_to_string(&families).expect("text");
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    }
+
+    fn none() -> OutcomeCounters {
+        OutcomeCounters::new(&REGISTRY, &Registry::new()).expect("counters")
+    }
+
+    #[test]
+    fn an_outcome_is_counted_by_its_own_labels() {
+        for outcome in all() {
+            let counters = none();
+            assert_eq!(counted(&counters), [""; 0], "there is a series before its first callback");
+            counters.count(&outcome);
+            counters.count(&outcome);
+            let callback = outcome.callback.map_or("unknown", |served| served.name);
+            let (kind, source) = (outcome.kind().name(), outcome.source().name());
+            let reason = outcome.reason().map_or("none", Reason::name);
+            let labels = format!(r#"callback="{callback}",outcome="{kind}",reason="{reason}",source="{source}""#);
+            assert_eq!(counted(&counters), [format!("openim_bridge_callbacks_total{{{labels}}} 2")]);
+        }
+    }
+
+    #[test]
+    fn no_two_outcomes_share_a_counter() {
+        let counters = none();
+        let outcomes = all();
+        for outcome in &outcomes {
+            counters.count(outcome);
+        }
+        // But one pair: in the shadow, a refusal with an invalid code is like the fallback's refusal of an invalid reply.
+        let (alone, shared): (Vec<_>, Vec<_>) = counted(&counters).into_iter().partition(|line| line.ends_with(" 1"));
+        assert_eq!((alone.len() + 2, shared.len()), (outcomes.len(), 1), "{shared:?}");
+        assert!(shared[0].contains(r#"outcome="refuse",reason="invalid_reply",source="shadow"} 2"#), "{shared:?}");
+    }
+}
