@@ -27,8 +27,8 @@ bench *args:
 # The same in five rounds and longer each: about 15 minutes on a machine that does nothing else.
 bench-full *args: (bench "--full" args)
 
-# The same, and its tables into docs/performance.md, with a plot beside it.
-bench-docs: (bench-full "--docs" "docs/performance.md" "--svg" "docs/performance.svg")
+# The same, and its tables into docs/performance.md.
+bench-docs: (bench-full "--docs" "docs/performance.md")
 
 # 1,000 callbacks to a decision service that hangs: `just hung --callbacks 500`.
 hung *args:

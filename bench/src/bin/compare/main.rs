@@ -7,7 +7,7 @@
 //! - `scenario`: the scenarios.
 //! - `rounds`, `figures`: in which order they run; what comes of several rounds.
 //! - `goals`: what the bridge is meant to reach.
-//! - `report`: the tables, the JSON, the plot.
+//! - `report`: the tables, the JSON.
 //!
 //! Exits with 0 when no figure is void, 1 when one is (or, with --goals, a goal is missed), 2 for a usage error.
 
@@ -60,9 +60,6 @@ struct Arguments {
     /// Write everything that was measured to this file, in JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draw the CPU time of a callback into this file.
-    #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
     /// Put the tables between the markers in this file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["contenders", "scenarios"])]
     docs: Option<PathBuf>,
@@ -124,9 +121,6 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
     }
     if let Some(file) = &arguments.json {
         fs::write(file, report.json()?).with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    if let Some(file) = &arguments.svg {
-        report.draw(file)?;
     }
     if let Some(docs) = &arguments.docs {
         ensure!(report.is_whole(), "{} is left as it is, since a figure is void", docs.display());

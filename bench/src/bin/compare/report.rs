@@ -1,6 +1,5 @@
-//! What was measured: tables for people, JSON for programs, a plot, a page's part; with what it was measured on.
+//! What was measured: tables for people, JSON for programs, a page's part; with what it was measured on.
 
-mod plot;
 mod table;
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
@@ -77,14 +76,6 @@ impl Report {
         }
         let _infallible = write!(text, "\n### Goals\n\n{}", self.goals().0.markdown());
         docs::write(docs, "just bench-docs", &text)
-    }
-
-    /// Draws the CPU time of a callback.
-    pub(crate) fn draw(&self, file: &Path) -> anyhow::Result<()> {
-        let with_cpu = self.results.iter().filter(|results| results.cells.len() > 1);
-        let with_cpu = with_cpu.map(|results| results.scenario);
-        let scenarios: Vec<&Scenario> = with_cpu.filter(|scenario| scenario.figures.contains(&Figure::CpuUs)).collect();
-        plot::draw(file, self, &scenarios, &self.contenders)
     }
 
     /// All of it, with the least and the most of each figure.
