@@ -4,7 +4,11 @@
 
 mod kit;
 
-use std::io::Read as _;
+use std::{
+    io::Read as _,
+    net::TcpListener,
+    process::{Command, Stdio},
+};
 
 use kit::frames::{answer, plays};
 use kit::{
@@ -66,7 +70,7 @@ fn a_callback_is_a_span_in_its_callers_trace_with_the_call_as_its_child() {
     let (app, collector) = (app(), collector());
     let variables = [
         ("OTEL_SERVICE_NAME", "remarks"),
-        ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,deployment.environment.name=test"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=chat"),
     ];
     let serve = traced(&app, &collector, &variables, &[]);
@@ -342,8 +346,42 @@ fn a_collector_that_hangs_fills_the_queue_and_the_rest_is_counted_and_lost() {
     assert_eq!(serve.exit_code(), Some(0));
 }
 
+/// What the program logs about traces with these variables; it ends at once, since its address is taken.
+fn at_the_start(variables: &[(&str, &str)]) -> String {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_openim-bridge"));
+    program.args(["serve", "--listen", &address]).envs(variables.iter().copied()).stdin(Stdio::null());
+    let log = String::from_utf8(program.output().expect("the program").stderr).expect("UTF-8");
+    // Without the time.
+    let lines = log.lines().filter_map(|line| line.split_once("Z ").map(|(_, said)| said.trim()));
+    lines.filter(|said| said.contains("traces") || said.contains("OTEL_")).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
-fn what_the_bridge_does_not_speak_is_said_and_it_serves_all_the_same() {
+fn what_is_wrong_with_the_variables_is_said() {
+    let said = |more: &[(&str, &str)]| {
+        at_the_start(&[&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")], more].concat())
+    };
+    insta::assert_snapshot!(said(&[
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "10%"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+    ]), @r#"
+    WARN OTEL_TRACES_SAMPLER_ARG is `10%`, but must be a number from 0 to 1
+    WARN OTEL_BSP_MAX_QUEUE_SIZE is `0`, but must be a whole number from 1
+    INFO traces are recorded endpoint="http://127.0.0.1:4317" sampler=ParentBased(TraceIdRatioBased(1.0))
+    "#);
+    insta::assert_snapshot!(said(&[("OTEL_TRACES_SAMPLER", "sometimes")]), @r#"
+    WARN OTEL_TRACES_SAMPLER is `sometimes`, but must be always_on, always_off or traceidratio, with or without parentbased_ before it
+    INFO traces are recorded endpoint="http://127.0.0.1:4317" sampler=ParentBased(AlwaysOn)
+    "#);
+    insta::assert_snapshot!(said(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]), @"WARN no traces are recorded: OTEL_EXPORTER_OTLP_PROTOCOL is `http/protobuf`, and the bridge speaks OTLP by `grpc` alone (port 4317 of a collector)");
+    insta::assert_snapshot!(said(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a b")]), @"WARN no traces are recorded: the exporter cannot be set up: invalid exporter configuration: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: invalid endpoint 'http://a b': invalid URI: invalid uri character");
+}
+
+#[test]
+fn with_a_protocol_that_the_bridge_does_not_speak_it_serves_all_the_same() {
     let app = app();
     let upstream = format!("http://{}", app.address);
     let flags = ["--upstream", &*upstream, "--admin-listen", "127.0.0.1:0"];

@@ -13,7 +13,7 @@ use std::{
 };
 
 use opentelemetry::KeyValue;
-use opentelemetry_otlp::{SpanExporter as Otlp, WithExportConfig as _, WithTonicConfig as _};
+use opentelemetry_otlp::{SpanExporter as Otlp, WithTonicConfig as _, tonic_types::transport::ClientTlsConfig};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -21,7 +21,7 @@ use opentelemetry_sdk::{
     trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor as _},
 };
 
-use super::variables::{CollectorTls, service_name};
+use super::variables::environment;
 
 /// How long the end of the program waits for the last spans.
 const LAST_SPANS: Duration = Duration::from_secs(1);
@@ -71,11 +71,11 @@ pub(super) enum ExportError {
 }
 
 impl Exporter {
-    pub(super) fn start(endpoint: &str, queue: usize, tls: Option<&CollectorTls>) -> Result<Self, ExportError> {
+    /// The libraries read the rest from the variables: endpoint, headers, timeout, compression, batches.
+    pub(super) fn start(queue: usize, tls: Option<ClientTlsConfig>) -> Result<Self, ExportError> {
         let counters = Arc::new(Counters::default());
-        let otlp = connect(endpoint.to_owned(), tls.map(CollectorTls::config))?;
+        let otlp = connect(tls)?;
         let exporter = CountedExporter { otlp, counters: Arc::clone(&counters), failing: AtomicBool::new(false) };
-        // The rest is as the variables say, which it reads itself.
         let config = BatchConfigBuilder::default().with_max_queue_size(queue).build();
         let mut processor = BatchSpanProcessor::new(exporter, config);
         processor.set_resource(&resource());
@@ -110,15 +110,12 @@ impl Exporter {
 }
 
 /// The connection is made when there is something to send, on a thread that lives as long as the process.
-fn connect(
-    endpoint: String,
-    tls: Option<opentelemetry_otlp::tonic_types::transport::ClientTlsConfig>,
-) -> Result<Otlp, ExportError> {
+fn connect(tls: Option<ClientTlsConfig>) -> Result<Otlp, ExportError> {
     let (built, is_built) = mpsc::sync_channel(1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     thread::Builder::new().name("traces".to_owned()).spawn(move || {
         runtime.block_on(async {
-            let builder = Otlp::builder().with_tonic().with_endpoint(endpoint);
+            let builder = Otlp::builder().with_tonic();
             let builder = match tls {
                 Some(tls) => builder.with_tls_config(tls),
                 None => builder,
@@ -135,14 +132,15 @@ fn connect(
 
 /// Who sends the spans. The variables win over what is known here.
 fn resource() -> Resource {
-    let name = service_name(|name| std::env::var(name).ok());
-    let named = Resource::builder_empty()
+    let known = Resource::builder_empty()
         .with_service_name(env!("CARGO_PKG_NAME"))
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .with_detectors(&[Box::new(TelemetryResourceDetector), Box::new(EnvResourceDetector::new())]);
-    match name {
-        Some(name) => named.with_service_name(name).build(),
-        None => named.build(),
+    // The detector for this variable makes up a name where it is not set, and in `Resource::builder`
+    // OTEL_RESOURCE_ATTRIBUTES wins over it, against the specification.
+    match environment("OTEL_SERVICE_NAME") {
+        Some(name) => known.with_service_name(name).build(),
+        None => known.build(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! over gRPC. Off unless OpenTelemetry's own variables name an endpoint.
 //!
 //! - here: whether a callback is recorded, and its beginning.
-//! - `variables`: OpenTelemetry's variables.
+//! - `variables`: OpenTelemetry's variables, as far as its libraries do not read them.
 //! - `spans`: from an [`Outcome`] to spans. They are made when it is recorded, from the times that were noted, so that they
 //!   can say nothing else than the log does.
 //! - `export`: the queue, the threads that empty it, and what is counted of it.
@@ -20,11 +20,11 @@ use opentelemetry::{
     Context,
     trace::{SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags},
 };
-use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator, Sampler, SamplingDecision, ShouldSample as _};
+use opentelemetry_sdk::trace::{Config, IdGenerator as _, RandomIdGenerator, SamplingDecision, ShouldSample};
 
 use export::Exporter;
 pub use export::SpanCounts;
-use variables::Wanted;
+use variables::{Wanted, environment};
 
 use crate::base::trace_context::{Propagation, TraceContext};
 use crate::outcome::{CallbackSpan, Outcome};
@@ -34,23 +34,23 @@ static TRACER: OnceLock<Tracer> = OnceLock::new();
 
 #[derive(Debug)]
 struct Tracer {
-    sampler: Sampler,
+    sampler: Box<dyn ShouldSample>,
     exporter: Exporter,
 }
 
 /// Records traces from now on, where OpenTelemetry's variables ask for it. What is wrong with them is logged, and keeps no
 /// bridge from starting. Only the first call in a process has an effect.
 pub fn start() {
-    let wanted = match variables::read(|name| std::env::var(name).ok()) {
+    let Wanted { endpoint, queue, tls } = match variables::read(&environment) {
         Ok(Some(wanted)) => wanted,
         Ok(None) => return,
         Err(error) => return tracing::warn!("tracing is off: {error}"),
     };
-    let Wanted { endpoint, sampler, queue, tls, warnings } = wanted;
-    for warning in warnings {
-        tracing::warn!("{warning}");
+    for mistake in variables::mistakes(&environment) {
+        tracing::warn!("{mistake}");
     }
-    match Exporter::start(&endpoint, queue, tls.as_ref()) {
+    let sampler = Config::default().sampler;
+    match Exporter::start(queue, tls) {
         Ok(exporter) => {
             tracing::info!(endpoint, ?sampler, "tracing is on");
             let _already_there = TRACER.set(Tracer { sampler, exporter });

@@ -1,34 +1,28 @@
-//! OpenTelemetry's variables: those that say whether and where to, and those whose mistakes its library passes over in
-//! silence. The rest (headers, timeout, compression, batches) it reads itself.
+//! OpenTelemetry's variables, as far as its libraries do not read them, or not as they should: whether there are traces,
+//! the protocol, the certificates, and the length of the queue. [`start`](super::start) reads them, once.
+//!
+//! The libraries read the others: endpoint, headers, timeout, compression, sampler, batches, attributes. Most wrong values
+//! they ignore in silence, and [`mistakes`] finds these for the log.
 //! Sources: <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>,
 //! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>.
 
-use std::{fs, io};
+use std::{env, fs, io};
 
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
-use opentelemetry_sdk::trace::{OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_QUEUE_SIZE_DEFAULT, Sampler};
+use opentelemetry_sdk::trace::{OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_QUEUE_SIZE_DEFAULT};
+
+/// The value of a variable that is set, and not empty.
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What traces need.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    /// An URL, or a host and a port.
+    /// An URL, or a host and a port. For the log: the exporter reads it itself.
     pub(super) endpoint: String,
-    pub(super) sampler: Sampler,
     /// So many spans wait at most.
     pub(super) queue: usize,
     /// `None`: plain text.
-    pub(super) tls: Option<CollectorTls>,
-    /// What is wrong with the rest of them.
-    pub(super) warnings: Vec<String>,
-}
-
-/// Files' contents, in PEM.
-#[derive(Debug, Default)]
-pub(super) struct CollectorTls {
-    /// `None`: the system's authorities.
-    authority: Option<Vec<u8>>,
-    /// Certificate and key.
-    identity: Option<(Vec<u8>, Vec<u8>)>,
+    pub(super) tls: Option<ClientTlsConfig>,
 }
 
 /// Why there are no traces although an endpoint is set.
@@ -44,122 +38,81 @@ pub(super) enum WrongVariable {
     HalfIdentity,
 }
 
-/// Those that are set, and not empty.
-struct Variables<F>(F);
+/// What a value must be, as a check and in words.
+type Rule = (fn(&str) -> bool, &'static str);
+
+const NUMBER: Rule = (|value| value.parse::<u64>().is_ok_and(|number| number > 0), "a whole number from 1");
+const RATIO: Rule = (|value| value.parse().is_ok_and(|ratio| (0.0..=1.0).contains(&ratio)), "a number from 0 to 1");
+const SAMPLER: Rule = (
+    |value| ["always_on", "always_off", "traceidratio"].contains(&value.strip_prefix("parentbased_").unwrap_or(value)),
+    "always_on, always_off or traceidratio, with or without parentbased_ before it",
+);
+
+/// The variables whose wrong values nothing else reports.
+const RULES: [(&str, Rule); 3] =
+    [("OTEL_TRACES_SAMPLER", SAMPLER), ("OTEL_TRACES_SAMPLER_ARG", RATIO), (OTEL_BSP_MAX_QUEUE_SIZE, NUMBER)];
+
+/// A [`Lookup`] in the process's environment.
+pub(super) fn environment(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
 
 /// `None`: no traces are asked for.
-pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Wanted>, WrongVariable> {
-    let variables = Variables(variable);
-    let Some((_, endpoint)) = variables.of_traces("ENDPOINT") else { return Ok(None) };
-    if variables.is_true("OTEL_SDK_DISABLED") {
+pub(super) fn read(variable: Lookup) -> Result<Option<Wanted>, WrongVariable> {
+    let Some((_, endpoint)) = of_traces(variable, "ENDPOINT") else { return Ok(None) };
+    if variable("OTEL_SDK_DISABLED").is_some_and(|value| is_true(&value)) {
         return Ok(None);
     }
-    match variables.get("OTEL_TRACES_EXPORTER").as_deref() {
+    match variable("OTEL_TRACES_EXPORTER").as_deref() {
         None | Some("otlp") => {}
         Some("none") => return Ok(None),
         Some(other) => return Err(WrongVariable::Exporter(other.to_owned())),
     }
-    if let Some((name, protocol)) = variables.of_traces("PROTOCOL").filter(|(_, protocol)| protocol != "grpc") {
+    if let Some((name, protocol)) = of_traces(variable, "PROTOCOL").filter(|(_, protocol)| protocol != "grpc") {
         return Err(WrongVariable::Protocol(name, protocol));
     }
-    let mut warnings = Vec::new();
-    Ok(Some(Wanted {
-        tls: variables.tls(&endpoint)?,
-        sampler: variables.sampler(&mut warnings),
-        queue: variables.queue(&mut warnings),
-        endpoint,
-        warnings,
-    }))
+    // The processor takes 0 as well, and then loses every span.
+    let queue = variable(OTEL_BSP_MAX_QUEUE_SIZE).and_then(|size| size.parse().ok()).filter(|size| *size > 0);
+    let tls = tls(variable, &endpoint)?;
+    Ok(Some(Wanted { endpoint, queue: queue.unwrap_or(OTEL_BSP_MAX_QUEUE_SIZE_DEFAULT), tls }))
 }
 
-/// `OTEL_SERVICE_NAME`.
-pub(super) fn service_name(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
-    Variables(variable).get("OTEL_SERVICE_NAME")
+/// One for each value that is wrong: the variable, the value, and what would be right.
+pub(super) fn mistakes(variable: Lookup) -> impl Iterator<Item = String> {
+    RULES.into_iter().filter_map(move |(name, (is_right, right))| {
+        let value = variable(name).filter(|value| !is_right(value))?;
+        Some(format!("{name} is `{value}`, but must be {right}"))
+    })
 }
 
-impl<F: Fn(&str) -> Option<String>> Variables<F> {
-    fn get(&self, name: &str) -> Option<String> {
-        (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
-    }
-
-    fn is_true(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
-    }
-
-    /// One of the exporter's, with its name: that of traces before that of all signals.
-    fn of_traces(&self, what: &str) -> Option<(String, String)> {
-        let names = [format!("OTEL_EXPORTER_OTLP_TRACES_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")];
-        names.into_iter().find_map(|name| self.get(&name).map(|value| (name, value)))
-    }
-
-    fn file(&self, what: &str) -> Result<Option<Vec<u8>>, WrongVariable> {
-        let Some((name, path)) = self.of_traces(what) else { return Ok(None) };
-        fs::read(&path).map(Some).map_err(|error| WrongVariable::File(name, path, error))
-    }
-
-    fn tls(&self, endpoint: &str) -> Result<Option<CollectorTls>, WrongVariable> {
-        let insecure = self.of_traces("INSECURE").is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"));
-        if !endpoint.split_once("://").map_or(!insecure, |(scheme, _)| scheme.eq_ignore_ascii_case("https")) {
-            return Ok(None);
-        }
-        let identity = match (self.file("CLIENT_CERTIFICATE")?, self.file("CLIENT_KEY")?) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            _ => return Err(WrongVariable::HalfIdentity),
-        };
-        Ok(Some(CollectorTls { authority: self.file("CERTIFICATE")?, identity }))
-    }
-
-    fn sampler(&self, warnings: &mut Vec<String>) -> Sampler {
-        let parent_based = |root: Sampler| Sampler::ParentBased(Box::new(root));
-        let Some(name) = self.get("OTEL_TRACES_SAMPLER") else { return parent_based(Sampler::AlwaysOn) };
-        match &*name {
-            "always_on" => Sampler::AlwaysOn,
-            "always_off" => Sampler::AlwaysOff,
-            "traceidratio" => Sampler::TraceIdRatioBased(self.ratio(warnings)),
-            "parentbased_always_on" => parent_based(Sampler::AlwaysOn),
-            "parentbased_always_off" => parent_based(Sampler::AlwaysOff),
-            "parentbased_traceidratio" => parent_based(Sampler::TraceIdRatioBased(self.ratio(warnings))),
-            _ => {
-                warnings.push(format!(
-                    "OTEL_TRACES_SAMPLER is `{name}`, which is none of always_on, always_off, traceidratio, \
-                     parentbased_always_on, parentbased_always_off and parentbased_traceidratio: parentbased_always_on \
-                     is used"
-                ));
-                parent_based(Sampler::AlwaysOn)
-            }
-        }
-    }
-
-    fn ratio(&self, warnings: &mut Vec<String>) -> f64 {
-        let Some(text) = self.get("OTEL_TRACES_SAMPLER_ARG") else { return 1.0 };
-        let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
-        ratio.unwrap_or_else(|| {
-            warnings.push(format!("OTEL_TRACES_SAMPLER_ARG is `{text}`, and not a number from 0 to 1: 1 is used"));
-            1.0
-        })
-    }
-
-    fn queue(&self, warnings: &mut Vec<String>) -> usize {
-        let Some(text) = self.get(OTEL_BSP_MAX_QUEUE_SIZE) else { return OTEL_BSP_MAX_QUEUE_SIZE_DEFAULT };
-        text.parse().ok().filter(|queue| *queue > 0).unwrap_or_else(|| {
-            let default = OTEL_BSP_MAX_QUEUE_SIZE_DEFAULT;
-            warnings.push(format!("{OTEL_BSP_MAX_QUEUE_SIZE} is `{text}`, and not a number from 1: {default} is used"));
-            default
-        })
-    }
+fn is_true(value: &str) -> bool {
+    value.eq_ignore_ascii_case("true")
 }
 
-impl CollectorTls {
-    pub(super) fn config(&self) -> ClientTlsConfig {
-        let config = match &self.authority {
-            Some(authority) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority)),
-            None => ClientTlsConfig::new().with_enabled_roots(),
-        };
-        match &self.identity {
-            Some((certificate, key)) => config.identity(Identity::from_pem(certificate, key)),
-            None => config,
-        }
+/// One of the exporter's, with its name: that of traces before that of all signals.
+fn of_traces(variable: Lookup, what: &str) -> Option<(String, String)> {
+    let names = [format!("OTEL_EXPORTER_OTLP_TRACES_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")];
+    names.into_iter().find_map(|name| variable(&name).map(|value| (name, value)))
+}
+
+/// The exporter reads no files, and without this trusts no authority at all.
+fn tls(variable: Lookup, endpoint: &str) -> Result<Option<ClientTlsConfig>, WrongVariable> {
+    let insecure = of_traces(variable, "INSECURE").is_some_and(|(_, value)| is_true(&value));
+    if !endpoint.split_once("://").map_or(!insecure, |(scheme, _)| scheme.eq_ignore_ascii_case("https")) {
+        return Ok(None);
+    }
+    let file = |what| match of_traces(variable, what) {
+        Some((name, path)) => fs::read(&path).map(Some).map_err(|error| WrongVariable::File(name, path, error)),
+        None => Ok(None),
+    };
+    let config = match file("CERTIFICATE")? {
+        Some(authority) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority)),
+        None => ClientTlsConfig::new().with_enabled_roots(),
+    };
+    match (file("CLIENT_CERTIFICATE")?, file("CLIENT_KEY")?) {
+        (None, None) => Ok(Some(config)),
+        (Some(certificate), Some(key)) => Ok(Some(config.identity(Identity::from_pem(certificate, key)))),
+        _ => Err(WrongVariable::HalfIdentity),
     }
 }
 
@@ -167,9 +120,12 @@ impl CollectorTls {
 mod tests {
     use super::*;
 
+    fn set<'a>(variables: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    }
+
     fn reads(variables: &[(&str, &str)]) -> Result<Option<Wanted>, String> {
-        let get = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        read(get).map_err(|error| error.to_string())
+        read(&set(variables)).map_err(|error| error.to_string())
     }
 
     const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
@@ -182,7 +138,6 @@ mod tests {
     fn traces_are_off_unless_an_endpoint_is_set_and_nothing_says_no() {
         let off = |wanted: Result<Option<Wanted>, String>| assert!(wanted.expect("no mistake").is_none());
         off(reads(&[]));
-        off(reads(&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")]));
         off(reads(&[("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]));
         off(with(&[("OTEL_SDK_DISABLED", "True")]));
         off(with(&[("OTEL_TRACES_EXPORTER", "none")]));
@@ -202,29 +157,28 @@ mod tests {
     }
 
     #[test]
-    fn samplers_are_those_of_the_specification_and_mistakes_are_said() {
-        let sampler = |name: &str, argument: &str| {
-            let wanted = with(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
-            let wanted = wanted.expect("right").expect("on");
-            (format!("{:?}", wanted.sampler), wanted.warnings.len())
-        };
-        assert_eq!(sampler("", ""), ("ParentBased(AlwaysOn)".to_owned(), 0));
-        assert_eq!(sampler("always_off", ""), ("AlwaysOff".to_owned(), 0));
-        assert_eq!(sampler("parentbased_traceidratio", "0.25"), ("ParentBased(TraceIdRatioBased(0.25))".to_owned(), 0));
-        assert_eq!(sampler("traceidratio", ""), ("TraceIdRatioBased(1.0)".to_owned(), 0));
-        for wrong in ["2", "-1", "NaN", "half"] {
-            assert_eq!(sampler("traceidratio", wrong), ("TraceIdRatioBased(1.0)".to_owned(), 1));
+    fn what_the_libraries_would_pass_over_is_said_with_what_would_be_right() {
+        let said = |name: &str, value: &str| mistakes(&set(&[(name, value)])).collect::<Vec<_>>().join(" ");
+        for (name, right, wrong) in [
+            ("OTEL_TRACES_SAMPLER", "always_off", "jaeger_remote"),
+            ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio", "Always_On"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.25", "2"),
+            ("OTEL_TRACES_SAMPLER_ARG", "1", "-1"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0", "NaN"),
+            ("OTEL_TRACES_SAMPLER_ARG", "1e-3", "half"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "7", "0"),
+        ] {
+            assert_eq!(said(name, right), "", "{name}={right}");
+            let told = format!("{name} is `{wrong}`, but must be ");
+            assert!(said(name, wrong).starts_with(&told), "{name}={wrong}");
         }
-        assert_eq!(sampler("jaeger_remote", ""), ("ParentBased(AlwaysOn)".to_owned(), 1));
+        assert_eq!(mistakes(&set(&[])).count(), 0);
     }
 
     #[test]
     fn the_queue_holds_at_least_one() {
-        let queue = |size: &str| {
-            let wanted = with(&[(OTEL_BSP_MAX_QUEUE_SIZE, size)]).expect("right").expect("on");
-            (wanted.queue, wanted.warnings.len())
-        };
-        assert_eq!([queue(""), queue("7"), queue("0"), queue("x")], [(2048, 0), (7, 0), (2048, 1), (2048, 1)]);
+        let queue = |size| with(&[(OTEL_BSP_MAX_QUEUE_SIZE, size)]).expect("right").expect("on").queue;
+        assert_eq!([queue("7"), queue("0"), queue("x")], [7, 2048, 2048]);
     }
 
     #[test]
@@ -233,8 +187,8 @@ mod tests {
             let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_EXPORTER_OTLP_INSECURE", insecure)];
             reads(&variables).expect("right").expect("on").tls.is_some()
         };
-        assert!(secured("https://collector:4317", "true") && secured("collector:4317", ""));
-        assert!(!secured("http://collector:4317", "") && !secured("collector:4317", "true"));
+        assert!(secured("https://collector:4317", "true") && secured("collector:4317", "false"));
+        assert!(!secured("http://collector:4317", "false") && !secured("collector:4317", "true"));
         let files =
             [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://a"), ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem")];
         assert!(
