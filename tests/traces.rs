@@ -367,9 +367,11 @@ fn what_is_wrong_with_the_variables_is_said() {
         ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
         ("OTEL_TRACES_SAMPLER_ARG", "10%"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
     ]), @r#"
     WARN OTEL_TRACES_SAMPLER_ARG is `10%`, but must be a number from 0 to 1
     WARN OTEL_BSP_MAX_QUEUE_SIZE is `0`, but must be a whole number from 1
+    WARN OTEL_EXPORTER_OTLP_COMPRESSION is `zstd`, but must be gzip or none
     INFO traces are recorded endpoint="http://127.0.0.1:4317" sampler=ParentBased(TraceIdRatioBased(1.0))
     "#);
     insta::assert_snapshot!(said(&[("OTEL_TRACES_SAMPLER", "sometimes")]), @r#"

@@ -43,14 +43,28 @@ type Rule = (fn(&str) -> bool, &'static str);
 
 const NUMBER: Rule = (|value| value.parse::<u64>().is_ok_and(|number| number > 0), "a whole number from 1");
 const RATIO: Rule = (|value| value.parse().is_ok_and(|ratio| (0.0..=1.0).contains(&ratio)), "a number from 0 to 1");
+const SWITCH: Rule = (|value| is_true(value) || value.eq_ignore_ascii_case("false"), "true or false");
+const COMPRESSION: Rule = (|value| ["gzip", "none"].contains(&&*value.to_ascii_lowercase()), "gzip or none");
 const SAMPLER: Rule = (
     |value| ["always_on", "always_off", "traceidratio"].contains(&value.strip_prefix("parentbased_").unwrap_or(value)),
     "always_on, always_off or traceidratio, with or without parentbased_ before it",
 );
 
 /// The variables whose wrong values nothing else reports.
-const RULES: [(&str, Rule); 3] =
-    [("OTEL_TRACES_SAMPLER", SAMPLER), ("OTEL_TRACES_SAMPLER_ARG", RATIO), (OTEL_BSP_MAX_QUEUE_SIZE, NUMBER)];
+const RULES: [(&str, Rule); 12] = [
+    ("OTEL_SDK_DISABLED", SWITCH),
+    ("OTEL_TRACES_SAMPLER", SAMPLER),
+    ("OTEL_TRACES_SAMPLER_ARG", RATIO),
+    ("OTEL_BSP_SCHEDULE_DELAY", NUMBER),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", NUMBER),
+    (OTEL_BSP_MAX_QUEUE_SIZE, NUMBER),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", NUMBER),
+    ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", NUMBER),
+    ("OTEL_EXPORTER_OTLP_INSECURE", SWITCH),
+    ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", SWITCH),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", COMPRESSION),
+    ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", COMPRESSION),
+];
 
 /// A [`Lookup`] in the process's environment.
 pub(super) fn environment(name: &str) -> Option<String> {
@@ -160,6 +174,7 @@ mod tests {
     fn what_the_libraries_would_pass_over_is_said_with_what_would_be_right() {
         let said = |name: &str, value: &str| mistakes(&set(&[(name, value)])).collect::<Vec<_>>().join(" ");
         for (name, right, wrong) in [
+            ("OTEL_SDK_DISABLED", "True", "1"),
             ("OTEL_TRACES_SAMPLER", "always_off", "jaeger_remote"),
             ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio", "Always_On"),
             ("OTEL_TRACES_SAMPLER_ARG", "0.25", "2"),
@@ -167,6 +182,8 @@ mod tests {
             ("OTEL_TRACES_SAMPLER_ARG", "0", "NaN"),
             ("OTEL_TRACES_SAMPLER_ARG", "1e-3", "half"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "7", "0"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "20", "20ms"),
+            ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "GZIP", "zstd"),
         ] {
             assert_eq!(said(name, right), "", "{name}={right}");
             let told = format!("{name} is `{wrong}`, but must be ");
