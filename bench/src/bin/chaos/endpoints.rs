@@ -213,7 +213,10 @@ async fn late(lab: &Lab) -> anyhow::Result<Run> {
     seconds(2).await;
     still_running(&mut bridge)?;
     let mut run = Run::of(load.finish().await?, &bridge);
-    run.promise(bridge.said("an endpoint is healthy", there - BACK_ALONE).is_some(), "the bridge did not log that it is healthy");
+    run.promise(
+        bridge.said("an endpoint is healthy", there - BACK_ALONE).is_some(),
+        "the bridge did not log that it is healthy",
+    );
     let late = run.callbacks.since(there).fell_back().map(|callback| callback.began - there).max().unwrap_or_default();
     run.note(format!("last fallback {} ms after", late.as_millis()));
     run.promise(late <= BACK_ALONE, format!("one fell back {late:?} after it was there"));
