@@ -38,7 +38,7 @@ pub mod telemetry;
 pub mod upstream;
 
 /// The public contract, generated from `proto/`.
-#[allow(missing_docs, clippy::pedantic, unreachable_pub)]
+#[allow(clippy::pedantic, unreachable_pub)]
 pub mod proto {
     tonic::include_proto!("openim.bridge.v1");
 

@@ -12,10 +12,11 @@ use std::process::{Command, Output};
 
 use clap::Command as Flags;
 use kit::{app, bridge, nowhere, peer};
+use openim_bridge::base::text::without_password;
 use openim_bridge::callback::REGISTRY;
 use openim_bridge::config::{self, Loaded};
 use openim_bridge::doctor::{
-    BridgeSide, Destination, Finding, Fixed, Severity, Variable, Webhooks, examine, fix, in_environment, shown,
+    BridgeSide, Destination, Finding, Fixed, Severity, Variable, Webhooks, examine, fix, in_environment,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -121,7 +122,7 @@ fn path() -> &'static Path {
 
 fn line(finding: &Finding) -> String {
     let at = finding.at.as_ref().map(ToString::to_string).unwrap_or_default();
-    format!("{} {} {at}", finding.severity.word(), finding.name)
+    format!("{} {} {at}", finding.severity.into_str(), finding.name)
 }
 
 #[test]
@@ -436,10 +437,10 @@ fn a_corrected_url_leads_to_the_bridge() {
 
 #[test]
 fn a_password_is_hidden_also_where_the_text_is_no_url() {
-    assert_eq!(shown("http://u:p@h/x"), "http://u:***@h/x");
-    assert_eq!(shown("u:p/?#@h"), "u:***@h");
-    assert_eq!(shown("http://u:p@q@h"), "http://u:***@h");
-    assert_eq!(shown("http://h:1/x"), "http://h:1/x");
+    assert_eq!(without_password("http://u:p@h/x"), "http://u:***@h/x");
+    assert_eq!(without_password("u:p/?#@h"), "u:***@h");
+    assert_eq!(without_password("http://u:p@q@h"), "http://u:***@h");
+    assert_eq!(without_password("http://h:1/x"), "http://h:1/x");
 }
 
 fn for_all<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>)
@@ -560,7 +561,7 @@ fn probed(at: SocketAddr, prefix: &str) -> (Option<i32>, Vec<String>) {
     let output = doctor(&["--probe", "--output", "json", "--listen", &listen], &file);
     let json: Json = serde_json::from_slice(&output.stdout).expect("JSON");
     let findings = json["findings"].as_array().expect("findings");
-    let wrong = findings.iter().filter(|finding| finding["severity"] == Severity::Wrong.word());
+    let wrong = findings.iter().filter(|finding| finding["severity"] == Severity::Wrong.into_str());
     let names = wrong.filter_map(|finding| finding["name"].as_str()).map(str::to_owned).collect();
     (output.status.code(), names)
 }

@@ -23,7 +23,6 @@ impl Deadline {
         Self { started, at: started + timeout - timeout / FOR_ANSWERING }
     }
 
-    /// When waiting ends.
     #[must_use]
     pub const fn at(self) -> Instant {
         self.at

@@ -23,7 +23,6 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// How often files were read again since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reloads {
-    /// Good ones, in use since.
     pub taken: u64,
     /// Bad ones, in whose place those before stay.
     pub refused: u64,
@@ -36,7 +35,6 @@ pub struct Reloads {
 pub struct ReloadCounts(Arc<Mutex<Reloads>>);
 
 impl ReloadCounts {
-    /// Until now.
     #[must_use]
     pub fn now(&self) -> Reloads {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -50,7 +48,6 @@ impl ReloadCounts {
     }
 }
 
-/// Files that something is made of.
 pub(crate) trait WatchedSource: Send + 'static {
     type Contents: PartialEq + Send;
     type Made: Send + Sync + 'static;
@@ -80,7 +77,6 @@ pub(crate) struct WatchedFiles<M> {
     look: Option<Sender<()>>,
 }
 
-/// What is in use.
 #[derive(Debug)]
 pub(crate) struct Current<M>(RwLock<Arc<M>>);
 

@@ -23,7 +23,6 @@ pub(crate) const NAMES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// The name of a status.
 pub(crate) const fn name(code: Code) -> &'static str {
     NAMES[code as usize]
 }

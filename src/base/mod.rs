@@ -5,7 +5,7 @@
 //! - [`file_watch`]: files that are read again when they change. [`tls`]: those of TLS. [`yaml`]: YAML as people write it.
 //! - [`socket`]: socket options, the only code that differs between systems.
 //! - [`trace_context`]: where a request stands in a distributed trace. [`grpc_status`]: the names of gRPC's statuses.
-//! - [`error_chain`]: an error with its causes, in one line.
+//! - [`error_chain`]: an error with its causes, in one line. [`text`]: texts of others, safe to show.
 
 pub(crate) mod chunks;
 pub mod deadline;
@@ -13,6 +13,7 @@ pub(crate) mod error_chain;
 pub mod file_watch;
 pub(crate) mod grpc_status;
 pub(crate) mod socket;
+pub mod text;
 pub mod tls;
 pub mod trace_context;
 pub(crate) mod yaml;

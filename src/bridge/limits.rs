@@ -7,12 +7,9 @@ use std::sync::{
 
 use super::settings::BridgeLimits;
 
-/// The limits that all workers share.
 #[derive(Debug)]
 pub struct SharedLimits {
-    /// Bytes of bodies held.
     pub body_bytes: Arc<Gauge>,
-    /// Callbacks being decided.
     pub in_flight: Arc<Gauge>,
 }
 
@@ -48,7 +45,6 @@ pub struct Permit {
 }
 
 impl Gauge {
-    /// Nothing held yet.
     #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { held: AtomicUsize::new(0), limit: AtomicUsize::new(limit) })
@@ -61,13 +57,11 @@ impl Gauge {
         permit.grow(amount).then_some(permit)
     }
 
-    /// How much may be held.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit.load(Relaxed)
     }
 
-    /// How much is held now.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.load(Relaxed)

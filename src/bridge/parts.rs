@@ -37,16 +37,13 @@ pub(super) struct Arrived {
     pub(super) body: Permit,
 }
 
-/// What is sent back.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// For people and proxies: OpenIM never looks at it.
     pub status: StatusCode,
-    /// For people, too.
     pub origin: Origin,
     /// What would be right, where the request was not.
     pub hint: Option<&'static str>,
-    /// A JSON object.
     pub body: Bytes,
 }
 

@@ -10,30 +10,23 @@ use crate::openim::{NextCodeForm, RefusalDefaults};
 use crate::policy::{AccessSettings, FallbackPolicy, Percent};
 use crate::telemetry::log::LogSettings;
 
-/// All of it.
 #[derive(Debug, Clone, Default)]
 pub struct BridgeSettings {
-    /// Who may call.
     pub access: AccessSettings,
-    /// How the decision service is asked.
     pub decision: DecisionSettings,
     /// What OpenIM is told when no good reply came in time.
     pub fallback: FallbackPolicy,
     /// What completes a refusal that left its code or its message unset.
     pub refusal: RefusalDefaults,
-    /// How answers are written.
     pub response: ResponseSettings,
     /// Commands that the bridge does not serve.
     pub commands: CommandSettings,
-    /// The operation ID of a request.
     pub operation_id: OperationIdSettings,
     /// Bounds on what the bridge takes in.
     pub limits: BridgeLimits,
-    /// What is logged.
     pub log: LogSettings,
 }
 
-/// How the decision service is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct DecisionSettings {
     /// From the first byte of OpenIM's request to the bridge's answer. Under [`TIMEOUT_CAP`](crate::openim::TIMEOUT_CAP).
@@ -42,7 +35,6 @@ pub struct DecisionSettings {
     pub enforce_percent: Percent,
 }
 
-/// How answers are written.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ResponseSettings {
     /// How `nextCode` is written.
@@ -52,7 +44,6 @@ pub struct ResponseSettings {
 /// Commands that the bridge does not serve.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CommandSettings {
-    /// What is answered to them.
     pub unserved: Unserved,
 }
 
@@ -67,7 +58,6 @@ pub enum Unserved {
     Allow,
 }
 
-/// The operation ID of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OperationIdSettings {
     /// What happens to a request without one.

@@ -3,7 +3,6 @@
 use super::served::Served;
 use super::set_friend_remark::BeforeSetFriendRemark;
 
-/// Every callback that is served.
 pub static REGISTRY: [Served; 1] = [Served::of::<BeforeSetFriendRemark>()];
 
 #[cfg(test)]

@@ -22,9 +22,7 @@ pub trait Callback: 'static {
     const METHOD: &'static str;
     /// The JSON body. Unknown fields are ignored: later versions of OpenIM may add some.
     type Body: DeserializeOwned;
-    /// The rpc's request.
     type Request: Message;
-    /// The rpc's response.
     type Response: Message + Default;
 
     /// `callbackCommand` of the body.
@@ -37,7 +35,6 @@ pub trait Callback: 'static {
     fn decision(response: Self::Response) -> Option<Decision>;
 }
 
-/// What the service decided.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// OpenIM goes on with what its user asked for.
@@ -48,12 +45,10 @@ pub enum Decision {
     Change(Fields),
 }
 
-/// Who is involved, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parties {
     /// The user whose action it is said to be.
     pub owner: String,
-    /// The user whom it is about.
     pub friend: String,
 }
 
@@ -64,16 +59,13 @@ pub struct Question {
     pub message: Bytes,
     /// What an answer without any change holds.
     pub unchanged: Fields,
-    /// Who is involved.
     pub parties: Parties,
 }
 
 /// Why a body is not the callback that its URL says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyError {
-    /// Not this callback's JSON.
     Malformed,
-    /// Another callback's command.
     OtherCommand,
 }
 

@@ -3,21 +3,16 @@
 
 use super::samples::{self, CheckSample};
 
-/// One case.
 #[derive(Debug)]
 pub struct Case {
     /// Stable: what `--case` takes, and what reports call it.
     pub name: &'static str,
-    /// What a service that passes does.
     pub shows: &'static str,
-    /// Why it matters in production.
     pub why: &'static str,
-    /// What to do about a failure.
     pub remedy: &'static str,
     pub(super) run: Run,
 }
 
-/// How a case is run.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Run {
     ServesRpc,

@@ -42,11 +42,9 @@ A table of expected decisions reads:
 where DECISION is one of: allow | { refuse: { code: NUMBER, message: TEXT, detail: TEXT } } | { replace: TEXT }
 and each of code, message and detail is optional.";
 
-/// The whole table.
 #[derive(Debug)]
 pub struct Expectations(Vec<Expectation>);
 
-/// One row of it.
 #[derive(Debug)]
 pub struct Expectation {
     /// Such as `expect-3`.
@@ -57,21 +55,13 @@ pub struct Expectation {
     expected: ExpectedDecision,
 }
 
-/// Why there is no table.
 #[derive(Debug, thiserror::Error)]
 pub enum ExpectationsError {
-    /// The file cannot be read.
     #[error("cannot read the table of expected decisions {}", path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// Its text is not valid. The message names line, column and key, and shows the place.
     #[error("the table of expected decisions {origin} is not valid\n{message}\n\n{SHAPE}")]
     InvalidReply {
-        /// The file's name.
         origin: String,
         /// What is wrong, where, and what would be right.
         message: String,
@@ -105,7 +95,6 @@ impl Expectations {
         Ok(Self(rows))
     }
 
-    /// The rows, in their order.
     #[must_use]
     pub fn rows(&self) -> &[Expectation] {
         &self.0
@@ -129,7 +118,6 @@ struct Row {
     expect: ExpectedDecision,
 }
 
-/// The decision that is expected.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ExpectedDecision {

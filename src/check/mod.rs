@@ -33,23 +33,18 @@ use session::Session;
 /// A case may take so many times [`CheckLimits::timeout`], however many calls it makes.
 const CASE_TIMEOUTS: u32 = 15;
 
-/// What is to be run.
 #[derive(Debug, Clone, Copy)]
 pub struct CheckPlan<'a> {
-    /// In this order.
     pub cases: &'a [&'static Case],
-    /// After them.
     pub expectations: &'a [Expectation],
 }
 
 impl CheckPlan<'_> {
-    /// How many cases there are.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.cases.len() + self.expectations.len()
     }
 
-    /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0

@@ -9,10 +9,8 @@ use super::expect::Expectation;
 use super::verdict::CaseVerdict;
 use crate::upstream::UpstreamSettings;
 
-/// What came of all cases.
 #[derive(Debug, Clone)]
 pub struct CheckReport {
-    /// As configured.
     pub upstream: String,
     /// What was connected to: after names have been resolved.
     pub endpoint: Option<String>,
@@ -22,21 +20,15 @@ pub struct CheckReport {
     pub cases: Vec<CaseReport>,
 }
 
-/// What came of one case.
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseReport {
     /// Such as `unknown-fields`.
     pub name: String,
-    /// What a service that passes does.
     pub shows: String,
-    /// What came of it.
     #[serde(flatten)]
     pub verdict: CaseVerdict,
-    /// Why it matters in production.
     pub why: &'static str,
-    /// What to do about a failure.
     pub remedy: &'static str,
-    /// How long it took.
     #[serde(rename = "milliseconds", serialize_with = "milliseconds")]
     pub took: Duration,
 }
@@ -74,7 +66,7 @@ impl CheckReport {
     /// How many cases came to a verdict of this word.
     #[must_use]
     pub fn count(&self, word: &str) -> usize {
-        self.cases.iter().filter(|case| case.verdict.word() == word).count()
+        self.cases.iter().filter(|case| case.verdict.into_str() == word).count()
     }
 
     /// Nothing failed, and the service was there.

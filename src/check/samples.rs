@@ -8,18 +8,17 @@ use prost::{
     encoding::{WireType, encode_key, encode_varint},
 };
 
+use crate::base::text;
 use crate::proto::BeforeSetFriendRemarkRequest;
 
-/// What is shown of a text.
-const SHOWN_CHARS: usize = 60;
+/// So many bytes of a text are shown.
+const SHOWN_BYTES: usize = 80;
 
-/// One question.
 #[derive(Debug, Clone)]
 pub(super) struct CheckSample {
     request: BeforeSetFriendRemarkRequest,
     /// Fields that this version of the contract does not have.
     newer: Vec<u8>,
-    /// In words.
     label: String,
 }
 
@@ -82,7 +81,6 @@ pub(super) fn long_remark() -> Vec<CheckSample> {
     ]
 }
 
-/// Bytes.
 const LONG: usize = 10_240;
 
 pub(super) fn emoji() -> Vec<CheckSample> {
@@ -157,12 +155,9 @@ pub(super) fn repeated() -> Vec<CheckSample> {
     ["My Best Friend", " My  Best\tFriend ", "", "好友", "😀", "test", "spam"].map(CheckSample::remark).to_vec()
 }
 
-/// A text in quotes, in one bounded line, with everything escaped that could steer a terminal.
+/// A text in quotes, safe to show.
 pub(super) fn quoted(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
-    let whole = shown.len() == text.len();
-    shown = format!("{shown:?}");
-    if whole { shown } else { format!("{shown}… ({} bytes)", text.len()) }
+    text::quoted(text, SHOWN_BYTES)
 }
 
 #[cfg(test)]
@@ -185,11 +180,5 @@ mod tests {
             let read = BeforeSetFriendRemarkRequest::decode(newer.message()).expect("a message");
             assert_eq!(read, known.request, "{newer}");
         }
-    }
-
-    #[test]
-    fn what_is_quoted_is_one_bounded_line_that_steers_nothing() {
-        assert_eq!(quoted("a\n\x1b[2J\u{202e}é\u{200f}"), r#""a\n\u{1b}[2J\u{202e}é\u{200f}""#);
-        assert!(quoted(&"a".repeat(LONG)).ends_with("a\"… (10240 bytes)"));
     }
 }

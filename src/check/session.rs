@@ -71,7 +71,6 @@ pub(super) enum InvalidReply {
     EmptyReplacement,
 }
 
-/// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoReply {
     #[error("no reply within {}", humantime::format_duration(*.0))]

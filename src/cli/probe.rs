@@ -48,7 +48,6 @@ struct ProbeArgs {
 /// What an answer may hold: a head, and a line.
 const ANSWER_BYTES: u64 = 8192;
 
-/// The subcommand.
 #[must_use]
 pub fn command() -> Command {
     ProbeArgs::augment_args(Command::new("probe")).args(config::admin_args())

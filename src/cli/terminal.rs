@@ -37,7 +37,6 @@ pub(super) fn complain(text: &str) {
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {
-    /// For people.
     #[default]
     Text,
     /// One JSON object.

@@ -172,7 +172,6 @@ impl Raw {
         }
     }
 
-    /// The settings, once [`Self::check`] found nothing.
     pub(super) fn into_settings(self, basic_auth: Option<Credentials>, ids: LogIds) -> Settings {
         let class = self.fallback.class;
         let bridge = BridgeSettings {

@@ -12,24 +12,18 @@ use crate::telemetry::log::ShortKey;
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ValueSource {
-    /// Nobody set it.
     Default,
     /// The configuration file. Line and column count from 1.
     File {
-        /// As it was given.
         #[serde(serialize_with = "lossy")]
         path: PathBuf,
-        /// Line of the value.
         line: u64,
-        /// Column of the value.
         column: u64,
     },
-    /// An environment variable.
     Env {
         /// Such as `OPENIM_BRIDGE_LISTEN`.
         name: String,
     },
-    /// A flag.
     Flag {
         /// Such as `--listen`.
         name: String,
@@ -54,7 +48,6 @@ impl fmt::Display for ValueSource {
 /// Everything that is wrong with a configuration; one line each.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigError {
-    /// At least one.
     pub problems: Vec<Problem>,
 }
 
@@ -68,45 +61,18 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// One thing that is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// The file cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
-    Unreadable {
-        /// As it was given.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// A file that a setting names cannot be read.
     #[error("`{key}` ({}, {at}) cannot be read: {source}: name a file that is there, and that this process may read", path.display())]
-    UnreadableFile {
-        /// The setting.
-        key: &'static str,
-        /// Where the file was named.
-        at: ValueSource,
-        /// As it was given.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is no YAML.
+    UnreadableFile { key: &'static str, at: ValueSource, path: PathBuf, source: io::Error },
     #[error("{at}: not valid YAML: {message}")]
-    Syntax {
-        /// Where reading stopped.
-        at: ValueSource,
-        /// What the parser says.
-        message: String,
-    },
+    Syntax { at: ValueSource, message: String },
     /// The variable of a setting that has another name now.
     #[error("{at}: this variable is now {now}")]
-    RenamedVariable {
-        /// The old one.
-        at: ValueSource,
-        /// The new one.
-        now: &'static str,
-    },
+    RenamedVariable { at: ValueSource, now: &'static str },
     /// Something else stands where the keys of a group belong.
     #[error(
         "{at}: {} must be a mapping, with the keys {}",
@@ -114,66 +80,25 @@ pub enum Problem {
         keys.join(", ")
     )]
     NotAMapping {
-        /// Where.
         at: ValueSource,
         /// The group's key; empty for the whole file.
         group: String,
-        /// What may stand there.
         keys: Vec<String>,
     },
-    /// A key that is no setting.
     #[error("{at}: unknown key `{key}`: {hint}")]
-    UnknownKey {
-        /// Where.
-        at: ValueSource,
-        /// With the groups around it.
-        key: String,
-        /// What would be right.
-        hint: String,
-    },
+    UnknownKey { at: ValueSource, key: String, hint: String },
     /// A key that stands twice in one mapping.
     #[error("{at}: `{key}` is set twice, first at {first}: keep one")]
-    Duplicate {
-        /// The second.
-        at: ValueSource,
-        /// With the groups around it.
-        key: String,
-        /// The first.
-        first: ValueSource,
-    },
+    Duplicate { at: ValueSource, key: String, first: ValueSource },
     /// A value of the wrong type, or out of range.
     #[error("{at}: `{key}` is {value}: expected {expected}")]
-    Value {
-        /// Where it came from.
-        at: ValueSource,
-        /// The setting.
-        key: &'static str,
-        /// As it was given.
-        value: String,
-        /// What would be right.
-        expected: String,
-    },
+    Value { at: ValueSource, key: &'static str, value: String, expected: String },
     /// A line of the file with the credentials. Never quotes it.
     #[error("{}:{}: {} (`access.basic_auth_file`, {at})", path.display(), wrong.line, wrong.wrong)]
-    Credentials {
-        /// Where the file was named.
-        at: ValueSource,
-        /// As it was given.
-        path: PathBuf,
-        /// What is wrong with it.
-        wrong: InvalidCredentials,
-    },
+    Credentials { at: ValueSource, path: PathBuf, wrong: InvalidCredentials },
     /// The key of `log.ids: hash` cannot be used. Never quotes it.
     #[error("{}: {wrong} (`log.ids_key_file`, {at})", path.display())]
-    IdsKey {
-        /// Where the file was named.
-        at: ValueSource,
-        /// As it was given.
-        path: PathBuf,
-        /// What is wrong with it.
-        wrong: ShortKey,
-    },
-    /// Settings that cannot be together.
+    IdsKey { at: ValueSource, path: PathBuf, wrong: ShortKey },
     #[error("{0}")]
     Combination(String),
 }
@@ -183,20 +108,10 @@ pub enum Problem {
 pub enum Warning {
     /// A variable with the bridge's prefix that is no setting.
     #[error("{name}: no setting has this variable{}", did_you_mean(hint.as_deref()))]
-    UnknownVariable {
-        /// Its name.
-        name: String,
-        /// A variable that is one.
-        hint: Option<String>,
-    },
+    UnknownVariable { name: String, hint: Option<String> },
     /// A setting of TLS to the decision service, whose addresses are all in plain text.
     #[error("`{key}` ({at}) has no effect: no address in `upstream.addresses` begins with https://")]
-    UnusedTls {
-        /// The setting.
-        key: &'static str,
-        /// Where its value came from.
-        at: ValueSource,
-    },
+    UnusedTls { key: &'static str, at: ValueSource },
 }
 
 fn did_you_mean(hint: Option<&str>) -> String {

@@ -22,7 +22,6 @@ pub(super) const FILE_VARIABLE: &str = "OPENIM_BRIDGE_CONFIG";
 /// Where the schema says whether a change takes effect while the bridge runs.
 const LIVE: &str = "x-live";
 
-/// One setting.
 #[derive(Debug)]
 pub(super) struct Leaf {
     /// Such as `admin.listen`.

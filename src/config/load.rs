@@ -24,21 +24,16 @@ use crate::telemetry::log::LogIds;
 const USERS: &str = "access.basic_auth_file";
 const IDS_KEY: &str = "log.ids_key_file";
 
-/// A configuration that has been checked.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// What to run on.
     pub settings: Settings,
-    /// The file that was read.
     pub file: Option<PathBuf>,
-    /// Every setting, for people.
     pub values: Vec<EffectiveValue>,
     /// What the caller should say aloud.
     pub warnings: Vec<Warning>,
 }
 
 impl Loaded {
-    /// What is in force, for operators.
     #[must_use]
     pub fn effective(&self) -> Effective {
         Effective { file: self.file.clone(), settings: self.values.clone(), needs_restart: vec![] }
@@ -48,9 +43,7 @@ impl Loaded {
 /// The configuration in force, for people. Holds no secret: those are in files, which settings only name.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Effective {
-    /// The file that was read.
     pub file: Option<PathBuf>,
-    /// Every setting.
     pub settings: Vec<EffectiveValue>,
     /// The settings that would have another value after a restart.
     pub needs_restart: Vec<&'static str>,
@@ -72,14 +65,12 @@ impl Effective {
     }
 }
 
-/// The effective value of one setting.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct EffectiveValue {
     /// Such as `admin.listen`.
     pub key: &'static str,
     /// As it would stand in a file; `null` is unset.
     pub value: Json,
-    /// Where it came from.
     pub source: ValueSource,
 }
 
@@ -103,7 +94,6 @@ pub struct Reloaded {
 }
 
 impl Reloaded {
-    /// What is in force, for operators.
     #[must_use]
     pub fn effective(&self) -> Effective {
         Effective { needs_restart: self.needs_restart.clone(), ..self.loaded.effective() }

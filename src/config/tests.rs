@@ -330,7 +330,7 @@ fn only_what_a_configuration_says_counts_as_a_change() {
 #[test]
 fn every_error_class_has_its_setting() {
     let keys: HashSet<&str> = leaves().iter().filter_map(|leaf| leaf.key.strip_prefix("fallback.class.")).collect();
-    assert_eq!(keys, ErrorClass::ALL.map(ErrorClass::name).into());
+    assert_eq!(keys, ErrorClass::ALL.map(|class| class.into_str()).into());
     for class in ErrorClass::ALL {
         let policy = file_settings(&format!("fallback: {{class: {{{class}: refuse}}}}")).bridge.fallback;
         for other in ErrorClass::ALL {

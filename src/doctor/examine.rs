@@ -7,9 +7,10 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use super::finding::{Finding, Severity};
 use super::place::Place;
-use super::url::{self, Destination, UrlFault, shown};
+use super::url::{self, Destination, UrlFault};
 use super::variables::name_of;
 use super::webhooks::{CallbackConfig, Oddity, WebhookField, WebhookValue, Webhooks};
+use crate::base::text::without_password;
 use crate::bridge::Unserved;
 use crate::callback::Served;
 use crate::config::Loaded;
@@ -32,10 +33,8 @@ const LOSE_MESSAGES: [&str; 5] = [
 /// Of these OpenIM wants to be told what it has asked, and fails otherwise. Seen there, too.
 const NEED_AN_ECHO: [&str; 2] = ["beforeSetGroupInfo", "beforeSetGroupInfoEx"];
 
-/// The bridge's side.
 #[derive(Debug, Clone, Copy)]
 pub struct BridgeSide<'a> {
-    /// Its configuration.
     pub loaded: &'a Loaded,
     /// The callbacks that it serves.
     pub served: &'static [Served],
@@ -161,7 +160,7 @@ impl Finding {
     }
 
     fn leads_to(self, url: &str) -> Self {
-        let variable = format!("{}={}", name_of(&["url"]), shown(url));
+        let variable = format!("{}={}", name_of(&["url"]), without_password(url));
         self.variable(variable).change(&["url"], url)
     }
 
@@ -175,7 +174,7 @@ impl Finding {
 
 fn url_fault(text: &str, fault: &UrlFault, bridge: BridgeSide<'_>) -> Finding {
     let scheme = scheme_of(bridge);
-    let text = shown(text);
+    let text = without_password(text);
     let example = format!("{scheme}://bridge:{}/callbackExample", bridge.settings().listen.port());
     match fault {
         UrlFault::Missing => Finding::wrong("url-missing", "there is no `url`")
@@ -255,7 +254,7 @@ fn elsewhere(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<Fin
 fn query_kept(text: &str, to: &Destination) -> Option<Finding> {
     to.has_query.then(|| {
         let cut = text.split('?').next().unwrap_or(text);
-        Finding::advice("url-query", format!("`url` is {}: its query names a command", shown(text)))
+        Finding::advice("url-query", format!("`url` is {}: its query names a command", without_password(text)))
             .why("OpenIM appends /COMMAND itself; with a command in the query every other callback arrives under a wrong name")
             .remedy("remove the `?` and all behind it")
             .leads_to(cut)
@@ -332,7 +331,7 @@ fn credentials(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<F
         } else {
             "remove it: the bridge does not ask for it"
         };
-        Finding::advice("url-password", format!("`url` holds credentials: {}", shown(text)))
+        Finding::advice("url-password", format!("`url` holds credentials: {}", without_password(text)))
             .why("on a network error the head of OpenIM's development shows the whole `url`, password in clear, to whoever called its API; over http:// it crosses the network in clear")
             .remedy(remedy)
     })
@@ -349,7 +348,7 @@ fn reach(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<Finding
     let listen = bridge.settings().listen;
     if to.is_loopback() {
         return Some(
-            Finding::advice("url-loopback", format!("`url` is {}: the machine, container or pod of OpenIM itself", shown(text)))
+            Finding::advice("url-loopback", format!("`url` is {}: the machine, container or pod of OpenIM itself", without_password(text)))
                 .why("in containers, OpenIM would call its own container, where no bridge listens. It is right only where both share one host or pod")
                 .remedy(format!(
                     "use a name or an address that leads from OpenIM to the bridge, and start the bridge with --listen 0.0.0.0:{}",

@@ -5,9 +5,9 @@ use serde_json::Value as Json;
 
 use super::place::Place;
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Severity {
     /// Something does not work, or fails users' actions.
     Wrong,
@@ -15,32 +15,15 @@ pub enum Severity {
     Advice,
 }
 
-impl Severity {
-    /// The word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Wrong => "wrong",
-            Self::Advice => "advice",
-        }
-    }
-}
-
-/// One fault.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
     /// Stable: what reports call it, such as `timeout-short`.
     pub name: &'static str,
-    /// How bad it is.
     pub severity: Severity,
-    /// Where it stands.
     #[serde(serialize_with = "in_words")]
     pub at: Option<Place>,
-    /// What is wrong. Holds no password.
     pub what: String,
-    /// Why it matters.
     pub why: String,
-    /// What to do.
     pub remedy: String,
     /// The variable of OpenIM's containers that would set it right: `NAME=value`. Holds no password.
     pub variable: Option<String>,
@@ -49,12 +32,10 @@ pub struct Finding {
     pub change: Option<Change>,
 }
 
-/// A change of webhooks.yml.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// From the top of the file: one key, or a callback's and one of its own.
     pub path: Vec<String>,
-    /// What is to stand there.
     pub value: Json,
 }
 

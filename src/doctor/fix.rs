@@ -13,14 +13,10 @@ use crate::base::yaml::{Yaml, document, quote};
 /// More than there are kinds of findings with a change.
 const MAX_CHANGES: usize = 32;
 
-/// A corrected file.
 #[derive(Debug, Clone)]
 pub struct Fixed {
-    /// All of it.
     pub text: String,
-    /// What was corrected.
     pub corrected: Vec<Finding>,
-    /// What is still to be found.
     pub left: Vec<Finding>,
 }
 

@@ -21,6 +21,6 @@ pub use examine::{BridgeSide, examine};
 pub use finding::{Change, Finding, Severity};
 pub use fix::{Fixed, fix};
 pub use place::Place;
-pub use url::{Destination, UrlFault, shown};
+pub use url::{Destination, UrlFault};
 pub use variables::{Variable, in_environment, in_file};
 pub use webhooks::{CallbackConfig, Oddity, Unreadable, WebhookField, WebhookValue, Webhooks};

@@ -5,19 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_saphyr::Location;
 
-/// Where a value of OpenIM's stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// In webhooks.yml. Line and column count from 1.
-    File {
-        /// As it was given.
-        path: PathBuf,
-        /// The line.
-        line: u64,
-        /// The column.
-        column: u64,
-    },
-    /// In a variable.
+    File { path: PathBuf, line: u64, column: u64 },
     Variable {
         /// Such as `IMENV_WEBHOOKS_URL`.
         name: String,

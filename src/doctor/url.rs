@@ -12,7 +12,6 @@ use crate::openim::UrlCommand;
 /// What is wrong with the text of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UrlFault {
-    /// There is none.
     Missing,
     /// There is no `http://` or `https://`.
     NoScheme,
@@ -22,14 +21,11 @@ pub enum UrlFault {
     Fragment,
     /// A `?` makes the command a part of the query.
     Query,
-    /// It is none.
     Malformed(String),
 }
 
-/// Where a URL leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// Whether it is `https`.
     pub is_https: bool,
     /// The name or address, without brackets.
     pub host: String,
@@ -111,7 +107,6 @@ impl Destination {
         }
     }
 
-    /// `http` or `https`.
     #[must_use]
     pub const fn scheme(&self) -> &'static str {
         if self.is_https { "https" } else { "http" }
@@ -141,18 +136,6 @@ pub(super) fn moved(text: &str, scheme: &str, to: &str) -> Option<String> {
     let authority = authority(rest);
     let user = &authority[..authority.len() - host_and_port(authority).len()];
     Some(format!("{scheme}://{user}{to}{}", &rest[authority.len()..]))
-}
-
-/// `text` without its password, also where it is no URL.
-#[must_use]
-pub fn shown(text: &str) -> String {
-    let (start, rest) = text.split_once("://").map_or((0, text), |(scheme, rest)| (scheme.len() + 3, rest));
-    // A password may hold what ends an authority, when it is not encoded as it should be.
-    let Some(at) = rest.rfind('@') else { return text.to_owned() };
-    match rest[..at].find(':') {
-        Some(colon) => format!("{}:***{}", &text[..start + colon], &rest[at..]),
-        None => text.to_owned(),
-    }
 }
 
 /// Whether nothing but the machine itself can reach a listener.

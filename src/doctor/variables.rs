@@ -9,14 +9,12 @@ use super::place::Place;
 /// OpenIM's prefix. Behind it are the keys in capitals, joined by `_`.
 pub(super) const PREFIX: &str = "IMENV_WEBHOOKS_";
 
-/// One of OpenIM's variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     /// Such as `IMENV_WEBHOOKS_URL`.
     pub name: String,
     /// Never empty: OpenIM takes an empty one for unset.
     pub value: String,
-    /// Where it is set.
     pub at: Place,
 }
 

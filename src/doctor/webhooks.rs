@@ -18,37 +18,25 @@ use crate::base::yaml::{Yaml, document, syntax_message};
 pub enum Unreadable {
     /// It is no YAML.
     #[error("{at}: not valid YAML: {message}")]
-    Syntax {
-        /// Where reading stopped.
-        at: Place,
-        /// What the parser says.
-        message: String,
-    },
+    Syntax { at: Place, message: String },
     /// It is YAML of another shape.
     #[error("{at}: not OpenIM's webhooks.yml: expected a mapping with `url` and the callbacks")]
-    NotAMapping {
-        /// Where.
-        at: Place,
-    },
+    NotAMapping { at: Place },
 }
 
-/// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookValue {
     /// As it is written; `null` where nothing is.
     pub json: Json,
-    /// Where.
     pub at: Place,
 }
 
 /// What is said about a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookField {
-    /// `enable`
     Enable,
     /// `timeout`, in seconds.
     Timeout,
-    /// `failedContinue`
     FailedContinue,
 }
 
@@ -56,7 +44,6 @@ impl WebhookField {
     /// All that are looked at.
     pub const ALL: [Self; 3] = [Self::Enable, Self::Timeout, Self::FailedContinue];
 
-    /// Its key.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
@@ -67,18 +54,13 @@ impl WebhookField {
     }
 }
 
-/// One of OpenIM's callbacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackConfig {
     /// As it is written, such as `beforeSetFriendRemark`.
     pub name: String,
-    /// Where.
     pub at: Place,
-    /// Whether anything stands under it.
     pub is_empty: bool,
-    /// What stands under it.
     pub values: Vec<(WebhookField, WebhookValue)>,
-    /// The other keys under it.
     pub others: Vec<(String, Place)>,
 }
 
@@ -86,49 +68,22 @@ pub struct CallbackConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Oddity {
     /// A key stands twice.
-    Duplicate {
-        /// Which.
-        key: String,
-        /// The second time.
-        at: Place,
-        /// The first time.
-        first: Place,
-    },
+    Duplicate { key: String, at: Place, first: Place },
     /// `url` or a callback stands under another key.
-    Nested {
-        /// What stands too deep.
-        key: String,
-        /// Where.
-        at: Place,
-        /// What it stands under.
-        under: String,
-    },
+    Nested { key: String, at: Place, under: String },
     /// A callback is no mapping.
-    NotAMapping {
-        /// Which.
-        key: String,
-        /// Where.
-        at: Place,
-    },
+    NotAMapping { key: String, at: Place },
     /// A variable has no effect, since the file has no such key.
-    NoSuchKey {
-        /// Its name.
-        name: String,
-        /// Where it is set.
-        at: Place,
-    },
+    NoSuchKey { name: String, at: Place },
 }
 
-/// What OpenIM runs on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Webhooks {
     /// The file, where there is one.
     pub path: Option<PathBuf>,
     /// `url`, where there is the key.
     pub url: Option<WebhookValue>,
-    /// In the order of the file.
     pub callbacks: Vec<CallbackConfig>,
-    /// In the order of the file.
     pub oddities: Vec<Oddity>,
     /// Top-level keys that are neither `url` nor a callback.
     pub others: Vec<(String, Place)>,
@@ -277,13 +232,11 @@ impl Webhooks {
 }
 
 impl CallbackConfig {
-    /// What is said, if anything is.
     #[must_use]
     pub fn value(&self, field: WebhookField) -> Option<&WebhookValue> {
         self.values.iter().find(|(other, _)| *other == field).map(|(_, value)| value)
     }
 
-    /// Whether OpenIM calls it.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.value(WebhookField::Enable).and_then(WebhookValue::flag).unwrap_or_default()

@@ -13,9 +13,7 @@ pub(super) const REFUSAL_CODE: i32 = 5000;
 /// What the mock does with one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MockAnswer {
-    /// How long it waits first.
     pub delay: Duration,
-    /// What it then replies.
     pub reply: MockReply,
 }
 
@@ -26,8 +24,9 @@ impl From<MockReply> for MockAnswer {
 }
 
 /// A reply. A mock must be able to be wrong on purpose, so a refusal may carry any code and any text.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum MockReply {
     /// The remark may be set.
     Allow,
@@ -36,7 +35,6 @@ pub enum MockReply {
         /// Any number, also one that is not for a decision service.
         #[serde(default)]
         code: i32,
-        /// For the user.
         #[serde(default)]
         message: String,
         /// For the client's developers.
@@ -65,21 +63,6 @@ pub enum MockInvalid {
     Code,
     /// The remark is replaced by an empty one.
     Empty,
-}
-
-impl MockReply {
-    /// The word for it in rules, remark commands and the log.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Refuse { .. } => "refuse",
-            Self::Replace(_) => "replace",
-            Self::Hang => "hang",
-            Self::Status(_) => "status",
-            Self::Invalid(_) => "invalid",
-        }
-    }
 }
 
 fn replacement<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

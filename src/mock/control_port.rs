@@ -50,7 +50,6 @@ impl ControlPort {
         Ok(Self { control, listener, address })
     }
 
-    /// Where it listens.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.address

@@ -80,7 +80,6 @@ impl fmt::Display for MockAddress {
     }
 }
 
-/// Any connection.
 pub(super) trait MockConnection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> MockConnection for S {}

@@ -65,19 +65,13 @@ pub struct Mock {
 pub enum MockError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
-    Bind {
-        /// Which address.
-        address: MockAddress,
-        /// Why.
-        source: io::Error,
-    },
+    Bind { address: MockAddress, source: io::Error },
     /// The contract that was compiled in cannot be offered by reflection.
     #[error("cannot offer gRPC reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// TLS cannot be set up.
     #[error("cannot set up TLS")]
     Tls(#[from] TlsError),
-    /// Serving failed.
     #[error("cannot serve")]
     Serve(#[from] tonic::transport::Error),
 }

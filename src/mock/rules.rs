@@ -74,14 +74,8 @@ impl Default for Rules {
 /// Why there are no rules.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
-    /// The file cannot be read.
     #[error("cannot read the rules file {}", path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// The text is not valid. The message names line, column and key, and shows the place.
     #[error("the rules in {origin} are not valid\n{message}\n\n{SHAPE}")]
     Invalid {
@@ -665,7 +659,7 @@ rules:
             Answers::Always(reply) => vec![reply],
             Answers::Sequence(Sequence { first, others, .. }) => iter::once(first).chain(others).collect(),
         });
-        let shown: std::collections::BTreeSet<_> = replies.map(MockReply::name).collect();
+        let shown: std::collections::BTreeSet<_> = replies.map(MockReply::into_str).collect();
         assert_eq!(Vec::from_iter(shown), ["allow", "hang", "invalid", "refuse", "replace", "status"]);
     }
 

@@ -24,21 +24,16 @@ const LOGGED_BYTES: usize = 256;
 /// One call, as it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MockCall {
-    /// From the message.
     pub operation_id: String,
-    /// From the message.
     pub owner: String,
-    /// From the message.
     pub friend: String,
-    /// From the message.
     pub remark: String,
     /// The metadata `operation-id`, where it is visible ASCII.
     pub operation_id_metadata: Option<String>,
     /// The metadata `grpc-timeout`, in gRPC's notation: up to eight digits and a unit, such as `1500m`.
     pub grpc_timeout: Option<String>,
-    /// The metadata `traceparent`.
     pub traceparent: Option<String>,
-    /// What the mock was going to answer: [`MockReply::name`].
+    /// What the mock was going to answer: the name of a [`MockReply`].
     pub decision: &'static str,
 }
 
@@ -54,9 +49,7 @@ pub struct MockEvent {
 /// What can happen to a call: it is received, and then ends in one of two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallStage {
-    /// It came in.
     Received,
-    /// It was answered.
     Answered,
     /// It ended without an answer of the mock: the client cancelled it or went away, its deadline passed, or the mock
     /// ended.
@@ -143,7 +136,7 @@ fn call(request: Request<BeforeSetFriendRemarkRequest>, reply: &MockReply) -> Mo
         operation_id_metadata: text(&metadata, "operation-id"),
         grpc_timeout: text(&metadata, "grpc-timeout"),
         traceparent: text(&metadata, "traceparent"),
-        decision: reply.name(),
+        decision: reply.into_str(),
     }
 }
 

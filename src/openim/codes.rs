@@ -25,7 +25,6 @@ impl RefusalCode {
         }
     }
 
-    /// The number.
     #[must_use]
     pub const fn get(self) -> i32 {
         self.0
@@ -92,7 +91,6 @@ impl From<ReservedCode> for RefusalCode {
 /// A refusal as OpenIM is told it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// `errCode`.
     pub code: RefusalCode,
     /// `errMsg`: reaches the user. Never empty, since OpenIM passes an empty one on as such.
     pub message: String,

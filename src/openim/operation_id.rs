@@ -27,7 +27,6 @@ impl OperationId {
         Self(format!("bridge-{:016x}", fastrand::u64(..)))
     }
 
-    /// The whole text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -47,9 +47,9 @@ pub struct Outcome {
 }
 
 /// What OpenIM is told, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum OutcomeKind {
-    /// Go on, unchanged.
     Allow,
     /// Do not go on.
     Refuse,
@@ -58,9 +58,9 @@ pub enum OutcomeKind {
 }
 
 /// Where the answer came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Source {
-    /// The decision service.
     Decision,
     /// The fallback policy, as there was no decision.
     Fallback,
@@ -243,38 +243,12 @@ fn completed(refuse: Refuse, defaults: &RefusalDefaults) -> Result<Refusal, Refu
     Ok(Refusal { code, message, detail: refuse.detail })
 }
 
-impl OutcomeKind {
-    /// The name in logs and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Refuse => "refuse",
-            Self::Change => "change",
-        }
-    }
-}
-
-impl Source {
-    /// The name in logs and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Decision => "decision",
-            Self::Fallback => "fallback",
-            Self::Shadow => "shadow",
-            Self::Route => "route",
-            Self::Rejected => "rejected",
-        }
-    }
-}
-
 impl Reason {
     /// The name in logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Error(class) => class.name(),
+            Self::Error(class) => class.into_str(),
             Self::Rejected(rejection) => rejection.name(),
             Self::Unserved => "unserved",
         }

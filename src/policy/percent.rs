@@ -16,7 +16,6 @@ pub struct InvalidPercent;
 impl Percent {
     /// No owner: shadow mode.
     pub const NONE: Self = Self(0);
-    /// Every owner.
     pub const ALL: Self = Self(100);
 
     /// The number, 0 to 100.

@@ -10,7 +10,6 @@ use std::{
 
 use slab::Slab;
 
-/// Rung once.
 #[derive(Debug, Default)]
 pub(super) struct Bell {
     has_rung: Cell<bool>,

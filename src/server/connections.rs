@@ -79,7 +79,6 @@ impl Connections {
         self.limit.load(Relaxed)
     }
 
-    /// Since the start.
     pub(super) fn accepted(&self) -> u64 {
         self.next.load(Relaxed)
     }

@@ -33,7 +33,6 @@ pub(super) const LAST_LOOK: Duration = Duration::from_millis(100);
 /// What all workers share. The path of a callback touches only its counters.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// What is in force now.
     pub(super) settings: watch::Sender<Arc<Settings>>,
     /// For operators: where the settings came from.
     pub(super) configuration: RwLock<Arc<ShownConfiguration>>,

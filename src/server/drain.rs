@@ -14,7 +14,6 @@ pub enum DrainStage {
     Closing,
     /// Connections close, those in use after their answer.
     Finishing,
-    /// Everything ends now.
     Stopped,
 }
 

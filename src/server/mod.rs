@@ -53,7 +53,6 @@ use drain::Drain;
 /// How often a drain looks whether all is answered.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// A running bridge.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -63,26 +62,14 @@ pub struct Server {
     workers: mpsc::Receiver<()>,
 }
 
-/// Why the bridge could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address to listen on cannot be had.
     #[error("cannot listen on {address}")]
-    Bind {
-        /// As configured.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
+    Bind { address: SocketAddr, source: io::Error },
     /// The address for operators cannot be had.
     #[error("cannot listen on {address} for operators (`admin.listen`)")]
-    Admin {
-        /// As configured.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A certificate cannot be used.
+    Admin { address: SocketAddr, source: io::Error },
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The metrics cannot be set up, by a mistake in the program.
@@ -195,7 +182,6 @@ impl Server {
         self.address
     }
 
-    /// Where operators are served; `None`: nowhere.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
@@ -270,14 +256,10 @@ impl Drop for Server {
     }
 }
 
-/// How much a running bridge holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// Open connections from OpenIM.
     pub connections: usize,
-    /// Callbacks being decided.
     pub in_flight: usize,
-    /// Bytes of bodies held.
     pub body_bytes: usize,
 }
 

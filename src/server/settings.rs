@@ -11,7 +11,6 @@ use std::{
 use crate::bridge::BridgeSettings;
 use crate::upstream::UpstreamSettings;
 
-/// Everything that `serve` runs on.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where OpenIM's callbacks are received. Port 0 takes a free one.
@@ -22,15 +21,11 @@ pub struct Settings {
     pub workers: NonZeroU16,
     /// Open connections from OpenIM. `None`: 80 % of the limit on open files.
     pub connections: Option<NonZeroUsize>,
-    /// The path of a callback.
     pub bridge: BridgeSettings,
-    /// The decision service.
     pub upstream: UpstreamSettings,
-    /// The listener for operators.
     pub admin: AdminSettings,
     /// When the bridge says that it is ready.
     pub ready: ReadySettings,
-    /// How the bridge stops.
     pub drain: DrainSettings,
 }
 
@@ -56,13 +51,11 @@ impl Default for Settings {
 pub struct TlsSettings {
     /// PEM: the certificate, followed by those that lead to its root.
     pub cert: PathBuf,
-    /// PEM: its private key.
     pub key: PathBuf,
     /// How often the files are looked at. Not to be configured: every 5 s, but in tests.
     pub look_every: Duration,
 }
 
-/// The listener for operators.
 #[derive(Debug, Clone, Copy)]
 pub struct AdminSettings {
     /// Where it listens; `None` (`off`) is nowhere.
@@ -80,7 +73,6 @@ pub struct ReadySettings {
     pub wait_for_upstream: Duration,
 }
 
-/// How the bridge stops.
 #[derive(Debug, Clone, Copy)]
 pub struct DrainSettings {
     /// How long listeners go on accepting after SIGTERM, while every response announces that its connection closes.

@@ -5,22 +5,17 @@ use serde_json::Value as Json;
 /// What `/config` and the status page show.
 #[derive(Debug, Clone, Default)]
 pub struct ShownConfiguration {
-    /// For programs.
     pub json: Json,
-    /// The file that was read.
     pub file: Option<String>,
-    /// Every setting.
     pub settings: Vec<ShownSetting>,
     /// The settings that would have another value after a restart.
     pub needs_restart: Vec<&'static str>,
 }
 
-/// One setting.
 #[derive(Debug, Clone)]
 pub struct ShownSetting {
     /// Such as `admin.listen`.
     pub key: &'static str,
-    /// Its value in force.
     pub value: String,
     /// Where that came from; `None`: nobody has set it.
     pub source: Option<String>,

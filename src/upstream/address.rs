@@ -136,13 +136,11 @@ impl Default for UpstreamAddress {
 /// What is connected to: an address after names have been resolved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
-    /// By TCP.
     Tcp(SocketAddr),
     /// A socket in the file system.
     Unix(Arc<Path>),
 }
 
-/// For logs.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

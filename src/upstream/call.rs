@@ -49,14 +49,11 @@ pub struct Call<'a> {
     pub trace: &'a Propagation,
 }
 
-/// How a call went.
 #[derive(Debug)]
 pub struct Asked {
     /// The reply, not decoded, or why there is none.
     pub reply: Result<Bytes, CallError>,
-    /// Where it was sent last.
     pub endpoint: Option<Target>,
-    /// Where the time went.
     pub spent: Spent,
     /// Each time that it was tried; empty where no trace records it.
     pub tries: Vec<Try>,
@@ -170,7 +167,6 @@ impl Upstream {
     }
 }
 
-/// What an attempt was made on.
 #[derive(Debug)]
 struct Tried {
     endpoint: Arc<Endpoint>,

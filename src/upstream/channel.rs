@@ -75,7 +75,6 @@ pub(super) struct UpstreamConnection {
     number: u64,
     /// `None` once no call can begin on it any more. It ends when the last call has ended, since it has no more senders.
     sender: RefCell<Option<Sender>>,
-    /// Calls on it.
     calls: Cell<usize>,
     /// How many calls the peer allowed when there last was no room for one more.
     full_at: Cell<usize>,
@@ -413,7 +412,6 @@ impl Channel {
 /// The half of a connection that does the work.
 type Driver = h2::client::Connection<Stream, Bytes>;
 
-/// A new connection.
 pub(super) struct Opened {
     pub(super) sender: Sender,
     /// To be polled for as long as the connection is used.

@@ -26,10 +26,8 @@ pub struct Direct {
     address: UpstreamAddress,
 }
 
-/// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectError {
-    /// The name has no address.
     #[error("the name in {0} does not resolve")]
     Resolve(UpstreamAddress, #[source] Unresolved),
     /// None of its addresses could be connected to. This is the last one's error.
@@ -37,7 +35,6 @@ pub enum DirectError {
     Connect(#[from] ConnectError),
 }
 
-/// Why a name has no address.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Unresolved(ResolveError);
@@ -118,7 +115,6 @@ impl Drop for OpenDirect {
 }
 
 impl DirectConnection {
-    /// What it leads to.
     #[must_use]
     pub const fn target(&self) -> &Target {
         &self.target

@@ -151,7 +151,6 @@ impl Endpoint {
         self.has_answered.load(Relaxed)
     }
 
-    /// Calls under way, of all workers.
     pub(super) fn load(&self) -> usize {
         self.load.load(Relaxed)
     }
@@ -211,7 +210,6 @@ impl Endpoint {
         *self.last_probe() = Some(why.to_owned());
     }
 
-    /// How it is now.
     pub(super) fn status(&self) -> EndpointStatus {
         EndpointStatus {
             target: self.target.clone(),

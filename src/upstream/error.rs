@@ -12,7 +12,8 @@ use crate::openim::ReservedCode;
 const DEADLINE_MARGIN: Duration = Duration::from_millis(10);
 
 /// Why there is no decision. The order is the order of the reserved codes 9920 to 9926.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum ErrorClass {
     /// The deadline passed: while waiting, connecting, calling or retrying; or the service said so.
     Timeout,
@@ -42,20 +43,6 @@ impl ErrorClass {
         Self::Internal,
     ];
 
-    /// The name in configuration, logs and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Unavailable => "unavailable",
-            Self::Overloaded => "overloaded",
-            Self::Denied => "denied",
-            Self::Unimplemented => "unimplemented",
-            Self::InvalidReply => "invalid_reply",
-            Self::Internal => "internal",
-        }
-    }
-
     /// The reserved code of a fallback refusal.
     #[must_use]
     pub const fn code(self) -> ReservedCode {
@@ -73,23 +60,20 @@ impl ErrorClass {
 
 impl fmt::Display for ErrorClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.into_str())
     }
 }
 
-/// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The deadline passed first.
     #[error("no reply before the deadline")]
     Deadline,
-    /// One of the bridge's own limits.
     #[error("{0} is reached")]
     Limit(&'static str),
     /// Every endpoint is ejected.
     #[error("no endpoint of the decision service is healthy")]
     NoEndpoint,
-    /// No connection could be had.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The connection broke, or the peer gave the request up, before there was a reply.
@@ -97,7 +81,6 @@ pub enum CallError {
     Broken {
         /// Whether the call may be retried.
         retry: Retry,
-        /// For the log.
         #[source]
         error: Box<h2::Error>,
     },
@@ -166,13 +149,11 @@ impl CallError {
     }
 }
 
-/// Why no connection could be had.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConnectError {
     /// Name, network or peer.
     #[error("cannot connect to {0}")]
     Io(Target, #[source] Arc<io::Error>),
-    /// Took longer than `upstream.connect_timeout`.
     #[error("cannot connect to {0} in time")]
     Timeout(Target),
     /// The handshake failed: not TLS, a certificate that is not trusted, or one of another name.
@@ -193,7 +174,6 @@ pub enum ConnectError {
         "{0} closes TLS connections at once: does it ask for a certificate, or not accept that in `upstream.tls.cert`?"
     )]
     ClosedTls(Target, #[source] Option<Arc<h2::Error>>),
-    /// The runtime is going down.
     #[error("the bridge is stopping")]
     Stopping,
 }

@@ -18,19 +18,16 @@ const CHECK: &str = "/grpc.health.v1.Health/Check";
 /// Why an endpoint has given no sign of life.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoLife {
-    /// It cannot be connected to.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// It says that it does not serve.
     #[error("its health service says that it does not serve")]
     NotServing,
-    /// It did not answer in time.
     #[error("it does not answer a health check in time")]
     Unanswered,
     /// There was no connection to ask on, or all of its streams are taken by calls, of which some end.
     #[error("it could not be asked for its health")]
     NotAsked,
-    /// The connection broke.
     #[error(transparent)]
     Broken(CallError),
 }

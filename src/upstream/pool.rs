@@ -85,7 +85,6 @@ impl Pool {
         self.tls.as_deref().map(tls::expires_in)
     }
 
-    /// How the decision service is now.
     pub(crate) fn status(&self) -> UpstreamStatus {
         let endpoints = self.endpoints.borrow();
         UpstreamStatus {
@@ -114,7 +113,6 @@ pub enum PoolError {
     Thread(#[from] io::Error),
 }
 
-/// What makes endpoints.
 pub(super) struct Maker {
     pub(super) settings: UpstreamSettings,
     /// `None`: no address is `https`.

@@ -40,7 +40,6 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 /// the answer of one kind when the other never comes, is still of use. Lost datagrams are sent again within it.
 const QUERY_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// The addresses of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Resolved {
     /// A and AAAA: sorted, each once, at least 1 and at most 256.
@@ -64,7 +63,6 @@ pub(super) enum ResolveError {
     /// The name is there without an A or AAAA record, as that of a headless Service without pods may be.
     #[error("the host name has no address")]
     NoAddress,
-    /// No name server answered in time.
     #[error("no name server answered in time")]
     Timeout,
     /// A name server could not be asked, or answered that it cannot tell.

@@ -7,10 +7,8 @@ use rustls::pki_types::ServerName;
 use super::address::UpstreamAddress;
 use crate::base::at_least_one;
 
-/// The decision service.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
-    /// Where it listens. Never empty.
     pub addresses: Vec<UpstreamAddress>,
     /// How long one connection may take to be made. Below `decision.timeout`.
     pub connect_timeout: Duration,
@@ -20,9 +18,7 @@ pub struct UpstreamSettings {
     pub resolve: TtlBounds,
     /// The name server to ask. `None`: those of `/etc/resolv.conf`, after `/etc/hosts`.
     pub name_server: Option<SocketAddr>,
-    /// TLS with `https` addresses.
     pub tls: UpstreamTlsSettings,
-    /// How health is asked for.
     pub health: HealthSettings,
     /// When an endpoint is taken out, and how it comes back.
     pub eject: EjectSettings,
@@ -35,25 +31,19 @@ impl UpstreamSettings {
     }
 }
 
-/// How `grpc.health.v1` is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthSettings {
     /// The service named in the question; empty is the server as a whole.
     pub service: String,
-    /// From one check to the next.
     pub interval: Duration,
-    /// How long an answer may take.
     pub timeout: Duration,
 }
 
 /// When an endpoint is taken out, and how it comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EjectSettings {
-    /// Failures in a row.
     pub failures: NonZeroUsize,
-    /// The first pause between probes.
     pub probe_min: Duration,
-    /// The longest pause between probes.
     pub probe_max: Duration,
 }
 

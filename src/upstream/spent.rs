@@ -4,17 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Where a call's time went.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Spent {
-    /// Until there was a connection.
     pub connecting: Duration,
     /// For a place on a connection, when the service allows no more calls on those there are. Not the service's fault:
     /// it has not seen the call yet.
     pub waiting: Duration,
-    /// From sending to the reply.
     pub calling: Duration,
-    /// How often it was sent again.
     pub retries: u8,
 }
 

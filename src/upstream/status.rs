@@ -2,8 +2,8 @@
 
 use super::address::Target;
 
-/// Whether an endpoint gets calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum EndpointState {
     /// It has not answered yet since it was found. It gets calls: the first callback must not fall back because nobody
     /// has asked before.
@@ -25,20 +25,14 @@ pub enum EndpointState {
 pub struct UpstreamStatus {
     /// Whether its names have been looked up for the first time, with whatever result.
     pub resolved: bool,
-    /// Its endpoints.
     pub endpoints: Vec<EndpointStatus>,
 }
 
-/// How one endpoint is.
 #[derive(Debug, Clone)]
 pub struct EndpointStatus {
-    /// Where it is.
     pub target: Target,
-    /// Whether it gets calls.
     pub state: EndpointState,
-    /// Open connections of all workers.
     pub connections: usize,
-    /// Calls under way, of all workers.
     pub calls: usize,
     /// Why the last probe of an ejected endpoint failed.
     pub last_probe: Option<String>,
@@ -63,17 +57,4 @@ impl UpstreamStatus {
 impl EndpointState {
     /// Every state of an endpoint that is there.
     pub const PRESENT: [Self; 5] = [Self::New, Self::Healthy, Self::NotServing, Self::Ejected, Self::Hung];
-
-    /// The name in metrics and on the status page.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Healthy => "healthy",
-            Self::NotServing => "not_serving",
-            Self::Ejected => "ejected",
-            Self::Hung => "hung",
-            Self::Gone => "gone",
-        }
-    }
 }

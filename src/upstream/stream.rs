@@ -16,7 +16,6 @@ use super::address::Target;
 use super::tls_words::explained;
 use crate::base::socket;
 
-/// A connection's bytes.
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(TcpStream),

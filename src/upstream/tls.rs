@@ -61,7 +61,6 @@ enum Trust {
     File(PemFile),
 }
 
-/// What they hold.
 #[derive(PartialEq, Eq)]
 struct ClientContents {
     ca: Option<Vec<u8>>,

@@ -12,7 +12,6 @@ use super::address::Target;
 pub struct Try {
     /// What the decision service was told as its parent.
     pub span: SpanId,
-    /// When it began.
     pub began: Instant,
     /// When it ended, and with which status, as gRPC's own clients would report it; `None`: the deadline ended it.
     pub ended: Option<(Instant, Code)>,
@@ -20,12 +19,10 @@ pub struct Try {
     pub server: Option<TriedServer>,
 }
 
-/// The endpoint that was tried.
 #[derive(Debug)]
 pub struct TriedServer {
     /// Of the configured address.
     pub origin: Uri,
-    /// Where it leads.
     pub target: Target,
 }
 

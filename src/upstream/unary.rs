@@ -15,7 +15,6 @@ use tonic::{Code, Status};
 use super::error::{CallError, Retry};
 use crate::base::chunks::Chunks;
 
-/// Where calls begin.
 pub(super) type Sender = SendRequest<Bytes>;
 
 /// A flag, and the message's length.
@@ -92,7 +91,6 @@ fn framed(message: &[u8]) -> Bytes {
     framed.freeze()
 }
 
-/// Until its end.
 async fn receive(body: &mut RecvStream) -> Result<Bytes, CallError> {
     let mut received = Chunks::default();
     while let Some(chunk) = body.data().await {

@@ -21,54 +21,23 @@ use super::validity::{Untimely, Validity};
 /// No more of a file is read. A chain of certificates is some kilobytes, a bundle of all public roots some hundred.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file is not there, or not to be read.
     #[error("`{key}` ({}) cannot be read: name a file that is there, and that this process may read", path.display())]
-    Unreadable {
-        /// The setting that names it.
-        key: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Unreadable { key: &'static str, path: PathBuf, source: io::Error },
     /// A file does not hold what it should.
     #[error("`{key}` ({}) holds no {expected} in PEM: it must have one between BEGIN and END lines", path.display())]
-    Pem {
-        /// The setting that names it.
-        key: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What it should hold.
-        expected: &'static str,
-        /// What was found.
-        source: pem::Error,
-    },
+    Pem { key: &'static str, path: PathBuf, expected: &'static str, source: pem::Error },
     /// A file's certificate is none that others can be checked with.
     #[error("`{key}` ({}) holds a certificate that is no authority's: name the one that has signed", path.display())]
-    Authority {
-        /// The setting that names it.
-        key: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: rustls::Error,
-    },
+    Authority { key: &'static str, path: PathBuf, source: rustls::Error },
     /// Each may be right, but not the two together.
     #[error(
         "`{}` ({}) and `{}` ({}) are no pair: name the key that the certificate was issued for",
         cert.key, cert.path.display(), key.key, key.path.display()
     )]
-    Pair {
-        /// The certificate's file.
-        cert: Box<PemFile>,
-        /// The key's file.
-        key: Box<PemFile>,
-        /// What is wrong with them.
-        source: rustls::Error,
-    },
+    Pair { cert: Box<PemFile>, key: Box<PemFile>, source: rustls::Error },
     /// A file's certificate is of no use any more.
     #[error(transparent)]
     Expired(Untimely),
@@ -78,7 +47,6 @@ pub enum TlsError {
     /// This cryptography cannot do TLS 1.2 and 1.3.
     #[error("TLS cannot be set up")]
     Setup(#[source] rustls::Error),
-    /// No thread to watch the files.
     #[error("cannot watch the certificate's files")]
     Thread(#[source] io::Error),
 }
@@ -86,9 +54,7 @@ pub enum TlsError {
 /// A file that a setting names.
 #[derive(Debug, Clone)]
 pub struct PemFile {
-    /// The setting.
     pub key: &'static str,
-    /// The file.
     pub path: PathBuf,
 }
 
@@ -99,7 +65,6 @@ impl PemFile {
         read.map(|_| bytes).map_err(|source| TlsError::Unreadable { key: self.key, path: self.path.clone(), source })
     }
 
-    /// At least one.
     pub(crate) fn certificates(&self, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
         found

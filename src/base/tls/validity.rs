@@ -15,11 +15,8 @@ const SOON: Duration = Duration::from_hours(14 * 24);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{key}` ({}) {when}", path.display())]
 pub struct Untimely {
-    /// The setting that names the file.
     pub key: &'static str,
-    /// The file.
     pub path: PathBuf,
-    /// What is wrong.
     pub when: Untimeliness,
 }
 
@@ -53,7 +50,6 @@ impl Validity {
         Some(Self { from: seconds(validity.not_before), until: seconds(validity.not_after) })
     }
 
-    /// Of all of a chain.
     pub(super) fn common(chain: &[CertificateDer<'_>]) -> Option<Self> {
         let all = chain.iter().filter_map(Self::of);
         all.reduce(|one, other| Self { from: one.from.max(other.from), until: one.until.min(other.until) })

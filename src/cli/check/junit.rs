@@ -40,7 +40,7 @@ fn of(report: &CaseReport) -> TestCase {
     let mut case = case(&report.name, status);
     case.set_time(report.took);
     if let CaseVerdict::Passed(seen) | CaseVerdict::Advice(seen) = &report.verdict {
-        case.set_system_out(format!("{}: {seen}", report.verdict.word()));
+        case.set_system_out(format!("{}: {seen}", report.verdict.into_str()));
     }
     case
 }

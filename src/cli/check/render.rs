@@ -10,7 +10,6 @@ use crate::cli::text::{INDENT, wrap};
 /// How the result is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum CheckOutput {
-    /// For people.
     #[default]
     Text,
     /// One JSON object.
@@ -61,7 +60,7 @@ fn text(report: &CheckReport) -> String {
     for case in &report.cases {
         let word = match case.verdict {
             CaseVerdict::Failed(_) => "FAILED",
-            _ => case.verdict.word(),
+            _ => case.verdict.into_str(),
         };
         match &case.verdict {
             CaseVerdict::Passed(seen) => {
@@ -108,10 +107,10 @@ fn markdown(report: &CheckReport) -> String {
     let mut table = "| case | the service | result |\n| --- | --- | --- |\n".to_owned();
     for case in &report.cases {
         let verdict = match &case.verdict {
-            CaseVerdict::Passed(_) => case.verdict.word().to_owned(),
+            CaseVerdict::Passed(_) => case.verdict.into_str().to_owned(),
             // What was seen of a pass holds times, which differ from run to run.
             CaseVerdict::Advice(seen) | CaseVerdict::Failed(seen) | CaseVerdict::Skipped(seen) => {
-                format!("{}: {}", case.verdict.word(), cell(seen))
+                format!("{}: {}", case.verdict.into_str(), cell(seen))
             }
         };
         let _ = writeln!(table, "| `{}` | {} | {verdict} |", case.name, cell(&case.shows));

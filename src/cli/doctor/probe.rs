@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::base::text::without_password;
 use crate::callback::REGISTRY;
 use crate::cli::send::{CannotSend, Exchange, NoAnswer, OpenImClient, words};
-use crate::doctor::{Destination, Finding, WebhookField, WebhookValue, Webhooks, shown};
+use crate::doctor::{Destination, Finding, WebhookField, WebhookValue, Webhooks};
 use crate::openim::ReservedCode;
 use crate::openim::client::request::BEFORE_SET_FRIEND_REMARK;
 use crate::openim::client::{CallbackRequest, OpenIm, UrlForm};
@@ -35,7 +36,6 @@ pub(super) struct Probe {
 
 /// What came of it.
 pub(super) struct Probed {
-    /// In one line.
     pub(super) seen: String,
     /// Why it is not as it should be.
     pub(super) finding: Option<Finding>,
@@ -55,7 +55,7 @@ impl Probe {
         };
         let body = request.body().replace(BEFORE_SET_FRIEND_REMARK, NO_COMMAND);
         let client = OpenImClient::new(&request.url(&url), ca, timeout(webhooks))?;
-        Ok(Some(Self { client, shown: shown(&request.url(&url)), request, body, to }))
+        Ok(Some(Self { client, shown: without_password(&request.url(&url)), request, body, to }))
     }
 
     pub(super) async fn run(self) -> Probed {

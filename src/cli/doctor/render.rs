@@ -6,11 +6,11 @@ use std::io::{self, Write as _};
 use serde_json::json;
 
 use super::probe::Probed;
+use crate::base::text::{one_line, without_password};
 use crate::cli::terminal::Output;
-use crate::cli::text::{safe, wrap};
-use crate::doctor::{Finding, Fixed, Severity, WebhookValue, Webhooks, shown};
+use crate::cli::text::wrap;
+use crate::doctor::{Finding, Fixed, Severity, WebhookValue, Webhooks};
 
-/// What was found.
 pub(super) struct DoctorReport {
     pub(super) webhooks: Webhooks,
     pub(super) findings: Vec<Finding>,
@@ -40,7 +40,7 @@ fn text(report: &DoctorReport) -> String {
     let mut text = format!("{}\n\n", path.as_deref().unwrap_or("IMENV_WEBHOOKS_… variables"));
     findings(&mut text, &report.findings);
     if let Some(probed) = report.probed.as_ref().filter(|probed| probed.finding.is_none()) {
-        let _ = writeln!(text, "{:8}  {}", "passed", safe(&probed.seen, usize::MAX));
+        let _ = writeln!(text, "{:8}  {}", "passed", one_line(&probed.seen, usize::MAX));
     }
     let _ = writeln!(text, "\n{}", summary(&report.findings));
     text
@@ -50,17 +50,17 @@ fn findings(text: &mut String, findings: &[Finding]) {
     for finding in findings {
         let word = match finding.severity {
             Severity::Wrong => "WRONG",
-            Severity::Advice => finding.severity.word(),
+            Severity::Advice => finding.severity.into_str(),
         };
         let place = finding.at.as_ref().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(text, "{word:8}  {}  {}", finding.name, safe(&place, usize::MAX));
+        let _ = writeln!(text, "{word:8}  {}  {}", finding.name, one_line(&place, usize::MAX));
         let or =
             finding.variable.as_ref().map(|variable| format!("{variable}, in the environment of OpenIM's containers"));
         let lines =
             [("what: ", Some(&finding.what)), ("why:  ", Some(&finding.why)), ("do:   ", Some(&finding.remedy))];
         for (label, words) in lines.into_iter().chain([("or:   ", or.as_ref())]) {
             if let Some(words) = words.filter(|words| !words.is_empty()) {
-                wrap(text, label, &safe(words, usize::MAX));
+                wrap(text, label, &one_line(words, usize::MAX));
             }
         }
     }
@@ -82,7 +82,7 @@ pub(super) fn fixed(fixed: &Fixed) {
     for finding in &fixed.corrected {
         let place = finding.at.as_ref().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(text, "{:8}  {}  {place}", "fixed", finding.name);
-        wrap(&mut text, "was:  ", &safe(&finding.what, usize::MAX));
+        wrap(&mut text, "was:  ", &one_line(&finding.what, usize::MAX));
     }
     findings(&mut text, &fixed.left);
     let _ = writeln!(text, "\n{} corrected; left: {}", fixed.corrected.len(), summary(&fixed.left));
@@ -94,7 +94,7 @@ fn facts(report: &DoctorReport) -> serde_json::Value {
     json!({
         "ok": report.count(Severity::Wrong) == 0,
         "webhooks": report.webhooks.path.as_ref().map(|path| path.to_string_lossy()),
-        "url": url.map(|url| shown(&url)),
+        "url": url.map(|url| without_password(&url)),
         "wrong": report.count(Severity::Wrong),
         "advice": report.count(Severity::Advice),
         "findings": report.findings,

@@ -80,23 +80,17 @@ pub enum NoAnswer {
     Redirects,
     /// A redirect that cannot be followed.
     #[error("redirected to {location:?}, which is no URL of http or https")]
-    Location {
-        /// Where to.
-        location: String,
-    },
+    Location { location: String },
     /// The body broke off.
     #[error("the body of the answer (status {status}) did not come in whole")]
     Body {
-        /// The answer's status.
         status: StatusCode,
-        /// How it broke.
         #[source]
         source: reqwest::Error,
     },
     /// The body is not the gzip that it is said to be.
     #[error("the body of the answer (status {status}) cannot be unpacked")]
     Gzip {
-        /// The answer's status.
         status: StatusCode,
         /// How it is broken.
         #[source]
@@ -104,10 +98,7 @@ pub enum NoAnswer {
     },
     /// The body is larger than `send` reads.
     #[error("the body of the answer (status {status}) is larger than {} MiB", MAX_ANSWER_BYTES >> 20)]
-    TooLarge {
-        /// The answer's status.
-        status: StatusCode,
-    },
+    TooLarge { status: StatusCode },
 }
 
 impl NoAnswer {
@@ -141,7 +132,6 @@ pub enum CannotSend {
     Ca {
         /// As it was given.
         path: PathBuf,
-        /// What was found.
         #[source]
         source: pem::Error,
     },
@@ -195,7 +185,6 @@ impl Exchange {
         self.origin().is_some_and(|origin| !origin.starts_with("fallback"))
     }
 
-    /// What OpenIM does.
     #[must_use]
     pub fn open_im(&self) -> OpenIm<'_> {
         match &self.answer {
@@ -208,12 +197,11 @@ impl Exchange {
     #[must_use]
     pub fn cause(&self) -> Option<&'static str> {
         match &self.answer {
-            Ok(answered) => answered.reading.answer.as_ref().err().map(Undecodable::name),
+            Ok(answered) => answered.reading.answer.as_ref().err().map(Undecodable::into_str),
             Err(why) => Some(why.name()),
         }
     }
 
-    /// How it ends.
     #[must_use]
     pub fn ending(&self) -> Ending {
         match self.open_im() {

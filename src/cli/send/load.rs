@@ -11,19 +11,17 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::Semaphore;
 
 use super::client::OpenImClient;
-use super::report::SHOWN_CHARS;
+use super::report::SHOWN_BYTES;
 use super::tally::Tally;
+use crate::base::text::one_line;
 use crate::cli::progress::Progress;
-use crate::cli::text::safe;
 use crate::openim::client::CallbackRequest;
 
 /// How often the progress line is written again.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What is sent.
 #[derive(Debug, Clone, Copy)]
 pub struct LoadPlan {
-    /// So many callbacks.
     pub count: NonZeroU64,
     /// Requests in flight, at most.
     pub concurrency: NonZeroUsize,
@@ -181,7 +179,7 @@ impl LoadReport {
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LoadPlan { count, concurrency, rate } = self.plan;
-        writeln!(f, "POST {}", safe(&self.url, SHOWN_CHARS))?;
+        writeln!(f, "POST {}", one_line(&self.url, SHOWN_BYTES))?;
         let millis = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
         write!(
             f,

@@ -19,13 +19,12 @@ use http::HeaderValue;
 
 pub use client::{Answered, CannotSend, Ending, Exchange, NoAnswer, OpenImClient, exchange, exchange_trusting};
 pub use load::{LoadPlan, LoadReport};
-use report::shown_url;
 pub use report::{SendReport, decider, words};
 pub use tally::Tally;
 
 use super::terminal::{Output, WRONG_USAGE, complain, print, stop_signal};
-use super::text::safe;
 use crate::base::error_chain;
+use crate::base::text::{one_line, without_password};
 use crate::openim::client::{CallbackRequest, UrlForm};
 
 /// OpenIM's HTTP client gives up after this, whatever webhooks.yml says.
@@ -124,7 +123,7 @@ pub async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
     let (text, json, code) = match sent {
         Ok(sent) => sent,
         Err(error) => {
-            complain(&safe(&error_chain::text(&error), usize::MAX));
+            complain(&one_line(&error_chain::text(&error), usize::MAX));
             return Ok(ExitCode::from(WRONG_USAGE));
         }
     };
@@ -152,7 +151,7 @@ fn exit_code(args: &SendArgs, exchange: &Exchange) -> u8 {
 pub async fn send(args: &SendArgs) -> Result<SendReport, CannotSend> {
     let request = args.request()?;
     let exchange = exchange_trusting(args.ca.as_deref(), &request, &args.url, args.timeout).await?;
-    Ok(SendReport { url: shown_url(&request.url(&args.url)), request, exchange })
+    Ok(SendReport { url: without_password(&request.url(&args.url)), request, exchange })
 }
 
 /// Sends what `args` say `count` times, each with an operation ID of its own unless one is given. Ends when all is done,
@@ -178,7 +177,7 @@ pub async fn load(
         request
     };
     let plan = LoadPlan { count, concurrency: args.concurrency, rate: args.rate };
-    Ok(load::load(shown_url(&url), &client, numbered, plan, Tally::new()?, interrupted).await)
+    Ok(load::load(without_password(&url), &client, numbered, plan, Tally::new()?, interrupted).await)
 }
 
 impl SendArgs {

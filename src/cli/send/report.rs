@@ -2,35 +2,21 @@
 
 use std::fmt;
 
-use reqwest::Url;
 use serde_json::json;
 
 use super::client::{Answered, Exchange};
 use crate::base::error_chain;
-use crate::cli::text::safe;
+use crate::base::text::one_line;
 use crate::openim::client::{CallbackRequest, OpenIm};
 
-/// So many characters of a body are shown.
-pub(super) const SHOWN_CHARS: usize = 4096;
-
-/// A URL without its password.
-pub(super) fn shown_url(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(mut parsed) if parsed.password().is_some() => {
-            let hidden = parsed.set_password(Some("***"));
-            debug_assert!(hidden.is_ok(), "it has a password already");
-            parsed.into()
-        }
-        _ => url.to_owned(),
-    }
-}
+/// So many bytes of a body are shown.
+pub(super) const SHOWN_BYTES: usize = 4096;
 
 /// All that `send` tells. Its `Display` is for people.
 #[derive(Debug)]
 pub struct SendReport {
     /// Where it was posted to, without a password.
     pub url: String,
-    /// What was sent.
     pub request: CallbackRequest,
     /// What came of it.
     pub exchange: Exchange,
@@ -41,7 +27,6 @@ impl SendReport {
         String::from_utf8_lossy(self.request.operation_id.as_bytes()).into_owned()
     }
 
-    /// For programs.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         let answered = self.exchange.answer.as_ref().ok();
@@ -61,7 +46,7 @@ impl SendReport {
             }
         };
         let cautions = answered.map(|answered| answered.reading.cautions()).unwrap_or_default();
-        let cautions = cautions.iter().map(|caution| json!({"kind": caution.name(), "text": caution.to_string()}));
+        let cautions = cautions.iter().map(|caution| json!({"kind": caution.into_str(), "text": caution.to_string()}));
         json!({
             "url": self.url,
             "operationID": self.operation_id(),
@@ -79,8 +64,8 @@ impl SendReport {
 
 impl fmt::Display for SendReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "POST {}", safe(&self.url, SHOWN_CHARS))?;
-        writeln!(f, "operationID: {}", safe(&self.operation_id(), SHOWN_CHARS))?;
+        writeln!(f, "POST {}", one_line(&self.url, SHOWN_BYTES))?;
+        writeln!(f, "operationID: {}", one_line(&self.operation_id(), SHOWN_BYTES))?;
         write!(f, "sent: {}", shown_body(self.request.body().trim_end().as_bytes()))?;
         match &self.exchange.answer {
             Ok(Answered { status, body, reading, hint, .. }) => {
@@ -95,7 +80,7 @@ impl fmt::Display for SendReport {
                     writeln!(f, "caution: {caution}")?;
                 }
                 if let Some(hint) = hint {
-                    writeln!(f, "hint: {}", safe(hint, SHOWN_CHARS))?;
+                    writeln!(f, "hint: {}", one_line(hint, SHOWN_BYTES))?;
                 }
                 Ok(())
             }
@@ -112,7 +97,7 @@ impl fmt::Display for SendReport {
 /// What OpenIM does, in one line that is safe to print.
 #[must_use]
 pub fn words(open_im: OpenIm<'_>) -> String {
-    let quoted = |text: &str| format!("\"{}\"", safe(text, SHOWN_CHARS));
+    let quoted = |text: &str| format!("\"{}\"", one_line(text, SHOWN_BYTES));
     match open_im {
         OpenIm::GoesOn { remark: None } => "OpenIM goes on, with the remark that its user typed.".to_owned(),
         OpenIm::GoesOn { remark: Some(remark) } => format!("OpenIM goes on, with the remark {}.", quoted(remark)),
@@ -125,7 +110,7 @@ pub fn words(open_im: OpenIm<'_>) -> String {
             "OpenIM fails its user's action with {} {}: {}.",
             error.code(),
             error.name(),
-            safe(&error_chain::text(why), SHOWN_CHARS)
+            one_line(&error_chain::text(why), SHOWN_BYTES)
         ),
     }
 }
@@ -143,10 +128,10 @@ pub fn decider(origin: Option<&str>) -> String {
         }
         None if origin == "route" => "the bridge's configuration, without asking anybody".to_owned(),
         Some(("fallback", class)) => {
-            format!("the fallback, since the decision service gave no good reply ({})", safe(class, SHOWN_CHARS))
+            format!("the fallback, since the decision service gave no good reply ({})", one_line(class, SHOWN_BYTES))
         }
-        Some(("rejected", code)) => format!("the bridge, which rejected the request ({})", safe(code, SHOWN_CHARS)),
-        _ => safe(origin, SHOWN_CHARS),
+        Some(("rejected", code)) => format!("the bridge, which rejected the request ({})", one_line(code, SHOWN_BYTES)),
+        _ => one_line(origin, SHOWN_BYTES).into_owned(),
     }
 }
 
@@ -154,16 +139,7 @@ fn shown_body(body: &[u8]) -> String {
     if body.is_empty() {
         return "(empty)".to_owned();
     }
-    let text = safe(&String::from_utf8_lossy(body), SHOWN_CHARS);
-    if text.ends_with('…') { format!("{text} ({} bytes in all)", body.len()) } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_that_is_cut_says_how_long_it_was() {
-        assert_eq!(shown_body(&vec![b'a'; SHOWN_CHARS + 5]).len(), SHOWN_CHARS + "… (4101 bytes in all)".len());
-    }
+    let text = String::from_utf8_lossy(body);
+    let line = one_line(&text, SHOWN_BYTES);
+    if text.len() > SHOWN_BYTES { format!("{line} ({} bytes in all)", body.len()) } else { line.into_owned() }
 }

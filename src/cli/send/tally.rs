@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::client::Exchange;
 use super::report::decider;
 use crate::base::error_chain;
-use crate::cli::text::safe;
+use crate::base::text::one_line;
 use crate::openim::client::OpenIm;
 
 /// The percentiles that are told: their names, and the quantiles.
@@ -23,7 +23,7 @@ const MAX_LATENCY_MICROS: u64 = 3_600_000_000;
 const BAR: u64 = 40;
 
 /// So many characters are shown of a text from an answer.
-const SHOWN_CHARS: usize = 200;
+const SHOWN_BYTES: usize = 200;
 
 /// Beyond so many ends, further codes are not told apart: an answer can hold any number.
 const MAX_KINDS: usize = 100;
@@ -83,7 +83,7 @@ impl Tally {
         }
         self.ends.entry(end).or_insert_with(|| TallyEntry::like(exchange)).count += 1;
         if exchange.answer.is_ok() {
-            let origin = exchange.origin().map(|origin| safe(origin, SHOWN_CHARS));
+            let origin = exchange.origin().map(|origin| one_line(origin, SHOWN_BYTES).into_owned());
             let is_other = self.origins.len() >= MAX_KINDS && !self.origins.contains_key(&origin);
             *self.origins.entry(origin.filter(|_| !is_other)).or_default() += 1;
             self.by_fallback += u64::from(!exchange.is_by_no_fallback());
@@ -237,7 +237,11 @@ impl TallyEntry {
         };
         let cautions = exchange.answer.as_ref().map(|answered| answered.reading.cautions()).unwrap_or_default();
         let note = cautions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        Self { count: 0, text: safe(&text, SHOWN_CHARS), note: safe(&note, SHOWN_CHARS) }
+        Self {
+            count: 0,
+            text: one_line(&text, SHOWN_BYTES).into_owned(),
+            note: one_line(&note, SHOWN_BYTES).into_owned(),
+        }
     }
 }
 

@@ -38,43 +38,32 @@ pub struct OpenImAnswer {
 }
 
 /// A field of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "camelCase", const_into_str)]
 pub enum AnswerField {
-    /// `actionCode`
     ActionCode,
-    /// `errCode`
     ErrCode,
-    /// `errMsg`
     ErrMsg,
-    /// `errDlt`
     ErrDlt,
-    /// `nextCode`
     NextCode,
-    /// `remark`
     Remark,
 }
 
 /// What a JSON value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonType {
-    /// `null`
     Null,
-    /// `true` or `false`
     Boolean,
-    /// A number.
     Number,
-    /// A string.
     String,
-    /// An array.
     Array,
-    /// An object.
     Object,
 }
 
 /// Why OpenIM cannot decode an answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Undecodable {
-    /// There is nothing.
     #[error("the body is empty")]
     Empty,
     /// It is not JSON, or something follows it.
@@ -121,21 +110,9 @@ pub enum OpenIm<'a> {
         remark: Option<&'a str>,
     },
     /// It does not, and its API's caller gets this error.
-    Refused {
-        /// `errCode`
-        code: i32,
-        /// `errMsg`
-        message: &'a str,
-        /// `errDlt`
-        detail: &'a str,
-    },
+    Refused { code: i32, message: &'a str, detail: &'a str },
     /// It does not, and its API's caller gets an error of OpenIM's own.
-    Fails {
-        /// OpenIM's error.
-        error: OpenImError,
-        /// What went wrong.
-        why: &'a (dyn Error + 'static),
-    },
+    Fails { error: OpenImError, why: &'a (dyn Error + 'static) },
 }
 
 /// The errors of OpenIM's own that a callback can end in.
@@ -148,7 +125,8 @@ pub enum OpenImError {
 }
 
 /// Something about an answer that is likely not meant so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Caution {
     /// `nextCode` is a string, as the documented page has it.
     NextCodeString,
@@ -259,7 +237,6 @@ impl Reading {
         Self { answer: OpenImAnswer::decode(body) }
     }
 
-    /// What OpenIM does.
     #[must_use]
     pub fn open_im(&self) -> OpenIm<'_> {
         match &self.answer {
@@ -288,21 +265,6 @@ impl Reading {
     }
 }
 
-impl Undecodable {
-    /// A name for programs.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::Syntax(_) => "syntax",
-            Self::TooDeep => "too_deep",
-            Self::NotAnObject { .. } => "not_an_object",
-            Self::WrongType { .. } => "wrong_type",
-            Self::NotInt32 { .. } => "not_int32",
-        }
-    }
-}
-
 impl OpenImError {
     /// The `errCode` that the API's caller gets.
     #[must_use]
@@ -326,19 +288,6 @@ impl OpenImError {
 impl AnswerField {
     const ALL: [Self; 6] = [Self::ActionCode, Self::ErrCode, Self::ErrMsg, Self::ErrDlt, Self::NextCode, Self::Remark];
 
-    /// The key in JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ActionCode => "actionCode",
-            Self::ErrCode => "errCode",
-            Self::ErrMsg => "errMsg",
-            Self::ErrDlt => "errDlt",
-            Self::NextCode => "nextCode",
-            Self::Remark => "remark",
-        }
-    }
-
     const fn expected(self) -> &'static str {
         match self {
             Self::ActionCode | Self::ErrCode | Self::NextCode => "an integer from -2147483648 to 2147483647",
@@ -348,7 +297,7 @@ impl AnswerField {
 
     /// Go compares keys by Unicode's simple case folding.
     fn of(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| key.chars().map(fold).eq(field.name().chars().map(fold)))
+        Self::ALL.into_iter().find(|field| key.chars().map(fold).eq(field.into_str().chars().map(fold)))
     }
 }
 
@@ -440,7 +389,7 @@ fn depth(json: &str) -> usize {
 
 impl fmt::Display for AnswerField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.into_str())
     }
 }
 
@@ -454,24 +403,6 @@ impl fmt::Display for JsonType {
             Self::Array => "an array",
             Self::Object => "an object",
         })
-    }
-}
-
-impl Caution {
-    /// A name for programs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NextCodeString => "next_code_string",
-            Self::ActionCode(_) => "action_code",
-            Self::ErrCodeUnused(_) => "err_code_unused",
-            Self::ErrCodeZero => "err_code_zero",
-            Self::ErrCodeSmall(_) => "err_code_small",
-            Self::ErrCodeToken(_) => "err_code_token",
-            Self::ErrCodeForeign(_) => "err_code_foreign",
-            Self::ErrCodeReserved(_) => "err_code_reserved",
-            Self::ErrMsgEmpty => "err_msg_empty",
-        }
     }
 }
 

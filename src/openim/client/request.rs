@@ -26,7 +26,6 @@ pub struct CallbackRequest {
     pub friend: String,
     /// What the user typed. May be empty.
     pub remark: String,
-    /// The header `operationID`.
     pub operation_id: HeaderValue,
     /// How the URL is made.
     pub form: UrlForm,

@@ -46,7 +46,6 @@ struct Page<'a> {
     state: &'a BridgeState,
     healthy_endpoints: usize,
     endpoints: Vec<EndpointRow<'a>>,
-    /// All of them.
     callbacks: u64,
     fallbacks: u64,
     fallback_share: String,
@@ -109,7 +108,6 @@ struct SideRow {
     refused: u64,
 }
 
-/// The page as it is now.
 pub(super) fn page(shared: &Shared, not_ready: Option<NotReady>, uptime: Duration) -> Response {
     let (state, counts, configuration) = (scrape::state(shared), shared.metrics.counts(), shared.configuration());
     let page = Page::new(&state, &counts, &configuration, not_ready, uptime);

@@ -9,7 +9,6 @@ use std::{
 use crate::server::context::Shared;
 use crate::server::drain::DrainStage;
 
-/// Why the bridge is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotReady {
     #[error("draining")]

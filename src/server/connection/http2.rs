@@ -39,7 +39,6 @@ const LAST_LOOKS: Duration = Duration::from_secs(1);
 struct Streams {
     /// Whether there ever was a request.
     any: Cell<bool>,
-    /// Requests being answered.
     open: Cell<usize>,
     /// Told when a request came while connections are to close.
     leave: Notify,

@@ -29,7 +29,6 @@ use watched::ConnectionWatch;
 /// Until the runtime has looked at its sockets once more.
 const A_LOOK: Duration = Duration::from_millis(1);
 
-/// Serves one connection to its end.
 pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: ConnectionSlot) {
     if let Err(error) = socket::accepted(&stream) {
         return tracing::debug!(%error, "a connection went away at once");

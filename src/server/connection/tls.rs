@@ -27,7 +27,6 @@ const HTTP1: &[u8] = b"http/1.1";
 pub(in crate::server) struct ListenerTls {
     config: Arc<ServerConfig>,
     certificate: WatchedFiles<CertifiedKey>,
-    /// At the start.
     untimely: Vec<Untimely>,
 }
 

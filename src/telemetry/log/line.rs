@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use tracing::Level;
 
 use super::settings::{LogIds, LogSettings};
-use crate::base::error_chain;
+use crate::base::{error_chain, text::one_line};
 use crate::openim::Verdict;
 use crate::outcome::{Outcome, Reason};
 
@@ -43,8 +43,8 @@ pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSetti
                 operation_id = operation_id.as_deref(),
                 owner = owner.as_deref(),
                 friend = friend.as_deref(),
-                outcome = outcome.kind().name(),
-                source = outcome.source().name(),
+                outcome = outcome.kind().into_str(),
+                source = outcome.source().into_str(),
                 reason,
                 error,
                 hint = outcome.hint(),
@@ -76,12 +76,7 @@ fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// Cut, and without control characters: JSON leaves some of those as they are that terminals obey.
+/// A text of a user's choice, safe to log.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
-    let text = &text[..text.floor_char_boundary(TEXT_BYTES)];
-    if text.contains(char::is_control) {
-        Cow::Owned(text.replace(char::is_control, "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
+    one_line(text, TEXT_BYTES)
 }

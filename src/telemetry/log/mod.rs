@@ -31,7 +31,6 @@ pub(crate) use line::shown;
 pub use pseudonym::{PseudonymKey, ShortKey};
 pub use settings::{LogFormat, LogIds, LogLevel, LogSettings};
 
-/// What [`set_level`] changes.
 static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Sends log lines to stderr from now on: this crate's from `settings.level` on, and no more than warnings of others, whose

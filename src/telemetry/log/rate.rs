@@ -30,7 +30,6 @@ pub(super) struct RateLimit {
     second: AtomicU64,
     lines: AtomicU64,
     suppressed: AtomicU64,
-    /// Since the start.
     total: AtomicU64,
 }
 

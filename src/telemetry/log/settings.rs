@@ -10,7 +10,6 @@ use super::pseudonym::PseudonymKey;
 pub struct LogSettings {
     /// The least severe level that is logged.
     pub level: LogLevel,
-    /// How a line is written.
     pub format: LogFormat,
     /// Whether log lines hold what users write, which is personal data.
     pub private: bool,
@@ -29,7 +28,6 @@ pub enum LogIds {
     Omit,
 }
 
-/// How severe a log line is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {

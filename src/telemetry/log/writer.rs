@@ -34,7 +34,6 @@ static WRITER: OnceLock<SyncSender<Message>> = OnceLock::new();
 
 enum Message {
     Line(Vec<u8>),
-    /// Look at [`SUPPRESSED`].
     Suppressed,
     /// Answered once all lines before it are written.
     Flush(SyncSender<()>),

@@ -8,10 +8,8 @@ use prometheus::{
 use super::Metrics;
 use super::outcomes::NO_REASON;
 
-/// What was counted since the start.
 #[derive(Debug)]
 pub(crate) struct CallbackCounts {
-    /// What has occurred.
     pub(crate) callbacks: Vec<OutcomeCount>,
     pub(crate) callback_duration: Times,
     pub(crate) decision_duration: Times,
@@ -47,7 +45,6 @@ pub(crate) enum Estimate {
 }
 
 impl Metrics {
-    /// What was counted since the start.
     pub(crate) fn counts(&self) -> CallbackCounts {
         let families = self.outcomes.families();
         let callbacks = families.iter().flat_map(MetricFamily::get_metric).map(OutcomeCount::of);

@@ -61,7 +61,7 @@ impl OutcomeCounters {
     fn made(&self, outcome: &Outcome) -> prometheus::Result<IntCounter> {
         let callback = outcome.callback.map_or(UNKNOWN, |served| served.name);
         let reason = outcome.reason().map_or(NO_REASON, Reason::name);
-        let labels = [callback, outcome.kind().name(), outcome.source().name(), reason];
+        let labels = [callback, outcome.kind().into_str(), outcome.source().into_str(), reason];
         self.series.get_metric_with_label_values(&labels)
     }
 
@@ -133,7 +133,7 @@ mod tests {
             counters.count(&outcome);
             counters.count(&outcome);
             let callback = outcome.callback.map_or("unknown", |served| served.name);
-            let (kind, source) = (outcome.kind().name(), outcome.source().name());
+            let (kind, source) = (outcome.kind().into_str(), outcome.source().into_str());
             let reason = outcome.reason().map_or("none", Reason::name);
             let labels = format!(r#"callback="{callback}",outcome="{kind}",reason="{reason}",source="{source}""#);
             assert_eq!(counted(&counters), [format!("openim_bridge_callbacks_total{{{labels}}} 2")]);

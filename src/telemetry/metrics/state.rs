@@ -6,7 +6,6 @@ use crate::base::file_watch::Reloads;
 use crate::telemetry::{log, traces};
 use crate::upstream::{EndpointState, UpstreamStatus};
 
-/// How the bridge is now.
 #[derive(Debug)]
 pub(crate) struct BridgeState {
     pub(crate) in_flight: usize,
@@ -37,7 +36,6 @@ pub(crate) struct CertificateState {
 }
 
 impl CertificateState {
-    /// There is none.
     pub(crate) const NONE: Self = Self { expires_in: f64::INFINITY, rotations: 0, rotation_errors: 0 };
 }
 
@@ -45,7 +43,7 @@ impl BridgeState {
     pub(super) fn families(&self) -> Vec<MetricFamily> {
         let upstream = &self.upstream;
         let in_state = |state| upstream.endpoints.iter().filter(|endpoint| endpoint.state == state).count();
-        let endpoints = EndpointState::PRESENT.map(|state| (state.name(), number(in_state(state))));
+        let endpoints = EndpointState::PRESENT.map(|state| (state.into_str(), number(in_state(state))));
         let upstream_connections = upstream.endpoints.iter().map(|endpoint| endpoint.connections).sum();
         let sides = |of: fn(&CertificateState) -> f64| {
             [("listener", of(&self.certificate)), ("upstream", of(&self.upstream_certificate))]

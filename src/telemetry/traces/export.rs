@@ -33,7 +33,6 @@ pub(super) struct Exporter {
     counters: Arc<Counters>,
 }
 
-/// What became of spans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SpanCounts {
     /// Taken by the receiver.
@@ -59,7 +58,6 @@ struct Counters {
     dropped: AtomicU64,
 }
 
-/// Why nothing can be exported.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExportError {
     #[error("the exporter cannot be set up: {0}")]

@@ -69,7 +69,7 @@ fn callback(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration, now: &Now
     let status = if outcome.source() == Source::Shadow { 200 } else { outcome.status().as_u16() };
     let error = match outcome.reason() {
         // In the shadow, what failed is the try alone.
-        Some(Reason::Error(class)) if outcome.source() != Source::Shadow => Some(class.name()),
+        Some(Reason::Error(class)) if outcome.source() != Source::Shadow => Some(class.into_str()),
         _ => None,
     };
     let mut attributes = vec![
@@ -77,8 +77,8 @@ fn callback(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration, now: &Now
         KeyValue::new("url.scheme", if span.https { "https" } else { "http" }),
         KeyValue::new("http.response.status_code", i64::from(status)),
         KeyValue::new("network.protocol.version", version(span.version)),
-        KeyValue::new("openim_bridge.outcome", outcome.kind().name()),
-        KeyValue::new("openim_bridge.source", outcome.source().name()),
+        KeyValue::new("openim_bridge.outcome", outcome.kind().into_str()),
+        KeyValue::new("openim_bridge.source", outcome.source().into_str()),
     ];
     let operation_id = outcome.operation_id.as_ref().map(|id| shown(id.as_str()).into_owned());
     attributes.extend(outcome.callback.map(|served| KeyValue::new("openim_bridge.callback", served.name)));

@@ -14,7 +14,6 @@ use opentelemetry_sdk::trace::{OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_QUEUE_SIZE_
 /// The value of a variable that is set, and not empty.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// What traces need.
 #[derive(Debug)]
 pub(super) struct Wanted {
     /// An URL, or a host and a port. For the log: the exporter reads it itself.

@@ -1,0 +1,67 @@
+//! Texts that others have written, safe to show: in one line, bounded, steering no terminal, and without passwords.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// At most `limit` bytes of `text`, in one line. What could steer a terminal or the order of what is read is escaped. What
+/// is cut off ends in `…`.
+pub(crate) fn one_line(text: &str, limit: usize) -> Cow<'_, str> {
+    let cut = &text[..text.floor_char_boundary(limit)];
+    if cut.len() == text.len() && !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(cut.len());
+    for char in cut.chars() {
+        if steers(char) {
+            let _ = write!(line, "{}", char.escape_default());
+        } else {
+            line.push(char);
+        }
+    }
+    if cut.len() < text.len() {
+        line.push('…');
+    }
+    Cow::Owned(line)
+}
+
+/// Control characters, line separators, and those that turn the direction of writing.
+fn steers(char: char) -> bool {
+    char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+/// The same in quotes, with everything escaped that nobody would see, and how long the whole is where it was cut.
+pub(crate) fn quoted(text: &str, limit: usize) -> String {
+    let cut = &text[..text.floor_char_boundary(limit)];
+    if cut.len() < text.len() { format!("{cut:?}… ({} bytes)", text.len()) } else { format!("{cut:?}") }
+}
+
+/// A URL with `***` in the place of its password. Other texts are as they were.
+#[must_use]
+pub fn without_password(url: &str) -> String {
+    let (start, rest) = url.split_once("://").map_or((0, url), |(scheme, rest)| (scheme.len() + 3, rest));
+    // A password may hold what ends an authority, when it is not encoded as it should be.
+    let Some(at) = rest.rfind('@') else { return url.to_owned() };
+    match rest[..at].find(':') {
+        Some(colon) => format!("{}:***{}", &url[..start + colon], &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_bounded_and_steers_nothing() {
+        assert_eq!(one_line("a\n\x1b[2J\u{9b}\u{202e}é\u{200f}", 99), r"a\n\u{1b}[2J\u{9b}\u{202e}é\u{200f}");
+        assert!(matches!(one_line("äöü", 6), Cow::Borrowed("äöü")));
+        assert_eq!(one_line("äöü", 5), "äö…");
+        assert_eq!(one_line("a\nb", 2), r"a\n…");
+    }
+
+    #[test]
+    fn what_is_quoted_says_how_long_it_was() {
+        assert_eq!(quoted("a\n\x1b[2J\u{202e}é\u{200d}", 99), r#""a\n\u{1b}[2J\u{202e}é\u{200d}""#);
+        assert_eq!(quoted(&"a".repeat(10_240), 3), "\"aaa\"… (10240 bytes)");
+    }
+}
