@@ -1,17 +1,115 @@
-//! Compiles the public contract in `proto/` with protox (pure Rust), so that no `protoc` is needed.
+//! Compiles the public contract in `proto/` with protox (pure Rust), so that no `protoc` is needed, and makes of its
+//! descriptors the tables that the codec of `src/callback/` reads.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{env, error::Error, fmt::Write as _, fs, path::PathBuf};
 
 use prost::Message as _;
-
-const FILES: [&str; 2] = ["proto/openim/bridge/v1/decision.proto", "proto/openim/bridge/v1/friend.proto"];
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorSet, field_descriptor_proto::Label,
+    field_descriptor_proto::Type,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let descriptors = protox::compile(FILES, ["proto"])?;
-    // For gRPC reflection in the mock, and for the test that holds the registry against the contract.
-    let out = PathBuf::from(env::var("OUT_DIR")?).join("openim_bridge_descriptor.bin");
-    fs::write(out, descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
+    let mut files: Vec<PathBuf> = fs::read_dir("proto/openim/bridge/v1")?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_, std::io::Error>>()?;
+    files.sort();
+    let descriptors = protox::compile(files, ["proto"])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    // For gRPC reflection in the mock, and for the tests that hold the codec against another one.
+    fs::write(out.join("openim_bridge_descriptor.bin"), descriptors.encode_to_vec())?;
+    fs::write(out.join("tables.rs"), tables(&descriptors)?)?;
+    tonic_prost_build::configure().build_transport(false).generate_default_stubs(true).compile_fds(descriptors)?;
     Ok(())
+}
+
+/// A constant for each message and each rpc, of the types of `src/callback/shape.rs`.
+fn tables(contract: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
+    let messages = || contract.file.iter().flat_map(|file| &file.message_type);
+    let mut tables = String::new();
+    let mut most = 0;
+    for message in messages() {
+        let mut fields = String::new();
+        let mut count = 0;
+        // The operation ID comes from a header, and the decision is read by hand.
+        for field in message.field.iter().filter(|field| field.name() != "operation_id" && !is_decision(message, field))
+        {
+            count += 1;
+            write!(
+                fields,
+                "Field {{ key: {:?}, number: {}, kind: {}, repeated: {}, optional: {} }}, ",
+                field.json_name(),
+                field.number(),
+                kind(field)?,
+                field.label() == Label::Repeated,
+                field.proto3_optional(),
+            )?;
+        }
+        most = most.max(count);
+        writeln!(tables, "const {}: Shape = Shape {{ fields: &[{fields}] }};", constant(message.name()))?;
+    }
+    writeln!(tables, "/// The most fields that a message has.\npub const MOST_FIELDS: usize = {most};")?;
+    let mut all = String::new();
+    for file in &contract.file {
+        for service in &file.service {
+            for method in &service.method {
+                let (name, constant_name) = (method.name(), constant(method.name()));
+                let request = constant(&last(method.input_type()));
+                let response = messages().find(|message| message.name() == last(method.output_type()));
+                let decisions = response.map_or(&[][..], |response| &response.field);
+                let change = match decisions.iter().find(|field| field.number() == 3) {
+                    Some(change) => format!("Some(&{})", constant(&last(change.type_name()))),
+                    None => "None".to_owned(),
+                };
+                let key = name[..1].to_lowercase() + &name[1..];
+                let path = format!("/{}.{}/{name}", file.package(), service.name());
+                writeln!(
+                    tables,
+                    "pub const {constant_name}: Rpc = Rpc {{ name: {key:?}, path: {path:?}, request: &{request}, \
+                     decides: {}, change: {change} }};",
+                    !decisions.is_empty()
+                )?;
+                write!(all, "{constant_name}, ")?;
+            }
+        }
+    }
+    writeln!(tables, "/// Every rpc of the contract.\npub const RPCS: &[Rpc] = &[{all}];")?;
+    Ok(tables)
+}
+
+/// Whether the field is one of the decisions of a response.
+fn is_decision(message: &DescriptorProto, field: &FieldDescriptorProto) -> bool {
+    message.name().ends_with("Response") && field.oneof_index.is_some()
+}
+
+fn kind(field: &FieldDescriptorProto) -> Result<String, Box<dyn Error>> {
+    Ok(match field.r#type() {
+        Type::String => "Kind::Text".to_owned(),
+        Type::Bool => "Kind::Bool".to_owned(),
+        Type::Int32 | Type::Enum => "Kind::Int32".to_owned(),
+        Type::Int64 => "Kind::Int64".to_owned(),
+        Type::Uint32 => "Kind::Uint32".to_owned(),
+        Type::Message if last(field.type_name()) == "StringList" => "Kind::Texts".to_owned(),
+        Type::Message => format!("Kind::Message(&{})", constant(&last(field.type_name()))),
+        other => return Err(format!("the codec knows no {other:?}, the type of {}", field.name()).into()),
+    })
+}
+
+/// `BeforeSetFriendRemark` as `BEFORE_SET_FRIEND_REMARK`.
+fn constant(name: &str) -> String {
+    let mut constant = String::new();
+    for (at, letter) in name.char_indices() {
+        let starts_word = letter.is_uppercase() && !name[..at].ends_with(char::is_uppercase);
+        if at > 0 && starts_word {
+            constant.push('_');
+        }
+        constant.extend(letter.to_uppercase());
+    }
+    constant
+}
+
+/// The last part of a name such as `.openim.bridge.v1.Allow`.
+fn last(name: &str) -> String {
+    name.rsplit('.').next().unwrap_or_default().to_owned()
 }

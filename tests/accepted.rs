@@ -85,7 +85,7 @@ fn the_command_may_be_a_parameter_under_any_path() {
         format!("/cb?command={COMMAND}&contenttype=json"),
         format!("/cb/?command={COMMAND}&contenttype=JSON"),
         format!("//cb//x?command={COMMAND}"),
-        format!("/callbackBeforeAddFriendCommand?command={COMMAND}"),
+        format!("/callbackBeforeOtherCommand?command={COMMAND}"),
         format!("{PATH}?command={COMMAND}&contenttype=json"),
         format!("{PATH}?command=&contenttype=json"),
     ] {
@@ -358,9 +358,12 @@ fn a_refusal_is_the_apps() {
     let bridge = bridge().asking(&app).start();
     says(
         &bridge.send(&Request::new().callback(COMMAND, "bad", "u2", "pal")),
-        r#"{"actionCode":0,"errCode":5001,"errMsg":"No \"spam\"","errDlt":"word list","nextCode":1,"remark":""}"#,
+        r#"{"actionCode":0,"errCode":5001,"errMsg":"No \"spam\"","errDlt":"word list","nextCode":1,"remark":"pal"}"#,
     );
-    says(&bridge.ask("pal"), r#"{"actionCode":0,"errCode":9899,"errMsg":"Last","errDlt":"","nextCode":1,"remark":""}"#);
+    says(
+        &bridge.ask("pal"),
+        r#"{"actionCode":0,"errCode":9899,"errMsg":"Last","errDlt":"","nextCode":1,"remark":"pal"}"#,
+    );
 }
 
 #[test]
@@ -369,7 +372,7 @@ fn a_refusal_is_completed_where_it_says_nothing() {
     let standard = bridge().asking(&app).start();
     says(
         &standard.ask("pal"),
-        r#"{"actionCode":0,"errCode":5000,"errMsg":"This is not allowed","errDlt":"why","nextCode":1,"remark":""}"#,
+        r#"{"actionCode":0,"errCode":5000,"errMsg":"This is not allowed","errDlt":"why","nextCode":1,"remark":"pal"}"#,
     );
     standard.ask("mock:refuse=5001,").refuses(200, 5001);
     assert_eq!(standard.ask("mock:refuse=5001,").json()["errMsg"], "This is not allowed");
@@ -385,7 +388,7 @@ fn a_refusal_is_completed_where_it_says_nothing() {
         .start();
     says(
         &configured.ask("pal"),
-        r#"{"actionCode":0,"errCode":5999,"errMsg":"Not here","errDlt":"why","nextCode":1,"remark":""}"#,
+        r#"{"actionCode":0,"errCode":5999,"errMsg":"Not here","errDlt":"why","nextCode":1,"remark":"pal"}"#,
     );
 }
 
@@ -395,7 +398,9 @@ fn a_refusal_with_a_code_that_is_none_of_an_apps_stays_a_refusal() {
     for code in [1, 42, 4999, 9900, 9925, 9999, 10_000, -1, i32::MIN, i32::MAX] {
         says(
             &pair.bridge.ask(&format!("mock:refuse={code},the App's own text")),
-            r#"{"actionCode":0,"errCode":9925,"errMsg":"This is not allowed","errDlt":"","nextCode":1,"remark":""}"#,
+            &format!(
+                r#"{{"actionCode":0,"errCode":9925,"errMsg":"This is not allowed","errDlt":"","nextCode":1,"remark":"mock:refuse={code},the App's own text"}}"#
+            ),
         );
     }
     pair.bridge.ask("mock:invalid=code").refuses(200, 9925);
@@ -410,7 +415,9 @@ fn no_decision_and_an_empty_replacement_are_left_to_the_fallback() {
         allowing.ask(remark).goes_on_with(remark);
         says(
             &refusing.ask(remark),
-            r#"{"actionCode":0,"errCode":9925,"errMsg":"Please try again later","errDlt":"","nextCode":1,"remark":""}"#,
+            &format!(
+                r#"{{"actionCode":0,"errCode":9925,"errMsg":"Please try again later","errDlt":"","nextCode":1,"remark":"{remark}"}}"#
+            ),
         );
     }
     assert_eq!(app.calls(), 4, "each is asked once");
@@ -426,7 +433,7 @@ fn next_code_is_a_string_where_configured() {
     );
     says(
         &bridge.ask("mock:refuse=5001,no"),
-        r#"{"actionCode":0,"errCode":5001,"errMsg":"no","errDlt":"","nextCode":"1","remark":""}"#,
+        r#"{"actionCode":0,"errCode":5001,"errMsg":"no","errDlt":"","nextCode":"1","remark":"mock:refuse=5001,no"}"#,
     );
     let bad = bridge.send(&Request::new().body("nonsense"));
     assert_eq!((bad.status, bad.json()["nextCode"].as_str()), (400, Some("1")));

@@ -4,6 +4,7 @@
 
 mod kit;
 
+use bytes::Bytes;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     sync::{Condvar, Mutex, atomic::Ordering::Relaxed},
@@ -11,13 +12,13 @@ use std::{
     time::Duration,
 };
 
-use kit::callback::{Odd, served};
 use kit::{
     Bridge, BridgeBuilder, Client, PATIENCE, Reply, Request, app, app_at, app_to_stop, bridge, dns::name_server_after,
     eventually, ms, nowhere, peer, service::serving,
 };
-use openim_bridge::callback::{REGISTRY, Served};
+use openim_bridge::callback::{BodyError, Callback, Callbacks, Codec, Question};
 use openim_bridge::config::Sources;
+use openim_bridge::openim::OperationId;
 use openim_bridge::server::Settings;
 use openim_bridge::server::{Server, StartError};
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -273,7 +274,7 @@ fn the_configuration_is_shown_with_where_it_came_from_and_without_secrets() {
     let flags = vec![("admin.listen", vec!["127.0.0.1:0".to_owned()])];
     let loaded = Sources { file: Some(file.clone()), flags, variables: vec![] }.load().expect("a configuration");
     let shown = loaded.effective().shown();
-    let bridge = Bridge { server: Server::start(loaded.settings, &REGISTRY).expect("the bridge starts") };
+    let bridge = Bridge { server: Server::start(loaded.settings, Callbacks::all()).expect("the bridge starts") };
     bridge.server.show_configuration(shown);
 
     let shown = get(&bridge, "/config");
@@ -297,7 +298,7 @@ fn an_address_that_is_taken_fails_the_start_by_the_setting_s_name() {
     let address = taken.local_addr().expect("an address");
     let mut settings = Settings { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Settings::default() };
     settings.admin.listen = Some(address);
-    let error = Server::start(settings, &REGISTRY).expect_err("taken");
+    let error = Server::start(settings, Callbacks::all()).expect_err("taken");
     assert!(matches!(error, StartError::Admin { .. }), "{error:?}");
     assert_eq!(error.to_string(), format!("cannot listen on {address} for operators (`admin.listen`)"));
 }
@@ -314,9 +315,6 @@ fn a_crowd_of_idle_connections_keeps_no_probe_out() {
     says(&newest.reply(), 200, "live");
 }
 
-/// A callback that keeps its worker busy until the test says otherwise.
-struct Working;
-
 static BUSY: (Mutex<Option<bool>>, Condvar) = (Mutex::new(None), Condvar::new());
 
 fn wait_until(is_busy: bool) {
@@ -330,19 +328,19 @@ fn be(busy: bool) {
     BUSY.1.notify_all();
 }
 
-impl Odd for Working {
-    fn reads(_: &str) {
-        be(true);
-        wait_until(false);
-    }
+fn works(callback: &'static Callback, body: Bytes, id: &OperationId) -> Result<Question, BodyError> {
+    be(true);
+    wait_until(false);
+    (Codec::TABLES.decode)(callback, body, id)
 }
 
-static WORKING: [Served; 1] = [served::<Working>()];
+/// Keeps its worker busy until the test says otherwise.
+const WORKING: Codec = Codec { decode: works, ..Codec::TABLES };
 
 #[test]
 fn a_busy_worker_delays_no_probe() {
     let app = app();
-    let bridge = bridge().admin().asking(&app).serving(&WORKING).start();
+    let bridge = bridge().admin().asking(&app).coded_by(WORKING).start();
     becomes_ready(&bridge);
     let mut client = bridge.connect();
     client.write(&Request::new().bytes());

@@ -4,7 +4,7 @@
 
 use openim_bridge::openim::client::answer::{AnswerField, JsonType, Undecodable};
 use openim_bridge::openim::client::{Caution, OpenIm, OpenImAnswer, Reading};
-use openim_bridge::openim::{NextCodeForm, Refusal, RefusalCode, Rejection, Verdict};
+use openim_bridge::openim::{Fields, NextCodeForm, Refusal, RefusalCode, Rejection, Verdict};
 use openim_bridge::upstream::ErrorClass;
 use proptest::prelude::*;
 
@@ -262,7 +262,9 @@ proptest! {
 
     #[test]
     fn reads_what_the_bridge_writes(text in ".+", detail in any::<String>(), code in 5000..=9999) {
-        let go_on = Verdict::GoOn(vec![("remark", text.clone())]).encode(NextCodeForm::Integer);
+        let mut fields = Fields::default();
+        fields.push("remark", &serde_json::Value::from(&*text).to_string());
+        let go_on = Verdict::go_on(fields).encode(NextCodeForm::Integer);
         let reading = Reading::of(&go_on);
         let goes_on = matches!(reading.open_im(), OpenIm::GoesOn { remark: Some(remark) } if remark == text);
         prop_assert!(goes_on, "{:?}", reading);
@@ -270,7 +272,7 @@ proptest! {
 
         let code = RefusalCode::try_from(code).expect("a code");
         let refusal = Refusal { code, message: text.clone(), detail: detail.clone() };
-        let reading = Reading::of(&Verdict::Refuse(refusal).encode(NextCodeForm::Integer));
+        let reading = Reading::of(&Verdict { refusal: Some(refusal), fields: Fields::default() }.encode(NextCodeForm::Integer));
         let read = match reading.open_im() {
             OpenIm::Refused { code, message, detail } => Some((code, message, detail)),
             _ => None,

@@ -56,11 +56,3 @@ fn operation_ids_arrive_whole_and_are_metadata_only_where_visible() {
     assert_eq!(call.operation_id, "L".repeat(6000));
     assert_eq!(call.operation_id_metadata, None);
 }
-
-#[test]
-fn the_sibling_callback_is_not_served() {
-    let app = app();
-    let bridge = bridge().asking(&app).start();
-    replay(&bridge, "after-set-friend-remark").refuses(404, 9901);
-    assert_eq!(app.calls(), 0);
-}

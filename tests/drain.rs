@@ -199,7 +199,7 @@ fn a_server_that_is_dropped_frees_its_port() {
 #[test]
 fn what_waits_to_be_accepted_is_answered_too() {
     let app = app();
-    let bridge = bridge().asking(&app).serving(&STOPS).start();
+    let bridge = bridge().asking(&app).coded_by(STOPS).start();
     // One that is kept, on which a request comes as late as can be.
     let mut kept = bridge.connect();
     kept.write(&Request::new().bytes());

@@ -4,20 +4,22 @@
 
 mod kit;
 
+use bytes::Bytes;
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
-use kit::callback::{Odd, served};
+use kit::callback::{panics, remark_in};
 use kit::frames::{
     Answer, CANCEL, ENHANCE_YOUR_CALM, HEADER_TABLE_SIZE, INADEQUATE_SECURITY, INITIAL_WINDOW_SIZE, INTERNAL_ERROR,
     MAX_FRAME_SIZE, NO_ERROR, Player, REFUSED_STREAM, allow, answer, grpc, http, plays, terms,
 };
 use kit::{BridgeBuilder, Request, app, app_at, app_to_stop, bridge, eventually, ms, nowhere, peer};
-use openim_bridge::callback::{Decision, Served};
+use openim_bridge::callback::{BodyError, Callback, Codec, Question};
 use openim_bridge::mock::CallStage;
+use openim_bridge::openim::OperationId;
 use openim_bridge::openim::RefusalCode;
 use openim_bridge::policy::Action;
 use openim_bridge::upstream::ErrorClass;
@@ -108,7 +110,7 @@ fn one_class_may_have_another_action() {
 fn a_fallback_refusal_reads_as_configured() {
     let app = app();
     let told = bridge().asking(&app).refusing().start().ask("mock:status=INTERNAL");
-    insta::assert_snapshot!(told.body, @r#"{"actionCode":0,"errCode":9926,"errMsg":"Please try again later","errDlt":"","nextCode":1,"remark":""}"#);
+    insta::assert_snapshot!(told.body, @r#"{"actionCode":0,"errCode":9926,"errMsg":"Please try again later","errDlt":"","nextCode":1,"remark":"mock:status=INTERNAL"}"#);
 
     let configured = bridge().asking(&app).refusing().with(|settings| {
         settings.bridge.fallback.refusal.code = RefusalCode::from_app(5005);
@@ -116,7 +118,7 @@ fn a_fallback_refusal_reads_as_configured() {
         settings.bridge.fallback.refusal.detail = "no decision".to_owned();
     });
     let told = configured.start().ask("mock:status=INTERNAL");
-    insta::assert_snapshot!(told.body, @r#"{"actionCode":0,"errCode":5005,"errMsg":"Not now","errDlt":"no decision","nextCode":1,"remark":""}"#);
+    insta::assert_snapshot!(told.body, @r#"{"actionCode":0,"errCode":5005,"errMsg":"Not now","errDlt":"no decision","nextCode":1,"remark":"mock:status=INTERNAL"}"#);
 }
 
 #[test]
@@ -132,7 +134,7 @@ fn a_reply_without_a_valid_decision() {
 fn a_refusal_with_a_wrong_code_stays_a_refusal() {
     let app = app();
     let told = bridge().asking(&app).start().ask("mock:invalid=code");
-    insta::assert_snapshot!(told.body, @r#"{"actionCode":0,"errCode":9925,"errMsg":"This is not allowed","errDlt":"","nextCode":1,"remark":""}"#);
+    insta::assert_snapshot!(told.body, @r#"{"actionCode":0,"errCode":9925,"errMsg":"This is not allowed","errDlt":"","nextCode":1,"remark":"mock:invalid=code"}"#);
 }
 
 #[test]
@@ -480,30 +482,28 @@ fn a_client_that_leaves_cancels_the_call() {
     eventually("nothing is held", || bridge.server.load().in_flight == 0);
 }
 
-/// A callback whose code has a bug.
-struct Panics;
-
-impl Odd for Panics {
-    fn reads(remark: &str) {
-        assert_ne!(remark, "early", "a bug, on purpose");
-    }
-
-    fn decides() -> Option<Decision> {
-        panic!("another bug, on purpose")
-    }
+fn panics_early(callback: &'static Callback, body: Bytes, id: &OperationId) -> Result<Question, BodyError> {
+    assert_ne!(remark_in(&body), "early", "another bug, on purpose");
+    (Codec::TABLES.decode)(callback, body, id)
 }
 
-static PANICS: [Served; 1] = [served::<Panics>()];
+const PANICS: Codec = Codec { decode: panics_early, read: panics };
 
 #[test]
 fn a_panic_in_the_bridge_is_answered_and_harms_nobody_else() {
     let app = app();
-    let start = || bridge().asking(&app).serving(&PANICS);
+    let start = || bridge().asking(&app).coded_by(PANICS);
     let lenient = start().start();
     let careful = start().refusing().start();
     let mut kept = careful.connect();
     for remark in ["early", "late", "early"] {
-        lenient.ask(remark).goes_on();
+        // What could not be read cannot be repeated.
+        let reply = lenient.ask(remark);
+        if remark == "early" {
+            reply.goes_on();
+        } else {
+            reply.goes_on_with(remark);
+        }
         kept.write(&Request::new().remark(remark).bytes());
         kept.reply().refuses(200, INTERNAL);
     }

@@ -23,7 +23,7 @@ use hyper_util::rt::TokioIo;
 use kit::callback::{Gate, STOPS, set, wait_until};
 use kit::{App, Bridge, BridgeBuilder, PATIENCE, Reply, Request, app, bridge, eventually, ms};
 use openim_bridge::base::file_watch::Reloads;
-use openim_bridge::callback::REGISTRY;
+use openim_bridge::callback::Callbacks;
 use openim_bridge::cli::send::{self, Ending, NoAnswer, exchange_trusting};
 use openim_bridge::openim::client::{CallbackRequest, UrlForm};
 use openim_bridge::server::{Load, Server};
@@ -328,7 +328,7 @@ fn many_that_give_up_at_once_do_not_end_the_connection_of_the_others() {
     let pair = Pair::new();
     let secret = Secret::new(&pair);
     let app = app();
-    let bridge = https(&secret).asking(&app).timeout(ms(14_000)).serving(&STOPS).start();
+    let bridge = https(&secret).asking(&app).timeout(ms(14_000)).coded_by(STOPS).start();
     let trust = Trust::of([&pair]);
     runtime().block_on(async {
         let mut client = trust.connect(bridge.address()).await;
@@ -476,7 +476,7 @@ fn what_is_no_certificate_is_told_at_the_start() {
         settings.admin.listen = None;
         settings.listen.set_port(0);
         settings.tls = Some(TlsSettings { cert: cert.to_owned(), key: key.to_owned(), look_every: ms(5) });
-        let error = Server::start(settings, &REGISTRY).expect_err("no certificate");
+        let error = Server::start(settings, Callbacks::all()).expect_err("no certificate");
         error.to_string().replace(&format!("{}/", folder.path().display()), "")
     };
     insta::assert_snapshot!(told(&folder.path().join("gone"), &key), @"`tls.cert` (gone) cannot be read: name a file that is there, and that this process may read");

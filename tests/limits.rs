@@ -7,7 +7,7 @@ mod kit;
 use std::num::{NonZeroU16, NonZeroUsize};
 
 use kit::{Bridge, Client, Request, app, bridge, eventually, ms};
-use openim_bridge::callback::REGISTRY;
+use openim_bridge::callback::Callbacks;
 use openim_bridge::server::Settings;
 use openim_bridge::server::{Load, Server, StartError};
 
@@ -181,7 +181,7 @@ fn a_second_server_on_the_port_fails_and_takes_nothing() {
         let mut settings = Settings { listen: bridge.address(), ..Settings::default() };
         settings.admin.listen = None;
         workers(second)(&mut settings);
-        match Server::start(settings, &REGISTRY) {
+        match Server::start(settings, Callbacks::all()) {
             Err(error @ StartError::Bind { address, .. }) => {
                 assert_eq!(address, bridge.address());
                 assert!(error.to_string().contains(&address.to_string()), "{error}");

@@ -115,7 +115,7 @@ fn users_are_named_as_the_setting_says() {
         ["u1", "u1", "u3"].map(|owner| {
             serve.send(&callback(owner, "op", "pal"));
             let line = serve.json(r#""message":"callback""#);
-            [line["owner"].clone(), line["friend"].clone()]
+            [line["actor"].clone(), line["about"].clone()]
         })
     };
     assert_eq!(lines("--log-ids plain"), [["u1", "u2"], ["u1", "u2"], ["u3", "u2"]]);

@@ -4,19 +4,20 @@
 
 mod kit;
 
+use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write as _,
     num::NonZeroUsize,
 };
 
-use kit::callback::{Odd, served};
 use regex::{Captures, Regex};
 
 use kit::{Bridge, BridgeBuilder, Request, app, bridge, eventually, ms};
 use openim_bridge::bridge::Unserved;
-use openim_bridge::callback::Served;
+use openim_bridge::callback::{BodyError, Callback, Codec, Question};
 use openim_bridge::mock::CallStage;
+use openim_bridge::openim::OperationId;
 use openim_bridge::policy::Percent;
 use openim_bridge::server::TlsSettings;
 
@@ -271,7 +272,7 @@ fn whoever_may_not_call() {
 #[test]
 fn a_command_that_is_not_served_and_goes_on() {
     let bridge = bridge().admin().with(|settings| settings.bridge.commands.unserved = Unserved::Allow).start();
-    let name = "callbackBeforeAddFriendCommand";
+    let name = "callbackBeforeSomethingElseCommand";
     bridge.send(&Request::new().target(&format!("/{name}")).callback(name, "u1", "u2", "x"));
     are_counted(&bridge, &[("unknown allow route unserved", 1)]);
 }
@@ -357,20 +358,15 @@ fn a_certificate_s_expiry_and_its_rotations() {
     is(&bridge, errors, 1.0);
 }
 
-/// A callback that panics.
-struct Panics;
-
-impl Odd for Panics {
-    fn reads(_: &str) {
-        panic!("on purpose")
-    }
+fn panics(_: &'static Callback, _: Bytes, _: &OperationId) -> Result<Question, BodyError> {
+    panic!("on purpose")
 }
 
-static PANICS: [Served; 1] = [served::<Panics>()];
+const PANICS: Codec = Codec { decode: panics, ..Codec::TABLES };
 
 #[test]
 fn a_panic_is_counted_too() {
-    let bridge = bridge().admin().serving(&PANICS).start();
+    let bridge = bridge().admin().coded_by(PANICS).start();
     bridge.ask("pal").goes_on();
     let counted = counted(&bridge);
     assert_eq!(counted.len(), 1);

@@ -6,14 +6,14 @@ mod kit;
 
 use std::num::NonZeroUsize;
 
-use kit::callback::{Odd, served};
+use kit::callback::named;
 use kit::{App, Bridge, BridgeBuilder, COMMAND, PATH, Reply, Request, app, bridge, ms};
 use openim_bridge::bridge::{MissingOperationId, Unserved};
-use openim_bridge::callback::Served;
+use openim_bridge::callback::Callback;
 use openim_bridge::server::Settings;
 
 const MIB: usize = 1 << 20;
-const UNSERVED: &str = "callbackBeforeAddFriendCommand";
+const UNSERVED: &str = "callbackBeforeSomethingElseCommand";
 
 /// A bridge, and the decision service that it must not ask.
 struct Unasked {
@@ -230,21 +230,10 @@ fn a_url_without_its_command_is_refused_even_where_unserved_commands_are_allowed
 
 // 9902: two commands.
 
-struct First;
-
-impl Odd for First {
-    const COMMAND: &'static str = "callbackBeforeFirstCommand";
-    const ALIASES: &'static [&'static str] = &["callbackBeforeFirst"];
-}
-
-struct Second;
-
-impl Odd for Second {
-    const COMMAND: &'static str = "callbackBeforeSecondCommand";
-    const ALIASES: &'static [&'static str] = &["callbackBeforeSecond"];
-}
-
-static TWO: [Served; 2] = [served::<First>(), served::<Second>()];
+static TWO: [Callback; 2] = [
+    named("callbackBeforeFirstCommand").aliases(&["callbackBeforeFirst"]),
+    named("callbackBeforeSecondCommand").aliases(&["callbackBeforeSecond"]),
+];
 
 #[test]
 fn refuses_a_url_that_names_two_served_commands() {

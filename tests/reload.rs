@@ -132,8 +132,8 @@ fn what_needs_a_restart_is_named_and_the_rest_is_taken() {
 fn a_reload_sets_the_log_s_level_where_the_file_s_has_changed() {
     let (_folder, file) = folder("log: {level: info}\n");
     let mut serve = serve(&file, &["--commands-unserved", "allow"]);
-    let body = r#"{"callbackCommand":"callbackBeforeAddFriendCommand"}"#;
-    let unserved = Request::new().target("/callbackBeforeAddFriendCommand").body(body);
+    let body = r#"{"callbackCommand":"callbackBeforeSomethingElseCommand"}"#;
+    let unserved = Request::new().target("/callbackBeforeSomethingElseCommand").body(body);
     // Logged at debug only.
     serve.send(&unserved).goes_on();
     let said = reload(&mut serve, &file, "log: {level: debug}\n");
@@ -184,7 +184,7 @@ fn a_reload_that_changes_nothing_says_so() {
 fn without_a_file_sighup_changes_nothing_and_ends_nothing() {
     let mut serve = serve_with(&["--upstream", "http://127.0.0.1:1"]);
     serve.signal("HUP");
-    serve.says("no file is named");
+    serve.says("there is no configuration file to reload");
     serve.send(&Request::new()).goes_on_with("pal");
 }
 
@@ -241,20 +241,20 @@ fn a_file_with_the_key_of_hashed_ids_is_read_again_without_being_told() {
     let owner = Request::new().callback(kit::COMMAND, "u1", "u2", "pal");
     serve.send(&owner).goes_on_with("pal");
     // printf %s u1 | openssl dgst -sha256 -hmac fedcba9876543210
-    assert!(serve.says("owner=").contains("owner=\"ccdedda803229e74\""));
+    assert!(serve.says("actor=").contains("actor=\"ccdedda803229e74\""));
 
     fs::write(&key, "0123456789abcdef\n").expect("the file");
     let said = serve.says("configuration");
     assert!(said.contains("; changed: log.ids_key_file\n"), "{said}");
     serve.send(&owner).goes_on_with("pal");
-    assert!(serve.says("owner=").contains("owner=\"5162bddb18bda008\""));
+    assert!(serve.says("actor=").contains("actor=\"5162bddb18bda008\""));
 
     fs::write(&key, "short\n").expect("the file");
     serve.signal("HUP");
     let said = serve.says("configuration");
     assert!(said.contains("ERROR") && said.contains("expected at least 16 bytes"), "{said}");
     serve.send(&owner).goes_on_with("pal");
-    assert!(serve.says("owner=").contains("owner=\"5162bddb18bda008\""));
+    assert!(serve.says("actor=").contains("actor=\"5162bddb18bda008\""));
 }
 
 #[test]

@@ -4,14 +4,16 @@
 
 mod kit;
 
+use bytes::Bytes;
 use std::{
     num::{NonZeroU16, NonZeroUsize},
     time::Duration,
 };
 
-use kit::callback::{Odd, served};
+use kit::callback::{panics, remark_in};
 use kit::{App, Bridge, BridgeBuilder, COMMAND, PATIENCE, Request, app, bridge, eventually, log, ms};
-use openim_bridge::callback::{Decision, Served};
+use openim_bridge::callback::{BodyError, Callback, Codec, Question};
+use openim_bridge::openim::OperationId;
 use openim_bridge::policy::Percent;
 use openim_bridge::server::Load;
 
@@ -53,7 +55,7 @@ fn at_0_percent_all_is_allowed_and_the_app_is_asked_all_the_same() {
     let bridge = enforcing(0).asking(&app).start();
     for (operation_id, remark, expected) in [
         ("shadow-refuse", REFUSE, "DEBUG refuse shadow -"),
-        ("shadow-replace", "mock:replace=Another", "DEBUG replace shadow -"),
+        ("shadow-replace", "mock:replace=Another", "DEBUG change shadow -"),
         ("shadow-allow", "pal", "DEBUG allow shadow -"),
     ] {
         let reply = bridge.send(&request(operation_id, remark));
@@ -80,7 +82,7 @@ fn at_100_percent_which_is_the_default_the_app_decides() {
         ),
     ] {
         bridge.asking(&app).start().send(&request(operation_id, REFUSE)).refuses(200, 5001);
-        assert_eq!(recorded(operation_id), "DEBUG refuse app -");
+        assert_eq!(recorded(operation_id), "DEBUG refuse decision -");
     }
 }
 
@@ -196,25 +198,17 @@ fn a_drain_waits_for_what_is_asked_in_the_shadow() {
     assert_eq!(log::of("shadow-drain").len(), 1, "recorded before the end");
 }
 
-/// A callback whose code has bugs, where the remark says so.
-struct Panics;
-
-impl Odd for Panics {
-    fn reads(remark: &str) {
-        assert_ne!(remark, "a bug in reading", "on purpose");
-    }
-
-    fn decides() -> Option<Decision> {
-        panic!("a bug in deciding, on purpose")
-    }
+fn panics_early(callback: &'static Callback, body: Bytes, id: &OperationId) -> Result<Question, BodyError> {
+    assert_ne!(remark_in(&body), "a bug in reading", "on purpose");
+    (Codec::TABLES.decode)(callback, body, id)
 }
 
-static PANICS: [Served; 1] = [served::<Panics>()];
+const PANICS: Codec = Codec { decode: panics_early, read: panics };
 
 #[test]
 fn a_panic_in_the_shadow_is_recorded_and_refuses_nobody() {
     let app = app();
-    let bridge = enforcing(0).asking(&app).refusing().serving(&PANICS).start();
+    let bridge = enforcing(0).asking(&app).refusing().coded_by(PANICS).start();
     bridge.send(&request("shadow-panic", "pal")).goes_on_with("pal");
     assert_eq!(recorded("shadow-panic"), "WARN refuse shadow internal");
     bridge.ask("a bug in reading").goes_on();

@@ -7,7 +7,7 @@ mod kit;
 use std::collections::BTreeMap;
 
 use kit::{Bridge, Reply, Request, app, app_at, app_to_stop, bridge, eventually, ms, nowhere};
-use openim_bridge::callback::REGISTRY;
+use openim_bridge::callback::Callbacks;
 use openim_bridge::config::{Loaded, Sources};
 use openim_bridge::server::Server;
 
@@ -141,7 +141,7 @@ fn a_drain_is_the_first_thing_that_is_said() {
 
 fn started(loaded: Loaded) -> Bridge {
     let shown = loaded.effective().shown();
-    let bridge = Bridge { server: Server::start(loaded.settings, &REGISTRY).expect("the bridge starts") };
+    let bridge = Bridge { server: Server::start(loaded.settings, Callbacks::all()).expect("the bridge starts") };
     bridge.server.show_configuration(shown);
     bridge
 }

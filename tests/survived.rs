@@ -237,7 +237,7 @@ fn when_full_the_oldest_silent_connection_goes_and_those_that_have_spoken_stay()
 #[test]
 fn when_full_a_request_that_is_there_already_is_answered_and_its_connection_stays() {
     let app = app();
-    let bridge = connections(2)(bridge().asking(&app)).serving(&STOPS).start();
+    let bridge = connections(2)(bridge().asking(&app)).coded_by(STOPS).start();
     let mut silent = bridge.connect();
     eventually("it is accepted", || bridge.server.load().connections == 1);
     // From then on it could be turned out.

@@ -10,7 +10,7 @@ use kit::{
     app, eventually,
     tls::{Authority, Files, Service, asking, changing, shows},
 };
-use openim_bridge::callback::REGISTRY;
+use openim_bridge::callback::Callbacks;
 use openim_bridge::server::Server;
 use openim_bridge::server::Settings;
 use openim_bridge::upstream::UpstreamAddress;
@@ -214,7 +214,7 @@ fn files_that_are_not_right_at_the_start() {
     for (ca, expected) in [("ca.pem", "holds no certificate in PEM: "), ("nothing.pem", "cannot be read: ")] {
         let ca = files.path(ca);
         settings.upstream.tls.ca = Some(ca.clone());
-        let error = Server::start(settings.clone(), &REGISTRY).expect_err("no authority");
+        let error = Server::start(settings.clone(), Callbacks::all()).expect_err("no authority");
         let expected = format!("`upstream.tls.ca` ({}) {expected}", ca.display());
         assert!(error.to_string().starts_with(&expected), "{error}");
     }

@@ -25,6 +25,8 @@ struct Body {
     #[serde(rename = "errDlt")]
     _err_dlt: String,
     next_code: i32,
+    /// Not there where the callback was not read.
+    #[serde(default)]
     remark: String,
 }
 

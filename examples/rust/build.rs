@@ -10,6 +10,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(["openim/bridge/v1/friend.proto"], [proto])?;
     // For gRPC reflection.
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("descriptor.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().build_client(false).compile_fds(descriptors)?;
+    tonic_prost_build::configure().build_client(false).generate_default_stubs(true).compile_fds(descriptors)?;
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! The decision, or the fallback where there is none.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, rc::Rc};
 
+use bytes::Bytes;
 use futures_util::future::FutureExt as _;
 
 use super::limits::Permit;
 use super::parts::{Arrived, Bridge};
 use crate::base::{deadline::Deadline, trace_context::Propagation};
-use crate::callback::{Question, Served};
+use crate::callback::{Body, Callback, Question};
 use crate::openim::OperationId;
 use crate::outcome::Outcome;
 use crate::upstream::{Asked, Call, CallError, ErrorClass, Spent};
@@ -17,24 +18,24 @@ impl Bridge {
     /// decided, and after a panic.
     pub(super) async fn decide(
         &self,
-        Arrived { served, operation_id, question, body: _held }: Arrived,
+        Arrived { operation_id, question, permit: _held }: Arrived,
         place: Option<Permit>,
         trace: &Propagation,
         deadline: Deadline,
     ) -> Outcome {
+        let Question { frame, body } = question;
         let deciding = async {
-            let asked = self.ask(served, &question, &operation_id, trace, place, deadline).await;
-            self.outcome(served, question, asked, deadline)
+            let asked = self.ask(body.callback(), &frame, &operation_id, trace, place, deadline).await;
+            self.outcome(Rc::clone(&body), asked, deadline)
         };
-        let panicked =
-            |_| Outcome::fallback(&self.settings.fallback, ErrorClass::Internal, vec![], None).serving(served);
-        AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or_else(panicked).of(operation_id)
+        let outcome = AssertUnwindSafe(deciding).catch_unwind().await;
+        outcome.unwrap_or_else(|_panicked| self.fall_back(body, ErrorClass::Internal, None)).of(operation_id)
     }
 
     async fn ask(
         &self,
-        served: &Served,
-        question: &Question,
+        callback: &'static Callback,
+        frame: &Bytes,
         id: &OperationId,
         trace: &Propagation,
         place: Option<Permit>,
@@ -44,21 +45,25 @@ impl Bridge {
             let reply = Err(CallError::Limit("limits.in_flight"));
             return Asked { reply, endpoint: None, spent: Spent::default(), tries: vec![] };
         };
-        let call = Call { path: &served.path, message: &question.message, operation_id: id.metadata(), trace };
+        let path = self.callbacks.path(callback);
+        let call = Call { path: &path, frame, operation_id: id.metadata(), trace };
         self.upstream.ask(&call, deadline).await
     }
 
-    fn outcome(&self, served: &'static Served, question: Question, asked: Asked, deadline: Deadline) -> Outcome {
-        let decision = asked.reply.and_then(|reply| served.read(reply).ok_or(CallError::InvalidReply));
+    fn outcome(&self, body: Rc<Body>, asked: Asked, deadline: Deadline) -> Outcome {
+        let decision =
+            asked.reply.and_then(|reply| (self.callbacks.codec.read)(&body, &reply).ok_or(CallError::InvalidReply));
         match decision {
-            Ok(decision) => Outcome::decided(decision, question.unchanged, &self.settings.refusal),
-            Err(error) => {
-                let class = error.class(deadline.remaining());
-                Outcome::fallback(&self.settings.fallback, class, question.unchanged, Some(error))
+            Ok(decision) => {
+                let outcome = Outcome::decided(decision, body.echo(), &self.settings.refusal);
+                outcome.serving(body.callback()).about(body)
             }
+            Err(error) => self.fall_back(body, error.class(deadline.remaining()), Some(error)),
         }
-        .serving(served)
-        .between(question.parties)
         .after(asked.spent, asked.endpoint, asked.tries)
+    }
+
+    fn fall_back(&self, body: Rc<Body>, class: ErrorClass, error: Option<CallError>) -> Outcome {
+        Outcome::fallback(&self.settings.fallback, class, Some(body.callback()), Some(body), error)
     }
 }

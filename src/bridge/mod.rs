@@ -53,7 +53,7 @@ impl Bridge {
 
         // Receive and decode: there is a callback to be decided, or an outcome already.
         let arrived = match self.receive(peer, head, body, deadline).await {
-            Continue(received) => received.decode(&head.uri),
+            Continue(received) => received.decode(self.callbacks.codec, &head.uri),
             Break(outcome) => Break(outcome),
         };
         // They are part of what the connection read, which takes 8 KiB for as long as any of it is held.
@@ -62,9 +62,9 @@ impl Bridge {
         let outcome = match arrived {
             Continue(arrived) => {
                 let place = self.limits.in_flight.take(1);
-                // Roll-out: those whom it does not concern are answered before anybody is asked.
-                if !self.settings.decision.enforce_percent.includes(&arrived.question.parties.owner) {
-                    return self.decide_in_background(arrived, place, trace, span, deadline);
+                // What nobody waits for, and whom a roll-out does not concern, is answered before anybody is asked.
+                if let Some(source) = self.aside(&arrived) {
+                    return self.decide_aside(source, arrived, place, trace, span, deadline);
                 }
                 // Ask, and fall back.
                 self.decide(arrived, place, &trace, deadline).await

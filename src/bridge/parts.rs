@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::limits::{Permit, SharedLimits};
 use super::settings::BridgeSettings;
 use crate::base::deadline::Deadline;
-use crate::callback::{Question, Served};
-use crate::openim::{OperationId, Verdict};
+use crate::callback::{Callbacks, Question};
+use crate::openim::{Fields, OperationId, Verdict};
 use crate::outcome::{Origin, Outcome, Source};
 use crate::telemetry::{self, metrics::Metrics};
 use crate::upstream::{Pool, Upstream};
@@ -22,7 +22,7 @@ pub struct Bridge {
     pub(super) settings: Arc<BridgeSettings>,
     pub(super) limits: Arc<SharedLimits>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) registry: &'static [Served],
+    pub(super) callbacks: Arc<Callbacks>,
     pub(super) upstream: Rc<Upstream>,
     /// Whether OpenIM comes by HTTPS.
     pub(super) https: bool,
@@ -30,11 +30,10 @@ pub struct Bridge {
 
 /// A callback that is to be decided.
 pub(super) struct Arrived {
-    pub(super) served: &'static Served,
     pub(super) operation_id: OperationId,
     pub(super) question: Question,
     /// The body's share of `limits.body_bytes`, held until the answer is there.
-    pub(super) body: Permit,
+    pub(super) permit: Permit,
 }
 
 #[derive(Debug, Clone)]
@@ -55,10 +54,10 @@ impl Bridge {
         limits: Arc<SharedLimits>,
         pool: Arc<Pool>,
         metrics: Arc<Metrics>,
-        registry: &'static [Served],
+        callbacks: Arc<Callbacks>,
         https: bool,
     ) -> Self {
-        Self { settings, limits, metrics, registry, upstream: Rc::new(Upstream::new(pool)), https }
+        Self { settings, limits, metrics, callbacks, upstream: Rc::new(Upstream::new(pool)), https }
     }
 
     /// The same bridge, with the same connections, on other settings.
@@ -68,7 +67,7 @@ impl Bridge {
             settings,
             limits: Arc::clone(&self.limits),
             metrics: Arc::clone(&self.metrics),
-            registry: self.registry,
+            callbacks: Arc::clone(&self.callbacks),
             upstream: Rc::clone(&self.upstream),
             https: self.https,
         }
@@ -93,7 +92,7 @@ impl Bridge {
     /// What OpenIM is told.
     pub(super) fn encode(&self, outcome: &Outcome) -> Answer {
         let body = match outcome.source() {
-            Source::Shadow => self.body(&Verdict::GoOn(vec![])),
+            Source::Shadow => self.body(&Verdict::go_on(Fields::default())),
             _ => self.body(outcome.verdict()),
         };
         Answer { status: outcome.status(), origin: outcome.origin(), hint: outcome.hint(), body }

@@ -16,15 +16,15 @@ use super::limits::Permit;
 use super::parts::{Arrived, Bridge};
 use super::settings::{MissingOperationId, Unserved};
 use crate::base::{chunks::Chunks, deadline::Deadline};
-use crate::callback::{BodyError, Served, command_of_unserved};
+use crate::callback::{BodyError, Callback, Codec, command_of_unknown};
 use crate::openim::{OPERATION_ID_HEADER, OperationId, Rejection, UrlCommand};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Source};
 use crate::policy::Percent;
 use crate::upstream::{CallError, ErrorClass};
 
 /// A request that has come in whole, whose URL names a callback that is served. Its body is not decoded yet.
 pub(super) struct Received {
-    served: &'static Served,
+    callback: &'static Callback,
     operation_id: OperationId,
     body: Bytes,
     /// The body's share of `limits.body_bytes`, held until the answer is there.
@@ -33,11 +33,11 @@ pub(super) struct Received {
 
 impl Received {
     /// OpenIM's JSON to the service's protobuf.
-    pub(super) fn decode(self, uri: &Uri) -> ControlFlow<Outcome, Arrived> {
-        let Received { served, operation_id, body, permit } = self;
-        match served.decode(&body, &operation_id) {
-            Ok(question) => Continue(Arrived { served, operation_id, question, body: permit }),
-            Err(error) => Break(Outcome::rejected(error.into()).serving(served).of(operation_id).at(uri)),
+    pub(super) fn decode(self, codec: Codec, uri: &Uri) -> ControlFlow<Outcome, Arrived> {
+        let Received { callback, operation_id, body, permit } = self;
+        match (codec.decode)(callback, body, &operation_id) {
+            Ok(question) => Continue(Arrived { operation_id, question, permit }),
+            Err(error) => Break(Outcome::rejected(error.into(), Some(callback)).of(operation_id).at(uri)),
         }
     }
 }
@@ -64,9 +64,9 @@ impl From<Rejection> for NotReceived {
 
 /// What the URL asks for.
 enum UrlTarget {
-    Served(&'static Served),
+    Known(&'static Callback),
     /// One command as a parameter, and this other one that is served in its path. Rejected, once all else is right.
-    Ambiguous(&'static Served),
+    Ambiguous(&'static Callback),
     /// Not served, but allowed where the body says the same name.
     Unserved(String),
 }
@@ -87,7 +87,8 @@ impl Bridge {
             Ok(Request::Callback(received)) => Continue(received),
             Ok(Request::Unserved(operation_id)) => Break(Outcome::unserved().of(operation_id).at(&head.uri)),
             Err(NotReceived::Rejected(rejection)) => {
-                Break(self.as_named(Outcome::rejected(rejection), head).at(&head.uri))
+                let outcome = Outcome::rejected(rejection, self.named(head));
+                Break(identified(outcome, head).at(&head.uri))
             }
             Err(NotReceived::Overloaded(limit)) => {
                 Break(self.fall_back_unread(ErrorClass::Overloaded, Some(CallError::Limit(limit)), head))
@@ -95,21 +96,18 @@ impl Bridge {
         }
     }
 
-    /// The fallback for a callback that was never read, so that its fields are not known, and OpenIM keeps its user's;
-    /// nor is its owner, so that it has effect unless no owner's has.
+    /// The fallback for a callback that was never read, so that its fields are not known; nor is whom a roll-out counts it
+    /// for, so that it has effect unless it has for nobody.
     pub(super) fn fall_back_unread(&self, class: ErrorClass, error: Option<CallError>, head: &Parts) -> Outcome {
-        let outcome = Outcome::fallback(&self.settings.fallback, class, vec![], error);
+        let outcome = Outcome::fallback(&self.settings.fallback, class, self.named(head), None, error);
         let is_in_shadow = self.settings.decision.enforce_percent == Percent::NONE;
-        self.as_named(if is_in_shadow { outcome.in_shadow() } else { outcome }, head)
+        let outcome = if is_in_shadow { outcome.aside(Source::Shadow) } else { outcome };
+        identified(outcome, head)
     }
 
-    /// What the head alone names, of a request that never came in whole.
-    fn as_named(&self, outcome: Outcome, head: &Parts) -> Outcome {
-        let url = UrlCommand::of(&head.uri);
-        let served = url.name().and_then(|name| self.registry.iter().find(|served| served.is_named(name)));
-        let outcome = served.into_iter().fold(outcome, Outcome::serving);
-        let id = head.headers.get(OPERATION_ID_HEADER).and_then(OperationId::from_header);
-        id.into_iter().fold(outcome, Outcome::of)
+    /// The callback that the head alone names.
+    fn named(&self, head: &Parts) -> Option<&'static Callback> {
+        UrlCommand::of(&head.uri).name().and_then(|name| self.callbacks.find(name))
     }
 
     async fn request<B>(
@@ -137,12 +135,12 @@ impl Bridge {
         let operation_id = self.operation_id(&head.headers)?;
         let (body, permit) = self.read(body, deadline).await?;
         match target {
-            UrlTarget::Served(served) => Ok(Request::Callback(Received { served, operation_id, body, permit })),
-            UrlTarget::Ambiguous(served) => match served.decode(&body, &operation_id) {
+            UrlTarget::Known(callback) => Ok(Request::Callback(Received { callback, operation_id, body, permit })),
+            UrlTarget::Ambiguous(callback) => match (self.callbacks.codec.decode)(callback, body, &operation_id) {
                 Err(BodyError::Malformed) => Err(Rejection::BodyMalformed.into()),
                 Ok(_) | Err(BodyError::OtherCommand) => Err(Rejection::CommandAmbiguous.into()),
             },
-            UrlTarget::Unserved(name) => match command_of_unserved(&body) {
+            UrlTarget::Unserved(name) => match command_of_unknown(&body) {
                 Some(command) if command == name => Ok(Request::Unserved(operation_id)),
                 None if is_command(&name) => Err(Rejection::BodyMalformed.into()),
                 _ => Err(not_served(&name).into()),
@@ -151,17 +149,16 @@ impl Bridge {
     }
 
     fn target(&self, url: &UrlCommand<'_>) -> Result<UrlTarget, Rejection> {
-        let served = |name: &str| self.registry.iter().find(|served| served.is_named(name));
         let name = url.name().ok_or(Rejection::CommandMissing)?;
-        let by_name = served(name);
+        let by_name = self.callbacks.find(name);
         if url.parameter.is_some()
-            && let Some(in_path) = url.segment.as_deref().and_then(served)
+            && let Some(in_path) = url.segment.as_deref().and_then(|name| self.callbacks.find(name))
             && by_name.is_none_or(|by_name| by_name.command != in_path.command)
         {
             return Ok(UrlTarget::Ambiguous(by_name.unwrap_or(in_path)));
         }
         match (by_name, self.settings.commands.unserved) {
-            (Some(served), _) => Ok(UrlTarget::Served(served)),
+            (Some(callback), _) => Ok(UrlTarget::Known(callback)),
             (None, _) if url.swallowed => Err(Rejection::CommandSwallowed),
             (None, Unserved::Allow) => Ok(UrlTarget::Unserved(name.to_owned())),
             (None, Unserved::Refuse) => Err(not_served(name)),
@@ -206,6 +203,12 @@ impl Bridge {
         timeout_at(deadline.at(), reading).await.unwrap_or(Err(Rejection::BodyIncomplete.into()))?;
         Ok((whole.into_bytes(), permit))
     }
+}
+
+/// With the head's operation ID, where there is one.
+fn identified(outcome: Outcome, head: &Parts) -> Outcome {
+    let id = head.headers.get(OPERATION_ID_HEADER).and_then(OperationId::from_header);
+    id.into_iter().fold(outcome, Outcome::of)
 }
 
 /// `application/json`, or any type built on it (`application/problem+json`), with or without parameters.

@@ -1,15 +1,26 @@
-//! The callbacks that the bridge serves: one file each, one line each in the registry.
+//! OpenIM's callbacks: what there is, and how OpenIM's JSON becomes protobuf and a reply becomes a decision.
 //!
-//! - [`registry`](REGISTRY): what there is.
-//! - [`served`](Served): what a callback is. A [`Callback`] says, as types and pure functions, how OpenIM's JSON becomes the
-//!   service's protobuf request and how the service's reply becomes a [`Decision`]; [`Served`] is the same without the types, so
-//!   that the path in `bridge` is compiled once for all.
+//! - [`registry`](Callbacks): a row for each callback, and which of them a command names. Start reading there.
+//! - [`codec`](Codec): the one codec for all of them.
+//! - [`question`](Question): what the service is asked, and what it decides.
+//! - [`body`](Body): a callback's JSON, and where its values lie in it.
+//! - [`row`](Callback): what a row says of a callback.
+//! - [`shape`](Shape): what the messages of the contract hold: tables that `build.rs` makes from `proto/`.
+//! - `json`: reads JSON, a value at a time.
 //!
 //! Does no I/O.
 
+mod body;
+mod codec;
+mod json;
+mod question;
 mod registry;
-mod served;
-mod set_friend_remark;
+mod row;
+mod shape;
 
-pub use registry::REGISTRY;
-pub use served::{BodyError, Callback, Decision, Parties, Question, Served, command_of_unserved};
+pub use body::Body;
+pub use codec::{Codec, command_of_unknown};
+pub use question::{BodyError, Decision, Question};
+pub use registry::{CALLBACKS, Callbacks};
+pub use row::{Callback, Echo, Guard, Kind};
+pub use shape::{Field, FieldKind, Rpc, Shape, rpc};

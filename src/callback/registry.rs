@@ -1,40 +1,93 @@
-//! Every callback that is served, a line each.
+//! Every callback, a row each. The only file of `src/` that names one.
+//!
+//! What the rows say of OpenIM is from its source (open-im-server main 7848d7c73, and the tags since v3.0.0 for the
+//! aliases), and was seen on a real server. Two old commands are not here, since another JSON comes with them:
+//! `callbackBeforeMemberJoinGroupCommand` and `callbackWordFilterCommand`; nor is `callbackSingleMsgRead`, with which two
+//! kinds of JSON came.
 
-use super::served::Served;
-use super::set_friend_remark::BeforeSetFriendRemark;
+use std::collections::HashMap;
 
-pub static REGISTRY: [Served; 1] = [Served::of::<BeforeSetFriendRemark>()];
+use fnv::FnvBuildHasher;
+use http::uri::PathAndQuery;
 
-#[cfg(test)]
-mod tests {
-    use prost::Message as _;
+use super::codec::Codec;
+use super::row::{Callback, Echo, Guard};
+use super::shape::rpc;
 
-    use super::*;
+pub static CALLBACKS: &[Callback] = &[
+    // Friends and the black list.
+    Callback::before(rpc::BEFORE_SET_FRIEND_REMARK, "callbackBeforeSetFriendRemarkCommand")
+        .aliases(&["callbackBeforeSetFriendRemark"])
+        .actor("ownerUserID")
+        .about("friendUserID")
+        .required(&["ownerUserID", "friendUserID", "remark"])
+        // v3.5 and v3.6 overwrite the remark with what they are told, or not told.
+        .echo(Echo::Helps(&["remark"]))
+        .guards(&[Guard::NotEmpty("remark")]),
+    Callback::before(rpc::BEFORE_ADD_FRIEND, "callbackBeforeAddFriendCommand").actor("fromUserID").about("toUserID"),
+    Callback::after(rpc::AFTER_ADD_FRIEND, "callbackAfterAddFriendCommand").actor("fromUserID").about("toUserID"),
+    // `blackUserID` is the user who accepts.
+    Callback::before(rpc::BEFORE_ADD_FRIEND_AGREE, "callbackBeforeAddFriendAgreeCommand")
+        .actor("blackUserID")
+        .about("fromUserID"),
+    Callback::after(rpc::AFTER_ADD_FRIEND_AGREE, "callbackAfterAddFriendAgreeCommand")
+        .actor("blackUserID")
+        .about("fromUserID"),
+    Callback::after(rpc::AFTER_DELETE_FRIEND, "callbackAfterDeleteFriendCommand")
+        .actor("ownerUserID")
+        .about("friendUserID"),
+    Callback::before(rpc::BEFORE_IMPORT_FRIENDS, "callbackBeforeImportFriendsCommand")
+        .actor("ownerUserID")
+        .guards(&[Guard::NotEmpty("friendUserIDs")]),
+    Callback::after(rpc::AFTER_IMPORT_FRIENDS, "callbackAfterImportFriendsCommand").actor("ownerUserID"),
+    Callback::before(rpc::BEFORE_ADD_BLACK, "callbackBeforeAddBlackCommand").actor("ownerUserID").about("blackUserID"),
+    Callback::after(rpc::AFTER_REMOVE_BLACK, "callbackAfterRemoveBlackCommand")
+        .actor("ownerUserID")
+        .about("blackUserID"),
+];
 
-    #[test]
-    fn no_two_callbacks_share_a_name() {
-        let mut names: Vec<_> =
-            REGISTRY.iter().flat_map(|served| served.aliases.iter().chain([&served.command])).collect();
-        let all = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), all);
+/// Which callback a command names, and how it is decoded.
+#[derive(Debug)]
+pub struct Callbacks {
+    pub rows: &'static [Callback],
+    pub codec: Codec,
+    by_command: HashMap<&'static str, &'static Callback, FnvBuildHasher>,
+    /// The paths of their rpcs, parsed once and not for each call.
+    paths: Box<[PathAndQuery]>,
+}
+
+impl Callbacks {
+    /// All that there are.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::new(CALLBACKS, Codec::TABLES)
     }
 
-    #[test]
-    fn every_method_is_in_the_contract() {
-        let contract = prost_types::FileDescriptorSet::decode(crate::proto::DESCRIPTORS).expect("descriptors");
-        let methods: Vec<String> = contract
-            .file
-            .iter()
-            .flat_map(|file| file.service.iter().map(move |service| (file.package(), service)))
-            .flat_map(|(package, service)| {
-                service.method.iter().map(move |method| format!("/{package}.{}/{}", service.name(), method.name()))
-            })
-            .collect();
-        for served in &REGISTRY {
-            assert!(methods.iter().any(|method| method == served.method), "{} is none of {methods:?}", served.method);
-        }
-        assert_eq!(methods.len(), REGISTRY.len(), "an rpc in proto/ that no callback asks");
+    #[must_use]
+    pub fn new(rows: &'static [Callback], codec: Codec) -> Self {
+        let named = |callback: &'static Callback| {
+            callback.aliases.iter().chain([&callback.command]).map(move |name| (*name, callback))
+        };
+        let paths = rows.iter().map(|callback| PathAndQuery::from_static(callback.rpc.path)).collect();
+        Self { rows, codec, by_command: rows.iter().flat_map(named).collect(), paths }
+    }
+
+    /// The callback of this command, or alias of one.
+    #[must_use]
+    pub fn find(&self, command: &str) -> Option<&'static Callback> {
+        self.by_command.get(command).copied()
+    }
+
+    /// The path of the callback's rpc.
+    #[must_use]
+    pub fn path(&self, callback: &'static Callback) -> PathAndQuery {
+        let path = self.index(callback).and_then(|index| self.paths.get(index));
+        path.map_or_else(|| PathAndQuery::from_static(callback.rpc.path), Clone::clone)
+    }
+
+    /// Where the callback stands among all.
+    #[must_use]
+    pub fn index(&self, callback: &'static Callback) -> Option<usize> {
+        self.rows.element_offset(callback)
     }
 }

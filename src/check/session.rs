@@ -265,6 +265,6 @@ mod tests {
 
     #[test]
     fn the_rpc_is_one_that_the_bridge_calls() {
-        assert!(crate::callback::REGISTRY.iter().any(|served| served.method == METHOD));
+        assert!(crate::callback::CALLBACKS.iter().any(|callback| callback.rpc.path == METHOD));
     }
 }

@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 
 use super::send::{self, Exchange};
 use super::terminal::{print, stop_signal};
-use crate::callback::REGISTRY;
+use crate::callback::Callbacks;
 use crate::config::{Loaded, Sources};
 use crate::mock::{Mock, MockAddress, Rules};
 use crate::openim::client::request::BEFORE_SET_FRIEND_REMARK;
@@ -131,7 +131,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let ca = certificate.as_ref().map(NamedTempFile::path);
     let loaded = configuration(&args, listen, mock.address(), ca)?;
     let shown = loaded.effective().shown();
-    let server = Server::start(loaded.settings, &REGISTRY).map_err(|error| {
+    let server = Server::start(loaded.settings, Callbacks::all()).map_err(|error| {
         let hint = match error {
             StartError::Admin { .. } => "choose another address with --admin-listen, or `off`",
             _ => "choose another address with --listen",

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::terminal::{WRONG_USAGE, complain, runtime};
 use crate::base::socket;
-use crate::callback::REGISTRY;
+use crate::callback::Callbacks;
 use crate::config::{self, Configuration, Reloaded, Sources};
 use crate::policy::{Action, Percent};
 use crate::server::{Server, Settings, StartError};
@@ -52,7 +52,7 @@ pub fn run(
     runtime()?.block_on(async {
         // Before anything listens, so that no signal is missed.
         let mut signals = Signals::new()?;
-        let mut server = Server::start(loaded.settings.clone(), &REGISTRY).map_err(|error| match error {
+        let mut server = Server::start(loaded.settings.clone(), Callbacks::all()).map_err(|error| match error {
             StartError::Bind { .. } => anyhow::Error::new(error)
                 .context("choose another address with --listen (port 0 takes a free one), or end what has this one"),
             StartError::Admin { .. } => anyhow::Error::new(error).context(

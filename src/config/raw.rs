@@ -220,7 +220,8 @@ pub(super) struct RawFallbackClass {
     pub(super) overloaded: Option<Action>,
     /// In place of `fallback.action` when the decision service, or the mesh before it, turned the bridge away.
     pub(super) denied: Option<Action>,
-    /// In place of `fallback.action` when the decision service lacks the rpc.
+    /// What OpenIM is told when the decision service lacks the rpc: `allow` unless this says otherwise, whatever
+    /// `fallback.action` says.
     pub(super) unimplemented: Option<Action>,
     /// In place of `fallback.action` when the reply holds no valid decision.
     pub(super) invalid_reply: Option<Action>,

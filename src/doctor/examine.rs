@@ -12,32 +12,21 @@ use super::variables::name_of;
 use super::webhooks::{CallbackConfig, Oddity, WebhookField, WebhookValue, Webhooks};
 use crate::base::text::without_password;
 use crate::bridge::Unserved;
-use crate::callback::Served;
+use crate::callback::Callback;
 use crate::config::Loaded;
 use crate::openim::TIMEOUT_CAP;
 use crate::policy::AccessSettings;
 use crate::server::Settings;
 
 const FAILS: &str = "OpenIM lets the user's action fail when it has no answer that it can read";
-const NOT_CALLED: &str = "OpenIM does not call, so nothing is decided: every remark is set as typed";
+const NOT_CALLED: &str = "OpenIM sends none of the callbacks, so nothing is decided";
 const NO_START: &str = "OpenIM cannot read its configuration, and does not start";
-
-/// A refusal of these loses messages for good. Seen on a real server, main of 2026.
-const LOSE_MESSAGES: [&str; 5] = [
-    "beforeOnlinePush",
-    "beforeGroupOnlinePush",
-    "beforeOfflinePush",
-    "beforeCreateSingleChatConversations",
-    "beforeCreateGroupChatConversations",
-];
-/// Of these OpenIM wants to be told what it has asked, and fails otherwise. Seen there, too.
-const NEED_AN_ECHO: [&str; 2] = ["beforeSetGroupInfo", "beforeSetGroupInfoEx"];
 
 #[derive(Debug, Clone, Copy)]
 pub struct BridgeSide<'a> {
     pub loaded: &'a Loaded,
     /// The callbacks that it serves.
-    pub served: &'static [Served],
+    pub served: &'static [Callback],
     /// Where OpenIM reaches it, if that has been said. One that is right.
     pub reached_at: Option<&'a Destination>,
 }
@@ -62,19 +51,9 @@ pub fn examine(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = webhooks.oddities.iter().map(oddity).collect();
     findings.extend(webhooks.callbacks.iter().flat_map(unreadable_values));
     findings.extend(url_findings(webhooks, bridge));
-    for served in bridge.served {
-        findings.extend(callback_findings(webhooks, served, bridge));
-    }
+    findings.extend(callback_findings(webhooks, bridge));
     findings.extend(other_callbacks(webhooks, bridge));
     findings
-}
-
-/// The key of a served callback in webhooks.yml: `beforeSetFriendRemark`.
-fn key_of(served: &Served) -> String {
-    let name = served.command.strip_prefix("callback").unwrap_or(served.command);
-    let name = name.strip_suffix("Command").unwrap_or(name);
-    let mut letters = name.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn oddity(oddity: &Oddity) -> Finding {
@@ -370,26 +349,24 @@ fn reach(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<Finding
     })
 }
 
-fn callback_findings(webhooks: &Webhooks, served: &Served, bridge: BridgeSide<'_>) -> Vec<Finding> {
-    let key = key_of(served);
-    let Some(callback) = webhooks.callback_named(&key) else {
-        return vec![absent(webhooks, &key, bridge)];
+/// What is wrong with the callbacks that OpenIM sends; with the first one where it sends none.
+fn callback_findings(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> {
+    // One whose `enable` cannot be read is found elsewhere.
+    let enabled = |served: &&Callback| {
+        let enable = webhooks.callback_named(served.name).and_then(|callback| callback.value(WebhookField::Enable));
+        enable.is_some_and(|value| !value.json.is_null() && value.flag() != Some(false))
     };
     let mut findings = Vec::new();
-    let enable = callback.value(WebhookField::Enable);
-    if enable.is_none_or(|value| value.flag() == Some(false)) {
-        findings.push(disabled(callback, &key, bridge));
+    let mut sent: Vec<&Callback> = bridge.served.iter().filter(enabled).collect();
+    if sent.is_empty() {
+        sent.extend(bridge.served.first());
+        findings.extend(sent.iter().map(|first| match webhooks.callback_named(first.name) {
+            Some(callback) => disabled(callback, first.name, bridge),
+            None => absent(webhooks, first.name, bridge),
+        }));
     }
-    findings.extend(timeout(callback, &key, bridge));
-    let failed_continue = callback.value(WebhookField::FailedContinue);
-    if let Some(value) = failed_continue.filter(|value| value.flag() == Some(true)) {
-        findings.push(
-            Finding::advice("failed-continue", format!("`{key}.failedContinue` is true, which has no effect"))
-                .at(Some(&value.at))
-                .why("since OpenIM v3.7 a callback without a good answer fails the user's action, whatever this says")
-                .remedy("rely on the bridge's `fallback.action` in its place; leave it or remove it"),
-        );
-    }
+    let set = |served: &Callback| timeout(webhooks.callback_named(served.name)?, served.name, bridge);
+    findings.extend(sent.into_iter().filter_map(set));
     findings
 }
 
@@ -487,17 +464,11 @@ fn timeout(callback: &CallbackConfig, key: &str, bridge: BridgeSide<'_>) -> Opti
     })
 }
 
-/// All of OpenIM's callbacks go to the one `url`.
+/// All of OpenIM's callbacks go to the one `url`, also those that the registry does not know.
 fn other_callbacks(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> {
-    let is_served = |callback: &CallbackConfig| {
-        bridge.served.iter().any(|served| key_of(served).eq_ignore_ascii_case(&callback.name))
-    };
+    let is_served = |it: &CallbackConfig| bridge.served.iter().any(|served| served.name.eq_ignore_ascii_case(&it.name));
     let others = || webhooks.callbacks.iter().filter(|callback| callback.is_enabled() && !is_served(callback));
     let (before, after): (Vec<_>, Vec<_>) = others().partition(|it| it.name.to_ascii_lowercase().starts_with("before"));
-    let of = |names: &[&str]| -> Vec<&CallbackConfig> {
-        let is_named = |it: &CallbackConfig| names.iter().any(|name| it.name.eq_ignore_ascii_case(name));
-        before.iter().copied().filter(|it| is_named(it)).collect()
-    };
     let unserved = bridge.said("commands.unserved");
     let refuses = bridge.settings().bridge.commands.unserved == Unserved::Refuse;
     let mut findings = Vec::new();
@@ -511,24 +482,6 @@ fn other_callbacks(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> 
                 .why(format!("OpenIM has one `url` for all callbacks, and {unserved}: nobody decides about these"))
                 .remedy("disable what nobody decides about: each costs its user a round trip")
         }.at(Some(place(first))));
-    }
-    let lossy = of(&LOSE_MESSAGES);
-    if let (Some(first), true) = (lossy.first(), refuses) {
-        findings.push(
-            Finding::wrong("other-callbacks-lose-messages", format!("the bridge's answer to {} loses messages", names(&lossy)))
-                .at(Some(place(first)))
-                .why("OpenIM's API reports success, and the receivers never get the messages, nor the conversations: a refusal of these is not told to anybody")
-                .remedy("disable them, now"),
-        );
-    }
-    let echoed = of(&NEED_AN_ECHO);
-    if let (Some(first), false) = (echoed.first(), refuses) {
-        findings.push(
-            Finding::wrong("other-callbacks-break-groups", format!("the bridge's answer to {} fails the user's action", names(&echoed)))
-                .at(Some(place(first)))
-                .why(format!("{unserved}, and OpenIM takes an answer without the group's own fields for an error: nobody can change a group's name, picture or settings"))
-                .remedy("disable them"),
-        );
     }
     if let Some(first) = after.first() {
         let does = if refuses { "answers 9901, with a warning in its log" } else { "answers that OpenIM may go on" };

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use http::Uri;
 use reqwest::Url;
 
-use crate::callback::Served;
+use crate::callback::Callback;
 use crate::openim::UrlCommand;
 
 /// What is wrong with the text of a URL.
@@ -43,7 +43,7 @@ impl Destination {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub fn parse(text: &str, served: &[Served]) -> Result<Self, UrlFault> {
+    pub fn parse(text: &str, served: &[Callback]) -> Result<Self, UrlFault> {
         if text.trim().is_empty() {
             return Err(UrlFault::Missing);
         }
@@ -114,7 +114,7 @@ impl Destination {
 }
 
 /// Whether the bridge finds this command in the URL that OpenIM makes of `text`.
-fn arrives(text: &str, served: &Served) -> bool {
+fn arrives(text: &str, served: &Callback) -> bool {
     let Ok(uri) = format!("{text}/{}", served.command).parse::<Uri>() else { return false };
     let url = UrlCommand::of(&uri);
     let is_json = url.content_type.as_deref().is_none_or(|value| value.eq_ignore_ascii_case("json"));

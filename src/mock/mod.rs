@@ -28,7 +28,7 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     time::sleep,
 };
-use tonic::transport::Server;
+use tonic::{server::NamedService, transport::Server};
 
 pub use answer::{MockAnswer, MockInvalid, MockReply};
 pub use control::{MockControl, WatchedRules};
@@ -43,6 +43,11 @@ use crate::base::tls::TlsError;
 use crate::proto::{DESCRIPTORS, friend_callback_service_server::FriendCallbackServiceServer};
 use listen::{Incoming, Listener};
 use service::Service;
+
+/// The services beside the contract's.
+const HEALTH: &str = "grpc.health.v1.Health";
+const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";
+const REFLECTION_BEFORE: &str = "grpc.reflection.v1alpha.ServerReflection";
 
 /// How long calls may go on once the mock was told to end.
 const GRACE: Duration = Duration::from_secs(1);
@@ -181,9 +186,9 @@ impl Mock {
         let server = server
             .add_service(service)
             .add_service(health)
-            .add_service(reflection().build_v1()?)
+            .add_service(reflection(REFLECTION).build_v1()?)
             // What grpcurl before 1.8.8 asks for.
-            .add_service(reflection().build_v1alpha()?)
+            .add_service(reflection(REFLECTION_BEFORE).build_v1alpha()?)
             .serve_with_incoming_shutdown(Incoming::new(self.listener, tls), async move {
                 let _ = ended.await;
             });
@@ -201,9 +206,13 @@ impl Mock {
     }
 }
 
-/// Everything that is served, for reflection.
-fn reflection() -> tonic_reflection::server::Builder<'static> {
+/// Everything that is served, reflection by this name included.
+fn reflection(name: &str) -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // The contract has services that are not served here.
+        .with_service_name(<FriendCallbackServiceServer<Service> as NamedService>::NAME)
+        .with_service_name(HEALTH)
+        .with_service_name(name)
 }

@@ -2,7 +2,6 @@
 //!
 //! - [`command`]: which command a URL names.
 //! - [`operation_id`]: OpenIM's ID for tracing one operation.
-//! - [`text`]: a JSON string as OpenIM may send it.
 //! - [`codes`]: the error codes that a refusal may carry, and those that are the bridge's own.
 //! - [`rejection`](Rejection): what the bridge rejects, with code, status and text.
 //! - [`response`]: the one encoder of every byte that OpenIM reads.
@@ -16,14 +15,12 @@ mod command;
 mod operation_id;
 mod rejection;
 mod response;
-mod text;
 
 pub use codes::{InvalidRefusalCode, Refusal, RefusalCode, RefusalDefaults, ReservedCode};
 pub use command::{UrlCommand, without_secrets};
 pub use operation_id::{OPERATION_ID_HEADER, OperationId};
 pub use rejection::Rejection;
 pub use response::{Fields, NextCodeForm, Verdict};
-pub use text::Text;
 
 /// OpenIM's own cap on a callback's timeout: its HTTP client gives up after this long, whatever webhooks.yml says.
 pub const TIMEOUT_CAP: std::time::Duration = std::time::Duration::from_secs(15);

@@ -91,6 +91,19 @@ rejections! {
 }
 
 impl Rejection {
+    /// Whether it is about what the request holds, and not about who sends it and how. What would lose messages if it were
+    /// refused may then go on.
+    #[must_use]
+    pub const fn is_about_content(self) -> bool {
+        matches!(
+            self.code(),
+            ReservedCode::MalformedBody
+                | ReservedCode::CommandMismatch
+                | ReservedCode::MissingOperationId
+                | ReservedCode::BodyTooLarge
+        )
+    }
+
     /// The refusal that OpenIM is told.
     #[must_use]
     pub fn refusal(self) -> Refusal {

@@ -8,16 +8,33 @@ use bytes::Bytes;
 
 use super::Refusal;
 
-/// The fields that a callback adds to an answer that lets OpenIM go on, such as `remark`.
-pub type Fields = Vec<(&'static str, String)>;
+/// What an answer says beside its verdict, such as `"remark":"pal"`: the members of a JSON object, as text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields(String);
+
+impl Fields {
+    /// Adds a member. `json` is its value, which is JSON.
+    pub fn push(&mut self, key: &str, json: &str) {
+        self.0.reserve(key.len() + json.len() + 4);
+        self.0.push_str(if self.0.is_empty() { "\"" } else { ",\"" });
+        self.0.push_str(key);
+        self.0.push_str("\":");
+        self.0.push_str(json);
+    }
+
+    /// The members, with a comma between each two.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// What OpenIM is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Go on, with these fields.
-    GoOn(Fields),
-    /// Do not go on.
-    Refuse(Refusal),
+pub struct Verdict {
+    /// `None`: go on.
+    pub refusal: Option<Refusal>,
+    pub fields: Fields,
 }
 
 /// How `nextCode` is written.
@@ -32,14 +49,20 @@ pub enum NextCodeForm {
 }
 
 impl Verdict {
+    /// Go on.
+    #[must_use]
+    pub const fn go_on(fields: Fields) -> Self {
+        Self { refusal: None, fields }
+    }
+
     /// The body of the response: a JSON object.
     #[must_use]
     pub fn encode(&self, form: NextCodeForm) -> Bytes {
-        let mut body = Vec::with_capacity(128 + self.text_bytes());
-        let (code, message, detail, next) = match self {
-            Self::GoOn(_) => (0, "Success", "", 0),
-            Self::Refuse(refusal) => (refusal.code.get(), &*refusal.message, &*refusal.detail, 1),
+        let (code, message, detail, next) = match &self.refusal {
+            None => (0, "Success", "", 0),
+            Some(refusal) => (refusal.code.get(), &*refusal.message, &*refusal.detail, 1),
         };
+        let mut body = Vec::with_capacity(128 + message.len() + detail.len() + self.fields.0.len());
         body.extend_from_slice(b"{\"actionCode\":0,\"errCode\":");
         json(&mut body, &code);
         body.extend_from_slice(b",\"errMsg\":");
@@ -51,27 +74,12 @@ impl Verdict {
             NextCodeForm::Integer => json(&mut body, &next),
             NextCodeForm::String => json(&mut body, if next == 0 { "0" } else { "1" }),
         }
-        match self {
-            Self::GoOn(fields) => {
-                for (name, value) in fields {
-                    body.extend_from_slice(b",\"");
-                    body.extend_from_slice(name.as_bytes());
-                    body.extend_from_slice(b"\":");
-                    json(&mut body, value.as_str());
-                }
-            }
-            // As the documented page shows it; OpenIM takes an empty one for "no change".
-            Self::Refuse(_) => body.extend_from_slice(b",\"remark\":\"\""),
+        if !self.fields.0.is_empty() {
+            body.push(b',');
+            body.extend_from_slice(self.fields.0.as_bytes());
         }
         body.push(b'}');
         body.into()
-    }
-
-    fn text_bytes(&self) -> usize {
-        match self {
-            Self::GoOn(fields) => fields.iter().map(|(name, value)| name.len() + value.len() + 6).sum(),
-            Self::Refuse(refusal) => refusal.message.len() + refusal.detail.len(),
-        }
     }
 }
 
@@ -90,23 +98,32 @@ mod tests {
         String::from_utf8(verdict.encode(form).to_vec()).expect("UTF-8")
     }
 
+    fn remark(json: &str) -> Fields {
+        let mut fields = Fields::default();
+        fields.push("remark", json);
+        fields
+    }
+
     #[test]
     fn go_on_is_as_documented_but_for_the_type_of_next_code() {
-        let verdict = Verdict::GoOn(vec![("remark", "My \"Best\"\n朋友\0".to_owned())]);
-        insta::assert_snapshot!(text(&verdict, NextCodeForm::Integer), @r#"{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":0,"remark":"My \"Best\"\n朋友\u0000"}"#);
-        insta::assert_snapshot!(text(&verdict, NextCodeForm::String), @r#"{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":"0","remark":"My \"Best\"\n朋友\u0000"}"#);
+        let verdict = Verdict::go_on(remark(r#""My \"Best\" 朋友""#));
+        insta::assert_snapshot!(text(&verdict, NextCodeForm::Integer), @r#"{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":0,"remark":"My \"Best\" 朋友"}"#);
+        insta::assert_snapshot!(text(&verdict, NextCodeForm::String), @r#"{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":"0","remark":"My \"Best\" 朋友"}"#);
     }
 
     #[test]
     fn going_on_without_fields_leaves_them_out() {
-        insta::assert_snapshot!(text(&Verdict::GoOn(vec![]), NextCodeForm::Integer), @r#"{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":0}"#);
+        insta::assert_snapshot!(text(&Verdict::go_on(Fields::default()), NextCodeForm::Integer), @r#"{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":0}"#);
     }
 
     #[test]
     fn a_refusal_never_sends_another_action_code() {
         let code = RefusalCode::from_app(5001).expect("5001");
-        let verdict = Verdict::Refuse(Refusal { code, message: "no".to_owned(), detail: "why".to_owned() });
-        insta::assert_snapshot!(text(&verdict, NextCodeForm::Integer), @r#"{"actionCode":0,"errCode":5001,"errMsg":"no","errDlt":"why","nextCode":1,"remark":""}"#);
-        insta::assert_snapshot!(text(&verdict, NextCodeForm::String), @r#"{"actionCode":0,"errCode":5001,"errMsg":"no","errDlt":"why","nextCode":"1","remark":""}"#);
+        let refusal = Refusal { code, message: "no".to_owned(), detail: "why".to_owned() };
+        let mut fields = remark(r#""pal""#);
+        fields.push("ex", "null");
+        let verdict = Verdict { refusal: Some(refusal), fields };
+        insta::assert_snapshot!(text(&verdict, NextCodeForm::Integer), @r#"{"actionCode":0,"errCode":5001,"errMsg":"no","errDlt":"why","nextCode":1,"remark":"pal","ex":null}"#);
+        insta::assert_snapshot!(text(&verdict, NextCodeForm::String), @r#"{"actionCode":0,"errCode":5001,"errMsg":"no","errDlt":"why","nextCode":"1","remark":"pal","ex":null}"#);
     }
 }

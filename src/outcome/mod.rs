@@ -10,13 +10,15 @@
 mod origin;
 mod span;
 
+use std::rc::Rc;
+
 use http::{StatusCode, Uri};
 
-use crate::callback::{Decision, Parties, Served};
+use crate::callback::{Body, Callback, Decision};
 use crate::openim::{
     Fields, OperationId, Refusal, RefusalCode, RefusalDefaults, Rejection, ReservedCode, Verdict, without_secrets,
 };
-use crate::policy::{Action, FallbackPolicy};
+use crate::policy::FallbackPolicy;
 use crate::proto::Refuse;
 use crate::upstream::{CallError, ErrorClass, Spent, Target, Try};
 pub use origin::{HINT_HEADER, ORIGIN_HEADER, Origin};
@@ -27,16 +29,16 @@ pub(crate) use span::CallbackSpan;
 pub struct Outcome {
     kind: OutcomeKind,
     source: Source,
-    /// Whether it has no effect: OpenIM is told to go on.
-    in_shadow: bool,
+    /// Whether OpenIM had its answer before, so that this has no effect: the source of that answer.
+    aside: Option<Source>,
     reason: Option<Reason>,
     verdict: Verdict,
     /// What is known of the callback; less, the earlier the path ended. `None`: its URL names none that is served.
-    pub(crate) callback: Option<&'static Served>,
+    pub(crate) callback: Option<&'static Callback>,
     pub(crate) operation_id: Option<OperationId>,
     /// What was asked for, where it is not a callback that is served.
     pub(crate) url: Option<String>,
-    pub(crate) parties: Option<Parties>,
+    pub(crate) body: Option<Rc<Body>>,
     pub(crate) spent: Spent,
     pub(crate) endpoint: Option<Target>,
     pub(crate) tries: Vec<Try>,
@@ -68,6 +70,8 @@ pub enum Source {
     Shadow,
     /// The configuration, without asking anybody.
     Route,
+    /// Nobody was waited for: OpenIM only tells, and the service is told in the background.
+    Queued,
     /// The bridge itself, as the request is not a callback that it serves.
     Rejected,
 }
@@ -88,13 +92,13 @@ impl Outcome {
         Self {
             kind,
             source,
-            in_shadow: false,
+            aside: None,
             reason,
             verdict,
             callback: None,
             operation_id: None,
             url: None,
-            parties: None,
+            body: None,
             spent: Spent::default(),
             endpoint: None,
             tries: Vec::new(),
@@ -103,49 +107,52 @@ impl Outcome {
         }
     }
 
-    /// The decision service decided. `unchanged` are the user's own values.
-    pub(crate) fn decided(decision: Decision, unchanged: Fields, defaults: &RefusalDefaults) -> Self {
+    /// The decision service decided. `echo`: what an answer repeats, whatever it says.
+    pub(crate) fn decided(decision: Decision, echo: Fields, defaults: &RefusalDefaults) -> Self {
+        let new = |kind, reason, verdict| Self::new(kind, Source::Decision, reason, verdict);
         match decision {
-            Decision::Allow => Self::new(OutcomeKind::Allow, Source::Decision, None, Verdict::GoOn(unchanged)),
-            Decision::Change(fields) => Self::new(OutcomeKind::Change, Source::Decision, None, Verdict::GoOn(fields)),
-            Decision::Refuse(refuse) => match completed(refuse, defaults) {
-                Ok(refusal) => Self::new(OutcomeKind::Refuse, Source::Decision, None, Verdict::Refuse(refusal)),
+            Decision::Allow => new(OutcomeKind::Allow, None, Verdict::go_on(echo)),
+            Decision::Change(fields) => new(OutcomeKind::Change, None, Verdict::go_on(fields)),
+            Decision::Refuse(refuse) => {
                 // A refusal stays a refusal.
-                Err(refusal) => {
-                    let reason = Reason::Error(ErrorClass::InvalidReply);
-                    Self::new(OutcomeKind::Refuse, Source::Decision, Some(reason), Verdict::Refuse(refusal))
-                }
-            },
+                let (refusal, reason) = match completed(refuse, defaults) {
+                    Ok(refusal) => (refusal, None),
+                    Err(refusal) => (refusal, Some(Reason::Error(ErrorClass::InvalidReply))),
+                };
+                new(OutcomeKind::Refuse, reason, Verdict { refusal: Some(refusal), fields: echo })
+            }
         }
     }
 
-    /// There is no decision, because of `error`, so the policy decides.
+    /// There is no decision, because of `error`, so the policy decides. `body` is `None` where it was not read.
     pub(crate) fn fallback(
         policy: &FallbackPolicy,
         class: ErrorClass,
-        unchanged: Fields,
+        callback: Option<&'static Callback>,
+        body: Option<Rc<Body>>,
         error: Option<CallError>,
     ) -> Self {
-        let (kind, verdict) = match (policy.action(class), policy.refusal(class)) {
-            (Action::Refuse, Some(refusal)) => (OutcomeKind::Refuse, Verdict::Refuse(refusal)),
-            _ => (OutcomeKind::Allow, Verdict::GoOn(unchanged)),
-        };
-        Self { error, ..Self::new(kind, Source::Fallback, Some(Reason::Error(class)), verdict) }
+        let refusal = policy.refusal(class, callback, body.is_some());
+        let kind = if refusal.is_some() { OutcomeKind::Refuse } else { OutcomeKind::Allow };
+        let verdict = Verdict { refusal, fields: body.as_deref().map(Body::echo).unwrap_or_default() };
+        Self { callback, body, error, ..Self::new(kind, Source::Fallback, Some(Reason::Error(class)), verdict) }
     }
 
-    /// The request is not a callback that the bridge can serve.
-    pub(crate) fn rejected(rejection: Rejection) -> Self {
-        let verdict = Verdict::Refuse(rejection.refusal());
-        Self::new(OutcomeKind::Refuse, Source::Rejected, Some(Reason::Rejected(rejection)), verdict)
+    /// The request is not a callback that the bridge can serve; `callback` is the one that its URL names.
+    pub(crate) fn rejected(rejection: Rejection, callback: Option<&'static Callback>) -> Self {
+        let may_go_on = rejection.is_about_content() && callback.is_some_and(Callback::only_service_may_refuse);
+        let kind = if may_go_on { OutcomeKind::Allow } else { OutcomeKind::Refuse };
+        let verdict = Verdict { refusal: (!may_go_on).then(|| rejection.refusal()), fields: Fields::default() };
+        Self { callback, ..Self::new(kind, Source::Rejected, Some(Reason::Rejected(rejection)), verdict) }
     }
 
     /// A command that is not served may go on, and nothing is said of its fields.
     pub(crate) fn unserved() -> Self {
-        Self::new(OutcomeKind::Allow, Source::Route, Some(Reason::Unserved), Verdict::GoOn(vec![]))
+        Self::new(OutcomeKind::Allow, Source::Route, Some(Reason::Unserved), Verdict::go_on(Fields::default()))
     }
 
-    pub(crate) fn serving(self, served: &'static Served) -> Self {
-        Self { callback: Some(served), ..self }
+    pub(crate) fn serving(self, callback: &'static Callback) -> Self {
+        Self { callback: Some(callback), ..self }
     }
 
     pub(crate) fn of(self, operation_id: OperationId) -> Self {
@@ -156,8 +163,8 @@ impl Outcome {
         Self { url: Some(without_secrets(uri)), ..self }
     }
 
-    pub(crate) fn between(self, parties: Parties) -> Self {
-        Self { parties: Some(parties), ..self }
+    pub(crate) fn about(self, body: Rc<Body>) -> Self {
+        Self { body: Some(body), ..self }
     }
 
     pub(crate) fn after(self, spent: Spent, endpoint: Option<Target>, tries: Vec<Try>) -> Self {
@@ -168,9 +175,9 @@ impl Outcome {
         Self { span, ..self }
     }
 
-    /// It is what would have become of the callback: OpenIM was told to go on.
-    pub(crate) fn in_shadow(self) -> Self {
-        Self { in_shadow: true, ..self }
+    /// It is what would have become of the callback: OpenIM was told to go on, by this source.
+    pub(crate) fn aside(self, source: Source) -> Self {
+        Self { aside: Some(source), ..self }
     }
 
     /// What OpenIM is told, or in the shadow would have been, in a word.
@@ -182,7 +189,10 @@ impl Outcome {
     /// Where the answer came from.
     #[must_use]
     pub const fn source(&self) -> Source {
-        if self.in_shadow { Source::Shadow } else { self.source }
+        match self.aside {
+            Some(source) => source,
+            None => self.source,
+        }
     }
 
     /// Why it is not simply the decision service's decision.
@@ -202,6 +212,7 @@ impl Outcome {
     pub const fn origin(&self) -> Origin {
         match (self.source(), self.reason) {
             (Source::Shadow, _) => Origin::Shadow,
+            (Source::Queued, _) => Origin::Queued,
             (Source::Fallback, Some(Reason::Error(class))) => Origin::Fallback(class),
             (Source::Rejected, Some(Reason::Rejected(rejection))) => Origin::Rejected(rejection.code()),
             // A fallback has its class, and what is rejected its reason.

@@ -20,6 +20,8 @@ pub enum Origin {
     Fallback(ErrorClass),
     /// The callback is allowed by `decision.enforce_percent`, whatever the service decides.
     Shadow,
+    /// OpenIM only tells, and the service is told in the background.
+    Queued,
     /// The configuration decided, without asking anybody.
     Route,
     /// The request is no callback that the bridge can serve.
@@ -33,6 +35,7 @@ impl Origin {
         match self {
             Self::Decision => "decision",
             Self::Shadow => "shadow",
+            Self::Queued => "queued",
             Self::Route => "route",
             Self::Fallback(class) => match class {
                 ErrorClass::Timeout => "fallback; class=timeout",

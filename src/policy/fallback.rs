@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::callback::Callback;
 use crate::openim::{Refusal, RefusalCode};
 use crate::upstream::ErrorClass;
 
@@ -54,22 +55,29 @@ impl Default for FallbackRefusal {
 }
 
 impl FallbackPolicy {
-    /// What is done for `class`.
+    /// What is done for `class`, for callbacks that may be refused.
     #[must_use]
     pub fn action(&self, class: ErrorClass) -> Action {
-        self.class[class as usize].unwrap_or(self.action)
+        self.class[class as usize].unwrap_or(match class {
+            // A service that implements the callbacks about friends must not thereby refuse every message.
+            ErrorClass::Unimplemented => Action::Allow,
+            _ => self.action,
+        })
     }
 
-    /// `None` to allow, or the refusal to send.
+    /// `None` to allow, or the refusal to send. `is_read`: whether the callback's body was.
     #[must_use]
-    pub fn refusal(&self, class: ErrorClass) -> Option<Refusal> {
-        match self.action(class) {
-            Action::Allow => None,
-            Action::Refuse => Some(Refusal {
-                code: self.refusal.code.unwrap_or_else(|| class.code().into()),
-                message: self.refusal.message.clone(),
-                detail: self.refusal.detail.clone(),
-            }),
-        }
+    pub fn refusal(&self, class: ErrorClass, callback: Option<&Callback>, is_read: bool) -> Option<Refusal> {
+        let action = match callback {
+            Some(callback) if callback.only_service_may_refuse() || callback.is_after() => Action::Allow,
+            // What an allow must repeat is not known.
+            Some(callback) if callback.needs_echo() && !is_read => Action::Refuse,
+            _ => self.action(class),
+        };
+        (action == Action::Refuse).then(|| Refusal {
+            code: self.refusal.code.unwrap_or_else(|| class.code().into()),
+            message: self.refusal.message.clone(),
+            detail: self.refusal.detail.clone(),
+        })
     }
 }

@@ -22,7 +22,7 @@ use super::settings::Settings;
 use super::shown::ShownConfiguration;
 use crate::base::file_watch::ReloadCounts;
 use crate::bridge::{Bridge, SharedLimits};
-use crate::callback::Served;
+use crate::callback::Callbacks;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::Pool;
 
@@ -45,7 +45,7 @@ pub(super) struct Shared {
     pub(super) drain: Drain,
     /// `None` is plain HTTP.
     pub(super) tls: Option<ListenerTls>,
-    pub(super) registry: &'static [Served],
+    pub(super) registry: Arc<Callbacks>,
 }
 
 impl Shared {
@@ -81,7 +81,7 @@ impl Context {
         let in_force = Arc::new(settings.borrow_and_update().bridge.clone());
         let (pool, metrics) = (Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
         let https = shared.tls.is_some();
-        let bridge = Rc::new(Bridge::new(in_force, limits, pool, metrics, shared.registry, https));
+        let bridge = Rc::new(Bridge::new(in_force, limits, pool, metrics, Arc::clone(&shared.registry), https));
         Self {
             shared: Arc::clone(shared),
             latest: RefCell::new(Latest { bridge, settings }),

@@ -41,7 +41,7 @@ use crate::base::file_watch::{ReloadCounts, Reloads};
 use crate::base::socket;
 use crate::base::tls::{TlsError, Untimely};
 use crate::bridge::SharedLimits;
-use crate::callback::Served;
+use crate::callback::Callbacks;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{Pool, PoolError};
 use admin::plain_http;
@@ -101,7 +101,8 @@ impl Server {
     ///
     /// # Errors
     /// When the certificate cannot be used, an address is in use or not there, or the system gives no thread.
-    pub fn start(settings: Settings, registry: &'static [Served]) -> Result<Self, StartError> {
+    pub fn start(settings: Settings, callbacks: Callbacks) -> Result<Self, StartError> {
+        let registry = Arc::new(callbacks);
         let configured = settings.listen;
         let workers = settings.workers.get();
         let tls = settings.tls.as_ref().map(ListenerTls::start).transpose()?;
@@ -124,7 +125,7 @@ impl Server {
 
         let shared = Arc::new(Shared {
             limits: SharedLimits::new(&settings.bridge.limits),
-            metrics: Arc::new(Metrics::new(registry)?),
+            metrics: Arc::new(Metrics::new(Arc::clone(&registry))?),
             pool: Pool::start(settings.upstream.clone())?,
             settings: watch::Sender::new(Arc::new(settings)),
             configuration: RwLock::default(),

@@ -41,8 +41,8 @@ pub struct Upstream {
 pub struct Call<'a> {
     /// `/package.Service/Method`.
     pub path: &'a PathAndQuery,
-    /// The request, encoded.
-    pub message: &'a Bytes,
+    /// The request, in its frame.
+    pub frame: &'a Bytes,
     /// For the metadata `operation-id`.
     pub operation_id: Option<HeaderValue>,
     /// For the metadata `traceparent` and `tracestate`.
@@ -149,7 +149,7 @@ impl Upstream {
             head.headers_mut().insert(OPERATION_ID, unary::once(value.clone()));
         }
         call.trace.write(span, head.headers_mut());
-        match unary(place.sender(), head, call.message).await {
+        match unary(place.sender(), head, call.frame.clone()).await {
             Ok(reply) => {
                 endpoint.answered();
                 Ok(reply)

@@ -128,7 +128,11 @@ impl DirectConnection {
     pub async fn call(&self, method: &'static str, message: Bytes, limit: Duration) -> Result<Bytes, CallError> {
         let at = Instant::now() + limit;
         let mut sender = self.sender.clone();
-        let call = unary(&mut sender, unary::head(&self.origin, PathAndQuery::from_static(method), limit), &message);
+        let call = unary(
+            &mut sender,
+            unary::head(&self.origin, PathAndQuery::from_static(method), limit),
+            unary::framed(&message),
+        );
         timeout_at(at, call).await.unwrap_or(Err(CallError::Deadline))
     }
 }

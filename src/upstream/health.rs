@@ -70,8 +70,11 @@ pub(super) async fn probe(endpoint: &Endpoint, settings: &UpstreamSettings) -> R
 async fn ask(endpoint: &Endpoint, sender: &mut Sender, settings: &HealthSettings) -> Result<(), NoLife> {
     let request = HealthCheckRequest { service: settings.service.clone() };
     let message = request.encode_to_vec();
-    let asked =
-        unary(sender, unary::head(&endpoint.origin, PathAndQuery::from_static(CHECK), settings.timeout), &message);
+    let asked = unary(
+        sender,
+        unary::head(&endpoint.origin, PathAndQuery::from_static(CHECK), settings.timeout),
+        unary::framed(&message),
+    );
     match timeout(settings.timeout, asked).await.map_err(|_| NoLife::Unanswered)? {
         Ok(reply) => match HealthCheckResponse::decode(reply) {
             Ok(reply) if reply.status() == ServingStatus::NotServing => Err(NoLife::NotServing),

@@ -59,10 +59,10 @@ fn timeout_value(timeout: Duration) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0u"))
 }
 
-/// Makes the call. Dropped before its end, it is cancelled.
-pub(super) async fn unary(sender: &mut Sender, head: Request<()>, message: &[u8]) -> Result<Bytes, CallError> {
+/// Makes the call, with a message in its frame. Dropped before its end, it is cancelled.
+pub(super) async fn unary(sender: &mut Sender, head: Request<()>, frame: Bytes) -> Result<Bytes, CallError> {
     let (response, mut request) = sender.send_request(head, false).map_err(never_sent)?;
-    request.send_data(framed(message), true).map_err(no_response)?;
+    request.send_data(frame, true).map_err(no_response)?;
     let (head, mut body) = response.await.map_err(no_response)?.into_parts();
     let at_once = outcome(&head.headers);
     if let Some(Err(status)) = at_once {
@@ -82,10 +82,10 @@ pub(super) async fn unary(sender: &mut Sender, head: Request<()>, message: &[u8]
     unframed(received)
 }
 
-fn framed(message: &[u8]) -> Bytes {
+/// A message in its frame.
+pub(super) fn framed(message: &[u8]) -> Bytes {
     let mut framed = BytesMut::with_capacity(PREFIX + message.len());
     framed.put_u8(0);
-    // A message is part of a callback, which is not that long.
     framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
     framed.put_slice(message);
     framed.freeze()

@@ -1,67 +1,28 @@
-//! Callbacks of a test's own in the place of the real ones: slow, with a bug, or by other names. All ask the one rpc that
-//! there is.
+//! Callbacks of a test's own, by other names, and code of a test's own on their path: slow, or with a bug.
 
-use std::{
-    collections::BTreeMap,
-    marker::PhantomData,
-    sync::{Condvar, Mutex},
-};
+use std::sync::{Condvar, Mutex};
+
+use bytes::Bytes;
 
 use super::PATIENCE;
-use openim_bridge::callback::{Callback, Decision, Parties, Served};
-use openim_bridge::openim::{Fields, OperationId, Text};
-use openim_bridge::proto::{BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse};
+use openim_bridge::callback::{Body, BodyError, Callback, Codec, Decision, Echo, Question, rpc};
+use openim_bridge::openim::OperationId;
 
-/// In what such a callback differs from the real one.
-pub trait Odd: 'static {
-    const COMMAND: &'static str = super::COMMAND;
-    const ALIASES: &'static [&'static str] = &[];
-
-    /// Called in the worker with the remark that came in, before the App is asked.
-    fn reads(_remark: &str) {}
-
-    /// Called in the worker when the App has replied.
-    fn decides() -> Option<Decision> {
-        Some(Decision::Allow)
-    }
+/// The callback about remarks, by another command.
+pub const fn named(command: &'static str) -> Callback {
+    Callback::before(rpc::BEFORE_SET_FRIEND_REMARK, command).echo(Echo::Helps(&["remark"]))
 }
 
-pub const fn served<O: Odd>() -> Served {
-    Served::of::<Of<O>>()
+/// The remark in such a callback's body.
+pub fn remark_in(body: &[u8]) -> String {
+    let body: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+    body["remark"].as_str().expect("a remark").to_owned()
 }
 
-struct Of<O>(PhantomData<O>);
-
-impl<O: Odd> Callback for Of<O> {
-    const NAME: &'static str = "beforeSetFriendRemark";
-    const COMMAND: &'static str = O::COMMAND;
-    const ALIASES: &'static [&'static str] = O::ALIASES;
-    const METHOD: &'static str = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark";
-    type Body = BTreeMap<String, Text>;
-    type Request = BeforeSetFriendRemarkRequest;
-    type Response = BeforeSetFriendRemarkResponse;
-
-    fn command(body: &Self::Body) -> &str {
-        body.get("callbackCommand").map_or("", |command| &command.0)
-    }
-
-    fn request(mut body: Self::Body, _: &OperationId) -> Self::Request {
-        let remark = body.remove("remark").map(|remark| remark.0).unwrap_or_default();
-        O::reads(&remark);
-        BeforeSetFriendRemarkRequest { remark, ..Default::default() }
-    }
-
-    fn subject(request: Self::Request) -> (Parties, Fields) {
-        (Parties { owner: String::new(), friend: String::new() }, vec![("remark", request.remark)])
-    }
-
-    fn decision(_: Self::Response) -> Option<Decision> {
-        O::decides()
-    }
+/// Reads every reply with a bug.
+pub fn panics(_: &Body, _: &[u8]) -> Option<Decision> {
+    panic!("a bug, on purpose")
 }
-
-/// A callback that stops its worker, so that a test can say what waits for it.
-struct Stops;
 
 static GATE: (Mutex<Gate>, Condvar) = (Mutex::new(Gate::Open), Condvar::new());
 
@@ -85,14 +46,13 @@ pub fn wait_until(is_so: impl Fn(Gate) -> bool) {
     assert!(!waited.1.timed_out(), "the gate stays as it is");
 }
 
-impl Odd for Stops {
-    fn reads(remark: &str) {
-        if remark == "stop" {
-            set(Gate::Reached);
-            wait_until(|gate| gate == Gate::Open);
-        }
+fn stops(callback: &'static Callback, body: Bytes, id: &OperationId) -> Result<Question, BodyError> {
+    if remark_in(&body) == "stop" {
+        set(Gate::Reached);
+        wait_until(|gate| gate == Gate::Open);
     }
+    (Codec::TABLES.decode)(callback, body, id)
 }
 
 /// Stops the worker at the remark `stop`, while the gate is shut. One test at a time may use it.
-pub static STOPS: [Served; 1] = [served::<Stops>()];
+pub const STOPS: Codec = Codec { decode: stops, ..Codec::TABLES };

@@ -5,17 +5,19 @@
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
-    process::{Child, ChildStderr, Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
 };
 
-use super::{Client, Reply, Request, eventually};
+use super::{Client, PATIENCE, Reply, Request, eventually};
 
 /// `serve`, on a free port. Ended with the test.
 pub struct Serve {
     child: Child,
     /// The process that takes the signals: `child`, or what it has started.
     id: u32,
-    log: BufReader<ChildStderr>,
+    log: Receiver<String>,
     pub address: SocketAddr,
 }
 
@@ -50,8 +52,10 @@ fn serve_by(mut command: Command, flags: &[&str]) -> Serve {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program");
-    let mut log = BufReader::new(child.stderr.take().expect("piped"));
-    let address = address(&next_with(&mut log, "listening address="));
+    let written = BufReader::new(child.stderr.take().expect("piped"));
+    let (tell, log) = mpsc::channel();
+    thread::spawn(move || written.lines().map_while(Result::ok).try_for_each(|line| tell.send(line + "\n")));
+    let address = address(&next_with(&log, "listening address="));
     let id = child.id();
     Serve { child, id, log, address }
 }
@@ -60,7 +64,7 @@ impl Serve {
     /// The next line that holds `text`; those before it are passed over.
     #[track_caller]
     pub fn says(&mut self, text: &str) -> String {
-        next_with(&mut self.log, text)
+        next_with(&self.log, text)
     }
 
     /// Where operators are served, from the next line that tells it.
@@ -107,13 +111,12 @@ impl Drop for Serve {
 }
 
 #[track_caller]
-fn next_with(log: &mut impl BufRead, text: &str) -> String {
+fn next_with(log: &Receiver<String>, text: &str) -> String {
     loop {
-        let mut line = String::new();
-        let read = log.read_line(&mut line).expect("a line");
-        assert_ne!(read, 0, "the log ends without: {text}");
-        if line.contains(text) {
-            return line;
+        match log.recv_timeout(PATIENCE) {
+            Ok(line) if line.contains(text) => return line,
+            Ok(_) => {}
+            Err(why) => panic!("the log is without: {text} ({why})"),
         }
     }
 }

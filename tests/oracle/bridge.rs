@@ -3,14 +3,14 @@
 use std::{num::NonZeroUsize, thread};
 
 use openim_bridge::bridge::Unserved;
-use openim_bridge::callback::{Decision, Served};
+use openim_bridge::callback::{Callback, Codec};
 use openim_bridge::openim::{NextCodeForm, RefusalCode, Rejection};
 use openim_bridge::policy::Action;
 use openim_bridge::policy::Credentials;
 use openim_bridge::server::Settings;
 use openim_bridge::upstream::ErrorClass;
 
-use crate::kit::callback::{Odd, served};
+use crate::kit::callback::{named, panics};
 use crate::kit::{App, Bridge, BridgeBuilder, COMMAND, PATH, Request, app, bridge, eventually, ms, nowhere};
 use crate::server::{Answer, server};
 use crate::{Conclusion, Oracle, send_says};
@@ -122,7 +122,7 @@ fn bad(kind: Rejection) -> (Bridge, Vec<u8>) {
         Rejection::CommandMissing => fine.target("/callbackExample"),
         Rejection::CommandSwallowed => fine.target(&format!("/callbackExample?t=x/{COMMAND}")),
         Rejection::CommandUnserved => fine.target("/callbackExample/callbackBeforeAddFriendCommand"),
-        Rejection::CommandAmbiguous => fine.target(&format!("{PATH}?command={}", Other::COMMAND)),
+        Rejection::CommandAmbiguous => fine.target(&format!("{PATH}?command={}", OTHER[0].command)),
         Rejection::ContentTypeParameter => fine.target(&format!("{PATH}?contenttype=xml")),
         Rejection::ContentType => fine.without("Content-Type"),
         Rejection::OperationId => fine.without("Operationid"),
@@ -227,27 +227,13 @@ fn a_drain_loses_nothing() {
 #[ignore = "needs Go: .ci/full oracle"]
 fn a_panic_is_answered() {
     let (mut oracle, app) = (Oracle::start(), app());
-    let start = || bridge().asking(&app).serving(&PANICS);
+    let start = || bridge().asking(&app).coded_by(PANICS);
     oracle.agrees(&url(&start().start()), "pal", &Conclusion::stores("pal"));
     oracle.agrees(&url(&start().refusing().start()), "pal", &Conclusion::refuses(9926, FALLBACK_MESSAGE));
 }
 
 /// A callback that nobody sends.
-struct Other;
-
-impl Odd for Other {
-    const COMMAND: &'static str = "callbackBeforeOtherCommand";
-}
-
-/// One whose code has a bug.
-struct Panics;
-
-impl Odd for Panics {
-    fn decides() -> Option<Decision> {
-        panic!("a bug, on purpose")
-    }
-}
-
-static OTHER: [Served; 1] = [served::<Other>()];
-static TWO: [Served; 2] = [served::<Panics>(), served::<Other>()];
-static PANICS: [Served; 1] = [served::<Panics>()];
+static OTHER: [Callback; 1] = [named("callbackBeforeOtherCommand")];
+static TWO: [Callback; 2] = [named(COMMAND), named("callbackBeforeOtherCommand")];
+/// Code with a bug.
+const PANICS: Codec = Codec { read: panics, ..Codec::TABLES };

@@ -38,7 +38,7 @@ fn a_translation_that_lags_is_noticed() {
     let changes = [
         ("a command", "--count 10000", "--count 1000"),
         ("an answer", r#""errCode":5001"#, r#""errCode":5002"#),
-        ("a line of a file", "failedContinue: true", "failedContinue: false"),
+        ("a line of a file", "  timeout: 5\n", "  timeout: 6\n"),
         ("a flag", "`--log-format`", "`--log-fmt`"),
         ("a key", "`decision.timeout` | `4s`", "`decision.deadline` | `4s`"),
         ("a default", "`decision.timeout` | `4s`", "`decision.timeout` | `5s`"),

@@ -14,6 +14,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The annotation is for the transcoders alone: nothing of google.api is wanted as code.
     let mut descriptors = protox::compile(files, includes)?;
     descriptors.file.retain(|file| file.package() != "google.api");
-    tonic_prost_build::configure().build_client(false).build_transport(false).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .generate_default_stubs(true)
+        .build_transport(false)
+        .compile_fds(descriptors)?;
     Ok(())
 }

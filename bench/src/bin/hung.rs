@@ -22,7 +22,7 @@ use serde_json::json;
 
 /// The answer to a deadline that passed, with the fallback `refuse`.
 const EXPECTED: &str = "{\"actionCode\":0,\"errCode\":9920,\"errMsg\":\"Please try again later\",\"errDlt\":\"\",\
-                        \"nextCode\":1,\"remark\":\"\"}";
+                        \"nextCode\":1,\"remark\":\"mock:hang\"}";
 
 /// Shows that callbacks to a decision service that hangs are answered in time.
 #[derive(Debug, Parser)]

@@ -12,7 +12,7 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
 use super::terminal::{Output, WRONG_USAGE, complain, print, runtime};
 use crate::base::yaml::read_text;
-use crate::callback::REGISTRY;
+use crate::callback::CALLBACKS;
 use crate::config;
 use crate::doctor::{self, BridgeSide, Destination, Finding, Severity, Variable, Webhooks};
 use render::{DoctorReport, count};
@@ -131,7 +131,7 @@ impl DoctorArgs {
 
 impl Read<'_> {
     const fn bridge(&self) -> BridgeSide<'_> {
-        BridgeSide { loaded: &self.loaded, served: &REGISTRY, reached_at: self.reached_at }
+        BridgeSide { loaded: &self.loaded, served: CALLBACKS, reached_at: self.reached_at }
     }
 
     fn report(self, probe: Option<probe::Probe>, output: Output) -> anyhow::Result<ExitCode> {
@@ -157,5 +157,5 @@ impl Read<'_> {
 }
 
 fn reached_at(text: &str) -> Result<Destination, String> {
-    Destination::parse(text, &REGISTRY).map_err(|_| "expected a URL such as http://bridge:10006".to_owned())
+    Destination::parse(text, CALLBACKS).map_err(|_| "expected a URL such as http://bridge:10006".to_owned())
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::base::text::without_password;
-use crate::callback::REGISTRY;
+use crate::callback::CALLBACKS;
 use crate::cli::send::{CannotSend, Exchange, NoAnswer, OpenImClient, words};
 use crate::doctor::{Destination, Finding, WebhookField, WebhookValue, Webhooks};
 use crate::openim::ReservedCode;
@@ -45,7 +45,7 @@ impl Probe {
     /// `None` where there is no URL that could be called: that is a finding already.
     pub(super) fn new(webhooks: &Webhooks, ca: Option<&Path>) -> Result<Option<Self>, CannotSend> {
         let Some(url) = webhooks.url.as_ref().and_then(WebhookValue::text) else { return Ok(None) };
-        let Ok(to) = Destination::parse(&url, &REGISTRY) else { return Ok(None) };
+        let Ok(to) = Destination::parse(&url, CALLBACKS) else { return Ok(None) };
         let request = CallbackRequest {
             owner: String::new(),
             friend: String::new(),

@@ -14,7 +14,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::openim::{ReservedCode, Text};
+use super::text::Text;
+use crate::openim::ReservedCode;
 
 /// Go's `encoding/json` gives up on deeper nesting.
 const MAX_DEPTH: usize = 10_000;

@@ -3,9 +3,11 @@
 //!
 //! - [`request`]: the request that it makes.
 //! - [`answer`]: how it reads an answer.
+//! - `text`: a JSON string as Go reads it.
 
 pub mod answer;
 pub mod request;
+mod text;
 
 pub use answer::{Caution, OpenIm, OpenImAnswer, OpenImError, Reading, Undecodable};
 pub use request::{CallbackRequest, UrlForm};

@@ -6,11 +6,13 @@ use tracing::Level;
 
 use super::settings::{LogIds, LogSettings};
 use crate::base::{error_chain, text::one_line};
-use crate::openim::Verdict;
+use crate::callback::{Body, Callback};
 use crate::outcome::{Outcome, Reason};
 
 /// How much is logged of any one text that users choose.
 const TEXT_BYTES: usize = 256;
+/// The same for the ID of a user, group or conversation.
+const ID_BYTES: usize = 64;
 
 /// Said once in a process: that nothing arrives is what people look for first.
 pub(super) fn first(outcome: &Outcome) {
@@ -22,17 +24,24 @@ pub(super) fn first(outcome: &Outcome) {
     );
 }
 
+/// Said once for each rpc.
+pub(super) fn lacking(callback: &Callback, outcome: &Outcome) {
+    tracing::warn!(
+        callback = callback.name,
+        rpc = callback.rpc.path,
+        outcome = outcome.kind().into_str(),
+        "the decision service does not implement this rpc: implement it, or disable the callback in webhooks.yml"
+    );
+}
+
 /// At warn in `trouble`, with how many log lines were suppressed before it; at debug otherwise.
 pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSettings, trouble: Option<u64>) {
     let operation_id = outcome.operation_id.as_ref().map(|id| shown(id.as_str()));
-    let owner = outcome.parties.as_ref().and_then(|parties| user(&parties.owner, &settings.ids));
-    let friend = outcome.parties.as_ref().and_then(|parties| user(&parties.friend, &settings.ids));
+    let actor = outcome.body.as_deref().and_then(Body::actor).and_then(|id| user(&id, &settings.ids));
+    let about = outcome.body.as_deref().and_then(Body::about).and_then(|id| user(&id, &settings.ids));
     let reason = outcome.reason().map(Reason::name);
     let error = outcome.error.as_ref().map(|error| error_chain::text(error));
-    let answered = match outcome.verdict() {
-        Verdict::GoOn(fields) if settings.private => fields.first().map(|(_, value)| shown(value)),
-        _ => None,
-    };
+    let fields = settings.private.then(|| outcome.verdict().fields.as_str()).filter(|fields| !fields.is_empty());
     let spent = outcome.spent;
     macro_rules! line {
         ($level:expr) => {
@@ -41,14 +50,14 @@ pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSetti
                 callback = outcome.callback.map(|served| served.name),
                 url = outcome.url.as_deref().map(shown).as_deref(),
                 operation_id = operation_id.as_deref(),
-                owner = owner.as_deref(),
-                friend = friend.as_deref(),
+                actor = actor.as_deref(),
+                about = about.as_deref(),
                 outcome = outcome.kind().into_str(),
                 source = outcome.source().into_str(),
                 reason,
                 error,
                 hint = outcome.hint(),
-                remark = answered.as_deref(),
+                fields = fields.map(shown).as_deref(),
                 endpoint = outcome.endpoint.as_ref().map(tracing::field::display),
                 retries = spent.retries,
                 connecting_ms = millis(spent.connecting),
@@ -63,10 +72,10 @@ pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSetti
     if trouble.is_some() { line!(Level::WARN) } else { line!(Level::DEBUG) }
 }
 
-fn user<'a>(id: &'a str, ids: &LogIds) -> Option<Cow<'a, str>> {
+fn user(id: &str, ids: &LogIds) -> Option<String> {
     match ids {
-        LogIds::Plain => Some(shown(id)),
-        LogIds::Hash(key) => Some(Cow::Owned(key.name(id))),
+        LogIds::Plain => Some(one_line(id, ID_BYTES).into_owned()),
+        LogIds::Hash(key) => Some(key.name(id)),
         LogIds::Omit => None,
     }
 }

@@ -13,9 +13,10 @@ mod settings;
 mod writer;
 
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
     sync::{
-        OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -25,6 +26,7 @@ use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
 use crate::outcome::{Outcome, Reason, Source};
+use crate::upstream::ErrorClass;
 use writer::Lines;
 
 pub(crate) use line::shown;
@@ -86,21 +88,31 @@ pub(crate) fn lines_suppressed() -> [(&'static str, u64); 4] {
 /// Whether anything has come from OpenIM yet.
 static HEARD: AtomicBool = AtomicBool::new(false);
 
+/// The callbacks of which was told that the decision service lacks their rpc.
+static LACKING: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
 /// Records what became of a callback: one line at debug, or at warn for a fallback, a rejected request or a refusal whose code
-/// is outside the service's range, of which a flood is counted and not written in full.
+/// is outside the service's range, of which a flood is counted and not written in full. That the service lacks an rpc is told
+/// once.
 pub(crate) fn record(outcome: &Outcome, elapsed: Duration, settings: &LogSettings) {
     if !HEARD.load(Relaxed) && outcome.source() != Source::Rejected && !HEARD.swap(true, Relaxed) {
         line::first(outcome);
     }
+    if let (Some(Reason::Error(ErrorClass::Unimplemented)), Some(callback)) = (outcome.reason(), outcome.callback)
+        && LACKING.lock().is_ok_and(|mut lacking| lacking.insert(callback.name))
+    {
+        line::lacking(callback, outcome);
+    }
     let limit = match outcome.reason() {
-        Some(Reason::Error(_)) => &rate::FALLBACKS,
-        Some(Reason::Rejected(_)) => &rate::REJECTED,
-        Some(Reason::Unserved) | None => {
+        // Told of once, above: a service may lack what its App does not want to decide.
+        None | Some(Reason::Unserved | Reason::Error(ErrorClass::Unimplemented)) => {
             if tracing::enabled!(Level::DEBUG) {
                 line::callback(outcome, elapsed, settings, None);
             }
             return;
         }
+        Some(Reason::Error(_)) => &rate::FALLBACKS,
+        Some(Reason::Rejected(_)) => &rate::REJECTED,
     };
     if tracing::enabled!(Level::WARN)
         && let Some(suppressed) = limit.admit()

@@ -13,11 +13,11 @@ mod outcomes;
 mod process;
 mod state;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, Registry, TextEncoder};
 
-use crate::callback::Served;
+use crate::callback::Callbacks;
 use crate::outcome::{Outcome, Source};
 use outcomes::OutcomeCounters;
 
@@ -44,7 +44,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Never, but for a mistake in the names here.
-    pub fn new(registered: &'static [Served]) -> prometheus::Result<Self> {
+    pub fn new(callbacks: Arc<Callbacks>) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let histogram = |name: &str, help: &str| {
             let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()))?;
@@ -57,7 +57,7 @@ impl Metrics {
             prometheus::Result::Ok(counter)
         };
         Ok(Self {
-            outcomes: OutcomeCounters::new(registered, &registry)?,
+            outcomes: OutcomeCounters::new(callbacks, &registry)?,
             callback_duration: histogram(
                 "openim_bridge_callback_duration_seconds",
                 "From the first byte of OpenIM's request to its answer.",

@@ -1,13 +1,13 @@
 //! How many callbacks had which outcome. A series is made when it first occurs: of the combinations of all callbacks most
 //! never do. From then on a callback looks nothing up.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use prometheus::core::Collector as _;
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
-use crate::callback::Served;
+use crate::callback::Callbacks;
 use crate::openim::Rejection;
 use crate::outcome::{Outcome, OutcomeKind, Reason, Source};
 use crate::upstream::ErrorClass;
@@ -26,26 +26,25 @@ type OfCallback = Box<[OnceLock<IntCounter>]>;
 
 #[derive(Debug)]
 pub(super) struct OutcomeCounters {
-    registered: &'static [Served],
+    callbacks: Arc<Callbacks>,
     series: IntCounterVec,
     /// By the callback's place in the registry, and at the end those of none.
     counters: Box<[OnceLock<OfCallback>]>,
 }
 
 impl OutcomeCounters {
-    pub(super) fn new(registered: &'static [Served], registry: &Registry) -> prometheus::Result<Self> {
+    pub(super) fn new(callbacks: Arc<Callbacks>, registry: &Registry) -> prometheus::Result<Self> {
         let help = "Callbacks, by outcome. A series appears when its first callback does.";
         let labels = ["callback", "outcome", "source", "reason"];
         let series = IntCounterVec::new(Opts::new("openim_bridge_callbacks_total", help), &labels)?;
         registry.register(Box::new(series.clone()))?;
-        let counters = (0..=registered.len()).map(|_| OnceLock::new()).collect();
-        Ok(Self { registered, series, counters })
+        let counters = (0..=callbacks.rows.len()).map(|_| OnceLock::new()).collect();
+        Ok(Self { callbacks, series, counters })
     }
 
     pub(super) fn count(&self, outcome: &Outcome) {
-        let place =
-            |callback: &Served| self.registered.iter().position(|registered| std::ptr::eq(registered, callback));
-        let place = outcome.callback.and_then(place).unwrap_or(self.registered.len());
+        let place = outcome.callback.and_then(|callback| self.callbacks.index(callback));
+        let place = place.unwrap_or(self.callbacks.rows.len());
         let counters = self.counters.get(place);
         let counters = counters.map(|counters| counters.get_or_init(none_yet));
         let Some(slot) = counters.and_then(|counters| counters.get(index(outcome))) else { return };
@@ -59,7 +58,7 @@ impl OutcomeCounters {
     }
 
     fn made(&self, outcome: &Outcome) -> prometheus::Result<IntCounter> {
-        let callback = outcome.callback.map_or(UNKNOWN, |served| served.name);
+        let callback = outcome.callback.map_or(UNKNOWN, |callback| callback.name);
         let reason = outcome.reason().map_or(NO_REASON, Reason::name);
         let labels = [callback, outcome.kind().into_str(), outcome.source().into_str(), reason];
         self.series.get_metric_with_label_values(&labels)
@@ -90,28 +89,29 @@ mod tests {
     use prometheus::TextEncoder;
 
     use super::*;
-    use crate::callback::{Decision, REGISTRY};
-    use crate::openim::RefusalDefaults;
+    use crate::callback::{CALLBACKS, Decision};
+    use crate::openim::{Fields, RefusalDefaults};
     use crate::policy::{Action, FallbackPolicy};
     use crate::proto::Refuse;
 
     /// Every outcome, in effect and in the shadow, for a callback and for none.
     fn all() -> Vec<Outcome> {
         let refuse = |code| Decision::Refuse(Refuse { code, message: String::new(), detail: String::new() });
-        let policies =
-            [Action::Allow, Action::Refuse].map(|action| FallbackPolicy { action, ..FallbackPolicy::default() });
+        let policies = [Action::Allow, Action::Refuse]
+            .map(|action| FallbackPolicy { class: [Some(action); _], ..FallbackPolicy::default() });
         let in_effect = || {
-            let decisions = [Decision::Allow, Decision::Change(vec![]), refuse(5001), refuse(7)];
-            let decided = decisions.map(|decision| Outcome::decided(decision, vec![], &RefusalDefaults::default()));
+            let decisions = [Decision::Allow, Decision::Change(Fields::default()), refuse(5001), refuse(7)];
+            let decided =
+                decisions.map(|decision| Outcome::decided(decision, Fields::default(), &RefusalDefaults::default()));
             let fallbacks = policies
                 .iter()
-                .flat_map(|policy| ErrorClass::ALL.map(|class| Outcome::fallback(policy, class, vec![], None)));
+                .flat_map(|policy| ErrorClass::ALL.map(|class| Outcome::fallback(policy, class, None, None, None)));
             decided.into_iter().chain(fallbacks)
         };
-        let rejected = || Rejection::ALL.map(Outcome::rejected);
-        let of_one = in_effect().chain(in_effect().map(Outcome::in_shadow)).chain(rejected());
+        let rejected = || Rejection::ALL.map(|rejection| Outcome::rejected(rejection, None));
+        let of_one = in_effect().chain(in_effect().map(|outcome| outcome.aside(Source::Shadow))).chain(rejected());
         let of_none = rejected().into_iter().chain([Outcome::unserved()]);
-        of_one.map(|outcome| outcome.serving(&REGISTRY[0])).chain(of_none).collect()
+        of_one.map(|outcome| outcome.serving(&CALLBACKS[0])).chain(of_none).collect()
     }
 
     fn counted(counters: &OutcomeCounters) -> Vec<String> {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn none() -> OutcomeCounters {
-        OutcomeCounters::new(&REGISTRY, &Registry::new()).expect("counters")
+        OutcomeCounters::new(Arc::new(Callbacks::all()), &Registry::new()).expect("counters")
     }
 
     #[test]

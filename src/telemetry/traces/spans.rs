@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use crate::base::grpc_status;
-use crate::callback::Served;
+use crate::callback::Callback;
 use crate::outcome::{CallbackSpan, Outcome, Reason, Source};
 use crate::telemetry::log::shown;
 use crate::upstream::{Target, TriedServer, Try};
@@ -63,7 +63,7 @@ fn callback(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration, now: &Now
     let began = now.ago(elapsed);
     let ended = span.answered.map_or(now.time, |answered| now.ago(elapsed.saturating_sub(answered)));
     let method = known(&span.method);
-    let route = outcome.callback.map(|served| format!("/{}", served.command));
+    let route = outcome.callback.map(|callback| format!("/{}", callback.command));
     let first_word = method.unwrap_or("HTTP");
     let name = route.as_ref().map_or(Cow::Borrowed(first_word), |route| format!("{first_word} {route}").into());
     let status = if outcome.source() == Source::Shadow { 200 } else { outcome.status().as_u16() };
@@ -81,7 +81,7 @@ fn callback(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration, now: &Now
         KeyValue::new("openim_bridge.source", outcome.source().into_str()),
     ];
     let operation_id = outcome.operation_id.as_ref().map(|id| shown(id.as_str()).into_owned());
-    attributes.extend(outcome.callback.map(|served| KeyValue::new("openim_bridge.callback", served.name)));
+    attributes.extend(outcome.callback.map(|callback| KeyValue::new("openim_bridge.callback", callback.name)));
     attributes.extend(route.map(|route| KeyValue::new("http.route", route)));
     attributes.extend(operation_id.map(|id| KeyValue::new("openim.operation_id", id)));
     attributes.extend(outcome.reason().map(|reason| KeyValue::new("openim_bridge.reason", reason.name())));
@@ -96,10 +96,10 @@ fn callback(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration, now: &Now
     }
 }
 
-fn of_try(span: &SpanContext, callback: Option<&Served>, tried: &Try, now: &Now) -> SpanData {
+fn of_try(span: &SpanContext, callback: Option<&Callback>, tried: &Try, now: &Now) -> SpanData {
     // What has not ended by itself was ended by the deadline, just now.
     let (ended, code) = tried.ended.unwrap_or((now.instant, Code::DeadlineExceeded));
-    let method = callback.map_or("", |served| served.method.trim_start_matches('/'));
+    let method = callback.map_or("", |callback| callback.rpc.path.trim_start_matches('/'));
     let failed = code != Code::Ok;
     let mut attributes = vec![
         KeyValue::new("rpc.system.name", "grpc"),

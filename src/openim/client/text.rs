@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 ///
 /// Deserializes only from `serde_json`, and only from text that outlives it: [`serde_json::from_str`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Text(pub String);
+pub(super) struct Text(pub String);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,0 +1,93 @@
+//! A callback's JSON as it came in, and where its values lie: what an answer repeats, and what is logged, are read from
+//! there, and only where they are wanted.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::json::Scanner;
+use super::row::{Callback, Echo, Kind};
+use super::shape::{Field, FieldKind, rpc::MOST_FIELDS};
+use crate::openim::Fields;
+
+/// The JSON of one callback.
+#[derive(Debug, Clone)]
+pub struct Body {
+    pub(super) callback: &'static Callback,
+    pub(super) json: Bytes,
+    pub(super) places: Places,
+}
+
+/// From where to where each field's value lies, by the field's place in the request; both 0 for what is missing.
+pub(super) type Places = [(u32, u32); MOST_FIELDS];
+
+impl Body {
+    /// Which callback it is.
+    #[must_use]
+    pub const fn callback(&self) -> &'static Callback {
+        self.callback
+    }
+
+    /// The value of a field, as JSON. `None` when it is missing.
+    pub(super) fn raw(&self, key: &str) -> Option<&str> {
+        let (start, end) = *self.places.get(self.callback.rpc.request.index(key)?)?;
+        let json = self.json.get(start as usize..end as usize).filter(|json| !json.is_empty())?;
+        // All of it was UTF-8, and a value begins and ends with a character of its own.
+        std::str::from_utf8(json).ok()
+    }
+
+    pub(super) fn number(&self, key: &str) -> Option<i64> {
+        self.raw(key)?.parse().ok()
+    }
+
+    /// A text; of a list the first one, and of an object its `userID`.
+    fn text(&self, key: &str) -> Option<Cow<'_, str>> {
+        Scanner::new(self.raw(key)?).first_text()
+    }
+
+    /// The user whose action it is said to be.
+    #[must_use]
+    pub fn actor(&self) -> Option<Cow<'_, str>> {
+        self.text(self.callback.actor?)
+    }
+
+    /// The user, group or conversation that it is about.
+    #[must_use]
+    pub fn about(&self) -> Option<Cow<'_, str>> {
+        self.text(self.callback.about?)
+    }
+
+    /// Whom a roll-out counts it for.
+    #[must_use]
+    pub fn roll_out_key(&self) -> Cow<'_, str> {
+        self.callback.actor.or(self.callback.roll_out).and_then(|key| self.text(key)).unwrap_or_default()
+    }
+
+    /// What an answer repeats, for the user's action to stay as it was.
+    #[must_use]
+    pub fn echo(&self) -> Fields {
+        self.echo_but(|_| false)
+    }
+
+    /// The same, but for the keys that are said otherwise.
+    pub(super) fn echo_but(&self, is_said: impl Fn(&str) -> bool) -> Fields {
+        let mut fields = Fields::default();
+        let Kind::Before { echo: Echo::Helps(keys) | Echo::Required(keys), .. } = self.callback.kind else {
+            return fields;
+        };
+        for key in keys.iter().filter(|key| !is_said(key)) {
+            let asked = self.raw(key).filter(|json| *json != "null");
+            fields.push(key, asked.unwrap_or_else(|| self.default(key)));
+        }
+        fields
+    }
+
+    /// What a field stands for that is missing, or null.
+    fn default(&self, key: &str) -> &'static str {
+        let shape = self.callback.rpc.request;
+        match shape.index(key).map(|index| &shape.fields[index]) {
+            Some(Field { optional: false, kind: FieldKind::Text, .. }) => "\"\"",
+            _ => "null",
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What the registry says of one callback.
+
+use super::shape::{Rpc, Shape};
+
+/// One of OpenIM's callbacks. Keys are the names of its fields in JSON; one that the request lacks does not compile.
+#[derive(Debug)]
+pub struct Callback {
+    /// The key in webhooks.yml, by which people know it.
+    pub name: &'static str,
+    /// The command as OpenIM main names it.
+    pub command: &'static str,
+    /// What older servers call it, where they send the same JSON.
+    pub aliases: &'static [&'static str],
+    pub rpc: Rpc,
+    pub kind: Kind,
+    /// The user whose action it is said to be.
+    pub actor: Option<&'static str>,
+    /// The user, group or conversation that it is about.
+    pub about: Option<&'static str>,
+    /// Whom a roll-out counts it for, where there is no actor.
+    pub(super) roll_out: Option<&'static str>,
+    /// The fields without which there is no callback, by their place in the request.
+    pub(super) required: u32,
+    /// A number that OpenIM writes as the one character with that number.
+    pub(super) character: Option<usize>,
+    pub(super) guards: &'static [Guard],
+}
+
+/// Whether OpenIM waits for an answer. Never to be read out of a name.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// It waits, and acts on the answer.
+    Before {
+        /// What an answer repeats as it came, for the user's action to stay as it was.
+        echo: Echo,
+        /// Whether the service alone may refuse: a refusal loses messages, and no user learns of it.
+        only_service_refuses: bool,
+    },
+    /// It only tells.
+    After,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Echo {
+    /// Current servers leave alone what an answer does not name.
+    Helps(&'static [&'static str]),
+    /// An allow without it does harm, so that a callback whose body was not read is refused.
+    Required(&'static [&'static str]),
+}
+
+/// A rule that a change must keep, or the reply is an invalid one. Each looks at one key of the change, where it is set.
+#[derive(Debug, Clone, Copy)]
+pub enum Guard {
+    /// The text or list is not empty: OpenIM takes an empty one for "no change", or drops what its user asked for.
+    NotEmpty(&'static str),
+    /// The text holds more than white space: OpenIM drops the whole update over a blank one, and reports success.
+    NotBlank(&'static str),
+    /// The text holds a JSON object: OpenIM fails at anything else.
+    JsonObject(&'static str),
+    /// The user asked to change it: OpenIM panics where not.
+    Asked(&'static str),
+    /// Each object of the list has a text under this key: OpenIM panics where not.
+    EachHas(&'static str, &'static str),
+    /// The request's `sessionType` is this number: OpenIM would lose the message.
+    InSession(&'static str, i64),
+    /// Nothing is changed where the request's `contentType` is a notification's, 1000 to 5000, on which clients rely.
+    NotNotification,
+}
+
+impl Callback {
+    /// A callback that OpenIM waits for.
+    ///
+    /// # Panics
+    /// When the program is compiled: where the rpc's response holds no decision.
+    #[must_use]
+    pub const fn before(rpc: Rpc, command: &'static str) -> Self {
+        assert!(rpc.decides, "the rpc's response holds no decision");
+        Self::new(rpc, command, Kind::Before { echo: Echo::Helps(&[]), only_service_refuses: false })
+    }
+
+    /// A callback that only tells.
+    ///
+    /// # Panics
+    /// When the program is compiled: where the rpc's response holds a decision.
+    #[must_use]
+    pub const fn after(rpc: Rpc, command: &'static str) -> Self {
+        assert!(!rpc.decides, "the rpc's response holds a decision");
+        Self::new(rpc, command, Kind::After)
+    }
+
+    const fn new(rpc: Rpc, command: &'static str, kind: Kind) -> Self {
+        Self {
+            name: rpc.name,
+            command,
+            aliases: &[],
+            rpc,
+            kind,
+            actor: None,
+            about: None,
+            roll_out: None,
+            required: 0,
+            character: None,
+            guards: &[],
+        }
+    }
+
+    #[must_use]
+    pub const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    #[must_use]
+    pub const fn actor(mut self, key: &'static str) -> Self {
+        index(self.rpc.request, key);
+        self.actor = Some(key);
+        self
+    }
+
+    #[must_use]
+    pub const fn about(mut self, key: &'static str) -> Self {
+        index(self.rpc.request, key);
+        self.about = Some(key);
+        self
+    }
+
+    #[must_use]
+    pub const fn roll_out(mut self, key: &'static str) -> Self {
+        index(self.rpc.request, key);
+        self.roll_out = Some(key);
+        self
+    }
+
+    #[must_use]
+    pub const fn required(mut self, keys: &[&str]) -> Self {
+        let mut at = 0;
+        while at < keys.len() {
+            self.required |= 1 << index(self.rpc.request, keys[at]);
+            at += 1;
+        }
+        self
+    }
+
+    #[must_use]
+    pub const fn echo(mut self, echo: Echo) -> Self {
+        let (Echo::Helps(keys) | Echo::Required(keys)) = echo;
+        let mut at = 0;
+        while at < keys.len() {
+            index(self.rpc.request, keys[at]);
+            at += 1;
+        }
+        if let Kind::Before { only_service_refuses, .. } = self.kind {
+            self.kind = Kind::Before { echo, only_service_refuses };
+        }
+        self
+    }
+
+    #[must_use]
+    pub const fn only_service_refuses(mut self) -> Self {
+        if let Kind::Before { echo, .. } = self.kind {
+            self.kind = Kind::Before { echo, only_service_refuses: true };
+        }
+        self
+    }
+
+    #[must_use]
+    pub const fn character(mut self, key: &str) -> Self {
+        self.character = Some(index(self.rpc.request, key));
+        self
+    }
+
+    #[must_use]
+    pub const fn guards(mut self, guards: &'static [Guard]) -> Self {
+        self.guards = guards;
+        self
+    }
+
+    /// Whether `command` is this callback's, or an alias of it.
+    #[must_use]
+    pub fn is_named(&self, command: &str) -> bool {
+        command == self.command || self.aliases.contains(&command)
+    }
+
+    /// Whether OpenIM only tells.
+    #[must_use]
+    pub const fn is_after(&self) -> bool {
+        matches!(self.kind, Kind::After)
+    }
+
+    /// Whether nobody but the service may refuse.
+    #[must_use]
+    pub const fn only_service_may_refuse(&self) -> bool {
+        matches!(self.kind, Kind::Before { only_service_refuses: true, .. })
+    }
+
+    /// Whether an allow that repeats nothing of the request does harm.
+    #[must_use]
+    pub const fn needs_echo(&self) -> bool {
+        matches!(self.kind, Kind::Before { echo: Echo::Required(_), .. })
+    }
+}
+
+const fn index(shape: &Shape, key: &str) -> usize {
+    match shape.index(key) {
+        Some(index) => index,
+        None => panic!("the request has no such key"),
+    }
+}

@@ -1,0 +1,675 @@
+//! Every callback, by its row, its rpc and its fixture: one test for all of them, and none for one.
+//!
+//! The codec is held against prost-reflect, which knows protobuf's JSON, and nothing of this project.
+
+#![allow(clippy::expect_used)]
+
+mod kit;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use kit::callback::panics;
+use kit::rpc::{AnyService, any_service};
+use kit::{Bridge, BridgeBuilder, Reply, bridge, nowhere};
+use openim_bridge::callback::{BodyError, CALLBACKS, Callback, Callbacks, Codec, Decision, Kind, Question, rpc::RPCS};
+use openim_bridge::openim::OperationId;
+use openim_bridge::policy::{Action, Percent};
+use openim_bridge::proto::DESCRIPTORS;
+use proptest::prelude::*;
+use prost::Message as _;
+use prost_reflect::{
+    DescriptorPool, DeserializeOptions, DynamicMessage, FieldDescriptor, Kind as Type, MessageDescriptor,
+    MethodDescriptor, Value as Field,
+};
+use serde_json::{Map, Value, json};
+
+// One rpc, one row, one fixture.
+
+#[test]
+fn every_callback_has_one_rpc_one_row_and_one_fixture() {
+    let mut wrong = Vec::new();
+    for rpc in RPCS {
+        match CALLBACKS.iter().filter(|callback| callback.name == rpc.name).count() {
+            1 => {}
+            0 => wrong.push(format!("{}: proto/ has the rpc, and src/callback/registry.rs no row", rpc.name)),
+            count => wrong.push(format!("{}: src/callback/registry.rs has {count} rows", rpc.name)),
+        }
+    }
+    let rows: BTreeSet<String> = CALLBACKS.iter().map(|callback| callback.name.to_owned()).collect();
+    let fixtures = std::fs::read_dir(fixtures()).expect("fixtures").map(|entry| entry.expect("a fixture").path());
+    let fixtures: BTreeSet<String> =
+        fixtures.map(|path| path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned()).collect();
+    let no_fixture = rows.difference(&fixtures);
+    wrong.extend(no_fixture.map(|name| format!("{name}: there is a row, and no tests/fixtures/callbacks/{name}.http")));
+    wrong.extend(fixtures.difference(&rows).map(|name| format!("{name}: there is a fixture, and no row")));
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_two_callbacks_share_a_command() {
+    let names: Vec<_> =
+        CALLBACKS.iter().flat_map(|callback| callback.aliases.iter().chain([&callback.command])).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    let all = Callbacks::all();
+    for callback in CALLBACKS {
+        for command in callback.aliases.iter().chain([&callback.command]) {
+            assert_eq!(all.find(command).map(|found| found.name), Some(callback.name), "{command}");
+        }
+    }
+}
+
+/// Old commands with another JSON, and what is near to a command.
+#[test]
+fn commands_that_are_none_are_unknown() {
+    for command in [
+        "callbackBeforeMemberJoinGroupCommand",
+        "callbackWordFilterCommand",
+        "callbackSingleMsgRead",
+        "callbackbeforesetfriendremarkcommand",
+        "beforeSetFriendRemark",
+        "",
+    ] {
+        assert!(Callbacks::all().find(command).is_none(), "{command}");
+    }
+}
+
+// OpenIM's JSON, as the service is asked.
+
+fn fixtures() -> String {
+    format!("{}/tests/fixtures/callbacks", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A request of a real server, byte for byte.
+fn fixture(callback: &Callback) -> Vec<u8> {
+    std::fs::read(format!("{}/{}.http", fixtures(), callback.name)).expect("the fixture")
+}
+
+fn body_of(request: &[u8]) -> &[u8] {
+    let head = request.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    &request[head + 4..]
+}
+
+fn pool() -> &'static DescriptorPool {
+    static POOL: LazyLock<DescriptorPool> =
+        LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("the contract"));
+    &POOL
+}
+
+fn method_of(callback: &Callback) -> MethodDescriptor {
+    let (service, method) = callback.rpc.path.trim_start_matches('/').split_once('/').expect("a path");
+    let service = pool().get_service_by_name(service).expect("the service");
+    service.methods().find(|found| found.name() == method).expect("the method")
+}
+
+fn request_of(callback: &Callback) -> MessageDescriptor {
+    method_of(callback).input()
+}
+
+fn change_of(callback: &Callback) -> Option<MessageDescriptor> {
+    method_of(callback).output().get_field(3).and_then(|change| change.kind().as_message().cloned())
+}
+
+/// What another implementation makes of the same JSON.
+fn expected(callback: &Callback, json: &str, id: &str) -> Option<DynamicMessage> {
+    let mut json: Map<String, Value> = serde_json::from_str(json).ok()?;
+    // It comes from the header.
+    json.insert("operationID".to_owned(), id.into());
+    // A character that stands for a number.
+    if ["beforeApplyJoinGroup", "afterDismissGroup"].contains(&callback.name)
+        && let Some(Value::String(text)) = json.get("groupType")
+    {
+        let number = text.chars().next().map_or(0, u32::from);
+        json.insert("groupType".to_owned(), number.into());
+    }
+    let options = DeserializeOptions::new().deny_unknown_fields(false);
+    let message = DynamicMessage::deserialize_with_options(request_of(callback), Value::Object(json), &options).ok()?;
+    // There and back: then what is set to its default counts as unset.
+    DynamicMessage::decode(request_of(callback), &*message.encode_to_vec()).ok()
+}
+
+fn id(id: &str) -> OperationId {
+    OperationId::from_header(&id.parse().expect("a header")).expect("an ID")
+}
+
+fn decoded(callback: &'static Callback, json: &[u8]) -> Result<Question, BodyError> {
+    (Codec::TABLES.decode)(callback, Bytes::copy_from_slice(json), &id("op"))
+}
+
+fn message(callback: &Callback, frame: &[u8]) -> DynamicMessage {
+    let (head, message) = frame.split_at(5);
+    assert_eq!(head[0], 0);
+    assert_eq!(head[1..], u32::try_from(message.len()).expect("short").to_be_bytes());
+    DynamicMessage::decode(request_of(callback), message).expect("protobuf")
+}
+
+#[test]
+fn samples_are_read_as_by_another_implementation() {
+    let path = format!("{}/tests/fixtures/samples.json", env!("CARGO_MANIFEST_DIR"));
+    let samples: BTreeMap<String, String> =
+        serde_json::from_slice(&std::fs::read(path).expect("samples")).expect("samples");
+    for callback in CALLBACKS {
+        let Some(sample) = samples.get(callback.name) else { continue };
+        let question = decoded(callback, sample.as_bytes()).expect("a callback");
+        assert_eq!(
+            message(callback, &question.frame),
+            expected(callback, sample, "op").expect("a message"),
+            "{sample}"
+        );
+    }
+}
+
+fn allowing() -> AnyService {
+    any_service(|_| Ok(vec![0x0a, 0x00]))
+}
+
+fn asking(service: &AnyService) -> BridgeBuilder {
+    bridge().asking_at(service.address)
+}
+
+fn replay(bridge: &Bridge, callback: &Callback) -> Reply {
+    let mut client = bridge.connect();
+    client.write(&fixture(callback));
+    client.reply()
+}
+
+#[test]
+fn every_recorded_request_is_asked_as_by_another_implementation() {
+    let service = allowing();
+    let bridge = asking(&service).start();
+    for callback in CALLBACKS {
+        let request = fixture(callback);
+        let head = String::from_utf8_lossy(&request).into_owned();
+        let id = head.split("Operationid: ").nth(1).and_then(|rest| rest.split("\r\n").next()).expect("an ID");
+        let reply = replay(&bridge, callback);
+        assert_eq!(reply.origin(), if callback.is_after() { "queued" } else { "decision" }, "{}", callback.name);
+        let (path, message) = service.next();
+        assert_eq!(path, callback.rpc.path);
+        let message = DynamicMessage::decode(request_of(callback), message).expect("protobuf");
+        let body = std::str::from_utf8(body_of(&request)).expect("UTF-8");
+        assert_eq!(message, expected(callback, body, id).expect("a message"), "{}", callback.name);
+    }
+}
+
+#[test]
+fn old_commands_are_the_same_callbacks() {
+    let service = allowing();
+    let bridge = asking(&service).start();
+    for callback in CALLBACKS {
+        for alias in callback.aliases {
+            let request = String::from_utf8(fixture(callback)).expect("UTF-8");
+            let body = body_of(request.as_bytes());
+            let body = String::from_utf8(body.to_vec()).expect("UTF-8").replace(callback.command, alias);
+            let request = kit::Request::new().target(&format!("/cb/{alias}")).body(body);
+            assert_eq!(bridge.send(&request).status, 200, "{alias}");
+            assert_eq!(service.next().0, callback.rpc.path, "{alias}");
+        }
+    }
+}
+
+// An answer leaves the user's action as it was.
+
+/// What an answer must repeat, as a real server was seen to need it.
+fn echo(callback: &Callback) -> &'static [&'static str] {
+    match callback.name {
+        "beforeSetFriendRemark" => &["remark"],
+        "beforeSetGroupInfo" => &["groupID", "groupName", "introduction", "faceURL"],
+        "beforeSetGroupInfoEx" => &[
+            "groupID",
+            "groupName",
+            "introduction",
+            "faceURL",
+            "ex",
+            "needVerification",
+            "lookMemberInfo",
+            "applyMemberFriend",
+        ],
+        _ => &[],
+    }
+}
+
+/// A refusal of these loses messages, and no user learns of it.
+const LOSE_MESSAGES: [&str; 5] = [
+    "beforeOnlinePush",
+    "beforeGroupOnlinePush",
+    "beforeOfflinePush",
+    "beforeCreateSingleChatConversations",
+    "beforeCreateGroupChatConversations",
+];
+
+fn loses_messages(callback: &Callback) -> bool {
+    LOSE_MESSAGES.contains(&callback.name)
+}
+
+/// The answer without what the verdict is made of.
+fn told(reply: &Reply) -> Map<String, Value> {
+    let Value::Object(mut told) = reply.json() else { panic!("no object: {}", reply.body) };
+    for key in ["actionCode", "errCode", "errMsg", "errDlt", "nextCode"] {
+        assert!(told.remove(key).is_some(), "without {key}: {}", reply.body);
+    }
+    told
+}
+
+fn body_json(callback: &Callback) -> Map<String, Value> {
+    serde_json::from_slice(body_of(&fixture(callback))).expect("JSON")
+}
+
+/// Goes on or is refused, and repeats what it must.
+#[track_caller]
+fn leaves_it_as_it_was(setup: &str, callback: &Callback, reply: &Reply, refused: bool) {
+    assert_eq!(reply.status, 200, "{setup}: {}: {}", callback.name, reply.body);
+    assert_eq!(reply.json()["nextCode"], i32::from(refused), "{setup}: {}: {}", callback.name, reply.body);
+    let body = body_json(callback);
+    let repeated: Map<String, Value> =
+        echo(callback).iter().map(|key| ((*key).to_owned(), body[*key].clone())).collect();
+    assert_eq!(told(reply), repeated, "{setup}: {}", callback.name);
+}
+
+#[test]
+fn every_answer_but_a_change_leaves_the_action_as_it_was() {
+    let allows = allowing();
+    let refuses = any_service(|_| Ok(vec![0x12, 0x00]));
+    let lacks_it = any_service(|_| Err(kit::rpc::UNIMPLEMENTED));
+    let hears_nobody = nowhere();
+    let refusing = |builder: BridgeBuilder| builder.with(|all| all.bridge.fallback.action = Action::Refuse);
+    let shadow = |builder: BridgeBuilder| builder.with(|all| all.bridge.decision.enforce_percent = Percent::NONE);
+    let bug = Codec { read: panics, ..Codec::TABLES };
+    let nobody: Refuses = |_| false;
+    let unless_it_loses: Refuses = |callback| !callback.is_after() && !loses_messages(callback);
+    let service_alone: Refuses = |callback| !callback.is_after();
+    let setups: [(&str, Bridge, Refuses); 9] = [
+        ("allowed", asking(&allows).start(), nobody),
+        ("refused", asking(&refuses).start(), service_alone),
+        ("fallback allows", bridge().asking_at(hears_nobody).start(), nobody),
+        ("fallback refuses", refusing(bridge().asking_at(hears_nobody)).start(), unless_it_loses),
+        ("no such rpc", refusing(asking(&lacks_it)).start(), nobody),
+        ("shadow", shadow(asking(&refuses)).start(), nobody),
+        ("shadow of a refusing fallback", shadow(refusing(bridge().asking_at(hears_nobody))).start(), nobody),
+        ("panic", asking(&allows).coded_by(bug).start(), nobody),
+        ("panic, refused", refusing(asking(&allows).coded_by(bug)).start(), unless_it_loses),
+    ];
+    for (name, bridge, is_refused) in &setups {
+        for callback in CALLBACKS {
+            let reply = replay(bridge, callback);
+            leaves_it_as_it_was(name, callback, &reply, is_refused(callback));
+        }
+    }
+}
+
+/// Whether this callback is refused.
+type Refuses = fn(&Callback) -> bool;
+
+/// What a bare allow would harm is refused, and what a refusal would harm is allowed.
+#[test]
+fn a_callback_that_was_not_read_is_answered_for_the_least_harm() {
+    for action in [Action::Allow, Action::Refuse] {
+        let bridge = bridge().with(|all| {
+            all.bridge.fallback.action = action;
+            all.bridge.limits.body_bytes = std::num::NonZeroUsize::MIN;
+        });
+        let bridge = bridge.start();
+        for callback in CALLBACKS {
+            let reply = replay(&bridge, callback);
+            assert_eq!(reply.origin(), "fallback; class=overloaded", "{}", callback.name);
+            let harmed_by_allow = echo(callback).len() > 1;
+            let may_be_refused = !callback.is_after() && !loses_messages(callback);
+            let refused = harmed_by_allow || (action == Action::Refuse && may_be_refused);
+            assert_eq!(reply.json()["nextCode"], i32::from(refused), "{}: {}", callback.name, reply.body);
+            assert_eq!(told(&reply), Map::new());
+        }
+    }
+}
+
+#[test]
+fn a_rejected_push_or_conversation_goes_on_and_says_what_is_wrong() {
+    let bridge = bridge().with(|all| all.bridge.fallback.action = Action::Refuse).start();
+    for callback in CALLBACKS {
+        let body = String::from_utf8(body_of(&fixture(callback)).to_vec()).expect("UTF-8");
+        let fine = kit::Request::new().target(&format!("/cb/{}", callback.command)).body(&body);
+        let other = body.replace(callback.command, "callbackBeforeSomethingElseCommand");
+        for (request, status, code, is_about_content) in [
+            (fine.clone().body(&body[1..]), 400, 9900, true),
+            (fine.clone().body(other), 400, 9902, true),
+            (fine.clone().without("Operationid"), 400, 9903, true),
+            (fine.clone().body(" ".repeat(4 << 20)), 413, 9904, true),
+            (fine.clone().without("Content-Type"), 415, 9905, false),
+            (fine.clone().method("PUT"), 405, 9906, false),
+        ] {
+            let reply = bridge.send(&request);
+            assert_eq!(
+                (reply.status, reply.origin()),
+                (status, &*format!("rejected; code={code}")),
+                "{}",
+                callback.name
+            );
+            let goes_on = is_about_content && loses_messages(callback);
+            let expected = if goes_on { json!([0, 0]) } else { json!([code, 1]) };
+            assert_eq!(json!([reply.json()["errCode"], reply.json()["nextCode"]]), expected, "{}", callback.name);
+            assert_eq!(told(&reply), Map::new());
+        }
+    }
+}
+
+// What the tables make of anything.
+
+/// Texts as JSON has them, and what is odd in them.
+fn json_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => any::<String>().prop_map(|text| Value::from(text).to_string()),
+        1 => prop::sample::select(vec![
+            r#""\u003cb\u003e""#,
+            r#""\u4e2d\/\b\f""#,
+            r#""\ud83d\ude00""#,
+            r#""""#,
+            r#""\u0000""#,
+        ])
+        .prop_map(str::to_owned),
+    ]
+}
+
+/// A field's value: one of its type, or one that is not.
+fn json_value(field: &FieldDescriptor) -> BoxedStrategy<String> {
+    let one: BoxedStrategy<String> = match field.kind() {
+        Type::String => json_text().boxed(),
+        Type::Bool => any::<bool>().prop_map(|flag| flag.to_string()).boxed(),
+        Type::Int64 => any::<i64>().prop_map(|number| number.to_string()).boxed(),
+        Type::Uint32 => any::<u32>().prop_map(|number| number.to_string()).boxed(),
+        Type::Message(message) => json_object(&message).boxed(),
+        _ => prop_oneof![any::<i32>(), 0..5].prop_map(|number: i32| number.to_string()).boxed(),
+    };
+    if field.is_list() {
+        prop_oneof![
+            4 => prop::collection::vec(one, 0..3).prop_map(|values| format!("[{}]", values.join(" ,"))),
+            1 => Just("null".to_owned()),
+        ]
+        .boxed()
+    } else {
+        prop_oneof![6 => one, 1 => Just("null".to_owned())].boxed()
+    }
+}
+
+/// An object with some of the message's fields, in any order, and others among them.
+fn json_object(message: &MessageDescriptor) -> impl Strategy<Value = String> + use<> {
+    let fields: Vec<BoxedStrategy<String>> = message
+        .fields()
+        .filter(|field| field.name() != "operation_id")
+        .map(|field| {
+            let name = field.json_name().to_owned();
+            json_value(&field).prop_map(move |value| format!("\"{name}\": {value}")).boxed()
+        })
+        .chain([Just(r#""later": {"a": [1.5e3, {"remark": "x"}]}"#.to_owned()).boxed()])
+        .collect();
+    let count = fields.len();
+    (fields, prop::collection::vec(any::<bool>(), count)).prop_flat_map(|(fields, there)| {
+        let some: Vec<String> =
+            fields.into_iter().zip(there).filter_map(|(field, is_there)| is_there.then_some(field)).collect();
+        Just(some).prop_shuffle().prop_map(|some| format!("{{{}}}", some.join(",")))
+    })
+}
+
+fn callback() -> impl Strategy<Value = &'static Callback> {
+    (0..CALLBACKS.len()).prop_map(|index| &CALLBACKS[index])
+}
+
+/// With the command, and what is required.
+fn body(callback: &'static Callback) -> impl Strategy<Value = String> {
+    json_object(&request_of(callback)).prop_map(move |object| {
+        let comma = if object == "{}" { "" } else { "," };
+        format!("{{\"callbackCommand\": \"{}\"{comma}{}", callback.command, &object[1..])
+    })
+}
+
+/// Fields that the codec reads otherwise than protobuf's JSON has it.
+fn is_plain(callback: &Callback, body: &str) -> bool {
+    !(["beforeApplyJoinGroup", "afterDismissGroup"].contains(&callback.name) && body.contains("groupType"))
+}
+
+fn is_whole(callback: &Callback, json: &Map<String, Value>) -> bool {
+    let required: &[&str] = match callback.name {
+        "beforeSetFriendRemark" => &["ownerUserID", "friendUserID", "remark"],
+        "beforeSetGroupInfo" | "beforeSetGroupInfoEx" => &["groupID"],
+        _ => &[],
+    };
+    required.iter().all(|key| json.get(*key).is_some_and(|value| !value.is_null()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_body_of_a_callback_is_read_as_by_another_implementation(
+        (callback, body) in callback().prop_flat_map(|callback| (Just(callback), body(callback)))
+    ) {
+        prop_assume!(is_plain(callback, &body));
+        let json: Map<String, Value> = serde_json::from_str(&body).expect("JSON");
+        match decoded(callback, body.as_bytes()) {
+            Ok(question) => {
+                prop_assert!(is_whole(callback, &json));
+                let expected = expected(callback, &body, "op").expect("a message");
+                prop_assert_eq!(message(callback, &question.frame), expected, "{}", body);
+                // What is repeated is what came.
+                let fields = format!("{{{}}}", question.body.echo().as_str());
+                let told: Map<String, Value> = serde_json::from_str(&fields).expect("JSON");
+                for key in echo(callback) {
+                    let optional = request_of(callback).get_field_by_json_name(key).expect("a field").supports_presence();
+                    let asked = json.get(*key).cloned().unwrap_or_default();
+                    let asked = if asked.is_null() && !optional { "".into() } else { asked };
+                    prop_assert_eq!(told.get(*key), Some(&asked), "{}", body);
+                }
+                prop_assert_eq!(told.len(), echo(callback).len());
+            }
+            Err(error) => prop_assert!(error == BodyError::Malformed && !is_whole(callback, &json), "{}", body),
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_cut_or_has_a_byte_changed_is_read_the_same_way_or_not_at_all(
+        (callback, body) in callback().prop_flat_map(|callback| (Just(callback), body(callback))),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        cut in any::<bool>(),
+    ) {
+        prop_assume!(is_plain(callback, &body));
+        let mut bytes = body.into_bytes();
+        let at = at.index(bytes.len());
+        if cut { bytes.truncate(at) } else { bytes[at] = byte }
+        if let Ok(question) = decoded(callback, &bytes) {
+            let text = std::str::from_utf8(&bytes).expect("what is read is UTF-8");
+            // It is stricter: no field twice; and wider: a lone surrogate. What both read, they read alike.
+            if let Some(expected) = expected(callback, text, "op") {
+                prop_assert_eq!(message(callback, &question.frame), expected, "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(callback in callback(), bytes in any::<Vec<u8>>()) {
+        let _read = decoded(callback, &bytes);
+    }
+
+    #[test]
+    fn no_reply_breaks_a_rule(
+        (callback, body, reply) in
+            callback().prop_flat_map(|callback| (Just(callback), body(callback), reply(callback)))
+    ) {
+        prop_assume!(is_plain(callback, &body));
+        let json: Map<String, Value> = serde_json::from_str(&body).expect("JSON");
+        prop_assume!(is_whole(callback, &json));
+        let question = decoded(callback, body.as_bytes()).expect("a callback");
+        if let Some(Decision::Change(fields)) = (Codec::TABLES.read)(&question.body, &reply) {
+            let change: Map<String, Value> = serde_json::from_str(&format!("{{{}}}", fields.as_str())).expect("JSON");
+            if let Err(why) = harmless(callback, &json, &change) {
+                return Err(TestCaseError::fail(format!("{}: {why}: {change:?} of {body}", callback.name)));
+            }
+        }
+    }
+}
+
+/// A reply: any bytes, or a change with some of its fields.
+fn reply(callback: &'static Callback) -> BoxedStrategy<Vec<u8>> {
+    let noise = any::<Vec<u8>>().boxed();
+    let Some(change) = change_of(callback) else { return noise };
+    let wrapped = json_object(&change).prop_map(move |object| {
+        // A list of texts is a message in protobuf, and bare in JSON.
+        let mut message = DynamicMessage::new(change.clone());
+        let json: Map<String, Value> = serde_json::from_str(&object).expect("JSON");
+        for field in change.fields() {
+            let Some(value) = json.get(field.json_name()).filter(|value| !value.is_null()) else { continue };
+            let options = DeserializeOptions::new().deny_unknown_fields(false);
+            let one: Map<String, Value> = Map::from_iter([(field.json_name().to_owned(), value.clone())]);
+            if let Ok(one) = DynamicMessage::deserialize_with_options(change.clone(), Value::Object(one), &options) {
+                message.set_field(&field, one.get_field(&field).into_owned());
+            }
+        }
+        let change = message.encode_to_vec();
+        let mut reply = vec![0x1a];
+        prost::encoding::encode_varint(change.len() as u64, &mut reply);
+        reply.extend(change);
+        reply
+    });
+    prop_oneof![1 => noise, 9 => wrapped].boxed()
+}
+
+/// The rules, said again, and otherwise.
+fn harmless(callback: &Callback, asked: &Map<String, Value>, told: &Map<String, Value>) -> Result<(), String> {
+    let text = |key: &str| told.get(key).and_then(Value::as_str);
+    let is_empty =
+        |key: &str| told.get(key).is_some_and(|value| value == "" || value.as_array().is_some_and(Vec::is_empty));
+    let no = |what: &str| Err(what.to_owned());
+    for key in echo(callback) {
+        if !told.contains_key(*key) {
+            return no("it does not repeat what it must");
+        }
+    }
+    match callback.name {
+        "beforeSetFriendRemark" if is_empty("remark") => no("an empty remark"),
+        "beforeUpdateUserInfo" if ["nickName", "faceURL", "ex"].iter().any(|key| is_empty(key)) => no("an empty field"),
+        "beforeSetGroupInfo" | "beforeSetGroupInfoEx"
+            if told["groupName"] != asked.get("groupName").cloned().unwrap_or_default()
+                && text("groupName").is_some_and(|name| name.trim().is_empty())
+                && !asked.get("groupName").is_none_or(Value::is_null) =>
+        {
+            no("a blank name")
+        }
+        "beforeSetGroupInfo" | "beforeSetGroupInfoEx" if told["groupID"] != asked["groupID"] => no("another group"),
+        "beforeCreateGroup" if text("groupName").is_some_and(|name| name.trim().is_empty()) => no("a blank name"),
+        "beforeUpdateUserInfoEx" => {
+            let unasked = told.keys().find(|key| asked.get(*key).is_none_or(Value::is_null));
+            unasked.map_or(Ok(()), |key| no(&format!("{key} was not asked for")))
+        }
+        "beforeMemberJoinGroup" | "beforeUserRegister" => {
+            let list = if callback.name == "beforeUserRegister" { "users" } else { "memberCallbackList" };
+            let list = told.get(list).and_then(Value::as_array).ok_or("no list")?;
+            let is_named = |one: &Value| one["userID"].as_str().is_some_and(|id| !id.is_empty());
+            if list.is_empty() || !list.iter().all(is_named) { no("no user") } else { Ok(()) }
+        }
+        "beforeMsgModify" => {
+            let session = asked.get("sessionType").and_then(Value::as_i64).unwrap_or_default();
+            if text("content")
+                .is_some_and(|content| !serde_json::from_str::<Value>(content).is_ok_and(|it| it.is_object()))
+            {
+                return no("content that is no object");
+            }
+            if is_empty("recvID") || is_empty("groupID") {
+                return no("nobody's message");
+            }
+            if (told.contains_key("recvID") && session != 1) || (told.contains_key("groupID") && session != 3) {
+                return no("another kind of conversation");
+            }
+            Ok(())
+        }
+        "beforeGroupOnlinePush" => {
+            let content = asked.get("contentType").and_then(Value::as_i64).unwrap_or_default();
+            if (1000..=5000).contains(&content) {
+                no("a notification")
+            } else if is_empty("userIDList") {
+                no("to nobody")
+            } else {
+                Ok(())
+            }
+        }
+        "beforeOfflinePush" if is_empty("userIDList") => no("to nobody"),
+        "beforeImportFriends" if is_empty("friendUserIDs") => no("no friends"),
+        _ if told.is_empty() => no("nothing is changed"),
+        _ => Ok(()),
+    }
+}
+
+/// Every field of every change reaches OpenIM under OpenIM's name, and nothing else does.
+#[test]
+fn every_field_of_a_change_is_written_as_openim_reads_it() {
+    for callback in CALLBACKS {
+        let Some(change) = change_of(callback) else { continue };
+        assert!(matches!(callback.kind, Kind::Before { .. }));
+        let mut asked = body_json(callback);
+        for (key, value) in &mut asked {
+            // All was asked for, in a session that fits.
+            match &**key {
+                "nickName" | "faceURL" if value.is_null() => *value = "x".into(),
+                "contentType" => *value = 101.into(),
+                _ => {}
+            }
+        }
+        for field in change.fields() {
+            let json_name = field.json_name().to_owned();
+            match &*json_name {
+                "recvID" => _ = asked.insert("sessionType".to_owned(), 1.into()),
+                "groupID" if callback.name == "beforeMsgModify" => _ = asked.insert("sessionType".to_owned(), 3.into()),
+                _ => {}
+            }
+            let body = Value::Object(asked.clone()).to_string();
+            let question = decoded(callback, body.as_bytes()).expect("a callback");
+            let (value, expected) = value_of(&field);
+            let mut message = DynamicMessage::new(change.clone());
+            message.set_field(&field, value);
+            let bytes = message.encode_to_vec();
+            let mut reply = vec![0x1a];
+            prost::encoding::encode_varint(bytes.len() as u64, &mut reply);
+            reply.extend(bytes);
+            let Some(Decision::Change(fields)) = (Codec::TABLES.read)(&question.body, &reply) else {
+                panic!("{}: a change of {json_name} is none", callback.name)
+            };
+            let told: Map<String, Value> = serde_json::from_str(&format!("{{{}}}", fields.as_str())).expect("JSON");
+            assert_eq!(told[&json_name], expected, "{}", callback.name);
+            let mut all: BTreeSet<&str> = echo(callback).iter().copied().collect();
+            all.insert(&json_name);
+            assert_eq!(told.keys().map(String::as_str).collect::<BTreeSet<_>>(), all, "{}", callback.name);
+        }
+    }
+}
+
+/// A value, and how OpenIM is told it.
+fn value_of(field: &FieldDescriptor) -> (Field, Value) {
+    match field.kind() {
+        Type::String if field.json_name() == "content" => (Field::String("{\"a\":1}".to_owned()), "{\"a\":1}".into()),
+        Type::String => (Field::String("\"中\n".to_owned()), "\"中\n".into()),
+        Type::Bool => (Field::Bool(true), true.into()),
+        Type::Int64 => (Field::I64(i64::MIN), i64::MIN.into()),
+        Type::Uint32 => (Field::U32(u32::MAX), u32::MAX.into()),
+        Type::Enum(_) => (Field::EnumNumber(60), 60.into()),
+        Type::Message(list) if list.name() == "StringList" => {
+            let mut texts = DynamicMessage::new(list);
+            texts.set_field_by_name(
+                "values",
+                Field::List(vec![Field::String("u1".to_owned()), Field::String(String::new())]),
+            );
+            (Field::Message(texts), json!(["u1", ""]))
+        }
+        Type::Message(message) => {
+            let mut object = DynamicMessage::new(message.clone());
+            let mut told = Map::new();
+            for inner in message.fields() {
+                let (value, json) = value_of(&inner);
+                object.set_field(&inner, value);
+                told.insert(inner.json_name().to_owned(), json);
+            }
+            if field.is_list() {
+                (Field::List(vec![Field::Message(object)]), json!([told]))
+            } else {
+                (Field::Message(object), told.into())
+            }
+        }
+        _ => (Field::I32(-7), (-7).into()),
+    }
+}

@@ -1,0 +1,97 @@
+//! A decision service for every rpc, which answers as the test says, and gives out what it was asked as bytes.
+
+#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Response};
+
+use super::PATIENCE;
+
+/// The code of gRPC for an rpc that is not there.
+pub const UNIMPLEMENTED: i32 = 12;
+
+/// A running service.
+pub struct AnyService {
+    pub address: SocketAddr,
+    asked: Mutex<mpsc::Receiver<(String, Bytes)>>,
+}
+
+/// Answers each call of an rpc, by its path, with a message, or a status of gRPC.
+pub fn any_service(answer: impl Fn(&str) -> Result<Vec<u8>, i32> + Send + Sync + 'static) -> AnyService {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let (tell, asked) = mpsc::channel();
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            while let Ok((stream, _)) = listener.accept().await {
+                let (tell, answer) = (tell.clone(), Arc::clone(&answer));
+                tokio::spawn(async move {
+                    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                    while let Some(Ok((request, mut respond))) = connection.accept().await {
+                        let (tell, answer) = (tell.clone(), Arc::clone(&answer));
+                        tokio::spawn(async move {
+                            let path = request.uri().path().to_owned();
+                            let mut body = request.into_body();
+                            let mut frame = BytesMut::new();
+                            while let Some(Ok(chunk)) = body.data().await {
+                                let _released = body.flow_control().release_capacity(chunk.len());
+                                frame.extend_from_slice(&chunk);
+                            }
+                            let is_callback = path.starts_with("/openim.bridge.v1.");
+                            let answer = if is_callback { answer(&path) } else { Err(UNIMPLEMENTED) };
+                            if is_callback {
+                                let _over = tell.send((path, message_in(&frame)));
+                            }
+                            let head = Response::builder().header("content-type", "application/grpc");
+                            let Ok(mut stream) = respond.send_response(head.body(()).expect("a head"), false) else {
+                                return;
+                            };
+                            let status = *answer.as_ref().err().unwrap_or(&0);
+                            if let Ok(message) = answer {
+                                let _gone = stream.send_data(framed(&message), false);
+                            }
+                            let status = HeaderValue::from(status);
+                            let _gone = stream.send_trailers(HeaderMap::from_iter([(
+                                "grpc-status".parse().expect("a name"),
+                                status,
+                            )]));
+                        });
+                    }
+                });
+            }
+        });
+    });
+    AnyService { address, asked: Mutex::new(asked) }
+}
+
+/// The frame must be whole, and hold the one message.
+fn message_in(frame: &[u8]) -> Bytes {
+    let (head, message) = frame.split_at_checked(5).expect("a frame");
+    assert_eq!(head[0], 0, "compressed");
+    assert_eq!(head[1..], u32::try_from(message.len()).expect("short").to_be_bytes(), "another length");
+    Bytes::copy_from_slice(message)
+}
+
+fn framed(message: &[u8]) -> Bytes {
+    let mut framed = vec![0];
+    framed.extend_from_slice(&u32::try_from(message.len()).expect("short").to_be_bytes());
+    framed.extend_from_slice(message);
+    framed.into()
+}
+
+impl AnyService {
+    /// What it is asked next: the path of the rpc, and the message.
+    pub fn next(&self) -> (String, Bytes) {
+        self.asked.lock().expect("calls").recv_timeout(PATIENCE).expect("the service was not asked in time")
+    }
+}
