@@ -44,6 +44,30 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::after(rpc::AFTER_REMOVE_BLACK, "callbackAfterRemoveBlackCommand")
         .actor("ownerUserID")
         .about("blackUserID"),
+    // Messages.
+    Callback::before(rpc::BEFORE_SEND_SINGLE_MSG, "callbackBeforeSendSingleMsgCommand").actor("sendID").about("recvID"),
+    Callback::after(rpc::AFTER_SEND_SINGLE_MSG, "callbackAfterSendSingleMsgCommand").actor("sendID").about("recvID"),
+    Callback::before(rpc::BEFORE_SEND_GROUP_MSG, "callbackBeforeSendGroupMsgCommand").actor("sendID").about("groupID"),
+    Callback::after(rpc::AFTER_SEND_GROUP_MSG, "callbackAfterSendGroupMsgCommand").actor("sendID").about("groupID"),
+    Callback::before(rpc::BEFORE_MSG_MODIFY, "callbackBeforeMsgModifyCommand")
+        .aliases(&["callbackMsgModifyCommand"])
+        .actor("sendID")
+        .guards(&[
+            Guard::JsonObject("content"),
+            Guard::NotEmpty("recvID"),
+            Guard::InSession("recvID", 1),
+            Guard::NotEmpty("groupID"),
+            Guard::InSession("groupID", 3),
+        ]),
+    Callback::after(rpc::AFTER_MSG_SAVE_DB, "callbackAfterMsgSaveDBCommand").actor("sendID").about("recvID"),
+    Callback::after(rpc::AFTER_SINGLE_MSG_READ, "callbackAfterSingleMsgReadCommand")
+        .actor("userID")
+        .about("conversationID"),
+    Callback::after(rpc::AFTER_GROUP_MSG_READ, "callbackAfterGroupMsgReadCommand")
+        .aliases(&["callbackGroupMsgReadCommand"])
+        .actor("sendID")
+        .about("receiveID"),
+    Callback::after(rpc::AFTER_REVOKE_MSG, "callbackBeforeAfterMsgCommand").actor("userID").about("conversationID"),
 ];
 
 /// Which callback a command names, and how it is decoded.
