@@ -44,6 +44,71 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::after(rpc::AFTER_REMOVE_BLACK, "callbackAfterRemoveBlackCommand")
         .actor("ownerUserID")
         .about("blackUserID"),
+    // Groups.
+    Callback::before(rpc::BEFORE_CREATE_GROUP, "callbackBeforeCreateGroupCommand")
+        .actor("creatorUserID")
+        .about("groupID")
+        .guards(&[Guard::NotBlank("groupName")]),
+    Callback::after(rpc::AFTER_CREATE_GROUP, "callbackAfterCreateGroupCommand").actor("creatorUserID").about("groupID"),
+    Callback::before(rpc::BEFORE_INVITE_USER_TO_GROUP, "callbackBeforeInviteJoinGroupCommand")
+        .about("groupID")
+        .roll_out("groupID"),
+    Callback::before(rpc::BEFORE_APPLY_JOIN_GROUP, "callbackBeforeJoinGroupCommand")
+        .actor("applyID")
+        .about("groupID")
+        .character("groupType"),
+    Callback::before(rpc::BEFORE_MEMBER_JOIN_GROUP, "callbackBeforeMembersJoinGroupCommand")
+        .about("groupID")
+        .roll_out("groupID")
+        .guards(&[Guard::NotEmpty("memberCallbackList"), Guard::EachHas("memberCallbackList", "userID")]),
+    Callback::after(rpc::AFTER_JOIN_GROUP, "callbackAfterJoinGroupCommand").actor("inviterUserID").about("groupID"),
+    Callback::before(rpc::BEFORE_SET_GROUP_MEMBER_INFO, "callbackBeforeSetGroupMemberInfoCommand")
+        .aliases(&["CallbackBeforeSetGroupMemberInfoCommand"])
+        .about("userID")
+        .roll_out("groupID"),
+    Callback::after(rpc::AFTER_SET_GROUP_MEMBER_INFO, "callbackAfterSetGroupMemberInfoCommand").about("userID"),
+    Callback::after(rpc::AFTER_QUIT_GROUP, "callbackAfterQuitGroupCommand")
+        .aliases(&["callbackQuitGroupCommand"])
+        .actor("userID")
+        .about("groupID"),
+    Callback::after(rpc::AFTER_KICK_GROUP_MEMBER, "callbackAfterKickGroupCommand")
+        .aliases(&["callbackKillGroupCommand"])
+        .about("groupID"),
+    Callback::after(rpc::AFTER_TRANSFER_GROUP_OWNER, "callbackAfterTransferGroupOwnerCommand")
+        .aliases(&["callbackTransferGroupOwnerAfter", "callbackAfterTransferGroupOwner"])
+        .actor("oldOwnerUserID")
+        .about("newOwnerUserID"),
+    Callback::after(rpc::AFTER_DISMISS_GROUP, "callbackAfterDisMissGroupCommand")
+        .aliases(&["callbackDisMissGroupCommand"])
+        .actor("ownerID")
+        .about("groupID")
+        .character("groupType"),
+    Callback::before(rpc::BEFORE_SET_GROUP_INFO, "callbackBeforeSetGroupInfoCommand")
+        .about("groupID")
+        .roll_out("groupID")
+        .required(&["groupID"])
+        .echo(Echo::Required(&["groupID", "groupName", "introduction", "faceURL"]))
+        .guards(&[Guard::NotBlank("groupName")]),
+    Callback::after(rpc::AFTER_SET_GROUP_INFO, "callbackAfterSetGroupInfoCommand").about("groupID"),
+    Callback::before(rpc::BEFORE_SET_GROUP_INFO_EX, "callbackBeforeSetGroupInfoExCommand")
+        .aliases(&["callbackBeforeSetGroupInfoEXCommand"])
+        .about("groupID")
+        .roll_out("groupID")
+        .required(&["groupID"])
+        .echo(Echo::Required(&[
+            "groupID",
+            "groupName",
+            "introduction",
+            "faceURL",
+            "ex",
+            "needVerification",
+            "lookMemberInfo",
+            "applyMemberFriend",
+        ]))
+        .guards(&[Guard::NotBlank("groupName")]),
+    Callback::after(rpc::AFTER_SET_GROUP_INFO_EX, "callbackAfterSetGroupInfoExCommand")
+        .aliases(&["callbackAfterSetGroupInfoCommandEX"])
+        .about("groupID"),
     // Messages.
     Callback::before(rpc::BEFORE_SEND_SINGLE_MSG, "callbackBeforeSendSingleMsgCommand").actor("sendID").about("recvID"),
     Callback::after(rpc::AFTER_SEND_SINGLE_MSG, "callbackAfterSendSingleMsgCommand").actor("sendID").about("recvID"),
