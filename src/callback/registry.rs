@@ -44,6 +44,30 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::after(rpc::AFTER_REMOVE_BLACK, "callbackAfterRemoveBlackCommand")
         .actor("ownerUserID")
         .about("blackUserID"),
+    // Users.
+    Callback::before(rpc::BEFORE_USER_REGISTER, "callbackBeforeUserRegisterCommand")
+        .roll_out("users")
+        .guards(&[Guard::NotEmpty("users"), Guard::EachHas("users", "userID")]),
+    Callback::after(rpc::AFTER_USER_REGISTER, "callbackAfterUserRegisterCommand"),
+    Callback::before(rpc::BEFORE_UPDATE_USER_INFO, "callbackBeforeUpdateUserInfoCommand").actor("userID").guards(&[
+        Guard::NotEmpty("nickName"),
+        Guard::NotEmpty("faceURL"),
+        Guard::NotEmpty("ex"),
+    ]),
+    Callback::after(rpc::AFTER_UPDATE_USER_INFO, "callbackAfterUpdateUserInfoCommand").actor("userID"),
+    Callback::before(rpc::BEFORE_UPDATE_USER_INFO_EX, "callbackBeforeUpdateUserInfoExCommand")
+        .actor("userID")
+        .guards(&[Guard::Asked("nickName"), Guard::Asked("faceURL")]),
+    Callback::after(rpc::AFTER_UPDATE_USER_INFO_EX, "callbackAfterUpdateUserInfoExCommand").actor("userID"),
+    Callback::after(rpc::AFTER_USER_ONLINE, "callbackAfterUserOnlineCommand")
+        .aliases(&["callbackUserOnlineCommand"])
+        .actor("userID"),
+    Callback::after(rpc::AFTER_USER_OFFLINE, "callbackAfterUserOfflineCommand")
+        .aliases(&["callbackUserOfflineCommand"])
+        .actor("userID"),
+    Callback::after(rpc::AFTER_USER_KICK_OFF, "callbackAfterUserKickOffCommand")
+        .aliases(&["callbackUserKickOffCommand"])
+        .actor("userID"),
     // Groups.
     Callback::before(rpc::BEFORE_CREATE_GROUP, "callbackBeforeCreateGroupCommand")
         .actor("creatorUserID")
