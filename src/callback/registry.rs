@@ -157,6 +157,39 @@ pub static CALLBACKS: &[Callback] = &[
         .actor("sendID")
         .about("receiveID"),
     Callback::after(rpc::AFTER_REVOKE_MSG, "callbackBeforeAfterMsgCommand").actor("userID").about("conversationID"),
+    // Pushes, and conversations: who refuses one loses messages, and no user learns of it.
+    Callback::before(rpc::BEFORE_ONLINE_PUSH, "callbackBeforeOnlinePushCommand")
+        .aliases(&["callbackOnlinePushCommand"])
+        .actor("sendID")
+        .only_service_refuses(),
+    Callback::before(rpc::BEFORE_GROUP_ONLINE_PUSH, "callbackBeforeGroupOnlinePushCommand")
+        .aliases(&["callbackSuperGroupOnlinePushCommand"])
+        .actor("sendID")
+        .about("groupID")
+        .only_service_refuses()
+        .guards(&[Guard::NotEmpty("userIDList"), Guard::NotNotification]),
+    Callback::before(rpc::BEFORE_OFFLINE_PUSH, "callbackBeforeOfflinePushCommand")
+        .aliases(&["callbackOfflinePushCommand"])
+        .actor("sendID")
+        .about("groupID")
+        .only_service_refuses()
+        .guards(&[Guard::NotEmpty("userIDList")]),
+    Callback::before(
+        rpc::BEFORE_CREATE_SINGLE_CHAT_CONVERSATIONS,
+        "callbackBeforeCreateSingleChatConversationsCommand",
+    )
+    .actor("ownerUserId")
+    .about("userId")
+    .only_service_refuses(),
+    Callback::after(rpc::AFTER_CREATE_SINGLE_CHAT_CONVERSATIONS, "callbackAfterCreateSingleChatConversationsCommand")
+        .actor("ownerUserId")
+        .about("userId"),
+    Callback::before(rpc::BEFORE_CREATE_GROUP_CHAT_CONVERSATIONS, "callbackBeforeCreateGroupChatConversationsCommand")
+        .about("groupId")
+        .roll_out("groupId")
+        .only_service_refuses(),
+    Callback::after(rpc::AFTER_CREATE_GROUP_CHAT_CONVERSATIONS, "callbackAfterCreateGroupChatConversationsCommand")
+        .about("groupId"),
 ];
 
 /// Which callback a command names, and how it is decoded.

@@ -11,12 +11,14 @@ use anyhow::Context as _;
 use super::terminal::{complain, print};
 
 /// Every file, by its path under `proto/`, as it was when the bridge was built.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 8] = [
     ("buf.yaml", include_str!("../../proto/buf.yaml")),
+    ("openim/bridge/v1/conversation.proto", include_str!("../../proto/openim/bridge/v1/conversation.proto")),
     ("openim/bridge/v1/decision.proto", include_str!("../../proto/openim/bridge/v1/decision.proto")),
     ("openim/bridge/v1/friend.proto", include_str!("../../proto/openim/bridge/v1/friend.proto")),
     ("openim/bridge/v1/group.proto", include_str!("../../proto/openim/bridge/v1/group.proto")),
     ("openim/bridge/v1/message.proto", include_str!("../../proto/openim/bridge/v1/message.proto")),
+    ("openim/bridge/v1/push.proto", include_str!("../../proto/openim/bridge/v1/push.proto")),
     ("openim/bridge/v1/user.proto", include_str!("../../proto/openim/bridge/v1/user.proto")),
 ];
 
