@@ -24,6 +24,10 @@ pub static CALLBACKS: &[Callback] = &[
         // v3.5 and v3.6 overwrite the remark with what they are told, or not told.
         .echo(Echo::Helps(&["remark"]))
         .guards(&[Guard::NotEmpty("remark")]),
+    Callback::after(rpc::AFTER_SET_FRIEND_REMARK, "callbackAfterSetFriendRemarkCommand")
+        .aliases(&["callbackAfterSetFriendRemark"])
+        .actor("ownerUserID")
+        .about("friendUserID"),
     Callback::before(rpc::BEFORE_ADD_FRIEND, "callbackBeforeAddFriendCommand").actor("fromUserID").about("toUserID"),
     Callback::after(rpc::AFTER_ADD_FRIEND, "callbackAfterAddFriendCommand").actor("fromUserID").about("toUserID"),
     // `blackUserID` is the user who accepts.
