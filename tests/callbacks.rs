@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use kit::callback::panics;
 use kit::rpc::{AnyService, any_service};
-use kit::{Bridge, BridgeBuilder, Reply, bridge, nowhere};
+use kit::{Bridge, BridgeBuilder, Reply, bridge, eventually, nowhere};
 use openim_bridge::callback::{BodyError, CALLBACKS, Callback, Callbacks, Codec, Decision, Kind, Question, rpc::RPCS};
 use openim_bridge::openim::OperationId;
 use openim_bridge::policy::{Action, Percent};
@@ -294,6 +294,21 @@ fn every_answer_but_a_change_leaves_the_action_as_it_was() {
             let reply = replay(bridge, callback);
             leaves_it_as_it_was(name, callback, &reply, is_refused(callback));
         }
+    }
+}
+
+#[test]
+fn after_callbacks_that_hang_are_answered_at_once_and_put_no_endpoint_out() {
+    let service = any_service(|path| if path.contains("/After") { Err(kit::rpc::HANGS) } else { Ok(vec![0x0a, 0x00]) });
+    let bridge = asking(&service).timeout(kit::ms(300)).start();
+    let after = || CALLBACKS.iter().filter(|callback| callback.is_after());
+    for callback in after() {
+        assert_eq!(replay(&bridge, callback).origin(), "queued", "{}", callback.name);
+    }
+    assert!(bridge.server.load().in_flight > 0, "none was waited for");
+    eventually("all are given up", || bridge.server.load().in_flight == 0);
+    for callback in CALLBACKS.iter().filter(|callback| !callback.is_after()) {
+        assert_eq!(replay(&bridge, callback).origin(), "decision", "{}", callback.name);
     }
 }
 

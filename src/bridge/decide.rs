@@ -46,7 +46,8 @@ impl Bridge {
             return Asked { reply, endpoint: None, spent: Spent::default(), tries: vec![] };
         };
         let path = self.callbacks.path(callback);
-        let call = Call { path: &path, frame, operation_id: id.metadata(), trace };
+        let deadline_counts = !callback.is_after();
+        let call = Call { path: &path, frame, deadline_counts, operation_id: id.metadata(), trace };
         self.upstream.ask(&call, deadline).await
     }
 

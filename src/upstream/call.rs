@@ -43,6 +43,9 @@ pub struct Call<'a> {
     pub path: &'a PathAndQuery,
     /// The request, in its frame.
     pub frame: &'a Bytes,
+    /// Whether no answer by the deadline may count against the endpoint: one that does not answer what it is only told may
+    /// decide well.
+    pub deadline_counts: bool,
     /// For the metadata `operation-id`.
     pub operation_id: Option<HeaderValue>,
     /// For the metadata `traceparent` and `tracestate`.
@@ -73,7 +76,7 @@ impl Upstream {
         let mut tries = Vec::new();
         let attempts = self.attempts(call, deadline, &mut spent, &mut tried, &mut tries);
         let reply = timeout_at(deadline.at(), attempts).await.unwrap_or(Err(CallError::Deadline));
-        if let (Err(CallError::Deadline), Some(tried)) = (&reply, &tried)
+        if let (true, Err(CallError::Deadline), Some(tried)) = (call.deadline_counts, &reply, &tried)
             && tried.sent.is_some_and(|sent| deadline.leaves_half(sent))
         {
             tried.endpoint.failed();

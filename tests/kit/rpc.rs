@@ -15,6 +15,8 @@ use super::PATIENCE;
 
 /// The code of gRPC for an rpc that is not there.
 pub const UNIMPLEMENTED: i32 = 12;
+/// No code: the call is never answered.
+pub const HANGS: i32 = -1;
 
 /// A running service.
 pub struct AnyService {
@@ -51,6 +53,9 @@ pub fn any_service(answer: impl Fn(&str) -> Result<Vec<u8>, i32> + Send + Sync +
                             let answer = if is_callback { answer(&path) } else { Err(UNIMPLEMENTED) };
                             if is_callback {
                                 let _over = tell.send((path, message_in(&frame)));
+                            }
+                            if matches!(answer, Err(HANGS)) {
+                                return std::future::pending().await;
                             }
                             let head = Response::builder().header("content-type", "application/grpc");
                             let Ok(mut stream) = respond.send_response(head.body(()).expect("a head"), false) else {
