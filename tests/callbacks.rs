@@ -298,6 +298,32 @@ fn every_answer_but_a_change_leaves_the_action_as_it_was() {
 }
 
 #[test]
+fn a_push_to_100_000_members_is_decided_and_may_be_narrowed_to_half_of_them() {
+    let members: Vec<String> = (0..100_000).map(|number| format!("user-{number:017}")).collect();
+    let narrowed = members[..50_000].to_vec();
+    // A list of texts in field 1 of the change, which is field 3.
+    let mut texts = Vec::new();
+    prost::encoding::string::encode_repeated(1, &narrowed, &mut texts);
+    let mut change = Vec::new();
+    prost::encoding::bytes::encode(1, &texts, &mut change);
+    let mut reply = Vec::new();
+    prost::encoding::bytes::encode(3, &change, &mut reply);
+    let service = any_service(move |_| Ok(reply.clone()));
+    let bridge = asking(&service).start();
+
+    let callback = CALLBACKS.iter().find(|callback| callback.name == "beforeOfflinePush").expect("the callback");
+    let mut body = body_json(callback);
+    body.insert("userIDList".to_owned(), json!(members));
+    let body = Value::Object(body).to_string();
+    assert!(body.len() > 2_500_000, "{} bytes", body.len());
+    let reply = bridge.send(&kit::Request::new().target(&format!("/cb/{}", callback.command)).body(&body));
+    assert_eq!((reply.status, reply.origin()), (200, "decision"));
+    assert_eq!(told(&reply)["userIDList"], json!(narrowed));
+    let message = DynamicMessage::decode(request_of(callback), service.next().1).expect("protobuf");
+    assert_eq!(Some(message), expected(callback, &body, "op-1"));
+}
+
+#[test]
 fn after_callbacks_that_hang_are_answered_at_once_and_put_no_endpoint_out() {
     let service = any_service(|path| if path.contains("/After") { Err(kit::rpc::HANGS) } else { Ok(vec![0x0a, 0x00]) });
     let bridge = asking(&service).timeout(kit::ms(300)).start();

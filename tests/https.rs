@@ -317,7 +317,7 @@ fn large_heads_and_bodies_over_http2() {
         client.send(&Request::new().header("operationID", &long)).await.goes_on_with("pal");
         let remark = "r".repeat(900_000);
         client.ask(&remark).await.goes_on_with(&remark);
-        client.ask(&"r".repeat(1 << 20)).await.refuses(413, 9904);
+        client.ask(&"r".repeat(3 << 20)).await.refuses(413, 9904);
         client.send(&Request::new().target("/").remark(&"r".repeat(8 << 20))).await.refuses(404, 9901);
         client.ask("pal").await.goes_on_with("pal");
     });

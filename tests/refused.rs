@@ -12,7 +12,8 @@ use openim_bridge::bridge::{MissingOperationId, Unserved};
 use openim_bridge::callback::Callback;
 use openim_bridge::server::Settings;
 
-const MIB: usize = 1 << 20;
+/// The longest body.
+const MOST: usize = 3 << 20;
 const UNSERVED: &str = "callbackBeforeSomethingElseCommand";
 
 /// A bridge, and the decision service that it must not ask.
@@ -212,7 +213,7 @@ fn an_unserved_command_must_be_a_fine_request_otherwise() {
     unasked.refuses(&request.clone().target(&format!("/cb/{UNSERVED}?contenttype=xml")), 400, 9908);
     unasked.refuses(&request.clone().without("Content-Type"), 415, 9905);
     unasked.refuses(&request.clone().without("Operationid"), 400, 9903);
-    unasked.refuses(&request.body(" ".repeat(MIB + 1)), 413, 9904);
+    unasked.refuses(&request.body(" ".repeat(MOST + 1)), 413, 9904);
 }
 
 #[test]
@@ -386,18 +387,18 @@ fn an_operation_id_is_made_up_where_configured() {
 #[test]
 fn a_body_of_the_limit_is_asked_and_one_byte_more_is_refused() {
     let unasked = unasked();
-    unasked.asks(&Request::new().body(body_of(MIB)));
-    unasked.refuses(&Request::new().body(body_of(MIB + 1)), 413, 9904);
+    unasked.asks(&Request::new().body(body_of(MOST)));
+    unasked.refuses(&Request::new().body(body_of(MOST + 1)), 413, 9904);
 }
 
 #[test]
 fn the_same_holds_for_a_chunked_body() {
     let unasked = unasked();
     let mut client = unasked.bridge.connect();
-    client.write(&Request::new().body(body_of(MIB)).chunked(50_000));
+    client.write(&Request::new().body(body_of(MOST)).chunked(50_000));
     assert_eq!(client.reply().status, 200);
     assert_eq!(unasked.app.calls(), 1);
-    let reply = unasked.refuses_bytes(&Request::new().body(body_of(MIB + 1)).chunked(50_000), 413, 9904);
+    let reply = unasked.refuses_bytes(&Request::new().body(body_of(MOST + 1)).chunked(50_000), 413, 9904);
     assert!(!reply.body.contains("rrr"));
 }
 
@@ -412,7 +413,7 @@ fn the_limit_on_a_body_is_configured() {
 #[test]
 fn a_body_that_is_announced_too_large_is_refused_before_it_comes() {
     let unasked = unasked();
-    let reply = unasked.refuses_bytes(&Request::new().head_for(MIB + 1), 413, 9904);
+    let reply = unasked.refuses_bytes(&Request::new().head_for(MOST + 1), 413, 9904);
     assert!(reply.announces_close());
 }
 
@@ -446,7 +447,7 @@ fn a_client_that_reads_only_at_the_end_of_20_mb_sees_the_refusal() {
 fn a_client_that_waits_to_be_told_to_go_on_is_refused_instead() {
     let unasked = unasked();
     let request = Request::new().header("Expect", "100-continue");
-    let reply = unasked.refuses_bytes(&request.head_for(MIB + 1), 413, 9904);
+    let reply = unasked.refuses_bytes(&request.head_for(MOST + 1), 413, 9904);
     assert!(reply.announces_close());
 }
 
@@ -656,7 +657,7 @@ fn a_refusal_tells_nothing_of_the_inside() {
         Request::new().header("Content-Type", "text/plain"),
         Request::new().without("Operationid"),
         Request::new().body("nonsense"),
-        Request::new().body(" ".repeat(MIB + 1)),
+        Request::new().body(" ".repeat(MOST + 1)),
     ] {
         let reply = unasked.bridge.send(&request);
         for inside in [&*upstream, "127.0.0.1", "serde", "line 1", "grpc", "http://", ".rs"] {

@@ -78,7 +78,8 @@ pub enum MissingOperationId {
 /// Bounds on what the bridge takes in; each counts for the whole process.
 #[derive(Debug, Clone, Copy)]
 pub struct BridgeLimits {
-    /// Bytes of one request's body; beyond it 413 and code 9904.
+    /// Bytes of one request's body; beyond it 413 and code 9904. A push to 100,000 members has 2.5 MB, and gRPC servers take
+    /// 4 MiB unless told otherwise.
     pub request_bytes: NonZeroUsize,
     /// Bytes of all request bodies in memory; beyond it the fallback, as `overloaded`. At least `request_bytes`.
     pub body_bytes: NonZeroUsize,
@@ -94,6 +95,6 @@ impl Default for DecisionSettings {
 
 impl Default for BridgeLimits {
     fn default() -> Self {
-        Self { request_bytes: at_least_one(1 << 20), body_bytes: at_least_one(32 << 20), in_flight: at_least_one(1024) }
+        Self { request_bytes: at_least_one(3 << 20), body_bytes: at_least_one(32 << 20), in_flight: at_least_one(1024) }
     }
 }

@@ -69,8 +69,8 @@ pub static CASES: &[Case] = &[
     Case {
         name: "long-remark",
         shows: "decides about remarks of 10 kB",
-        why: "the contract sets no limit: a user's client can send what it likes, and the bridge passes on up to 1 MiB",
-        remedy: "accept gRPC messages of 1 MiB at least (4 MiB is the usual default), refuse what is too long for you with a \
+        why: "the contract sets no limit: a user's client can send what it likes, and the bridge passes on up to 3 MiB",
+        remedy: "accept gRPC messages of 3 MiB at least (4 MiB is the usual default), refuse what is too long for you with a \
                  code of yours, and look for rules whose time grows with the square of the length",
         run: Run::Answers(samples::long_remark),
     },

@@ -126,7 +126,7 @@ fn bad(kind: Rejection) -> (Bridge, Vec<u8>) {
         Rejection::ContentTypeParameter => fine.target(&format!("{PATH}?contenttype=xml")),
         Rejection::ContentType => fine.without("Content-Type"),
         Rejection::OperationId => fine.without("Operationid"),
-        Rejection::BodyTooLarge => fine.remark(&"r".repeat(1 << 20)),
+        Rejection::BodyTooLarge => fine.remark(&"r".repeat(3 << 20)),
         // No more comes than the head.
         Rejection::BodyIncomplete => return (bridge.start(), fine.head_for(1000)),
         Rejection::BodyMalformed => fine.body("{}"),

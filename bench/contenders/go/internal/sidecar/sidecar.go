@@ -22,7 +22,7 @@ import (
 )
 
 // MaxBody is how many bytes a callback may have: the bridge's default.
-const MaxBody = 1 << 20
+const MaxBody = 3 << 20
 
 // Path is where OpenIM posts the callback to, as shipped.
 const Path = "/callbackExample/callbackBeforeSetFriendRemarkCommand"
