@@ -27,7 +27,7 @@ fn drain(mut bridge: Bridge, delay: Duration, timeout: Duration) -> thread::Join
 fn is_done(draining: thread::JoinHandle<(bool, Bridge)>) {
     let (done, bridge) = draining.join().expect("the drain ends");
     assert!(done, "not done in time");
-    assert_eq!(bridge.server.load(), Load { connections: 0, in_flight: 0, body_bytes: 0 });
+    assert_eq!(bridge.server.load(), Load { connections: 0, in_flight: 0, body_bytes: 0, queued: 0 });
     assert!(TcpStream::connect(bridge.address()).is_err(), "the port still takes connections");
 }
 

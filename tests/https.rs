@@ -577,7 +577,7 @@ fn drain(mut bridge: Bridge, delay: Duration) -> thread::JoinHandle<(bool, Load)
 #[track_caller]
 fn is_done(draining: thread::JoinHandle<(bool, Load)>) {
     let done = draining.join().expect("the drain ends");
-    assert_eq!(done, (true, Load { connections: 0, in_flight: 0, body_bytes: 0 }));
+    assert_eq!(done, (true, Load { connections: 0, in_flight: 0, body_bytes: 0, queued: 0 }));
 }
 
 #[test]

@@ -32,7 +32,9 @@ fn hang(bridge: &Bridge) -> Client {
 
 #[track_caller]
 fn holds_nothing(bridge: &Bridge) {
-    eventually("nothing is held", || bridge.server.load() == Load { connections: 0, in_flight: 0, body_bytes: 0 });
+    eventually("nothing is held", || {
+        bridge.server.load() == Load { connections: 0, in_flight: 0, body_bytes: 0, queued: 0 }
+    });
 }
 
 #[test]
@@ -167,7 +169,7 @@ fn four_workers_answer_on_one_port() {
             client.reply().goes_on_with("pal");
         }
     }
-    assert_eq!(bridge.server.load(), Load { connections: 64, in_flight: 0, body_bytes: 0 });
+    assert_eq!(bridge.server.load(), Load { connections: 64, in_flight: 0, body_bytes: 0, queued: 0 });
     assert_eq!(app.calls(), 128);
     drop(clients);
     holds_nothing(&bridge);

@@ -157,6 +157,9 @@ fn the_operators_page_has_every_metric_and_no_other() {
     let bridge = bridge().admin().asking(&app).start();
     // A series of callbacks appears with its first callback.
     bridge.ask("pal");
+    let command = "callbackAfterSetFriendRemarkCommand";
+    bridge.send(&Request::new().target(&format!("/cb/{command}")).callback(command, "u1", "u2", "pal"));
+    eventually("it is delivered", || bridge.server.load().queued == 0);
     let text = bridge.operator("GET", "/metrics", "").body;
     let is: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let page = include_str!("../docs/operations.md");

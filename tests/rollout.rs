@@ -46,7 +46,9 @@ fn request(operation_id: &str, remark: &str) -> Request {
 
 #[track_caller]
 fn holds_nothing(bridge: &Bridge) {
-    eventually("nothing is held", || bridge.server.load() == Load { connections: 0, in_flight: 0, body_bytes: 0 });
+    eventually("nothing is held", || {
+        bridge.server.load() == Load { connections: 0, in_flight: 0, body_bytes: 0, queued: 0 }
+    });
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn a_bridge_that_was_never_called_says_so_and_shows_no_share_of_nothing() {
     let app = app();
     let bridge = bridge().admin().asking(&app).start();
     let page = page(&bridge).body;
-    assert!(text(&page).contains("None has come yet."), "{page}");
+    assert!(text(&page).contains("No callback has arrived yet."), "{page}");
     assert_eq!(row(&page, "p99"), ["p99", "none yet", "none yet"]);
     assert!(!page.contains("NaN") && !page.contains("inf "), "{page}");
 }
@@ -103,31 +103,31 @@ fn a_down_endpoint_is_shown_with_why_until_it_is_back() {
     let address = nowhere();
     let bridge = bridge().admin().asking_at(address).start();
     let name = address.to_string();
-    eventually("the page says why", || row(&page(&bridge).body, &name)[1].contains("The last probe:"));
+    eventually("the page says why", || row(&page(&bridge).body, &name)[1].contains("Last probe:"));
     let html = page(&bridge).body;
     let out = row(&html, &name);
     assert!(out[1].starts_with("▲ ejected Too many failures in a row"), "{out:?}");
     assert!(out[1].contains("refused"), "{out:?}");
     assert_eq!(out[2..], ["0", "0"]);
-    assert!(text(&html).contains("No endpoint is in: every callback gets the fallback at once."), "{html}");
+    assert!(text(&html).contains("No endpoint is healthy: every callback gets the fallback at once."), "{html}");
 }
 
 #[test]
-fn an_endpoint_that_is_back_has_no_reason_to_be_out() {
+fn an_endpoint_that_is_back_has_no_reason_to_be_ejected() {
     let first = app_to_stop();
     let address = first.address;
     let bridge = bridge().admin().asking(&first).start();
     let name = address.to_string();
     let state = || row(&page(&bridge).body, &name)[1].clone();
-    eventually("it is connected", || state() == "● in");
+    eventually("it is connected", || state() == "● healthy");
     first.stop();
-    eventually("it is out", || {
+    eventually("it is ejected", || {
         bridge.ask("pal");
-        state().contains("The last probe:")
+        state().contains("Last probe:")
     });
     let _second = app_at(address);
-    eventually("it is in again", || state().starts_with("● in"));
-    assert!(!page(&bridge).body.contains("The last probe:"));
+    eventually("it is healthy again", || state().starts_with("● healthy"));
+    assert!(!page(&bridge).body.contains("Last probe:"));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn nothing_that_is_shown_becomes_more_than_text() {
         Sources { file: Some(file.clone()), flags: vec![], variables: vec![] }.load().expect("a configuration");
     let bridge = started(loaded);
     bridge.ask("pal");
-    eventually("the page says why", || page(&bridge).body.contains("The last probe:"));
+    eventually("the page says why", || page(&bridge).body.contains("Last probe:"));
     let html = page(&bridge).body;
     for tag in ["<script", "<img", "<b>", "<i>", "&amp;'"] {
         assert!(!html.contains(tag), "{tag} in {html}");
@@ -232,7 +232,7 @@ fn a_browser_finds_nothing_wrong_with_it() {
     let bridge = started(Sources { file: Some(file), flags, variables }.load().expect("a configuration"));
     eventually("one endpoint is in, and one is out with the reason", || {
         let html = text(&page(&bridge).body);
-        html.contains("The last probe:") && html.contains("● in")
+        html.contains("Last probe:") && html.contains("● healthy")
     });
     for number in 0..400 {
         bridge.ask(match number % 40 {

@@ -1,6 +1,6 @@
-//! What goes on when OpenIM has its answer. An after callback is answered at once, and the service is told in the background.
-//! So is, in a roll-out, a callback that `decision.enforce_percent` leaves out: it is allowed, and the log shows what the
-//! service would have decided.
+//! What goes on when OpenIM has its answer. An after callback is answered at once, and delivered in the background. In a
+//! roll-out, a callback that `decision.enforce_percent` leaves out is allowed at once, and the service is asked all the same:
+//! the log shows what it would have decided.
 
 use std::rc::Rc;
 
@@ -10,25 +10,35 @@ use super::limits::Permit;
 use super::parts::{Answer, Arrived, Bridge};
 use crate::base::{deadline::Deadline, trace_context::Propagation};
 use crate::openim::Verdict;
-use crate::outcome::{CallbackSpan, Origin, Source};
+use crate::outcome::{CallbackSpan, Origin, Outcome};
 use crate::policy::Percent;
 
 impl Bridge {
-    /// By what the callback is answered before anybody is asked; `None` when a decision is waited for.
-    pub(super) fn aside(&self, arrived: &Arrived) -> Option<Source> {
-        let body = &arrived.question.body;
-        if body.callback().is_after() {
-            return Some(Source::Queued);
-        }
+    /// Whether the service's decision has effect.
+    pub(super) fn has_effect(&self, arrived: &Arrived) -> bool {
         let percent = self.settings.decision.enforce_percent;
-        let has_effect = percent == Percent::ALL || percent.includes(&body.roll_out_key());
-        (!has_effect).then_some(Source::Shadow)
+        percent == Percent::ALL || percent.includes(&arrived.question.body.roll_out_key())
+    }
+
+    /// Answers an after callback, and hands it on to be delivered.
+    pub(super) fn deliver(
+        &self,
+        Arrived { operation_id, question, id, permit: _held }: Arrived,
+        trace: Propagation,
+        span: Option<Box<CallbackSpan>>,
+        deadline: Deadline,
+    ) -> Answer {
+        let body = Rc::clone(&question.body);
+        let delivery = self.settings.delivery;
+        let is_queued = self.deliveries.enqueue(question, operation_id.clone(), id, trace, delivery);
+        let outcome = Outcome::queued(body, is_queued).of(operation_id).recorded_by(span);
+        self.record(&outcome, deadline);
+        self.encode(&outcome)
     }
 
     /// Answers, and then asks. `place`: among the callbacks being decided; `None` when there is none.
-    pub(super) fn decide_aside(
+    pub(super) fn decide_in_background(
         self: &Rc<Self>,
-        source: Source,
         arrived: Arrived,
         place: Option<Permit>,
         trace: Propagation,
@@ -43,10 +53,9 @@ impl Bridge {
         // Ends by the deadline.
         tokio::task::spawn_local(async move {
             let outcome = bridge.decide(arrived, place, &trace, deadline).await;
-            bridge.record(&outcome.recorded_by(span).aside(source), deadline);
+            bridge.record(&outcome.recorded_by(span).in_shadow(), deadline);
         });
         self.metrics.answered(deadline.elapsed());
-        let origin = if source == Source::Queued { Origin::Queued } else { Origin::Shadow };
-        Answer { status: StatusCode::OK, origin, hint: None, body: self.body(&go_on) }
+        Answer { status: StatusCode::OK, origin: Origin::Shadow, hint: None, body: self.body(&go_on) }
     }
 }

@@ -2,14 +2,12 @@
 
 use std::{panic::AssertUnwindSafe, rc::Rc};
 
-use bytes::Bytes;
 use futures_util::future::FutureExt as _;
 
 use super::limits::Permit;
 use super::parts::{Arrived, Bridge};
 use crate::base::{deadline::Deadline, trace_context::Propagation};
-use crate::callback::{Body, Callback, Question};
-use crate::openim::OperationId;
+use crate::callback::{Body, Question};
 use crate::outcome::Outcome;
 use crate::upstream::{Asked, Call, CallError, ErrorClass, Spent};
 
@@ -18,37 +16,29 @@ impl Bridge {
     /// decided, and after a panic.
     pub(super) async fn decide(
         &self,
-        Arrived { operation_id, question, permit: _held }: Arrived,
+        Arrived { operation_id, question, id, permit: _held }: Arrived,
         place: Option<Permit>,
         trace: &Propagation,
         deadline: Deadline,
     ) -> Outcome {
         let Question { frame, body } = question;
         let deciding = async {
-            let asked = self.ask(body.callback(), &frame, &operation_id, trace, place, deadline).await;
-            self.outcome(Rc::clone(&body), asked, deadline)
+            let path = self.callbacks.path(body.callback());
+            let operation_id = operation_id.metadata();
+            let call =
+                Call { path: &path, frame: &frame, deadline_counts: true, id, attempt: None, operation_id, trace };
+            self.outcome(Rc::clone(&body), self.ask(&call, place, deadline).await, deadline)
         };
         let outcome = AssertUnwindSafe(deciding).catch_unwind().await;
         outcome.unwrap_or_else(|_panicked| self.fall_back(body, ErrorClass::Internal, None)).of(operation_id)
     }
 
-    async fn ask(
-        &self,
-        callback: &'static Callback,
-        frame: &Bytes,
-        id: &OperationId,
-        trace: &Propagation,
-        place: Option<Permit>,
-        deadline: Deadline,
-    ) -> Asked {
+    async fn ask(&self, call: &Call<'_>, place: Option<Permit>, deadline: Deadline) -> Asked {
         let Some(_place) = place else {
             let reply = Err(CallError::Limit("limits.in_flight"));
             return Asked { reply, endpoint: None, spent: Spent::default(), tries: vec![] };
         };
-        let path = self.callbacks.path(callback);
-        let deadline_counts = !callback.is_after();
-        let call = Call { path: &path, frame, deadline_counts, operation_id: id.metadata(), trace };
-        self.upstream.ask(&call, deadline).await
+        self.upstream.ask(call, deadline).await
     }
 
     fn outcome(&self, body: Rc<Body>, asked: Asked, deadline: Deadline) -> Outcome {

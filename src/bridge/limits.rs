@@ -23,10 +23,10 @@ impl SharedLimits {
         })
     }
 
-    /// Other limits from now on. What is held beyond a lower one stays; nothing is added to it.
+    /// Other limits from now on.
     pub fn change(&self, limits: &BridgeLimits) {
-        self.body_bytes.limit.store(limits.body_bytes.get(), Relaxed);
-        self.in_flight.limit.store(limits.in_flight.get(), Relaxed);
+        self.body_bytes.change(limits.body_bytes.get());
+        self.in_flight.change(limits.in_flight.get());
     }
 }
 
@@ -48,6 +48,11 @@ impl Gauge {
     #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { held: AtomicUsize::new(0), limit: AtomicUsize::new(limit) })
+    }
+
+    /// Another limit from now on. What is held beyond a lower one stays; nothing is added to it.
+    pub fn change(&self, limit: usize) {
+        self.limit.store(limit, Relaxed);
     }
 
     /// Takes `amount`; `None` when the limit leaves less.

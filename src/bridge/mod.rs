@@ -8,7 +8,7 @@
 //! - here: [`Bridge::answer`], which is that path. Start reading there.
 //! - [`receive`]: what came in over HTTP is a callback that is served, or is rejected; and its JSON becomes protobuf.
 //! - [`decide`]: the decision, or the fallback where there is none.
-//! - [`background`]: what goes on when OpenIM has its answer.
+//! - [`background`]: what goes on when OpenIM has its answer. [`delivery`]: of that, what OpenIM only tells.
 //! - [`parts`]: what a bridge is made of. [`limits`]: how much the process holds at most.
 //! - [`settings`](BridgeSettings): what the configuration says of all this.
 //!
@@ -16,6 +16,7 @@
 
 mod background;
 mod decide;
+mod delivery;
 mod limits;
 mod parts;
 mod receive;
@@ -31,11 +32,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Uri, request::Parts};
 use http_body::Body;
 
+pub use delivery::{Deliveries, Events};
 pub use limits::{Gauge, Permit, SharedLimits};
 pub use parts::{Answer, Bridge};
 pub use settings::{
-    BridgeLimits, BridgeSettings, CommandSettings, DecisionSettings, MissingOperationId, OperationIdSettings,
-    ResponseSettings, Unserved,
+    BridgeLimits, BridgeSettings, CommandSettings, DecisionSettings, DeliverySettings, MissingOperationId,
+    OperationIdSettings, ResponseSettings, Unserved,
 };
 
 use crate::base::deadline::Deadline;
@@ -61,10 +63,14 @@ impl Bridge {
 
         let outcome = match arrived {
             Continue(arrived) => {
+                // What OpenIM only tells is answered before anybody is told.
+                if arrived.question.body.callback().is_after() {
+                    return self.deliver(arrived, trace, span, deadline);
+                }
                 let place = self.limits.in_flight.take(1);
-                // What nobody waits for, and whom a roll-out does not concern, is answered before anybody is asked.
-                if let Some(source) = self.aside(&arrived) {
-                    return self.decide_aside(source, arrived, place, trace, span, deadline);
+                // Roll-out: so are those whom it does not concern.
+                if !self.has_effect(&arrived) {
+                    return self.decide_in_background(arrived, place, trace, span, deadline);
                 }
                 // Ask, and fall back.
                 self.decide(arrived, place, &trace, deadline).await

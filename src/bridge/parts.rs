@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::time::Instant;
 
+use super::delivery::{Deliveries, Events, WorkerDeliveries};
 use super::limits::{Permit, SharedLimits};
 use super::settings::BridgeSettings;
 use crate::base::deadline::Deadline;
@@ -13,7 +14,7 @@ use crate::callback::{Callbacks, Question};
 use crate::openim::{Fields, OperationId, Verdict};
 use crate::outcome::{Origin, Outcome, Source};
 use crate::telemetry::{self, metrics::Metrics};
-use crate::upstream::{Pool, Upstream};
+use crate::upstream::{CallId, Pool, Upstream};
 
 /// One worker's bridge, on settings that never change: a callback that has begun on one ends on it, and after a reload the
 /// next one begins on another (see [`Bridge::on`]).
@@ -24,6 +25,7 @@ pub struct Bridge {
     pub(super) metrics: Arc<Metrics>,
     pub(super) callbacks: Arc<Callbacks>,
     pub(super) upstream: Rc<Upstream>,
+    pub(super) deliveries: Arc<Deliveries>,
     /// Whether OpenIM comes by HTTPS.
     pub(super) https: bool,
 }
@@ -32,6 +34,7 @@ pub struct Bridge {
 pub(super) struct Arrived {
     pub(super) operation_id: OperationId,
     pub(super) question: Question,
+    pub(super) id: CallId,
     /// The body's share of `limits.body_bytes`, held until the answer is there.
     pub(super) permit: Permit,
 }
@@ -47,17 +50,21 @@ pub struct Answer {
 }
 
 impl Bridge {
-    /// A bridge for one worker, in whose runtime this must be called. `limits`, `pool` and `metrics` are the whole process's.
+    /// A bridge for one worker, in whose runtime this must be called. `limits`, `pool` and `deliveries` are the whole
+    /// process's, and `events` what this worker delivers.
     #[must_use]
     pub fn new(
         settings: Arc<BridgeSettings>,
         limits: Arc<SharedLimits>,
         pool: Arc<Pool>,
-        metrics: Arc<Metrics>,
-        callbacks: Arc<Callbacks>,
+        deliveries: Arc<Deliveries>,
+        events: Events,
         https: bool,
     ) -> Self {
-        Self { settings, limits, metrics, callbacks, upstream: Rc::new(Upstream::new(pool)), https }
+        let upstream = Rc::new(Upstream::new(pool));
+        WorkerDeliveries::start(Arc::clone(&deliveries), Rc::clone(&upstream), events);
+        let (metrics, callbacks) = (Arc::clone(deliveries.metrics()), Arc::clone(deliveries.callbacks()));
+        Self { settings, limits, metrics, callbacks, upstream, deliveries, https }
     }
 
     /// The same bridge, with the same connections, on other settings.
@@ -69,6 +76,7 @@ impl Bridge {
             metrics: Arc::clone(&self.metrics),
             callbacks: Arc::clone(&self.callbacks),
             upstream: Rc::clone(&self.upstream),
+            deliveries: Arc::clone(&self.deliveries),
             https: self.https,
         }
     }

@@ -18,9 +18,9 @@ use super::settings::{MissingOperationId, Unserved};
 use crate::base::{chunks::Chunks, deadline::Deadline};
 use crate::callback::{BodyError, Callback, Codec, command_of_unknown};
 use crate::openim::{OPERATION_ID_HEADER, OperationId, Rejection, UrlCommand};
-use crate::outcome::{Outcome, Source};
+use crate::outcome::Outcome;
 use crate::policy::Percent;
-use crate::upstream::{CallError, ErrorClass};
+use crate::upstream::{CallError, CallId, ErrorClass};
 
 /// A request that has come in whole, whose URL names a callback that is served. Its body is not decoded yet.
 pub(super) struct Received {
@@ -36,7 +36,7 @@ impl Received {
     pub(super) fn decode(self, codec: Codec, uri: &Uri) -> ControlFlow<Outcome, Arrived> {
         let Received { callback, operation_id, body, permit } = self;
         match (codec.decode)(callback, body, &operation_id) {
-            Ok(question) => Continue(Arrived { operation_id, question, permit }),
+            Ok(question) => Continue(Arrived { operation_id, question, id: CallId::now(), permit }),
             Err(error) => Break(Outcome::rejected(error.into(), Some(callback)).of(operation_id).at(uri)),
         }
     }
@@ -101,7 +101,7 @@ impl Bridge {
     pub(super) fn fall_back_unread(&self, class: ErrorClass, error: Option<CallError>, head: &Parts) -> Outcome {
         let outcome = Outcome::fallback(&self.settings.fallback, class, self.named(head), None, error);
         let is_in_shadow = self.settings.decision.enforce_percent == Percent::NONE;
-        let outcome = if is_in_shadow { outcome.aside(Source::Shadow) } else { outcome };
+        let outcome = if is_in_shadow { outcome.in_shadow() } else { outcome };
         identified(outcome, head)
     }
 

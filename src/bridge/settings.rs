@@ -22,6 +22,8 @@ pub struct BridgeSettings {
     /// Commands that the bridge does not serve.
     pub commands: CommandSettings,
     pub operation_id: OperationIdSettings,
+    /// How the service is told of after callbacks.
+    pub delivery: DeliverySettings,
     /// Bounds on what the bridge takes in.
     pub limits: BridgeLimits,
     pub log: LogSettings,
@@ -75,6 +77,21 @@ pub enum MissingOperationId {
     Generate,
 }
 
+/// How the service is told of after callbacks.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliverySettings {
+    /// How old an event may be, and still be told of.
+    pub max_age: Duration,
+    /// How often the service is told, where it has answered and may not have understood.
+    pub max_attempts: NonZeroUsize,
+    /// How long one attempt may take.
+    pub attempt_timeout: Duration,
+    /// Attempts at one time, of the process. One callback has half of them at most.
+    pub concurrency: NonZeroUsize,
+    /// Bytes of events that wait or are being delivered, of the process. One key has a quarter of them at most.
+    pub queue_bytes: NonZeroUsize,
+}
+
 /// Bounds on what the bridge takes in; each counts for the whole process.
 #[derive(Debug, Clone, Copy)]
 pub struct BridgeLimits {
@@ -90,6 +107,18 @@ pub struct BridgeLimits {
 impl Default for DecisionSettings {
     fn default() -> Self {
         Self { timeout: Duration::from_secs(4), enforce_percent: Percent::ALL }
+    }
+}
+
+impl Default for DeliverySettings {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_mins(5),
+            max_attempts: at_least_one(5),
+            attempt_timeout: Duration::from_secs(5),
+            concurrency: at_least_one(64),
+            queue_bytes: at_least_one(16 << 20),
+        }
     }
 }
 

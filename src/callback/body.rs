@@ -1,12 +1,13 @@
 //! A callback's JSON as it came in, and where its values lie: what an answer repeats, and what is logged, are read from
 //! there, and only where they are wanted.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, hash::Hasher as _};
 
 use bytes::Bytes;
+use fnv::FnvHasher;
 
 use super::json::Scanner;
-use super::row::{Callback, Echo, Kind};
+use super::row::{Callback, Echo, Key, Kind};
 use super::shape::{Field, FieldKind, rpc::MOST_FIELDS};
 use crate::openim::Fields;
 
@@ -61,6 +62,27 @@ impl Body {
     #[must_use]
     pub fn roll_out_key(&self) -> Cow<'_, str> {
         self.callback.actor.or(self.callback.roll_out).and_then(|key| self.text(key)).unwrap_or_default()
+    }
+
+    /// A number for those in whose order events are delivered; `None` where there is no order.
+    #[must_use]
+    pub fn delivery_key(&self) -> Option<u64> {
+        let text = |key| self.text(key).unwrap_or_default();
+        let mut hasher = FnvHasher::default();
+        let mut add = |parts: &[&str]| parts.iter().for_each(|part| hasher.write(part.as_bytes()));
+        match self.callback.key {
+            Key::None => return None,
+            Key::Id(id) => add(&[&text(id)]),
+            // As OpenIM names the conversation of a group.
+            Key::Group(group) => add(&["sg_", &text(group)]),
+            Key::Chat { group: Some(group), .. } if !text(group).is_empty() => add(&["sg_", &text(group)]),
+            // As OpenIM names the conversation of two.
+            Key::Chat { from, to, .. } => {
+                let (from, to) = (text(from), text(to));
+                add(&["si_", (&from).min(&to), "_", (&from).max(&to)]);
+            }
+        }
+        Some(hasher.finish())
     }
 
     /// What an answer repeats, for the user's action to stay as it was.

@@ -22,5 +22,5 @@ pub use body::Body;
 pub use codec::{Codec, command_of_unknown};
 pub use question::{BodyError, Decision, Question};
 pub use registry::{CALLBACKS, Callbacks};
-pub use row::{Callback, Echo, Guard, Kind};
+pub use row::{Callback, Echo, Guard, Key, Kind};
 pub use shape::{Field, FieldKind, Rpc, Shape, rpc};

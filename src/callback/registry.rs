@@ -11,7 +11,7 @@ use fnv::FnvBuildHasher;
 use http::uri::PathAndQuery;
 
 use super::codec::Codec;
-use super::row::{Callback, Echo, Guard};
+use super::row::{Callback, Echo, Guard, Key};
 use super::shape::rpc;
 
 pub static CALLBACKS: &[Callback] = &[
@@ -25,27 +25,36 @@ pub static CALLBACKS: &[Callback] = &[
         .echo(Echo::Helps(&["remark"]))
         .guards(&[Guard::NotEmpty("remark")]),
     Callback::after(rpc::AFTER_SET_FRIEND_REMARK, "callbackAfterSetFriendRemarkCommand")
+        .in_order_of(Key::Id("ownerUserID"))
         .aliases(&["callbackAfterSetFriendRemark"])
         .actor("ownerUserID")
         .about("friendUserID"),
     Callback::before(rpc::BEFORE_ADD_FRIEND, "callbackBeforeAddFriendCommand").actor("fromUserID").about("toUserID"),
-    Callback::after(rpc::AFTER_ADD_FRIEND, "callbackAfterAddFriendCommand").actor("fromUserID").about("toUserID"),
+    Callback::after(rpc::AFTER_ADD_FRIEND, "callbackAfterAddFriendCommand")
+        .in_order_of(Key::Id("fromUserID"))
+        .actor("fromUserID")
+        .about("toUserID"),
     // `blackUserID` is the user who accepts.
     Callback::before(rpc::BEFORE_ADD_FRIEND_AGREE, "callbackBeforeAddFriendAgreeCommand")
         .actor("blackUserID")
         .about("fromUserID"),
     Callback::after(rpc::AFTER_ADD_FRIEND_AGREE, "callbackAfterAddFriendAgreeCommand")
+        .in_order_of(Key::Id("fromUserID"))
         .actor("blackUserID")
         .about("fromUserID"),
     Callback::after(rpc::AFTER_DELETE_FRIEND, "callbackAfterDeleteFriendCommand")
+        .in_order_of(Key::Id("ownerUserID"))
         .actor("ownerUserID")
         .about("friendUserID"),
     Callback::before(rpc::BEFORE_IMPORT_FRIENDS, "callbackBeforeImportFriendsCommand")
         .actor("ownerUserID")
         .guards(&[Guard::NotEmpty("friendUserIDs")]),
-    Callback::after(rpc::AFTER_IMPORT_FRIENDS, "callbackAfterImportFriendsCommand").actor("ownerUserID"),
+    Callback::after(rpc::AFTER_IMPORT_FRIENDS, "callbackAfterImportFriendsCommand")
+        .in_order_of(Key::Id("ownerUserID"))
+        .actor("ownerUserID"),
     Callback::before(rpc::BEFORE_ADD_BLACK, "callbackBeforeAddBlackCommand").actor("ownerUserID").about("blackUserID"),
     Callback::after(rpc::AFTER_REMOVE_BLACK, "callbackAfterRemoveBlackCommand")
+        .in_order_of(Key::Id("ownerUserID"))
         .actor("ownerUserID")
         .about("blackUserID"),
     // Users.
@@ -58,18 +67,25 @@ pub static CALLBACKS: &[Callback] = &[
         Guard::NotEmpty("faceURL"),
         Guard::NotEmpty("ex"),
     ]),
-    Callback::after(rpc::AFTER_UPDATE_USER_INFO, "callbackAfterUpdateUserInfoCommand").actor("userID"),
+    Callback::after(rpc::AFTER_UPDATE_USER_INFO, "callbackAfterUpdateUserInfoCommand")
+        .in_order_of(Key::Id("userID"))
+        .actor("userID"),
     Callback::before(rpc::BEFORE_UPDATE_USER_INFO_EX, "callbackBeforeUpdateUserInfoExCommand")
         .actor("userID")
         .guards(&[Guard::Asked("nickName"), Guard::Asked("faceURL")]),
-    Callback::after(rpc::AFTER_UPDATE_USER_INFO_EX, "callbackAfterUpdateUserInfoExCommand").actor("userID"),
+    Callback::after(rpc::AFTER_UPDATE_USER_INFO_EX, "callbackAfterUpdateUserInfoExCommand")
+        .in_order_of(Key::Id("userID"))
+        .actor("userID"),
     Callback::after(rpc::AFTER_USER_ONLINE, "callbackAfterUserOnlineCommand")
+        .in_order_of(Key::Id("userID"))
         .aliases(&["callbackUserOnlineCommand"])
         .actor("userID"),
     Callback::after(rpc::AFTER_USER_OFFLINE, "callbackAfterUserOfflineCommand")
+        .in_order_of(Key::Id("userID"))
         .aliases(&["callbackUserOfflineCommand"])
         .actor("userID"),
     Callback::after(rpc::AFTER_USER_KICK_OFF, "callbackAfterUserKickOffCommand")
+        .in_order_of(Key::Id("userID"))
         .aliases(&["callbackUserKickOffCommand"])
         .actor("userID"),
     // Groups.
@@ -77,7 +93,10 @@ pub static CALLBACKS: &[Callback] = &[
         .actor("creatorUserID")
         .about("groupID")
         .guards(&[Guard::NotBlank("groupName")]),
-    Callback::after(rpc::AFTER_CREATE_GROUP, "callbackAfterCreateGroupCommand").actor("creatorUserID").about("groupID"),
+    Callback::after(rpc::AFTER_CREATE_GROUP, "callbackAfterCreateGroupCommand")
+        .in_order_of(Key::Group("groupID"))
+        .actor("creatorUserID")
+        .about("groupID"),
     Callback::before(rpc::BEFORE_INVITE_USER_TO_GROUP, "callbackBeforeInviteJoinGroupCommand")
         .about("groupID")
         .roll_out("groupID"),
@@ -89,24 +108,33 @@ pub static CALLBACKS: &[Callback] = &[
         .about("groupID")
         .roll_out("groupID")
         .guards(&[Guard::NotEmpty("memberCallbackList"), Guard::EachHas("memberCallbackList", "userID")]),
-    Callback::after(rpc::AFTER_JOIN_GROUP, "callbackAfterJoinGroupCommand").actor("inviterUserID").about("groupID"),
+    Callback::after(rpc::AFTER_JOIN_GROUP, "callbackAfterJoinGroupCommand")
+        .in_order_of(Key::Group("groupID"))
+        .actor("inviterUserID")
+        .about("groupID"),
     Callback::before(rpc::BEFORE_SET_GROUP_MEMBER_INFO, "callbackBeforeSetGroupMemberInfoCommand")
         .aliases(&["CallbackBeforeSetGroupMemberInfoCommand"])
         .about("userID")
         .roll_out("groupID"),
-    Callback::after(rpc::AFTER_SET_GROUP_MEMBER_INFO, "callbackAfterSetGroupMemberInfoCommand").about("userID"),
+    Callback::after(rpc::AFTER_SET_GROUP_MEMBER_INFO, "callbackAfterSetGroupMemberInfoCommand")
+        .in_order_of(Key::Group("groupID"))
+        .about("userID"),
     Callback::after(rpc::AFTER_QUIT_GROUP, "callbackAfterQuitGroupCommand")
+        .in_order_of(Key::Group("groupID"))
         .aliases(&["callbackQuitGroupCommand"])
         .actor("userID")
         .about("groupID"),
     Callback::after(rpc::AFTER_KICK_GROUP_MEMBER, "callbackAfterKickGroupCommand")
+        .in_order_of(Key::Group("groupID"))
         .aliases(&["callbackKillGroupCommand"])
         .about("groupID"),
     Callback::after(rpc::AFTER_TRANSFER_GROUP_OWNER, "callbackAfterTransferGroupOwnerCommand")
+        .in_order_of(Key::Group("groupID"))
         .aliases(&["callbackTransferGroupOwnerAfter", "callbackAfterTransferGroupOwner"])
         .actor("oldOwnerUserID")
         .about("newOwnerUserID"),
     Callback::after(rpc::AFTER_DISMISS_GROUP, "callbackAfterDisMissGroupCommand")
+        .in_order_of(Key::Group("groupID"))
         .aliases(&["callbackDisMissGroupCommand"])
         .actor("ownerID")
         .about("groupID")
@@ -117,7 +145,9 @@ pub static CALLBACKS: &[Callback] = &[
         .required(&["groupID"])
         .echo(Echo::Required(&["groupID", "groupName", "introduction", "faceURL"]))
         .guards(&[Guard::NotBlank("groupName")]),
-    Callback::after(rpc::AFTER_SET_GROUP_INFO, "callbackAfterSetGroupInfoCommand").about("groupID"),
+    Callback::after(rpc::AFTER_SET_GROUP_INFO, "callbackAfterSetGroupInfoCommand")
+        .in_order_of(Key::Group("groupID"))
+        .about("groupID"),
     Callback::before(rpc::BEFORE_SET_GROUP_INFO_EX, "callbackBeforeSetGroupInfoExCommand")
         .aliases(&["callbackBeforeSetGroupInfoEXCommand"])
         .about("groupID")
@@ -135,13 +165,20 @@ pub static CALLBACKS: &[Callback] = &[
         ]))
         .guards(&[Guard::NotBlank("groupName")]),
     Callback::after(rpc::AFTER_SET_GROUP_INFO_EX, "callbackAfterSetGroupInfoExCommand")
+        .in_order_of(Key::Group("groupID"))
         .aliases(&["callbackAfterSetGroupInfoCommandEX"])
         .about("groupID"),
     // Messages.
     Callback::before(rpc::BEFORE_SEND_SINGLE_MSG, "callbackBeforeSendSingleMsgCommand").actor("sendID").about("recvID"),
-    Callback::after(rpc::AFTER_SEND_SINGLE_MSG, "callbackAfterSendSingleMsgCommand").actor("sendID").about("recvID"),
+    Callback::after(rpc::AFTER_SEND_SINGLE_MSG, "callbackAfterSendSingleMsgCommand")
+        .in_order_of(Key::Chat { from: "sendID", to: "recvID", group: None })
+        .actor("sendID")
+        .about("recvID"),
     Callback::before(rpc::BEFORE_SEND_GROUP_MSG, "callbackBeforeSendGroupMsgCommand").actor("sendID").about("groupID"),
-    Callback::after(rpc::AFTER_SEND_GROUP_MSG, "callbackAfterSendGroupMsgCommand").actor("sendID").about("groupID"),
+    Callback::after(rpc::AFTER_SEND_GROUP_MSG, "callbackAfterSendGroupMsgCommand")
+        .in_order_of(Key::Group("groupID"))
+        .actor("sendID")
+        .about("groupID"),
     Callback::before(rpc::BEFORE_MSG_MODIFY, "callbackBeforeMsgModifyCommand")
         .aliases(&["callbackMsgModifyCommand"])
         .actor("sendID")
@@ -152,15 +189,23 @@ pub static CALLBACKS: &[Callback] = &[
             Guard::NotEmpty("groupID"),
             Guard::InSession("groupID", 3),
         ]),
-    Callback::after(rpc::AFTER_MSG_SAVE_DB, "callbackAfterMsgSaveDBCommand").actor("sendID").about("recvID"),
+    Callback::after(rpc::AFTER_MSG_SAVE_DB, "callbackAfterMsgSaveDBCommand")
+        .in_order_of(Key::Chat { from: "sendID", to: "recvID", group: Some("groupID") })
+        .actor("sendID")
+        .about("recvID"),
     Callback::after(rpc::AFTER_SINGLE_MSG_READ, "callbackAfterSingleMsgReadCommand")
+        .in_order_of(Key::Id("conversationID"))
         .actor("userID")
         .about("conversationID"),
     Callback::after(rpc::AFTER_GROUP_MSG_READ, "callbackAfterGroupMsgReadCommand")
+        .in_order_of(Key::Id("sendID"))
         .aliases(&["callbackGroupMsgReadCommand"])
         .actor("sendID")
         .about("receiveID"),
-    Callback::after(rpc::AFTER_REVOKE_MSG, "callbackBeforeAfterMsgCommand").actor("userID").about("conversationID"),
+    Callback::after(rpc::AFTER_REVOKE_MSG, "callbackBeforeAfterMsgCommand")
+        .in_order_of(Key::Id("conversationID"))
+        .actor("userID")
+        .about("conversationID"),
     // Pushes, and conversations: who refuses one loses messages, and no user learns of it.
     Callback::before(rpc::BEFORE_ONLINE_PUSH, "callbackBeforeOnlinePushCommand")
         .aliases(&["callbackOnlinePushCommand"])
@@ -186,6 +231,7 @@ pub static CALLBACKS: &[Callback] = &[
     .about("userId")
     .only_service_refuses(),
     Callback::after(rpc::AFTER_CREATE_SINGLE_CHAT_CONVERSATIONS, "callbackAfterCreateSingleChatConversationsCommand")
+        .in_order_of(Key::Id("conversationId"))
         .actor("ownerUserId")
         .about("userId"),
     Callback::before(rpc::BEFORE_CREATE_GROUP_CHAT_CONVERSATIONS, "callbackBeforeCreateGroupChatConversationsCommand")
@@ -193,6 +239,7 @@ pub static CALLBACKS: &[Callback] = &[
         .roll_out("groupId")
         .only_service_refuses(),
     Callback::after(rpc::AFTER_CREATE_GROUP_CHAT_CONVERSATIONS, "callbackAfterCreateGroupChatConversationsCommand")
+        .in_order_of(Key::Id("conversationId"))
         .about("groupId"),
 ];
 

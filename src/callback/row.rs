@@ -24,6 +24,7 @@ pub struct Callback {
     /// A number that OpenIM writes as the one character with that number.
     pub(super) character: Option<usize>,
     pub(super) guards: &'static [Guard],
+    pub(super) key: Key,
 }
 
 /// Whether OpenIM waits for an answer. Never to be read out of a name.
@@ -38,6 +39,22 @@ pub enum Kind {
     },
     /// It only tells.
     After,
+}
+
+/// Whose events are delivered in order. All are in one namespace: that of OpenIM's conversation IDs, and of its users' IDs.
+#[derive(Debug, Clone, Copy)]
+pub enum Key {
+    /// In no order.
+    None,
+    /// The ID of a user or a conversation.
+    Id(&'static str),
+    Group(&'static str),
+    /// The conversation of two users; of the group, where there is one.
+    Chat {
+        from: &'static str,
+        to: &'static str,
+        group: Option<&'static str>,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +118,7 @@ impl Callback {
             required: 0,
             character: None,
             guards: &[],
+            key: Key::None,
         }
     }
 
@@ -172,6 +190,25 @@ impl Callback {
     #[must_use]
     pub const fn guards(mut self, guards: &'static [Guard]) -> Self {
         self.guards = guards;
+        self
+    }
+
+    /// In whose order events are delivered.
+    #[must_use]
+    pub const fn in_order_of(mut self, key: Key) -> Self {
+        let shape = self.rpc.request;
+        match key {
+            Key::None => {}
+            Key::Id(key) | Key::Group(key) => _ = index(shape, key),
+            Key::Chat { from, to, group } => {
+                index(shape, from);
+                index(shape, to);
+                if let Some(group) = group {
+                    index(shape, group);
+                }
+            }
+        }
+        self.key = key;
         self
     }
 

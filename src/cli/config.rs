@@ -274,10 +274,15 @@ mod tests {
         response.next_code            integer                         default
         commands.unserved             refuse                          default
         operation_id.missing          refuse                          default
-        limits.request_bytes          1048576                         default
+        limits.request_bytes          3145728                         default
         limits.body_bytes             33554432                        default
         limits.connections            unset                           default
         limits.in_flight              1024                            default
+        delivery.max_age              5m                              default
+        delivery.max_attempts         5                               default
+        delivery.attempt_timeout      5s                              default
+        delivery.concurrency          64                              default
+        delivery.queue_bytes          16777216                        default
         admin.listen                  off                             OPENIM_BRIDGE_ADMIN_LISTEN
         admin.write                   false                           default
         ready.require_upstream        false                           default

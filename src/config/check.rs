@@ -15,7 +15,8 @@ use super::{
 };
 use crate::base::{file_watch::LOOK_EVERY, yaml::read_text};
 use crate::bridge::{
-    BridgeLimits, BridgeSettings, CommandSettings, DecisionSettings, OperationIdSettings, ResponseSettings,
+    BridgeLimits, BridgeSettings, CommandSettings, DecisionSettings, DeliverySettings, OperationIdSettings,
+    ResponseSettings,
 };
 use crate::openim::RefusalDefaults;
 use crate::policy::{AccessSettings, Credentials, FallbackPolicy, FallbackRefusal};
@@ -202,6 +203,13 @@ impl Raw {
             response: ResponseSettings { next_code: self.response.next_code },
             commands: CommandSettings { unserved: self.commands.unserved },
             operation_id: OperationIdSettings { missing: self.operation_id.missing },
+            delivery: DeliverySettings {
+                max_age: self.delivery.max_age.0,
+                max_attempts: self.delivery.max_attempts.0,
+                attempt_timeout: self.delivery.attempt_timeout.0,
+                concurrency: self.delivery.concurrency.0,
+                queue_bytes: self.delivery.queue_bytes.0,
+            },
             limits: BridgeLimits {
                 request_bytes: self.limits.request_bytes.0,
                 body_bytes: self.limits.body_bytes.0,

@@ -12,7 +12,7 @@ use super::field::{
     AnyText, CertName, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Share, UpstreamUrl,
     UpstreamUrls, Whole,
 };
-use crate::bridge::{BridgeSettings, MissingOperationId, Unserved};
+use crate::bridge::{BridgeSettings, DeliverySettings, MissingOperationId, Unserved};
 use crate::openim::{self, NextCodeForm};
 use crate::policy::Action;
 use crate::server::Settings;
@@ -64,6 +64,9 @@ pub(super) struct Raw {
     /// Bounds on what the bridge takes in, each for the whole process.
     #[schemars(extend("x-live" = true))]
     pub(super) limits: RawLimits,
+    /// How the decision service is told of after callbacks, which are answered before it is.
+    #[schemars(extend("x-live" = true))]
+    pub(super) delivery: RawDelivery,
     /// The listener for operators.
     pub(super) admin: RawAdmin,
     /// When the bridge says that it is ready.
@@ -294,6 +297,26 @@ pub(super) struct RawLimits {
     pub(super) in_flight: Whole<MAX_COUNT>,
 }
 
+/// How the decision service is told of after callbacks, which are answered before it is.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawDelivery {
+    /// How old an after callback may be and still be delivered, when the decision service is not there.
+    pub(super) max_age: Period<100, HOUR>,
+    /// How often the decision service is told of an after callback that it fails to take: at a missed deadline,
+    /// `RESOURCE_EXHAUSTED`, UNKNOWN, INTERNAL, ABORTED, UNAUTHENTICATED and `PERMISSION_DENIED`. While it is UNAVAILABLE, it is
+    /// told until `delivery.max_age`; at every other status, once.
+    pub(super) max_attempts: Whole<MAX_COUNT>,
+    /// How long the decision service may take for an after callback, each time that it is told.
+    pub(super) attempt_timeout: Period<10, HOUR>,
+    /// Deliveries at one time. One callback has half of them at most.
+    #[schemars(extend("x-live" = false))]
+    pub(super) concurrency: Whole<MAX_COUNT>,
+    /// Bytes of after callbacks that are not delivered yet. Beyond it the newest is dropped, counted and logged. What is to
+    /// be delivered in one order (a conversation, a group, a user) has a quarter of them at most.
+    pub(super) queue_bytes: Whole<MAX_BYTES>,
+}
+
 /// The listener for operators.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -379,6 +402,7 @@ impl Default for Raw {
             commands: RawCommands::default(),
             operation_id: RawOperationId::default(),
             limits: RawLimits::default(),
+            delivery: RawDelivery::default(),
             admin: RawAdmin::default(),
             ready: RawReady::default(),
             drain: RawDrain::default(),
@@ -496,6 +520,19 @@ impl Default for RawLimits {
             body_bytes: Whole(limits.body_bytes),
             connections: connections.map(Whole),
             in_flight: Whole(limits.in_flight),
+        }
+    }
+}
+
+impl Default for RawDelivery {
+    fn default() -> Self {
+        let delivery = DeliverySettings::default();
+        Self {
+            max_age: Period(delivery.max_age),
+            max_attempts: Whole(delivery.max_attempts),
+            attempt_timeout: Period(delivery.attempt_timeout),
+            concurrency: Whole(delivery.concurrency),
+            queue_bytes: Whole(delivery.queue_bytes),
         }
     }
 }

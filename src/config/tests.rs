@@ -110,8 +110,10 @@ fn every_setting_arrives_from_every_layer() {
         "listen" | "admin.listen" | "upstream.resolve.server" => "127.0.0.2:1".to_owned() + &leaf.key.len().to_string(),
         "tls.cert" | "tls.key" | "upstream.tls.ca" | "upstream.tls.cert" | "upstream.tls.key" => "tls.pem".to_owned(),
         "upstream.tls.server_name" => "decisions".to_owned(),
-        "workers" | "limits.in_flight" | "limits.connections" => "7".to_owned(),
-        "limits.request_bytes" | "limits.body_bytes" => "1000".to_owned(),
+        "workers" | "limits.in_flight" | "limits.connections" | "delivery.max_attempts" | "delivery.concurrency" => {
+            "7".to_owned()
+        }
+        "limits.request_bytes" | "limits.body_bytes" | "delivery.queue_bytes" => "1000".to_owned(),
         "decision.enforce_percent" => "50".to_owned(),
         "access.allow" => "10.0.0.0/8,192.0.2.7".to_owned(),
         "access.basic_auth_file" => users.to_owned(),
@@ -123,7 +125,7 @@ fn every_setting_arrives_from_every_layer() {
         | "upstream.resolve.ttl_max" => "700ms".to_owned(),
         "upstream.connections" => "2".to_owned(),
         "upstream.eject.failures" => "9".to_owned(),
-        "decision.timeout" | "drain.delay" => "6s".to_owned(),
+        "decision.timeout" | "drain.delay" | "delivery.max_age" | "delivery.attempt_timeout" => "6s".to_owned(),
         "drain.timeout" => "40s".to_owned(),
         "fallback.refusal.code" | "refusal.default_code" => "5007".to_owned(),
         "response.next_code" => "string".to_owned(),
@@ -295,7 +297,10 @@ fn every_setting_has_a_doc_a_default_and_says_what_it_expects() {
 fn what_a_running_bridge_cannot_change() {
     let restart = |leaf: &&Leaf| !leaf.live && !leaf.key.starts_with("upstream.");
     let keys: Vec<&str> = leaves().iter().filter(restart).map(|leaf| &*leaf.key).collect();
-    assert_eq!(keys, ["listen", "tls.cert", "tls.key", "workers", "admin.listen", "log.format"]);
+    assert_eq!(
+        keys,
+        ["listen", "tls.cert", "tls.key", "workers", "delivery.concurrency", "admin.listen", "log.format"]
+    );
     assert!(!leaves().iter().any(|leaf| leaf.live && leaf.key.starts_with("upstream.")));
 }
 
@@ -412,15 +417,15 @@ fn unknown_keys_are_told_with_what_was_meant() {
     bridge.yaml:1:28: `log.format` is xml: expected `text` or `json`
     "#);
     assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @"
-    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, ready, drain, log
+    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, delivery, admin, ready, drain, log
     bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, private, ids, ids_key_file
     ");
 }
 
 #[test]
 fn files_that_are_no_configuration() {
-    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, ready, drain, log");
-    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, admin, ready, drain, log");
+    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, delivery, admin, ready, drain, log");
+    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, delivery, admin, ready, drain, log");
     assert_snapshot!(file_errors("admin: off\n"), @"bridge.yaml:1:8: `admin` must be a mapping, with the keys listen, write");
     assert_snapshot!(file_errors("workers: 1\nlog: {level: info}\nworkers: 2\n"), @"bridge.yaml:3:1: `workers` is set twice, first at bridge.yaml:1:1: keep one");
     assert_snapshot!(file_errors("log:\n  level: info\n  level: info\n"), @"bridge.yaml:3:3: `log.level` is set twice, first at bridge.yaml:2:3: keep one");

@@ -3,10 +3,12 @@
 //!
 //! - here: the [`Outcome`], and the words for it.
 //! - [`origin`](Origin): where the answer came from, as a header of it says.
+//! - [`delivered`](Delivered): what became of an after callback.
 //! - [`span`](CallbackSpan): when and how the callback began, where a trace records it.
 //!
 //! Made by `bridge`, and read by `telemetry`.
 
+mod delivered;
 mod origin;
 mod span;
 
@@ -21,6 +23,7 @@ use crate::openim::{
 use crate::policy::FallbackPolicy;
 use crate::proto::Refuse;
 use crate::upstream::{CallError, ErrorClass, Spent, Target, Try};
+pub use delivered::Delivered;
 pub use origin::{HINT_HEADER, ORIGIN_HEADER, Origin};
 pub(crate) use span::CallbackSpan;
 
@@ -29,8 +32,8 @@ pub(crate) use span::CallbackSpan;
 pub struct Outcome {
     kind: OutcomeKind,
     source: Source,
-    /// Whether OpenIM had its answer before, so that this has no effect: the source of that answer.
-    aside: Option<Source>,
+    /// Whether it has no effect: OpenIM is told to go on.
+    in_shadow: bool,
     reason: Option<Reason>,
     verdict: Verdict,
     /// What is known of the callback; less, the earlier the path ended. `None`: its URL names none that is served.
@@ -92,7 +95,7 @@ impl Outcome {
         Self {
             kind,
             source,
-            aside: None,
+            in_shadow: false,
             reason,
             verdict,
             callback: None,
@@ -146,6 +149,14 @@ impl Outcome {
         Self { callback, ..Self::new(kind, Source::Rejected, Some(Reason::Rejected(rejection)), verdict) }
     }
 
+    /// OpenIM only tells, and goes on whatever it is answered. Without a place in the queue the service is never told.
+    pub(crate) fn queued(body: Rc<Body>, is_queued: bool) -> Self {
+        let reason = (!is_queued).then_some(Reason::Error(ErrorClass::Overloaded));
+        let new = Self::new(OutcomeKind::Allow, Source::Queued, reason, Verdict::go_on(Fields::default()));
+        let error = (!is_queued).then_some(CallError::Limit("delivery.queue_bytes"));
+        Self { callback: Some(body.callback()), body: Some(body), error, ..new }
+    }
+
     /// A command that is not served may go on, and nothing is said of its fields.
     pub(crate) fn unserved() -> Self {
         Self::new(OutcomeKind::Allow, Source::Route, Some(Reason::Unserved), Verdict::go_on(Fields::default()))
@@ -175,9 +186,9 @@ impl Outcome {
         Self { span, ..self }
     }
 
-    /// It is what would have become of the callback: OpenIM was told to go on, by this source.
-    pub(crate) fn aside(self, source: Source) -> Self {
-        Self { aside: Some(source), ..self }
+    /// It is what would have become of the callback: OpenIM was told to go on.
+    pub(crate) fn in_shadow(self) -> Self {
+        Self { in_shadow: true, ..self }
     }
 
     /// What OpenIM is told, or in the shadow would have been, in a word.
@@ -189,10 +200,7 @@ impl Outcome {
     /// Where the answer came from.
     #[must_use]
     pub const fn source(&self) -> Source {
-        match self.aside {
-            Some(source) => source,
-            None => self.source,
-        }
+        if self.in_shadow { Source::Shadow } else { self.source }
     }
 
     /// Why it is not simply the decision service's decision.

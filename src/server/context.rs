@@ -21,8 +21,7 @@ use super::drain::{Drain, DrainStage};
 use super::settings::Settings;
 use super::shown::ShownConfiguration;
 use crate::base::file_watch::ReloadCounts;
-use crate::bridge::{Bridge, SharedLimits};
-use crate::callback::Callbacks;
+use crate::bridge::{Bridge, Deliveries, Events, SharedLimits};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::Pool;
 
@@ -45,10 +44,15 @@ pub(super) struct Shared {
     pub(super) drain: Drain,
     /// `None` is plain HTTP.
     pub(super) tls: Option<ListenerTls>,
-    pub(super) registry: Arc<Callbacks>,
+    pub(super) deliveries: Arc<Deliveries>,
 }
 
 impl Shared {
+    /// Whether there is an after callback of which the service can still be told.
+    pub(super) fn waits_for_deliveries(&self) -> bool {
+        self.deliveries.queued().0 > 0 && !self.pool.status().has_no_endpoint()
+    }
+
     pub(super) fn configuration(&self) -> Arc<ShownConfiguration> {
         Arc::clone(&self.configuration.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -75,13 +79,12 @@ struct Latest {
 }
 
 impl Context {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, events: Events) -> Self {
         let mut settings = shared.settings.subscribe();
         let limits = Arc::clone(&shared.limits);
         let in_force = Arc::new(settings.borrow_and_update().bridge.clone());
-        let (pool, metrics) = (Arc::clone(&shared.pool), Arc::clone(&shared.metrics));
-        let https = shared.tls.is_some();
-        let bridge = Rc::new(Bridge::new(in_force, limits, pool, metrics, Arc::clone(&shared.registry), https));
+        let (pool, deliveries) = (Arc::clone(&shared.pool), Arc::clone(&shared.deliveries));
+        let bridge = Rc::new(Bridge::new(in_force, limits, pool, deliveries, events, shared.tls.is_some()));
         Self {
             shared: Arc::clone(shared),
             latest: RefCell::new(Latest { bridge, settings }),

@@ -40,7 +40,7 @@ pub use shown::{ShownConfiguration, ShownSetting};
 use crate::base::file_watch::{ReloadCounts, Reloads};
 use crate::base::socket;
 use crate::base::tls::{TlsError, Untimely};
-use crate::bridge::SharedLimits;
+use crate::bridge::{Deliveries, SharedLimits};
 use crate::callback::Callbacks;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{Pool, PoolError};
@@ -102,7 +102,7 @@ impl Server {
     /// # Errors
     /// When the certificate cannot be used, an address is in use or not there, or the system gives no thread.
     pub fn start(settings: Settings, callbacks: Callbacks) -> Result<Self, StartError> {
-        let registry = Arc::new(callbacks);
+        let callbacks = Arc::new(callbacks);
         let configured = settings.listen;
         let workers = settings.workers.get();
         let tls = settings.tls.as_ref().map(ListenerTls::start).transpose()?;
@@ -123,9 +123,12 @@ impl Server {
             tls.tell_untimely();
         }
 
+        let metrics = Arc::new(Metrics::new(Arc::clone(&callbacks))?);
+        let delivery = &settings.bridge.delivery;
+        let (deliveries, events) = Deliveries::new(delivery, callbacks, Arc::clone(&metrics), workers.into());
         let shared = Arc::new(Shared {
             limits: SharedLimits::new(&settings.bridge.limits),
-            metrics: Arc::new(Metrics::new(Arc::clone(&registry))?),
+            metrics,
             pool: Pool::start(settings.upstream.clone())?,
             settings: watch::Sender::new(Arc::new(settings)),
             configuration: RwLock::default(),
@@ -133,13 +136,13 @@ impl Server {
             connections: Connections::new(limit),
             drain: Drain::default(),
             tls,
-            registry,
+            deliveries,
         });
         let (alive, ended) = mpsc::channel(1);
         // Dropped with its workers when one of them cannot start.
         let admin_address = admin.as_ref().map(|(address, _)| *address);
         let server = Self { address, admin: admin_address, shared: Arc::clone(&shared), workers: ended };
-        for (number, listener) in listeners.into_iter().enumerate() {
+        for (number, (listener, events)) in listeners.into_iter().zip(events).enumerate() {
             let shared = Arc::clone(&shared);
             let alive = alive.clone();
             let (started, is_started) = std::sync::mpsc::sync_channel(1);
@@ -148,7 +151,7 @@ impl Server {
                 .spawn(move || {
                     // Held until the worker ends.
                     let _alive = alive;
-                    worker::run(&shared, listener, &started);
+                    worker::run(&shared, listener, events, &started);
                 })
                 .map_err(StartError::Worker)?;
             is_started.recv().unwrap_or_else(|gone| Err(io::Error::other(gone))).map_err(StartError::Worker)?;
@@ -188,13 +191,14 @@ impl Server {
         self.admin
     }
 
-    /// Open connections, callbacks being decided, and bytes of bodies held.
+    /// What is held now.
     #[must_use]
     pub fn load(&self) -> Load {
         Load {
             connections: self.shared.connections.open(),
             in_flight: self.shared.limits.in_flight.held(),
             body_bytes: self.shared.limits.body_bytes.held(),
+            queued: self.shared.deliveries.queued().0,
         }
     }
 
@@ -211,26 +215,32 @@ impl Server {
     }
 
     /// From now on every response announces that its connection closes.
+    /// What is queued is delivered without long pauses.
     pub fn announce(&self) {
         self.shared.drain.advance(DrainStage::Announcing);
+        self.shared.deliveries.hurry();
     }
 
     /// The whole drain: announce; after `delay` empty the accept queues and close the listeners; answer what is in
     /// flight; close what is idle last, since a request may be on its way there. False when not all was done within
     /// `timeout`.
     pub async fn drain(&mut self, delay: Duration, timeout: Duration) -> bool {
-        tokio::time::timeout(timeout, async {
+        let drained = tokio::time::timeout(timeout, async {
             self.announce();
             sleep(delay).await;
             self.shared.drain.advance(DrainStage::Closing);
-            while self.shared.limits.in_flight.held() > 0 {
+            while self.shared.limits.in_flight.held() > 0 || self.shared.waits_for_deliveries() {
                 sleep(LOOK_AGAIN).await;
             }
             self.shared.drain.advance(DrainStage::Finishing);
             while self.workers.recv().await.is_some() {}
-        })
-        .await
-        .is_ok()
+        });
+        let is_drained = drained.await.is_ok();
+        let lost = self.shared.deliveries.lose_the_rest();
+        if lost > 0 {
+            tracing::warn!(lost, "after callbacks are lost: the decision service was not there for them");
+        }
+        is_drained
     }
 }
 
@@ -244,6 +254,7 @@ impl Reconfigure {
     /// service. No callback is lost or held up.
     pub fn apply(&self, settings: Settings, shown: ShownConfiguration) {
         self.0.limits.change(&settings.bridge.limits);
+        self.0.deliveries.change(&settings.bridge.delivery);
         self.0.connections.change_limit(connection_limit(settings.connections));
         self.0.settings.send_replace(Arc::new(settings));
         self.0.show_configuration(shown);
@@ -262,6 +273,8 @@ pub struct Load {
     pub connections: usize,
     pub in_flight: usize,
     pub body_bytes: usize,
+    /// After callbacks that are not delivered yet.
+    pub queued: usize,
 }
 
 /// Unless configured, 80 % of the limit on open files: the rest is for the upstream, the log and the listeners.

@@ -20,6 +20,7 @@ use tokio::{
 use super::connection;
 use super::context::{Context, Shared};
 use super::drain::DrainStage;
+use crate::bridge::Events;
 
 /// Shorter than most deadlines, and long enough to cost nothing.
 const TICK: Duration = Duration::from_secs(1);
@@ -27,7 +28,12 @@ const TICK: Duration = Duration::from_secs(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until the drain has ended or everything is stopped. Says in `started` whether it could begin.
-pub(super) fn run(shared: &Arc<Shared>, listener: std::net::TcpListener, started: &SyncSender<io::Result<()>>) {
+pub(super) fn run(
+    shared: &Arc<Shared>,
+    listener: std::net::TcpListener,
+    events: Events,
+    started: &SyncSender<io::Result<()>>,
+) {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -38,7 +44,7 @@ pub(super) fn run(shared: &Arc<Shared>, listener: std::net::TcpListener, started
             Ok(listener) => listener,
             Err(error) => return report(started, Err(error)),
         };
-        let context = Rc::new(Context::new(shared));
+        let context = Rc::new(Context::new(shared, events));
         report(started, Ok(()));
         tokio::task::spawn_local(tick());
         let finishing = Rc::clone(&context);
@@ -74,7 +80,8 @@ async fn serve(context: &Rc<Context>, listener: TcpListener) {
     if let Err(error) = accept_waiting(context, listener).await {
         tracing::warn!(%error, "connections in the accept queue may be lost");
     }
-    while context.shared.connections.open() > 0 || context.shared.limits.in_flight.held() > 0 {
+    let shared = &context.shared;
+    while shared.connections.open() > 0 || shared.limits.in_flight.held() > 0 || shared.waits_for_deliveries() {
         // The wait is bounded, since the last connection may close between the look and the wait, and a callback may
         // be asked in the shadow when its connection has gone.
         let _looked_again = timeout(ACCEPT_PAUSE, context.shared.connections.one_closed()).await;

@@ -82,6 +82,12 @@ impl Balancer {
         }
     }
 
+    pub(super) fn has_endpoint(&self) -> bool {
+        self.refresh();
+        let channels = self.channels.borrow();
+        channels.iter().flat_map(|channels| &channels.channels).any(|channel| channel.endpoint.gets_calls())
+    }
+
     fn endpoints_with_calls(&self) -> Vec<Rc<Channel>> {
         let channels = self.channels.borrow();
         let all = channels.iter().flat_map(|channels| &channels.channels);

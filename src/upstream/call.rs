@@ -1,7 +1,11 @@
 //! One question to the decision service: within the deadline, with one retry where it is safe, and with every failure
 //! as a typed [`CallError`].
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, uri::PathAndQuery};
@@ -23,6 +27,10 @@ use crate::base::trace_context::Propagation;
 
 /// The metadata that carries OpenIM's operation ID.
 const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
+/// The metadata that carries the ID of the callback.
+const CALLBACK_ID: HeaderName = HeaderName::from_static("callback-id");
+/// The metadata that carries the number of the attempt, from 1.
+const ATTEMPT: HeaderName = HeaderName::from_static("attempt");
 
 /// Connections that one call may find closing, before that counts as a retry. Services that were started together close
 /// theirs together (a maximum age), so the next one may be closing too. All but the first are within the budget, for a
@@ -36,6 +44,27 @@ pub struct Upstream {
     balancer: Rc<Balancer>,
 }
 
+/// What a callback is known by, to whoever may be told of it more than once: a UUID of version 7, which holds when it was
+/// made.
+#[derive(Debug, Clone)]
+pub struct CallId(HeaderValue);
+
+impl CallId {
+    /// A new one, of now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "no deadline: the time of day is part of the ID")]
+    pub fn now() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut random = [0; 10];
+        fastrand::fill(&mut random);
+        let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        // Letters, digits and hyphens.
+        Self(HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static("")))
+    }
+}
+
 /// What the service is asked.
 #[derive(Debug)]
 pub struct Call<'a> {
@@ -46,6 +75,10 @@ pub struct Call<'a> {
     /// Whether no answer by the deadline may count against the endpoint: one that does not answer what it is only told may
     /// decide well.
     pub deadline_counts: bool,
+    /// For the metadata `callback-id`.
+    pub id: CallId,
+    /// For the metadata `attempt`, of what is only told.
+    pub attempt: Option<u32>,
     /// For the metadata `operation-id`.
     pub operation_id: Option<HeaderValue>,
     /// For the metadata `traceparent` and `tracestate`.
@@ -67,6 +100,12 @@ impl Upstream {
     #[must_use]
     pub fn new(pool: Arc<Pool>) -> Self {
         Self { balancer: Balancer::start(pool.endpoints(), pool.settings.clone()), pool }
+    }
+
+    /// Whether there is an endpoint that gets calls.
+    #[must_use]
+    pub fn has_endpoint(&self) -> bool {
+        self.balancer.has_endpoint()
     }
 
     /// Asks, and asks once more, elsewhere if possible, where that is safe.
@@ -150,6 +189,10 @@ impl Upstream {
         let mut head = unary::head(&endpoint.origin, call.path.clone(), deadline.remaining());
         if let Some(value) = &call.operation_id {
             head.headers_mut().insert(OPERATION_ID, unary::once(value.clone()));
+        }
+        head.headers_mut().insert(CALLBACK_ID, unary::once(call.id.0.clone()));
+        if let Some(attempt) = call.attempt {
+            head.headers_mut().insert(ATTEMPT, HeaderValue::from(attempt));
         }
         call.trace.write(span, head.headers_mut());
         match unary(place.sender(), head, call.frame.clone()).await {

@@ -38,7 +38,7 @@ mod tries;
 mod unary;
 
 pub use address::{InvalidUpstream, Target, UpstreamAddress};
-pub use call::{Asked, Call, Upstream};
+pub use call::{Asked, Call, CallId, Upstream};
 pub use direct::{Direct, DirectConnection, DirectError};
 pub use error::{CallError, ConnectError, ErrorClass, Retry};
 pub use pool::{Pool, PoolError};

@@ -21,12 +21,35 @@ pub const HANGS: i32 = -1;
 /// A running service.
 pub struct AnyService {
     pub address: SocketAddr,
-    asked: Mutex<mpsc::Receiver<(String, Bytes)>>,
+    asked: Mutex<mpsc::Receiver<Asked>>,
+}
+
+/// What it was asked.
+#[derive(Debug)]
+pub struct Asked {
+    /// Of the rpc.
+    pub path: String,
+    pub metadata: HeaderMap,
+    pub message: Bytes,
+}
+
+impl Asked {
+    pub fn metadata(&self, name: &str) -> &str {
+        self.metadata.get(name).map(|value| value.to_str().expect("ASCII")).unwrap_or_default()
+    }
 }
 
 /// Answers each call of an rpc, by its path, with a message, or a status of gRPC.
 pub fn any_service(answer: impl Fn(&str) -> Result<Vec<u8>, i32> + Send + Sync + 'static) -> AnyService {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    any_service_at(SocketAddr::from(([127, 0, 0, 1], 0)), move |asked| answer(&asked.path))
+}
+
+/// The same by all that it is asked, on this address.
+pub fn any_service_at(
+    address: SocketAddr,
+    answer: impl Fn(&Asked) -> Result<Vec<u8>, i32> + Send + Sync + 'static,
+) -> AnyService {
+    let listener = TcpListener::bind(address).expect("a port");
     listener.set_nonblocking(true).expect("a listener");
     let address = listener.local_addr().expect("an address");
     let (tell, asked) = mpsc::channel();
@@ -42,18 +65,22 @@ pub fn any_service(answer: impl Fn(&str) -> Result<Vec<u8>, i32> + Send + Sync +
                     while let Some(Ok((request, mut respond))) = connection.accept().await {
                         let (tell, answer) = (tell.clone(), Arc::clone(&answer));
                         tokio::spawn(async move {
-                            let path = request.uri().path().to_owned();
-                            let mut body = request.into_body();
+                            let (head, mut body) = request.into_parts();
                             let mut frame = BytesMut::new();
                             while let Some(Ok(chunk)) = body.data().await {
                                 let _released = body.flow_control().release_capacity(chunk.len());
                                 frame.extend_from_slice(&chunk);
                             }
+                            let path = head.uri.path().to_owned();
                             let is_callback = path.starts_with("/openim.bridge.v1.");
-                            let answer = if is_callback { answer(&path) } else { Err(UNIMPLEMENTED) };
-                            if is_callback {
-                                let _over = tell.send((path, message_in(&frame)));
-                            }
+                            let answer = if is_callback {
+                                let asked = Asked { path, metadata: head.headers, message: message_in(&frame) };
+                                let answer = answer(&asked);
+                                let _over = tell.send(asked);
+                                answer
+                            } else {
+                                Err(UNIMPLEMENTED)
+                            };
                             if matches!(answer, Err(HANGS)) {
                                 return std::future::pending().await;
                             }
@@ -95,8 +122,14 @@ fn framed(message: &[u8]) -> Bytes {
 }
 
 impl AnyService {
-    /// What it is asked next: the path of the rpc, and the message.
-    pub fn next(&self) -> (String, Bytes) {
+    /// What it is asked next.
+    #[track_caller]
+    pub fn next(&self) -> Asked {
         self.asked.lock().expect("calls").recv_timeout(PATIENCE).expect("the service was not asked in time")
+    }
+
+    /// What it was asked, and nobody has looked at.
+    pub fn all(&self) -> Vec<Asked> {
+        self.asked.lock().expect("calls").try_iter().collect()
     }
 }

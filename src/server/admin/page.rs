@@ -54,7 +54,7 @@ struct Page<'a> {
     retries: u64,
     abandoned: u64,
     times: Vec<TimeRow>,
-    limits: [LimitRow; 3],
+    limits: [LimitRow; 4],
     sides: [SideRow; 2],
     configuration: &'a ShownConfiguration,
     set: Vec<&'a ShownSetting>,
@@ -160,6 +160,11 @@ impl<'a> Page<'a> {
             times: time_rows([&counts.callback_duration, &counts.decision_duration]),
             limits: [
                 LimitRow::of("Callbacks in flight", state.in_flight, state.in_flight_limit),
+                LimitRow::of(
+                    "KiB of after callbacks queued",
+                    state.queue_bytes.div_ceil(1024),
+                    state.queue_bytes_limit / 1024,
+                ),
                 LimitRow::of("KiB of bodies", state.body_bytes.div_ceil(1024), state.body_bytes_limit / 1024),
                 LimitRow::of("Connections from OpenIM", state.connections, state.connections_limit),
             ],

@@ -13,7 +13,13 @@ pub(super) fn state(shared: &Shared) -> BridgeState {
     };
     let upstream = shared.pool.expires_in().zip(shared.pool.reloads());
     let upstream = upstream.map_or(CertificateState::NONE, |(expires_in, reloads)| of(expires_in, reloads));
+    let (queued, oldest_queued) = shared.deliveries.queued();
+    let (queue_bytes, queue_bytes_limit) = shared.deliveries.bytes();
     BridgeState {
+        queued,
+        oldest_queued: oldest_queued.as_secs_f64(),
+        queue_bytes,
+        queue_bytes_limit,
         in_flight: in_flight.held(),
         in_flight_limit: in_flight.limit(),
         body_bytes: body_bytes.held(),

@@ -25,8 +25,11 @@ use std::{
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
-use crate::outcome::{Outcome, Reason, Source};
-use crate::upstream::ErrorClass;
+use crate::base::error_chain;
+use crate::callback::Callback;
+use crate::openim::OperationId;
+use crate::outcome::{Delivered, Outcome, Reason, Source};
+use crate::upstream::{CallError, ErrorClass};
 use writer::Lines;
 
 pub(crate) use line::shown;
@@ -80,9 +83,9 @@ pub fn flush() {
 
 /// How many lines are not in the log, by why: those of each kind that a flood had too many of, and those that found the
 /// queue full. Of the process, which has one log.
-pub(crate) fn lines_suppressed() -> [(&'static str, u64); 4] {
-    let [fallbacks, rejected, handshakes] = rate::totals();
-    [fallbacks, rejected, handshakes, ("queue", writer::lost())]
+pub(crate) fn lines_suppressed() -> [(&'static str, u64); 5] {
+    let [fallbacks, rejected, handshakes, deliveries] = rate::totals();
+    [fallbacks, rejected, handshakes, deliveries, ("queue", writer::lost())]
 }
 
 /// Whether anything has come from OpenIM yet.
@@ -118,6 +121,27 @@ pub(crate) fn record(outcome: &Outcome, elapsed: Duration, settings: &LogSetting
         && let Some(suppressed) = limit.admit()
     {
         line::callback(outcome, elapsed, settings, Some(suppressed));
+    }
+}
+
+/// Says that the service was not told of an after callback, after so many attempts.
+pub(crate) fn undelivered(
+    callback: &Callback,
+    operation_id: &OperationId,
+    how: Delivered,
+    attempts: u32,
+    error: Option<&CallError>,
+) {
+    if let Some(suppressed) = rate::DELIVERIES.admit() {
+        tracing::warn!(
+            callback = callback.name,
+            operation_id = &*shown(operation_id.as_str()),
+            result = how.into_str(),
+            attempts,
+            error = error.map(|error| error_chain::text(error)),
+            lines_suppressed = Some(suppressed).filter(|suppressed| *suppressed > 0),
+            "an after callback was not delivered"
+        );
     }
 }
 

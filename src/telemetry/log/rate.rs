@@ -17,7 +17,8 @@ const LINES_A_SECOND: u64 = 10;
 pub(super) static FALLBACKS: RateLimit = RateLimit::new("fallback");
 pub(super) static REJECTED: RateLimit = RateLimit::new("rejected");
 pub(super) static HANDSHAKES: RateLimit = RateLimit::new("handshake");
-const ALL: [&RateLimit; 3] = [&FALLBACKS, &REJECTED, &HANDSHAKES];
+pub(super) static DELIVERIES: RateLimit = RateLimit::new("delivery");
+const ALL: [&RateLimit; 4] = [&FALLBACKS, &REJECTED, &HANDSHAKES, &DELIVERIES];
 
 /// Seconds are counted from the first line.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -15,10 +15,10 @@ mod state;
 
 use std::{sync::Arc, time::Duration};
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, Registry, TextEncoder};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
-use crate::callback::Callbacks;
-use crate::outcome::{Outcome, Source};
+use crate::callback::{Callback, Callbacks};
+use crate::outcome::{Delivered, Outcome, Source};
 use outcomes::OutcomeCounters;
 
 pub(crate) use counts::{CallbackCounts, Estimate, OutcomeCount, Times};
@@ -30,6 +30,8 @@ const BUCKETS: [f64; 15] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1,
 /// What callbacks write. Shared by all workers.
 #[derive(Debug)]
 pub struct Metrics {
+    deliveries: IntCounterVec,
+    delivery_retries: IntCounter,
     registry: Registry,
     outcomes: OutcomeCounters,
     callback_duration: Histogram,
@@ -66,6 +68,17 @@ impl Metrics {
                 "openim_bridge_decision_duration_seconds",
                 "What the decision service took, connecting and retries included, whatever came of it.",
             )?,
+            deliveries: {
+                let help = "After callbacks, by what became of them. A series appears with its first one.";
+                let opts = Opts::new("openim_bridge_deliveries_total", help);
+                let deliveries = IntCounterVec::new(opts, &["callback", "result"])?;
+                registry.register(Box::new(deliveries.clone()))?;
+                deliveries
+            },
+            delivery_retries: counter(
+                "openim_bridge_delivery_retries_total",
+                "Attempts to deliver an after callback that failed and were to be repeated.",
+            )?,
             retries: counter("openim_bridge_retries_total", "Calls to the decision service that were retried.")?,
             abandoned: counter(
                 "openim_bridge_callbacks_abandoned_total",
@@ -97,6 +110,15 @@ impl Metrics {
     /// OpenIM has its answer, and does not wait for what is still asked in the shadow of it.
     pub(crate) fn answered(&self, elapsed: Duration) {
         self.callback_duration.observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts what became of an after callback.
+    pub(crate) fn delivery(&self, callback: &Callback, how: Delivered) {
+        self.deliveries.with_label_values(&[callback.name, how.into_str()]).inc();
+    }
+
+    pub(crate) fn delivery_retried(&self) {
+        self.delivery_retries.inc();
     }
 
     /// OpenIM has gone before its answer, and there is no outcome.

@@ -109,7 +109,7 @@ mod tests {
             decided.into_iter().chain(fallbacks)
         };
         let rejected = || Rejection::ALL.map(|rejection| Outcome::rejected(rejection, None));
-        let of_one = in_effect().chain(in_effect().map(|outcome| outcome.aside(Source::Shadow))).chain(rejected());
+        let of_one = in_effect().chain(in_effect().map(Outcome::in_shadow)).chain(rejected());
         let of_none = rejected().into_iter().chain([Outcome::unserved()]);
         of_one.map(|outcome| outcome.serving(&CALLBACKS[0])).chain(of_none).collect()
     }

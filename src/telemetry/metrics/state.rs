@@ -12,6 +12,11 @@ pub(crate) struct BridgeState {
     pub(crate) in_flight_limit: usize,
     pub(crate) body_bytes: usize,
     pub(crate) body_bytes_limit: usize,
+    /// After callbacks that are not delivered yet, and for how many seconds the oldest.
+    pub(crate) queued: usize,
+    pub(crate) oldest_queued: f64,
+    pub(crate) queue_bytes: usize,
+    pub(crate) queue_bytes_limit: usize,
     pub(crate) connections: usize,
     pub(crate) connections_limit: usize,
     pub(crate) connections_accepted: u64,
@@ -40,6 +45,22 @@ impl CertificateState {
 }
 
 impl BridgeState {
+    /// What is being decided, and what is queued to be delivered.
+    fn work(&self) -> [MetricFamily; 6] {
+        [
+            gauge("openim_bridge_in_flight", "Callbacks being decided.", number(self.in_flight)),
+            gauge("openim_bridge_in_flight_limit", "limits.in_flight.", number(self.in_flight_limit)),
+            gauge("openim_bridge_delivery_queue", "After callbacks that are not delivered yet.", number(self.queued)),
+            gauge(
+                "openim_bridge_delivery_queue_oldest_seconds",
+                "For how long the oldest of them has been there; 0 where there is none.",
+                self.oldest_queued,
+            ),
+            gauge("openim_bridge_delivery_queue_bytes", "Bytes that they hold.", number(self.queue_bytes)),
+            gauge("openim_bridge_delivery_queue_bytes_limit", "delivery.queue_bytes.", number(self.queue_bytes_limit)),
+        ]
+    }
+
     pub(super) fn families(&self) -> Vec<MetricFamily> {
         let upstream = &self.upstream;
         let in_state = |state| upstream.endpoints.iter().filter(|endpoint| endpoint.state == state).count();
@@ -49,15 +70,14 @@ impl BridgeState {
             [("listener", of(&self.certificate)), ("upstream", of(&self.upstream_certificate))]
         };
         let build = [LABEL_VERSION, LABEL_COMMIT].map(|(name, value)| label(name, value)).to_vec();
-        vec![
+        let mut families = self.work().to_vec();
+        families.extend([
             family(
                 "openim_bridge_build_info",
                 "The program that runs; always 1.",
                 MetricType::GAUGE,
                 vec![(build, 1.0)],
             ),
-            gauge("openim_bridge_in_flight", "Callbacks being decided.", number(self.in_flight)),
-            gauge("openim_bridge_in_flight_limit", "limits.in_flight.", number(self.in_flight_limit)),
             gauge("openim_bridge_body_bytes", "Bytes of request bodies held.", number(self.body_bytes)),
             gauge("openim_bridge_body_bytes_limit", "limits.body_bytes.", number(self.body_bytes_limit)),
             gauge("openim_bridge_connections", "Open connections from OpenIM.", number(self.connections)),
@@ -139,7 +159,8 @@ impl BridgeState {
                 "0 while the configuration file is wrong: a restart would fail.",
                 f64::from(u8::from(!self.configuration.last_refused)),
             ),
-        ]
+        ]);
+        families
     }
 }
 
