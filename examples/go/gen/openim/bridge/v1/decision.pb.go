@@ -4,7 +4,64 @@
 // 	protoc        (unknown)
 // source: openim/bridge/v1/decision.proto
 
-// The decisions that are the same for every callback.
+// This file defines the decisions that are the same for every callback, and the types that several files share. It also
+// says what an implementer must know about all six services.
+//
+// openim-bridge turns each webhook callback of OpenIM Server into one call of an rpc. Implement only the services and
+// rpcs that you want. An rpc is named as the callback's key in OpenIM's webhooks.yml: `beforeSendSingleMsg` is
+// BeforeSendSingleMsg. Each json_name is OpenIM's own spelling of a field.
+//
+// For every call:
+//
+// - Serve gRPC where the bridge's `upstream.addresses` points, over plaintext or TLS. Serve grpc.health.v1.Health too:
+//   the bridge then finds out early which of your endpoints are healthy.
+// - Any call may be repeated, such as when its connection breaks before the answer. Make decisions idempotent, and
+//   handle an event that comes twice.
+// - Every call has the metadata `callback-id`, a UUIDv7 that the bridge makes when it receives the callback. It is the
+//   same for every attempt and holds the time of receipt. OpenIM sends some callbacks twice (the rpc's comment says
+//   so): these have different IDs.
+// - Other metadata: `operation-id`, if it is visible ASCII of at most 256 bytes, and W3C `traceparent` if tracing is
+//   on.
+// - Texts are what a user's client or a caller of OpenIM's API sent. A text may be empty, long (up to the bridge's
+//   limit for a body, 3 MiB unless configured) and hold any Unicode character, control characters and NUL included.
+// - A field with `debug_redact` holds personal data: keep it out of your logs.
+// - `operation_id` is free text that the caller of OpenIM's API chose. It is not unique, not secret, and never a key.
+//   Bytes that are not UTF-8 arrive as U+FFFD. It is never empty: the bridge rejects a callback without one, or
+//   generates one, as configured.
+// - An `optional` field of a request is unset where OpenIM sends null or nothing. A list that is null is empty. Fields
+//   that an older OpenIM does not send have their default. Enums are open: expect numbers that have no name here.
+// - No request says who called OpenIM's API, unless a field's comment does.
+// - "Since" is the first OpenIM release that sends the callback. "OpenIM main" is its main branch of July 2026, where
+//   no release sends it yet.
+//
+// A before callback asks, and OpenIM waits:
+//
+// - Set exactly one decision. Return the status OK for every decision, a refusal included. Any other status, a reply
+//   that breaks a rule of these files and a missed deadline are no decision: the bridge's configured fallback then
+//   allows or refuses. An rpc that you do not implement answers UNIMPLEMENTED, which has a fallback of its own: a
+//   global `refuse` does not cover it.
+// - Answer quickly. Each call carries the remaining time as the usual gRPC deadline (`grpc-timeout`). Stop working once
+//   it has passed or the call is cancelled: nobody reads the answer.
+// - Allow leaves the user's action as it is, for every callback. A refusal fails the user's call of OpenIM's API with
+//   your code and texts, unless the rpc's comment says otherwise. OpenIM v3.6 ignores refusals.
+// - A change (ReplaceRemark for the remark) replaces only the fields that you set. The other fields stay as they were
+//   asked for. A change that sets nothing is an invalid reply. OpenIM does not check a change again unless the comment
+//   says so.
+// - A refused push and a refused conversation lose messages for good: see push.proto and conversation.proto.
+// - Decisions may be added to a oneof later. A bridge that does not know one sees no decision, and so the fallback
+//   decides: upgrade the bridge before the service.
+//
+// An after callback tells what has happened:
+//
+// - The bridge answers OpenIM before it calls you, and OpenIM ignores the answer. Return the empty response once you
+//   have taken the event.
+// - Each delivery has the metadata `attempt`, which is 1 for the first. UNAVAILABLE and broken connections are retried
+//   for 5 minutes. A missed deadline, RESOURCE_EXHAUSTED, UNKNOWN, INTERNAL, ABORTED, UNAUTHENTICATED and
+//   PERMISSION_DENIED are tried at most 5 times. Any other status drops the event. These limits are the defaults.
+// - Events can be lost: OpenIM drops callbacks when its queue is full, and a bridge that is killed loses what it holds
+//   in memory. Read OpenIM's own state where completeness matters.
+// - Events can arrive out of order. The rpc's comment names a field to compare, if there is one. Without one, compare
+//   the `callback-id` for the order in which one bridge received them, or read the state from OpenIM.
 
 package bridgev1
 
@@ -22,6 +79,156 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// SessionType is the kind of a conversation, and of the messages in it. 2 is not in use.
+type SessionType int32
+
+const (
+	// Not given. OpenIM does not send 0.
+	SessionType_SESSION_TYPE_UNSPECIFIED SessionType = 0
+	// Two users.
+	SessionType_SESSION_TYPE_SINGLE SessionType = 1
+	// A group.
+	SessionType_SESSION_TYPE_GROUP SessionType = 3
+	// Notifications from a system account to a user.
+	SessionType_SESSION_TYPE_NOTIFICATION SessionType = 4
+)
+
+// Enum value maps for SessionType.
+var (
+	SessionType_name = map[int32]string{
+		0: "SESSION_TYPE_UNSPECIFIED",
+		1: "SESSION_TYPE_SINGLE",
+		3: "SESSION_TYPE_GROUP",
+		4: "SESSION_TYPE_NOTIFICATION",
+	}
+	SessionType_value = map[string]int32{
+		"SESSION_TYPE_UNSPECIFIED":  0,
+		"SESSION_TYPE_SINGLE":       1,
+		"SESSION_TYPE_GROUP":        3,
+		"SESSION_TYPE_NOTIFICATION": 4,
+	}
+)
+
+func (x SessionType) Enum() *SessionType {
+	p := new(SessionType)
+	*p = x
+	return p
+}
+
+func (x SessionType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SessionType) Descriptor() protoreflect.EnumDescriptor {
+	return file_openim_bridge_v1_decision_proto_enumTypes[0].Descriptor()
+}
+
+func (SessionType) Type() protoreflect.EnumType {
+	return &file_openim_bridge_v1_decision_proto_enumTypes[0]
+}
+
+func (x SessionType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SessionType.Descriptor instead.
+func (SessionType) EnumDescriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_decision_proto_rawDescGZIP(), []int{0}
+}
+
+// Platform is the kind of device or program that a user is connected with, or that a message was sent from.
+type Platform int32
+
+const (
+	// Not given: OpenIM itself sent it, such as a notification, or the caller of its REST API named no platform.
+	Platform_PLATFORM_UNSPECIFIED Platform = 0
+	// iOS on a phone.
+	Platform_PLATFORM_IOS Platform = 1
+	// Android on a phone.
+	Platform_PLATFORM_ANDROID Platform = 2
+	// Windows.
+	Platform_PLATFORM_WINDOWS Platform = 3
+	// macOS.
+	Platform_PLATFORM_OSX Platform = 4
+	// A web browser.
+	Platform_PLATFORM_WEB Platform = 5
+	// A mini program or an embedded web page.
+	Platform_PLATFORM_MINI_WEB Platform = 6
+	// Linux.
+	Platform_PLATFORM_LINUX Platform = 7
+	// Android on a tablet.
+	Platform_PLATFORM_ANDROID_PAD Platform = 8
+	// iOS on a tablet.
+	Platform_PLATFORM_IPAD Platform = 9
+	// An administrator, such as a server that calls OpenIM's REST API.
+	Platform_PLATFORM_ADMIN Platform = 10
+	// HarmonyOS.
+	Platform_PLATFORM_HARMONY_OS Platform = 11
+	// A bot. OpenIM main.
+	Platform_PLATFORM_BOT Platform = 12
+)
+
+// Enum value maps for Platform.
+var (
+	Platform_name = map[int32]string{
+		0:  "PLATFORM_UNSPECIFIED",
+		1:  "PLATFORM_IOS",
+		2:  "PLATFORM_ANDROID",
+		3:  "PLATFORM_WINDOWS",
+		4:  "PLATFORM_OSX",
+		5:  "PLATFORM_WEB",
+		6:  "PLATFORM_MINI_WEB",
+		7:  "PLATFORM_LINUX",
+		8:  "PLATFORM_ANDROID_PAD",
+		9:  "PLATFORM_IPAD",
+		10: "PLATFORM_ADMIN",
+		11: "PLATFORM_HARMONY_OS",
+		12: "PLATFORM_BOT",
+	}
+	Platform_value = map[string]int32{
+		"PLATFORM_UNSPECIFIED": 0,
+		"PLATFORM_IOS":         1,
+		"PLATFORM_ANDROID":     2,
+		"PLATFORM_WINDOWS":     3,
+		"PLATFORM_OSX":         4,
+		"PLATFORM_WEB":         5,
+		"PLATFORM_MINI_WEB":    6,
+		"PLATFORM_LINUX":       7,
+		"PLATFORM_ANDROID_PAD": 8,
+		"PLATFORM_IPAD":        9,
+		"PLATFORM_ADMIN":       10,
+		"PLATFORM_HARMONY_OS":  11,
+		"PLATFORM_BOT":         12,
+	}
+)
+
+func (x Platform) Enum() *Platform {
+	p := new(Platform)
+	*p = x
+	return p
+}
+
+func (x Platform) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Platform) Descriptor() protoreflect.EnumDescriptor {
+	return file_openim_bridge_v1_decision_proto_enumTypes[1].Descriptor()
+}
+
+func (Platform) Type() protoreflect.EnumType {
+	return &file_openim_bridge_v1_decision_proto_enumTypes[1]
+}
+
+func (x Platform) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Platform.Descriptor instead.
+func (Platform) EnumDescriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_decision_proto_rawDescGZIP(), []int{1}
+}
 
 // Allow lets OpenIM go on with what its user asked for, unchanged.
 type Allow struct {
@@ -60,13 +267,14 @@ func (*Allow) Descriptor() ([]byte, []int) {
 	return file_openim_bridge_v1_decision_proto_rawDescGZIP(), []int{0}
 }
 
-// Refuse makes OpenIM turn the user's action down. The user's client is shown the code and the texts below: put
-// nothing into them that the user must not see.
+// Refuse makes OpenIM reject the user's action. The user's client is shown the code and the texts below: put nothing
+// into them that the user must not see.
 type Refuse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Your own error code, 5000 to 9899. Unset (0) means the bridge's `refusal.default_code` (5000 unless configured).
-	// Codes from 9900 are the bridge's own, codes below 5000 are OpenIM's: any such code is still a refusal, but is sent
-	// as 9925 with the bridge's default message, and counted as an invalid reply.
+	// Your own error code, 5000 to 9899; the bridge's `refusal.codes` may allow more. Unset (0) means the bridge's
+	// `refusal.default_code` (5000 unless configured). Any other code is still a refusal, but is sent as 9925 with the
+	// bridge's default message and counted as an invalid reply: codes from 9900 are the bridge's own, and codes below
+	// 5000 are OpenIM's.
 	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
 	// A short text for the user, such as "This remark is not allowed". Unset (empty) means the bridge's
 	// `refusal.default_message`, since OpenIM misreads a refusal without a text.
@@ -128,6 +336,53 @@ func (x *Refuse) GetDetail() string {
 	return ""
 }
 
+// StringList is a list in a change. Unset keeps OpenIM's list; an empty list is set, and is only valid where the
+// field's comment says so. In OpenIM's JSON it is the bare array.
+type StringList struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The items, in order.
+	Values        []string `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StringList) Reset() {
+	*x = StringList{}
+	mi := &file_openim_bridge_v1_decision_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StringList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StringList) ProtoMessage() {}
+
+func (x *StringList) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_decision_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StringList.ProtoReflect.Descriptor instead.
+func (*StringList) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_decision_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *StringList) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 var File_openim_bridge_v1_decision_proto protoreflect.FileDescriptor
 
 const file_openim_bridge_v1_decision_proto_rawDesc = "" +
@@ -137,7 +392,30 @@ const file_openim_bridge_v1_decision_proto_rawDesc = "" +
 	"\x06Refuse\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detailB\xd8\x01\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"$\n" +
+	"\n" +
+	"StringList\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values*{\n" +
+	"\vSessionType\x12\x1c\n" +
+	"\x18SESSION_TYPE_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13SESSION_TYPE_SINGLE\x10\x01\x12\x16\n" +
+	"\x12SESSION_TYPE_GROUP\x10\x03\x12\x1d\n" +
+	"\x19SESSION_TYPE_NOTIFICATION\x10\x04*\x9d\x02\n" +
+	"\bPlatform\x12\x18\n" +
+	"\x14PLATFORM_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fPLATFORM_IOS\x10\x01\x12\x14\n" +
+	"\x10PLATFORM_ANDROID\x10\x02\x12\x14\n" +
+	"\x10PLATFORM_WINDOWS\x10\x03\x12\x10\n" +
+	"\fPLATFORM_OSX\x10\x04\x12\x10\n" +
+	"\fPLATFORM_WEB\x10\x05\x12\x15\n" +
+	"\x11PLATFORM_MINI_WEB\x10\x06\x12\x12\n" +
+	"\x0ePLATFORM_LINUX\x10\a\x12\x18\n" +
+	"\x14PLATFORM_ANDROID_PAD\x10\b\x12\x11\n" +
+	"\rPLATFORM_IPAD\x10\t\x12\x12\n" +
+	"\x0ePLATFORM_ADMIN\x10\n" +
+	"\x12\x17\n" +
+	"\x13PLATFORM_HARMONY_OS\x10\v\x12\x10\n" +
+	"\fPLATFORM_BOT\x10\fB\xd8\x01\n" +
 	"\x13io.openim.bridge.v1B\rDecisionProtoP\x01ZPgithub.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1;bridgev1\xa2\x02\x03OBX\xaa\x02\x10Openim.Bridge.V1\xca\x02\x10Openim\\Bridge\\V1\xe2\x02\x1cOpenim\\Bridge\\V1\\GPBMetadata\xea\x02\x12Openim::Bridge::V1b\x06proto3"
 
 var (
@@ -152,10 +430,14 @@ func file_openim_bridge_v1_decision_proto_rawDescGZIP() []byte {
 	return file_openim_bridge_v1_decision_proto_rawDescData
 }
 
-var file_openim_bridge_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_openim_bridge_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_openim_bridge_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_openim_bridge_v1_decision_proto_goTypes = []any{
-	(*Allow)(nil),  // 0: openim.bridge.v1.Allow
-	(*Refuse)(nil), // 1: openim.bridge.v1.Refuse
+	(SessionType)(0),   // 0: openim.bridge.v1.SessionType
+	(Platform)(0),      // 1: openim.bridge.v1.Platform
+	(*Allow)(nil),      // 2: openim.bridge.v1.Allow
+	(*Refuse)(nil),     // 3: openim.bridge.v1.Refuse
+	(*StringList)(nil), // 4: openim.bridge.v1.StringList
 }
 var file_openim_bridge_v1_decision_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -175,13 +457,14 @@ func file_openim_bridge_v1_decision_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_openim_bridge_v1_decision_proto_rawDesc), len(file_openim_bridge_v1_decision_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   2,
+			NumEnums:      2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_openim_bridge_v1_decision_proto_goTypes,
 		DependencyIndexes: file_openim_bridge_v1_decision_proto_depIdxs,
+		EnumInfos:         file_openim_bridge_v1_decision_proto_enumTypes,
 		MessageInfos:      file_openim_bridge_v1_decision_proto_msgTypes,
 	}.Build()
 	File_openim_bridge_v1_decision_proto = out.File

@@ -4,20 +4,13 @@
 // 	protoc        (unknown)
 // source: openim/bridge/v1/friend.proto
 
-// What OpenIM asks about friends, as a gRPC service that your App implements.
+// This file defines the callbacks about friends and the black list.
 //
-// How to implement it, in any language:
+// decision.proto says what every implementer must know. Here:
 //
-// - Serve FriendCallbackService over plaintext HTTP/2 (the usual gRPC) where the bridge's `upstream.addresses` points.
-//   Serving grpc.health.v1.Health as well is good practice.
-// - Answer quickly: a user waits. Each call carries the time that is left for it as the usual gRPC deadline
-//   (`grpc-timeout`); once it has passed, or the call was cancelled, nobody reads the answer, so stop working.
-// - A call may be repeated, when a connection broke before its answer came. The same question must be answerable
-//   twice, and a decision should have no side effect that hurts when it happens twice.
-// - Return the status OK for every decision, a refusal included. Any other status means that no decision was made: the
-//   bridge then answers OpenIM by its configured fallback, and the user's action is allowed or refused by that.
-// - Metadata of each call: `operation-id`, OpenIM's ID for tracing one operation across services, when it is visible
-//   ASCII of at most 256 bytes (the message has it always), and W3C `traceparent` when tracing is on.
+// - Both sides of a friendship are stored separately: "owner" is the user whose list changes.
+// - OpenIM has checked that the caller is the acting user or an administrator, unless an rpc's comment says otherwise.
+// - The after callbacks hold no time and no sequence number. See decision.proto for their order.
 
 package bridgev1
 
@@ -36,14 +29,10 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// BeforeSetFriendRemarkRequest says who wants to give which remark to whom. Every text is what the user's client sent:
-// it may be empty, long (up to the bridge's body limit, 1 MiB unless configured), and hold any Unicode character,
-// control characters and NUL included.
+// BeforeSetFriendRemarkRequest says who wants to give which remark to whom.
 type BeforeSetFriendRemarkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// OpenIM's ID of the operation, for logs and traces. Free text chosen by whoever called OpenIM's API: not unique, not
-	// secret, never a key. Bytes that are not UTF-8 arrive as U+FFFD. Never empty: the bridge refuses a request
-	// without one, or generates one, as configured.
+	// OpenIM's ID of the operation, for logs and traces. Not unique: see decision.proto.
 	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
 	// The ID of the user whose view changes: the owner of the remark. OpenIM has not checked that the caller is this
 	// user.
@@ -114,14 +103,10 @@ func (x *BeforeSetFriendRemarkRequest) GetRemark() string {
 	return ""
 }
 
-// BeforeSetFriendRemarkResponse is the decision. Exactly one must be set. When none is, the reply is invalid and the
-// bridge's fallback decides.
-//
-// Decisions may be added here later. A bridge that does not know one sees no decision, so upgrade the bridge before the
-// service.
+// BeforeSetFriendRemarkResponse is the decision about a BeforeSetFriendRemarkRequest.
 type BeforeSetFriendRemarkResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The decision. Not setting it is an error, never an allow.
+	// The decision. Exactly one must be set: none is an invalid reply, never an allow.
 	//
 	// Types that are valid to be assigned to Decision:
 	//
@@ -225,8 +210,8 @@ func (*BeforeSetFriendRemarkResponse_ReplaceRemark) isBeforeSetFriendRemarkRespo
 // ReplaceRemark stores another remark than the one that the user typed.
 type ReplaceRemark struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The remark to store. Must not be empty: OpenIM takes an empty text for "no change", so that "set it to nothing"
-	// cannot be said. An empty one is an invalid reply, and the bridge's fallback decides.
+	// The remark to store. Must not be empty, which is an invalid reply: OpenIM takes an empty text for "no change", so a
+	// change cannot remove the remark. Personal data.
 	Remark        string `protobuf:"bytes,1,opt,name=remark,proto3" json:"remark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -269,26 +254,1467 @@ func (x *ReplaceRemark) GetRemark() string {
 	return ""
 }
 
+// AfterSetFriendRemarkRequest says which remark was stored.
+type AfterSetFriendRemarkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenIM's ID of the operation, for logs and traces. Not unique: see decision.proto.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	// The ID of the user who owns the remark.
+	OwnerUserId string `protobuf:"bytes,2,opt,name=owner_user_id,json=ownerUserID,proto3" json:"owner_user_id,omitempty"`
+	// The ID of the user whom the remark is about.
+	FriendUserId string `protobuf:"bytes,3,opt,name=friend_user_id,json=friendUserID,proto3" json:"friend_user_id,omitempty"`
+	// The remark as stored, after a change by BeforeSetFriendRemark. Empty means none. Personal data.
+	Remark        string `protobuf:"bytes,4,opt,name=remark,proto3" json:"remark,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterSetFriendRemarkRequest) Reset() {
+	*x = AfterSetFriendRemarkRequest{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterSetFriendRemarkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterSetFriendRemarkRequest) ProtoMessage() {}
+
+func (x *AfterSetFriendRemarkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterSetFriendRemarkRequest.ProtoReflect.Descriptor instead.
+func (*AfterSetFriendRemarkRequest) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AfterSetFriendRemarkRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *AfterSetFriendRemarkRequest) GetOwnerUserId() string {
+	if x != nil {
+		return x.OwnerUserId
+	}
+	return ""
+}
+
+func (x *AfterSetFriendRemarkRequest) GetFriendUserId() string {
+	if x != nil {
+		return x.FriendUserId
+	}
+	return ""
+}
+
+func (x *AfterSetFriendRemarkRequest) GetRemark() string {
+	if x != nil {
+		return x.Remark
+	}
+	return ""
+}
+
+// AfterSetFriendRemarkResponse acknowledges the event. OpenIM never sees it.
+type AfterSetFriendRemarkResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterSetFriendRemarkResponse) Reset() {
+	*x = AfterSetFriendRemarkResponse{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterSetFriendRemarkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterSetFriendRemarkResponse) ProtoMessage() {}
+
+func (x *AfterSetFriendRemarkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterSetFriendRemarkResponse.ProtoReflect.Descriptor instead.
+func (*AfterSetFriendRemarkResponse) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{4}
+}
+
+// BeforeAddFriendRequest says who wants to be whose friend.
+type BeforeAddFriendRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenIM's ID of the operation, for logs and traces. Not unique: see decision.proto.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	// The ID of the user who asks.
+	FromUserId string `protobuf:"bytes,2,opt,name=from_user_id,json=fromUserID,proto3" json:"from_user_id,omitempty"`
+	// The ID of the user who is asked. Another than from_user_id.
+	ToUserId string `protobuf:"bytes,3,opt,name=to_user_id,json=toUserID,proto3" json:"to_user_id,omitempty"`
+	// What the user wrote to the other. May be empty. Personal data.
+	ReqMsg string `protobuf:"bytes,4,opt,name=req_msg,json=reqMsg,proto3" json:"req_msg,omitempty"`
+	// Your app's own data about the request. Empty on OpenIM before v3.5.0. Personal data.
+	Ex            string `protobuf:"bytes,5,opt,name=ex,proto3" json:"ex,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeforeAddFriendRequest) Reset() {
+	*x = BeforeAddFriendRequest{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeAddFriendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeAddFriendRequest) ProtoMessage() {}
+
+func (x *BeforeAddFriendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeAddFriendRequest.ProtoReflect.Descriptor instead.
+func (*BeforeAddFriendRequest) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *BeforeAddFriendRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *BeforeAddFriendRequest) GetFromUserId() string {
+	if x != nil {
+		return x.FromUserId
+	}
+	return ""
+}
+
+func (x *BeforeAddFriendRequest) GetToUserId() string {
+	if x != nil {
+		return x.ToUserId
+	}
+	return ""
+}
+
+func (x *BeforeAddFriendRequest) GetReqMsg() string {
+	if x != nil {
+		return x.ReqMsg
+	}
+	return ""
+}
+
+func (x *BeforeAddFriendRequest) GetEx() string {
+	if x != nil {
+		return x.Ex
+	}
+	return ""
+}
+
+// BeforeAddFriendResponse is the decision about a BeforeAddFriendRequest.
+type BeforeAddFriendResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The decision. Exactly one must be set: none is an invalid reply, never an allow.
+	//
+	// Types that are valid to be assigned to Decision:
+	//
+	//	*BeforeAddFriendResponse_Allow
+	//	*BeforeAddFriendResponse_Refuse
+	Decision      isBeforeAddFriendResponse_Decision `protobuf_oneof:"decision"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeforeAddFriendResponse) Reset() {
+	*x = BeforeAddFriendResponse{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeAddFriendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeAddFriendResponse) ProtoMessage() {}
+
+func (x *BeforeAddFriendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeAddFriendResponse.ProtoReflect.Descriptor instead.
+func (*BeforeAddFriendResponse) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BeforeAddFriendResponse) GetDecision() isBeforeAddFriendResponse_Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+func (x *BeforeAddFriendResponse) GetAllow() *Allow {
+	if x != nil {
+		if x, ok := x.Decision.(*BeforeAddFriendResponse_Allow); ok {
+			return x.Allow
+		}
+	}
+	return nil
+}
+
+func (x *BeforeAddFriendResponse) GetRefuse() *Refuse {
+	if x != nil {
+		if x, ok := x.Decision.(*BeforeAddFriendResponse_Refuse); ok {
+			return x.Refuse
+		}
+	}
+	return nil
+}
+
+type isBeforeAddFriendResponse_Decision interface {
+	isBeforeAddFriendResponse_Decision()
+}
+
+type BeforeAddFriendResponse_Allow struct {
+	// Store the friend request.
+	Allow *Allow `protobuf:"bytes,1,opt,name=allow,proto3,oneof"`
+}
+
+type BeforeAddFriendResponse_Refuse struct {
+	// Store nothing, and tell the user so.
+	Refuse *Refuse `protobuf:"bytes,2,opt,name=refuse,proto3,oneof"`
+}
+
+func (*BeforeAddFriendResponse_Allow) isBeforeAddFriendResponse_Decision() {}
+
+func (*BeforeAddFriendResponse_Refuse) isBeforeAddFriendResponse_Decision() {}
+
+// AfterAddFriendRequest says who asked to be whose friend.
+type AfterAddFriendRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenIM's ID of the operation, for logs and traces. Not unique: see decision.proto.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	// The ID of the user who asks.
+	FromUserId string `protobuf:"bytes,2,opt,name=from_user_id,json=fromUserID,proto3" json:"from_user_id,omitempty"`
+	// The ID of the user who is asked.
+	ToUserId string `protobuf:"bytes,3,opt,name=to_user_id,json=toUserID,proto3" json:"to_user_id,omitempty"`
+	// What the user wrote to the other. May be empty. Personal data.
+	ReqMsg        string `protobuf:"bytes,4,opt,name=req_msg,json=reqMsg,proto3" json:"req_msg,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterAddFriendRequest) Reset() {
+	*x = AfterAddFriendRequest{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterAddFriendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterAddFriendRequest) ProtoMessage() {}
+
+func (x *AfterAddFriendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterAddFriendRequest.ProtoReflect.Descriptor instead.
+func (*AfterAddFriendRequest) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *AfterAddFriendRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *AfterAddFriendRequest) GetFromUserId() string {
+	if x != nil {
+		return x.FromUserId
+	}
+	return ""
+}
+
+func (x *AfterAddFriendRequest) GetToUserId() string {
+	if x != nil {
+		return x.ToUserId
+	}
+	return ""
+}
+
+func (x *AfterAddFriendRequest) GetReqMsg() string {
+	if x != nil {
+		return x.ReqMsg
+	}
+	return ""
+}
+
+// AfterAddFriendResponse acknowledges the event. OpenIM never sees it.
+type AfterAddFriendResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterAddFriendResponse) Reset() {
+	*x = AfterAddFriendResponse{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterAddFriendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterAddFriendResponse) ProtoMessage() {}
+
+func (x *AfterAddFriendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterAddFriendResponse.ProtoReflect.Descriptor instead.
+func (*AfterAddFriendResponse) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{8}
+}
+
+// BeforeAddFriendAgreeRequest says who accepts whose friend request.
+type BeforeAddFriendAgreeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenIM's ID of the operation, for logs and traces. Not unique: see decision.proto.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	// The ID of the user who sent the friend request.
+	ApplicantUserId string `protobuf:"bytes,2,opt,name=applicant_user_id,json=fromUserID,proto3" json:"applicant_user_id,omitempty"`
+	// The ID of the user who accepts it. OpenIM calls it blackUserID by mistake.
+	AccepterUserId string `protobuf:"bytes,3,opt,name=accepter_user_id,json=blackUserID,proto3" json:"accepter_user_id,omitempty"`
+	// What the user answered: always 1, accepted.
+	HandleResult int32 `protobuf:"varint,4,opt,name=handle_result,json=HandleResult,proto3" json:"handle_result,omitempty"`
+	// What the user wrote to the applicant. May be empty. Personal data.
+	HandleMsg     string `protobuf:"bytes,5,opt,name=handle_msg,json=HandleMsg,proto3" json:"handle_msg,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeforeAddFriendAgreeRequest) Reset() {
+	*x = BeforeAddFriendAgreeRequest{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeAddFriendAgreeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeAddFriendAgreeRequest) ProtoMessage() {}
+
+func (x *BeforeAddFriendAgreeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeAddFriendAgreeRequest.ProtoReflect.Descriptor instead.
+func (*BeforeAddFriendAgreeRequest) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BeforeAddFriendAgreeRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *BeforeAddFriendAgreeRequest) GetApplicantUserId() string {
+	if x != nil {
+		return x.ApplicantUserId
+	}
+	return ""
+}
+
+func (x *BeforeAddFriendAgreeRequest) GetAccepterUserId() string {
+	if x != nil {
+		return x.AccepterUserId
+	}
+	return ""
+}
+
+func (x *BeforeAddFriendAgreeRequest) GetHandleResult() int32 {
+	if x != nil {
+		return x.HandleResult
+	}
+	return 0
+}
+
+func (x *BeforeAddFriendAgreeRequest) GetHandleMsg() string {
+	if x != nil {
+		return x.HandleMsg
+	}
+	return ""
+}
+
+// BeforeAddFriendAgreeResponse is the decision about a BeforeAddFriendAgreeRequest.
+type BeforeAddFriendAgreeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The decision. Exactly one must be set: none is an invalid reply, never an allow.
+	//
+	// Types that are valid to be assigned to Decision:
+	//
+	//	*BeforeAddFriendAgreeResponse_Allow
+	//	*BeforeAddFriendAgreeResponse_Refuse
+	Decision      isBeforeAddFriendAgreeResponse_Decision `protobuf_oneof:"decision"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeforeAddFriendAgreeResponse) Reset() {
+	*x = BeforeAddFriendAgreeResponse{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeAddFriendAgreeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeAddFriendAgreeResponse) ProtoMessage() {}
+
+func (x *BeforeAddFriendAgreeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeAddFriendAgreeResponse.ProtoReflect.Descriptor instead.
+func (*BeforeAddFriendAgreeResponse) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *BeforeAddFriendAgreeResponse) GetDecision() isBeforeAddFriendAgreeResponse_Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+func (x *BeforeAddFriendAgreeResponse) GetAllow() *Allow {
+	if x != nil {
+		if x, ok := x.Decision.(*BeforeAddFriendAgreeResponse_Allow); ok {
+			return x.Allow
+		}
+	}
+	return nil
+}
+
+func (x *BeforeAddFriendAgreeResponse) GetRefuse() *Refuse {
+	if x != nil {
+		if x, ok := x.Decision.(*BeforeAddFriendAgreeResponse_Refuse); ok {
+			return x.Refuse
+		}
+	}
+	return nil
+}
+
+type isBeforeAddFriendAgreeResponse_Decision interface {
+	isBeforeAddFriendAgreeResponse_Decision()
+}
+
+type BeforeAddFriendAgreeResponse_Allow struct {
+	// Make the two friends.
+	Allow *Allow `protobuf:"bytes,1,opt,name=allow,proto3,oneof"`
+}
+
+type BeforeAddFriendAgreeResponse_Refuse struct {
+	// Leave the friend request open, and tell the accepting user so.
+	Refuse *Refuse `protobuf:"bytes,2,opt,name=refuse,proto3,oneof"`
+}
+
+func (*BeforeAddFriendAgreeResponse_Allow) isBeforeAddFriendAgreeResponse_Decision() {}
+
+func (*BeforeAddFriendAgreeResponse_Refuse) isBeforeAddFriendAgreeResponse_Decision() {}
+
+// AfterAddFriendAgreeRequest says who accepted whose friend request.
+type AfterAddFriendAgreeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenIM's ID of the operation, for logs and traces. Not unique: see decision.proto.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	// The ID of the user who sent the friend request.
+	ApplicantUserId string `protobuf:"bytes,2,opt,name=applicant_user_id,json=fromUserID,proto3" json:"applicant_user_id,omitempty"`
+	// The ID of the user who accepts it. OpenIM calls it blackUserID by mistake.
+	AccepterUserId string `protobuf:"bytes,3,opt,name=accepter_user_id,json=blackUserID,proto3" json:"accepter_user_id,omitempty"`
+	// What the user answered: always 1, accepted.
+	HandleResult int32 `protobuf:"varint,4,opt,name=handle_result,json=HandleResult,proto3" json:"handle_result,omitempty"`
+	// What the user wrote to the applicant. May be empty. Personal data.
+	HandleMsg     string `protobuf:"bytes,5,opt,name=handle_msg,json=HandleMsg,proto3" json:"handle_msg,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterAddFriendAgreeRequest) Reset() {
+	*x = AfterAddFriendAgreeRequest{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterAddFriendAgreeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterAddFriendAgreeRequest) ProtoMessage() {}
+
+func (x *AfterAddFriendAgreeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterAddFriendAgreeRequest.ProtoReflect.Descriptor instead.
+func (*AfterAddFriendAgreeRequest) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AfterAddFriendAgreeRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *AfterAddFriendAgreeRequest) GetApplicantUserId() string {
+	if x != nil {
+		return x.ApplicantUserId
+	}
+	return ""
+}
+
+func (x *AfterAddFriendAgreeRequest) GetAccepterUserId() string {
+	if x != nil {
+		return x.AccepterUserId
+	}
+	return ""
+}
+
+func (x *AfterAddFriendAgreeRequest) GetHandleResult() int32 {
+	if x != nil {
+		return x.HandleResult
+	}
+	return 0
+}
+
+func (x *AfterAddFriendAgreeRequest) GetHandleMsg() string {
+	if x != nil {
+		return x.HandleMsg
+	}
+	return ""
+}
+
+// AfterAddFriendAgreeResponse acknowledges the event. OpenIM never sees it.
+type AfterAddFriendAgreeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterAddFriendAgreeResponse) Reset() {
+	*x = AfterAddFriendAgreeResponse{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterAddFriendAgreeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterAddFriendAgreeResponse) ProtoMessage() {}
+
+func (x *AfterAddFriendAgreeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterAddFriendAgreeResponse.ProtoReflect.Descriptor instead.
+func (*AfterAddFriendAgreeResponse) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{12}
+}
+
+// AfterDeleteFriendRequest says who removed which friend.
+type AfterDeleteFriendRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenIM's ID of the operation, for logs and traces. Not unique: see decision.proto.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	// The ID of the user who removed the friend.
+	OwnerUserId string `protobuf:"bytes,2,opt,name=owner_user_id,json=ownerUserID,proto3" json:"owner_user_id,omitempty"`
+	// The ID of the user who was removed.
+	FriendUserId  string `protobuf:"bytes,3,opt,name=friend_user_id,json=friendUserID,proto3" json:"friend_user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterDeleteFriendRequest) Reset() {
+	*x = AfterDeleteFriendRequest{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterDeleteFriendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterDeleteFriendRequest) ProtoMessage() {}
+
+func (x *AfterDeleteFriendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterDeleteFriendRequest.ProtoReflect.Descriptor instead.
+func (*AfterDeleteFriendRequest) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AfterDeleteFriendRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *AfterDeleteFriendRequest) GetOwnerUserId() string {
+	if x != nil {
+		return x.OwnerUserId
+	}
+	return ""
+}
+
+func (x *AfterDeleteFriendRequest) GetFriendUserId() string {
+	if x != nil {
+		return x.FriendUserId
+	}
+	return ""
+}
+
+// AfterDeleteFriendResponse acknowledges the event. OpenIM never sees it.
+type AfterDeleteFriendResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterDeleteFriendResponse) Reset() {
+	*x = AfterDeleteFriendResponse{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterDeleteFriendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterDeleteFriendResponse) ProtoMessage() {}
+
+func (x *AfterDeleteFriendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterDeleteFriendResponse.ProtoReflect.Descriptor instead.
+func (*AfterDeleteFriendResponse) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{14}
+}
+
+// BeforeImportFriendsRequest says which users are to become friends.
+type BeforeImportFriendsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenIM's ID of the operation, for logs and traces. Not unique: see decision.proto.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	// The ID of the user who gets the friends.
+	OwnerUserId string `protobuf:"bytes,2,opt,name=owner_user_id,json=ownerUserID,proto3" json:"owner_user_id,omitempty"`
+	// The IDs of the friends: existing users, without repetition, at most 1000, and without the owner.
+	FriendUserIds []string `protobuf:"bytes,3,rep,name=friend_user_ids,json=friendUserIDs,proto3" json:"friend_user_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeforeImportFriendsRequest) Reset() {
+	*x = BeforeImportFriendsRequest{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeImportFriendsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeImportFriendsRequest) ProtoMessage() {}
+
+func (x *BeforeImportFriendsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeImportFriendsRequest.ProtoReflect.Descriptor instead.
+func (*BeforeImportFriendsRequest) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *BeforeImportFriendsRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *BeforeImportFriendsRequest) GetOwnerUserId() string {
+	if x != nil {
+		return x.OwnerUserId
+	}
+	return ""
+}
+
+func (x *BeforeImportFriendsRequest) GetFriendUserIds() []string {
+	if x != nil {
+		return x.FriendUserIds
+	}
+	return nil
+}
+
+// BeforeImportFriendsResponse is the decision about a BeforeImportFriendsRequest.
+type BeforeImportFriendsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The decision. Exactly one must be set: none is an invalid reply, never an allow.
+	//
+	// Types that are valid to be assigned to Decision:
+	//
+	//	*BeforeImportFriendsResponse_Allow
+	//	*BeforeImportFriendsResponse_Refuse
+	//	*BeforeImportFriendsResponse_Change
+	Decision      isBeforeImportFriendsResponse_Decision `protobuf_oneof:"decision"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeforeImportFriendsResponse) Reset() {
+	*x = BeforeImportFriendsResponse{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeImportFriendsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeImportFriendsResponse) ProtoMessage() {}
+
+func (x *BeforeImportFriendsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeImportFriendsResponse.ProtoReflect.Descriptor instead.
+func (*BeforeImportFriendsResponse) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *BeforeImportFriendsResponse) GetDecision() isBeforeImportFriendsResponse_Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+func (x *BeforeImportFriendsResponse) GetAllow() *Allow {
+	if x != nil {
+		if x, ok := x.Decision.(*BeforeImportFriendsResponse_Allow); ok {
+			return x.Allow
+		}
+	}
+	return nil
+}
+
+func (x *BeforeImportFriendsResponse) GetRefuse() *Refuse {
+	if x != nil {
+		if x, ok := x.Decision.(*BeforeImportFriendsResponse_Refuse); ok {
+			return x.Refuse
+		}
+	}
+	return nil
+}
+
+func (x *BeforeImportFriendsResponse) GetChange() *BeforeImportFriendsChange {
+	if x != nil {
+		if x, ok := x.Decision.(*BeforeImportFriendsResponse_Change); ok {
+			return x.Change
+		}
+	}
+	return nil
+}
+
+type isBeforeImportFriendsResponse_Decision interface {
+	isBeforeImportFriendsResponse_Decision()
+}
+
+type BeforeImportFriendsResponse_Allow struct {
+	// Import all of them.
+	Allow *Allow `protobuf:"bytes,1,opt,name=allow,proto3,oneof"`
+}
+
+type BeforeImportFriendsResponse_Refuse struct {
+	// Import nobody, and tell the administrator so.
+	Refuse *Refuse `protobuf:"bytes,2,opt,name=refuse,proto3,oneof"`
+}
+
+type BeforeImportFriendsResponse_Change struct {
+	// Import others instead.
+	Change *BeforeImportFriendsChange `protobuf:"bytes,3,opt,name=change,proto3,oneof"`
+}
+
+func (*BeforeImportFriendsResponse_Allow) isBeforeImportFriendsResponse_Decision() {}
+
+func (*BeforeImportFriendsResponse_Refuse) isBeforeImportFriendsResponse_Decision() {}
+
+func (*BeforeImportFriendsResponse_Change) isBeforeImportFriendsResponse_Decision() {}
+
+// BeforeImportFriendsChange replaces the list of friends.
+type BeforeImportFriendsChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The IDs of all friends to import. Must not be empty, which is an invalid reply: refuse, to import nobody. OpenIM
+	// does not check whether they exist or are repeated.
+	FriendUserIds *StringList `protobuf:"bytes,1,opt,name=friend_user_ids,json=friendUserIDs,proto3" json:"friend_user_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeforeImportFriendsChange) Reset() {
+	*x = BeforeImportFriendsChange{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeImportFriendsChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeImportFriendsChange) ProtoMessage() {}
+
+func (x *BeforeImportFriendsChange) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeImportFriendsChange.ProtoReflect.Descriptor instead.
+func (*BeforeImportFriendsChange) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *BeforeImportFriendsChange) GetFriendUserIds() *StringList {
+	if x != nil {
+		return x.FriendUserIds
+	}
+	return nil
+}
+
+// AfterImportFriendsRequest says which users became friends.
+type AfterImportFriendsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenIM's ID of the operation, for logs and traces. Not unique: see decision.proto.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	// The ID of the user who got the friends.
+	OwnerUserId string `protobuf:"bytes,2,opt,name=owner_user_id,json=ownerUserID,proto3" json:"owner_user_id,omitempty"`
+	// The IDs of the friends, after a change by BeforeImportFriends.
+	FriendUserIds []string `protobuf:"bytes,3,rep,name=friend_user_ids,json=friendUserIDs,proto3" json:"friend_user_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterImportFriendsRequest) Reset() {
+	*x = AfterImportFriendsRequest{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterImportFriendsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterImportFriendsRequest) ProtoMessage() {}
+
+func (x *AfterImportFriendsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterImportFriendsRequest.ProtoReflect.Descriptor instead.
+func (*AfterImportFriendsRequest) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *AfterImportFriendsRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *AfterImportFriendsRequest) GetOwnerUserId() string {
+	if x != nil {
+		return x.OwnerUserId
+	}
+	return ""
+}
+
+func (x *AfterImportFriendsRequest) GetFriendUserIds() []string {
+	if x != nil {
+		return x.FriendUserIds
+	}
+	return nil
+}
+
+// AfterImportFriendsResponse acknowledges the event. OpenIM never sees it.
+type AfterImportFriendsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterImportFriendsResponse) Reset() {
+	*x = AfterImportFriendsResponse{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterImportFriendsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterImportFriendsResponse) ProtoMessage() {}
+
+func (x *AfterImportFriendsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterImportFriendsResponse.ProtoReflect.Descriptor instead.
+func (*AfterImportFriendsResponse) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{19}
+}
+
+// BeforeAddBlackRequest says who wants to block whom.
+type BeforeAddBlackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenIM's ID of the operation, for logs and traces. Not unique: see decision.proto.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	// The ID of the user whose black list it is.
+	OwnerUserId string `protobuf:"bytes,2,opt,name=owner_user_id,json=ownerUserID,proto3" json:"owner_user_id,omitempty"`
+	// The ID of the user to block.
+	BlackUserId   string `protobuf:"bytes,3,opt,name=black_user_id,json=blackUserID,proto3" json:"black_user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeforeAddBlackRequest) Reset() {
+	*x = BeforeAddBlackRequest{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeAddBlackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeAddBlackRequest) ProtoMessage() {}
+
+func (x *BeforeAddBlackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeAddBlackRequest.ProtoReflect.Descriptor instead.
+func (*BeforeAddBlackRequest) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *BeforeAddBlackRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *BeforeAddBlackRequest) GetOwnerUserId() string {
+	if x != nil {
+		return x.OwnerUserId
+	}
+	return ""
+}
+
+func (x *BeforeAddBlackRequest) GetBlackUserId() string {
+	if x != nil {
+		return x.BlackUserId
+	}
+	return ""
+}
+
+// BeforeAddBlackResponse is the decision about a BeforeAddBlackRequest.
+type BeforeAddBlackResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The decision. Exactly one must be set: none is an invalid reply, never an allow.
+	//
+	// Types that are valid to be assigned to Decision:
+	//
+	//	*BeforeAddBlackResponse_Allow
+	//	*BeforeAddBlackResponse_Refuse
+	Decision      isBeforeAddBlackResponse_Decision `protobuf_oneof:"decision"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeforeAddBlackResponse) Reset() {
+	*x = BeforeAddBlackResponse{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeAddBlackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeAddBlackResponse) ProtoMessage() {}
+
+func (x *BeforeAddBlackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeAddBlackResponse.ProtoReflect.Descriptor instead.
+func (*BeforeAddBlackResponse) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *BeforeAddBlackResponse) GetDecision() isBeforeAddBlackResponse_Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+func (x *BeforeAddBlackResponse) GetAllow() *Allow {
+	if x != nil {
+		if x, ok := x.Decision.(*BeforeAddBlackResponse_Allow); ok {
+			return x.Allow
+		}
+	}
+	return nil
+}
+
+func (x *BeforeAddBlackResponse) GetRefuse() *Refuse {
+	if x != nil {
+		if x, ok := x.Decision.(*BeforeAddBlackResponse_Refuse); ok {
+			return x.Refuse
+		}
+	}
+	return nil
+}
+
+type isBeforeAddBlackResponse_Decision interface {
+	isBeforeAddBlackResponse_Decision()
+}
+
+type BeforeAddBlackResponse_Allow struct {
+	// Block the user.
+	Allow *Allow `protobuf:"bytes,1,opt,name=allow,proto3,oneof"`
+}
+
+type BeforeAddBlackResponse_Refuse struct {
+	// Block nobody, and tell the user so.
+	Refuse *Refuse `protobuf:"bytes,2,opt,name=refuse,proto3,oneof"`
+}
+
+func (*BeforeAddBlackResponse_Allow) isBeforeAddBlackResponse_Decision() {}
+
+func (*BeforeAddBlackResponse_Refuse) isBeforeAddBlackResponse_Decision() {}
+
+// AfterRemoveBlackRequest says who unblocked whom.
+type AfterRemoveBlackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenIM's ID of the operation, for logs and traces. Not unique: see decision.proto.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	// The ID of the user whose black list it is.
+	OwnerUserId string `protobuf:"bytes,2,opt,name=owner_user_id,json=ownerUserID,proto3" json:"owner_user_id,omitempty"`
+	// The ID of the user who was unblocked.
+	BlackUserId   string `protobuf:"bytes,3,opt,name=black_user_id,json=blackUserID,proto3" json:"black_user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterRemoveBlackRequest) Reset() {
+	*x = AfterRemoveBlackRequest{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterRemoveBlackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterRemoveBlackRequest) ProtoMessage() {}
+
+func (x *AfterRemoveBlackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterRemoveBlackRequest.ProtoReflect.Descriptor instead.
+func (*AfterRemoveBlackRequest) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *AfterRemoveBlackRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *AfterRemoveBlackRequest) GetOwnerUserId() string {
+	if x != nil {
+		return x.OwnerUserId
+	}
+	return ""
+}
+
+func (x *AfterRemoveBlackRequest) GetBlackUserId() string {
+	if x != nil {
+		return x.BlackUserId
+	}
+	return ""
+}
+
+// AfterRemoveBlackResponse acknowledges the event. OpenIM never sees it.
+type AfterRemoveBlackResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AfterRemoveBlackResponse) Reset() {
+	*x = AfterRemoveBlackResponse{}
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AfterRemoveBlackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AfterRemoveBlackResponse) ProtoMessage() {}
+
+func (x *AfterRemoveBlackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_openim_bridge_v1_friend_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AfterRemoveBlackResponse.ProtoReflect.Descriptor instead.
+func (*AfterRemoveBlackResponse) Descriptor() ([]byte, []int) {
+	return file_openim_bridge_v1_friend_proto_rawDescGZIP(), []int{23}
+}
+
 var File_openim_bridge_v1_friend_proto protoreflect.FileDescriptor
 
 const file_openim_bridge_v1_friend_proto_rawDesc = "" +
 	"\n" +
-	"\x1dopenim/bridge/v1/friend.proto\x12\x10openim.bridge.v1\x1a\x1fopenim/bridge/v1/decision.proto\"\xa3\x01\n" +
+	"\x1dopenim/bridge/v1/friend.proto\x12\x10openim.bridge.v1\x1a\x1fopenim/bridge/v1/decision.proto\"\xa8\x01\n" +
 	"\x1cBeforeSetFriendRemarkRequest\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationID\x12\"\n" +
 	"\rowner_user_id\x18\x02 \x01(\tR\vownerUserID\x12$\n" +
-	"\x0efriend_user_id\x18\x03 \x01(\tR\ffriendUserID\x12\x16\n" +
-	"\x06remark\x18\x04 \x01(\tR\x06remark\"\xda\x01\n" +
+	"\x0efriend_user_id\x18\x03 \x01(\tR\ffriendUserID\x12\x1b\n" +
+	"\x06remark\x18\x04 \x01(\tB\x03\x80\x01\x01R\x06remark\"\xda\x01\n" +
 	"\x1dBeforeSetFriendRemarkResponse\x12/\n" +
 	"\x05allow\x18\x01 \x01(\v2\x17.openim.bridge.v1.AllowH\x00R\x05allow\x122\n" +
 	"\x06refuse\x18\x02 \x01(\v2\x18.openim.bridge.v1.RefuseH\x00R\x06refuse\x12H\n" +
 	"\x0ereplace_remark\x18\x03 \x01(\v2\x1f.openim.bridge.v1.ReplaceRemarkH\x00R\rreplaceRemarkB\n" +
 	"\n" +
-	"\bdecision\"'\n" +
-	"\rReplaceRemark\x12\x16\n" +
-	"\x06remark\x18\x01 \x01(\tR\x06remark2\x91\x01\n" +
+	"\bdecision\",\n" +
+	"\rReplaceRemark\x12\x1b\n" +
+	"\x06remark\x18\x01 \x01(\tB\x03\x80\x01\x01R\x06remark\"\xa7\x01\n" +
+	"\x1bAfterSetFriendRemarkRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationID\x12\"\n" +
+	"\rowner_user_id\x18\x02 \x01(\tR\vownerUserID\x12$\n" +
+	"\x0efriend_user_id\x18\x03 \x01(\tR\ffriendUserID\x12\x1b\n" +
+	"\x06remark\x18\x04 \x01(\tB\x03\x80\x01\x01R\x06remark\"\x1e\n" +
+	"\x1cAfterSetFriendRemarkResponse\"\xae\x01\n" +
+	"\x16BeforeAddFriendRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationID\x12 \n" +
+	"\ffrom_user_id\x18\x02 \x01(\tR\n" +
+	"fromUserID\x12\x1c\n" +
+	"\n" +
+	"to_user_id\x18\x03 \x01(\tR\btoUserID\x12\x1c\n" +
+	"\areq_msg\x18\x04 \x01(\tB\x03\x80\x01\x01R\x06reqMsg\x12\x13\n" +
+	"\x02ex\x18\x05 \x01(\tB\x03\x80\x01\x01R\x02ex\"\x8a\x01\n" +
+	"\x17BeforeAddFriendResponse\x12/\n" +
+	"\x05allow\x18\x01 \x01(\v2\x17.openim.bridge.v1.AllowH\x00R\x05allow\x122\n" +
+	"\x06refuse\x18\x02 \x01(\v2\x18.openim.bridge.v1.RefuseH\x00R\x06refuseB\n" +
+	"\n" +
+	"\bdecision\"\x98\x01\n" +
+	"\x15AfterAddFriendRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationID\x12 \n" +
+	"\ffrom_user_id\x18\x02 \x01(\tR\n" +
+	"fromUserID\x12\x1c\n" +
+	"\n" +
+	"to_user_id\x18\x03 \x01(\tR\btoUserID\x12\x1c\n" +
+	"\areq_msg\x18\x04 \x01(\tB\x03\x80\x01\x01R\x06reqMsg\"\x18\n" +
+	"\x16AfterAddFriendResponse\"\xd7\x01\n" +
+	"\x1bBeforeAddFriendAgreeRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationID\x12%\n" +
+	"\x11applicant_user_id\x18\x02 \x01(\tR\n" +
+	"fromUserID\x12%\n" +
+	"\x10accepter_user_id\x18\x03 \x01(\tR\vblackUserID\x12#\n" +
+	"\rhandle_result\x18\x04 \x01(\x05R\fHandleResult\x12\"\n" +
+	"\n" +
+	"handle_msg\x18\x05 \x01(\tB\x03\x80\x01\x01R\tHandleMsg\"\x8f\x01\n" +
+	"\x1cBeforeAddFriendAgreeResponse\x12/\n" +
+	"\x05allow\x18\x01 \x01(\v2\x17.openim.bridge.v1.AllowH\x00R\x05allow\x122\n" +
+	"\x06refuse\x18\x02 \x01(\v2\x18.openim.bridge.v1.RefuseH\x00R\x06refuseB\n" +
+	"\n" +
+	"\bdecision\"\xd6\x01\n" +
+	"\x1aAfterAddFriendAgreeRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationID\x12%\n" +
+	"\x11applicant_user_id\x18\x02 \x01(\tR\n" +
+	"fromUserID\x12%\n" +
+	"\x10accepter_user_id\x18\x03 \x01(\tR\vblackUserID\x12#\n" +
+	"\rhandle_result\x18\x04 \x01(\x05R\fHandleResult\x12\"\n" +
+	"\n" +
+	"handle_msg\x18\x05 \x01(\tB\x03\x80\x01\x01R\tHandleMsg\"\x1d\n" +
+	"\x1bAfterAddFriendAgreeResponse\"\x87\x01\n" +
+	"\x18AfterDeleteFriendRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationID\x12\"\n" +
+	"\rowner_user_id\x18\x02 \x01(\tR\vownerUserID\x12$\n" +
+	"\x0efriend_user_id\x18\x03 \x01(\tR\ffriendUserID\"\x1b\n" +
+	"\x19AfterDeleteFriendResponse\"\x8b\x01\n" +
+	"\x1aBeforeImportFriendsRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationID\x12\"\n" +
+	"\rowner_user_id\x18\x02 \x01(\tR\vownerUserID\x12&\n" +
+	"\x0ffriend_user_ids\x18\x03 \x03(\tR\rfriendUserIDs\"\xd5\x01\n" +
+	"\x1bBeforeImportFriendsResponse\x12/\n" +
+	"\x05allow\x18\x01 \x01(\v2\x17.openim.bridge.v1.AllowH\x00R\x05allow\x122\n" +
+	"\x06refuse\x18\x02 \x01(\v2\x18.openim.bridge.v1.RefuseH\x00R\x06refuse\x12E\n" +
+	"\x06change\x18\x03 \x01(\v2+.openim.bridge.v1.BeforeImportFriendsChangeH\x00R\x06changeB\n" +
+	"\n" +
+	"\bdecision\"a\n" +
+	"\x19BeforeImportFriendsChange\x12D\n" +
+	"\x0ffriend_user_ids\x18\x01 \x01(\v2\x1c.openim.bridge.v1.StringListR\rfriendUserIDs\"\x8a\x01\n" +
+	"\x19AfterImportFriendsRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationID\x12\"\n" +
+	"\rowner_user_id\x18\x02 \x01(\tR\vownerUserID\x12&\n" +
+	"\x0ffriend_user_ids\x18\x03 \x03(\tR\rfriendUserIDs\"\x1c\n" +
+	"\x1aAfterImportFriendsResponse\"\x82\x01\n" +
+	"\x15BeforeAddBlackRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationID\x12\"\n" +
+	"\rowner_user_id\x18\x02 \x01(\tR\vownerUserID\x12\"\n" +
+	"\rblack_user_id\x18\x03 \x01(\tR\vblackUserID\"\x89\x01\n" +
+	"\x16BeforeAddBlackResponse\x12/\n" +
+	"\x05allow\x18\x01 \x01(\v2\x17.openim.bridge.v1.AllowH\x00R\x05allow\x122\n" +
+	"\x06refuse\x18\x02 \x01(\v2\x18.openim.bridge.v1.RefuseH\x00R\x06refuseB\n" +
+	"\n" +
+	"\bdecision\"\x84\x01\n" +
+	"\x17AfterRemoveBlackRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationID\x12\"\n" +
+	"\rowner_user_id\x18\x02 \x01(\tR\vownerUserID\x12\"\n" +
+	"\rblack_user_id\x18\x03 \x01(\tR\vblackUserID\"\x1a\n" +
+	"\x18AfterRemoveBlackResponse2\xe3\t\n" +
 	"\x15FriendCallbackService\x12x\n" +
-	"\x15BeforeSetFriendRemark\x12..openim.bridge.v1.BeforeSetFriendRemarkRequest\x1a/.openim.bridge.v1.BeforeSetFriendRemarkResponseB\xd6\x01\n" +
+	"\x15BeforeSetFriendRemark\x12..openim.bridge.v1.BeforeSetFriendRemarkRequest\x1a/.openim.bridge.v1.BeforeSetFriendRemarkResponse\x12u\n" +
+	"\x14AfterSetFriendRemark\x12-.openim.bridge.v1.AfterSetFriendRemarkRequest\x1a..openim.bridge.v1.AfterSetFriendRemarkResponse\x12f\n" +
+	"\x0fBeforeAddFriend\x12(.openim.bridge.v1.BeforeAddFriendRequest\x1a).openim.bridge.v1.BeforeAddFriendResponse\x12c\n" +
+	"\x0eAfterAddFriend\x12'.openim.bridge.v1.AfterAddFriendRequest\x1a(.openim.bridge.v1.AfterAddFriendResponse\x12u\n" +
+	"\x14BeforeAddFriendAgree\x12-.openim.bridge.v1.BeforeAddFriendAgreeRequest\x1a..openim.bridge.v1.BeforeAddFriendAgreeResponse\x12r\n" +
+	"\x13AfterAddFriendAgree\x12,.openim.bridge.v1.AfterAddFriendAgreeRequest\x1a-.openim.bridge.v1.AfterAddFriendAgreeResponse\x12l\n" +
+	"\x11AfterDeleteFriend\x12*.openim.bridge.v1.AfterDeleteFriendRequest\x1a+.openim.bridge.v1.AfterDeleteFriendResponse\x12r\n" +
+	"\x13BeforeImportFriends\x12,.openim.bridge.v1.BeforeImportFriendsRequest\x1a-.openim.bridge.v1.BeforeImportFriendsResponse\x12o\n" +
+	"\x12AfterImportFriends\x12+.openim.bridge.v1.AfterImportFriendsRequest\x1a,.openim.bridge.v1.AfterImportFriendsResponse\x12c\n" +
+	"\x0eBeforeAddBlack\x12'.openim.bridge.v1.BeforeAddBlackRequest\x1a(.openim.bridge.v1.BeforeAddBlackResponse\x12i\n" +
+	"\x10AfterRemoveBlack\x12).openim.bridge.v1.AfterRemoveBlackRequest\x1a*.openim.bridge.v1.AfterRemoveBlackResponseB\xd6\x01\n" +
 	"\x13io.openim.bridge.v1B\vFriendProtoP\x01ZPgithub.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1;bridgev1\xa2\x02\x03OBX\xaa\x02\x10Openim.Bridge.V1\xca\x02\x10Openim\\Bridge\\V1\xe2\x02\x1cOpenim\\Bridge\\V1\\GPBMetadata\xea\x02\x12Openim::Bridge::V1b\x06proto3"
 
 var (
@@ -303,25 +1729,77 @@ func file_openim_bridge_v1_friend_proto_rawDescGZIP() []byte {
 	return file_openim_bridge_v1_friend_proto_rawDescData
 }
 
-var file_openim_bridge_v1_friend_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_openim_bridge_v1_friend_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_openim_bridge_v1_friend_proto_goTypes = []any{
 	(*BeforeSetFriendRemarkRequest)(nil),  // 0: openim.bridge.v1.BeforeSetFriendRemarkRequest
 	(*BeforeSetFriendRemarkResponse)(nil), // 1: openim.bridge.v1.BeforeSetFriendRemarkResponse
 	(*ReplaceRemark)(nil),                 // 2: openim.bridge.v1.ReplaceRemark
-	(*Allow)(nil),                         // 3: openim.bridge.v1.Allow
-	(*Refuse)(nil),                        // 4: openim.bridge.v1.Refuse
+	(*AfterSetFriendRemarkRequest)(nil),   // 3: openim.bridge.v1.AfterSetFriendRemarkRequest
+	(*AfterSetFriendRemarkResponse)(nil),  // 4: openim.bridge.v1.AfterSetFriendRemarkResponse
+	(*BeforeAddFriendRequest)(nil),        // 5: openim.bridge.v1.BeforeAddFriendRequest
+	(*BeforeAddFriendResponse)(nil),       // 6: openim.bridge.v1.BeforeAddFriendResponse
+	(*AfterAddFriendRequest)(nil),         // 7: openim.bridge.v1.AfterAddFriendRequest
+	(*AfterAddFriendResponse)(nil),        // 8: openim.bridge.v1.AfterAddFriendResponse
+	(*BeforeAddFriendAgreeRequest)(nil),   // 9: openim.bridge.v1.BeforeAddFriendAgreeRequest
+	(*BeforeAddFriendAgreeResponse)(nil),  // 10: openim.bridge.v1.BeforeAddFriendAgreeResponse
+	(*AfterAddFriendAgreeRequest)(nil),    // 11: openim.bridge.v1.AfterAddFriendAgreeRequest
+	(*AfterAddFriendAgreeResponse)(nil),   // 12: openim.bridge.v1.AfterAddFriendAgreeResponse
+	(*AfterDeleteFriendRequest)(nil),      // 13: openim.bridge.v1.AfterDeleteFriendRequest
+	(*AfterDeleteFriendResponse)(nil),     // 14: openim.bridge.v1.AfterDeleteFriendResponse
+	(*BeforeImportFriendsRequest)(nil),    // 15: openim.bridge.v1.BeforeImportFriendsRequest
+	(*BeforeImportFriendsResponse)(nil),   // 16: openim.bridge.v1.BeforeImportFriendsResponse
+	(*BeforeImportFriendsChange)(nil),     // 17: openim.bridge.v1.BeforeImportFriendsChange
+	(*AfterImportFriendsRequest)(nil),     // 18: openim.bridge.v1.AfterImportFriendsRequest
+	(*AfterImportFriendsResponse)(nil),    // 19: openim.bridge.v1.AfterImportFriendsResponse
+	(*BeforeAddBlackRequest)(nil),         // 20: openim.bridge.v1.BeforeAddBlackRequest
+	(*BeforeAddBlackResponse)(nil),        // 21: openim.bridge.v1.BeforeAddBlackResponse
+	(*AfterRemoveBlackRequest)(nil),       // 22: openim.bridge.v1.AfterRemoveBlackRequest
+	(*AfterRemoveBlackResponse)(nil),      // 23: openim.bridge.v1.AfterRemoveBlackResponse
+	(*Allow)(nil),                         // 24: openim.bridge.v1.Allow
+	(*Refuse)(nil),                        // 25: openim.bridge.v1.Refuse
+	(*StringList)(nil),                    // 26: openim.bridge.v1.StringList
 }
 var file_openim_bridge_v1_friend_proto_depIdxs = []int32{
-	3, // 0: openim.bridge.v1.BeforeSetFriendRemarkResponse.allow:type_name -> openim.bridge.v1.Allow
-	4, // 1: openim.bridge.v1.BeforeSetFriendRemarkResponse.refuse:type_name -> openim.bridge.v1.Refuse
-	2, // 2: openim.bridge.v1.BeforeSetFriendRemarkResponse.replace_remark:type_name -> openim.bridge.v1.ReplaceRemark
-	0, // 3: openim.bridge.v1.FriendCallbackService.BeforeSetFriendRemark:input_type -> openim.bridge.v1.BeforeSetFriendRemarkRequest
-	1, // 4: openim.bridge.v1.FriendCallbackService.BeforeSetFriendRemark:output_type -> openim.bridge.v1.BeforeSetFriendRemarkResponse
-	4, // [4:5] is the sub-list for method output_type
-	3, // [3:4] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	24, // 0: openim.bridge.v1.BeforeSetFriendRemarkResponse.allow:type_name -> openim.bridge.v1.Allow
+	25, // 1: openim.bridge.v1.BeforeSetFriendRemarkResponse.refuse:type_name -> openim.bridge.v1.Refuse
+	2,  // 2: openim.bridge.v1.BeforeSetFriendRemarkResponse.replace_remark:type_name -> openim.bridge.v1.ReplaceRemark
+	24, // 3: openim.bridge.v1.BeforeAddFriendResponse.allow:type_name -> openim.bridge.v1.Allow
+	25, // 4: openim.bridge.v1.BeforeAddFriendResponse.refuse:type_name -> openim.bridge.v1.Refuse
+	24, // 5: openim.bridge.v1.BeforeAddFriendAgreeResponse.allow:type_name -> openim.bridge.v1.Allow
+	25, // 6: openim.bridge.v1.BeforeAddFriendAgreeResponse.refuse:type_name -> openim.bridge.v1.Refuse
+	24, // 7: openim.bridge.v1.BeforeImportFriendsResponse.allow:type_name -> openim.bridge.v1.Allow
+	25, // 8: openim.bridge.v1.BeforeImportFriendsResponse.refuse:type_name -> openim.bridge.v1.Refuse
+	17, // 9: openim.bridge.v1.BeforeImportFriendsResponse.change:type_name -> openim.bridge.v1.BeforeImportFriendsChange
+	26, // 10: openim.bridge.v1.BeforeImportFriendsChange.friend_user_ids:type_name -> openim.bridge.v1.StringList
+	24, // 11: openim.bridge.v1.BeforeAddBlackResponse.allow:type_name -> openim.bridge.v1.Allow
+	25, // 12: openim.bridge.v1.BeforeAddBlackResponse.refuse:type_name -> openim.bridge.v1.Refuse
+	0,  // 13: openim.bridge.v1.FriendCallbackService.BeforeSetFriendRemark:input_type -> openim.bridge.v1.BeforeSetFriendRemarkRequest
+	3,  // 14: openim.bridge.v1.FriendCallbackService.AfterSetFriendRemark:input_type -> openim.bridge.v1.AfterSetFriendRemarkRequest
+	5,  // 15: openim.bridge.v1.FriendCallbackService.BeforeAddFriend:input_type -> openim.bridge.v1.BeforeAddFriendRequest
+	7,  // 16: openim.bridge.v1.FriendCallbackService.AfterAddFriend:input_type -> openim.bridge.v1.AfterAddFriendRequest
+	9,  // 17: openim.bridge.v1.FriendCallbackService.BeforeAddFriendAgree:input_type -> openim.bridge.v1.BeforeAddFriendAgreeRequest
+	11, // 18: openim.bridge.v1.FriendCallbackService.AfterAddFriendAgree:input_type -> openim.bridge.v1.AfterAddFriendAgreeRequest
+	13, // 19: openim.bridge.v1.FriendCallbackService.AfterDeleteFriend:input_type -> openim.bridge.v1.AfterDeleteFriendRequest
+	15, // 20: openim.bridge.v1.FriendCallbackService.BeforeImportFriends:input_type -> openim.bridge.v1.BeforeImportFriendsRequest
+	18, // 21: openim.bridge.v1.FriendCallbackService.AfterImportFriends:input_type -> openim.bridge.v1.AfterImportFriendsRequest
+	20, // 22: openim.bridge.v1.FriendCallbackService.BeforeAddBlack:input_type -> openim.bridge.v1.BeforeAddBlackRequest
+	22, // 23: openim.bridge.v1.FriendCallbackService.AfterRemoveBlack:input_type -> openim.bridge.v1.AfterRemoveBlackRequest
+	1,  // 24: openim.bridge.v1.FriendCallbackService.BeforeSetFriendRemark:output_type -> openim.bridge.v1.BeforeSetFriendRemarkResponse
+	4,  // 25: openim.bridge.v1.FriendCallbackService.AfterSetFriendRemark:output_type -> openim.bridge.v1.AfterSetFriendRemarkResponse
+	6,  // 26: openim.bridge.v1.FriendCallbackService.BeforeAddFriend:output_type -> openim.bridge.v1.BeforeAddFriendResponse
+	8,  // 27: openim.bridge.v1.FriendCallbackService.AfterAddFriend:output_type -> openim.bridge.v1.AfterAddFriendResponse
+	10, // 28: openim.bridge.v1.FriendCallbackService.BeforeAddFriendAgree:output_type -> openim.bridge.v1.BeforeAddFriendAgreeResponse
+	12, // 29: openim.bridge.v1.FriendCallbackService.AfterAddFriendAgree:output_type -> openim.bridge.v1.AfterAddFriendAgreeResponse
+	14, // 30: openim.bridge.v1.FriendCallbackService.AfterDeleteFriend:output_type -> openim.bridge.v1.AfterDeleteFriendResponse
+	16, // 31: openim.bridge.v1.FriendCallbackService.BeforeImportFriends:output_type -> openim.bridge.v1.BeforeImportFriendsResponse
+	19, // 32: openim.bridge.v1.FriendCallbackService.AfterImportFriends:output_type -> openim.bridge.v1.AfterImportFriendsResponse
+	21, // 33: openim.bridge.v1.FriendCallbackService.BeforeAddBlack:output_type -> openim.bridge.v1.BeforeAddBlackResponse
+	23, // 34: openim.bridge.v1.FriendCallbackService.AfterRemoveBlack:output_type -> openim.bridge.v1.AfterRemoveBlackResponse
+	24, // [24:35] is the sub-list for method output_type
+	13, // [13:24] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_openim_bridge_v1_friend_proto_init() }
@@ -335,13 +1813,30 @@ func file_openim_bridge_v1_friend_proto_init() {
 		(*BeforeSetFriendRemarkResponse_Refuse)(nil),
 		(*BeforeSetFriendRemarkResponse_ReplaceRemark)(nil),
 	}
+	file_openim_bridge_v1_friend_proto_msgTypes[6].OneofWrappers = []any{
+		(*BeforeAddFriendResponse_Allow)(nil),
+		(*BeforeAddFriendResponse_Refuse)(nil),
+	}
+	file_openim_bridge_v1_friend_proto_msgTypes[10].OneofWrappers = []any{
+		(*BeforeAddFriendAgreeResponse_Allow)(nil),
+		(*BeforeAddFriendAgreeResponse_Refuse)(nil),
+	}
+	file_openim_bridge_v1_friend_proto_msgTypes[16].OneofWrappers = []any{
+		(*BeforeImportFriendsResponse_Allow)(nil),
+		(*BeforeImportFriendsResponse_Refuse)(nil),
+		(*BeforeImportFriendsResponse_Change)(nil),
+	}
+	file_openim_bridge_v1_friend_proto_msgTypes[21].OneofWrappers = []any{
+		(*BeforeAddBlackResponse_Allow)(nil),
+		(*BeforeAddBlackResponse_Refuse)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_openim_bridge_v1_friend_proto_rawDesc), len(file_openim_bridge_v1_friend_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -4,20 +4,13 @@
 // - protoc             (unknown)
 // source: openim/bridge/v1/friend.proto
 
-// What OpenIM asks about friends, as a gRPC service that your App implements.
+// This file defines the callbacks about friends and the black list.
 //
-// How to implement it, in any language:
+// decision.proto says what every implementer must know. Here:
 //
-// - Serve FriendCallbackService over plaintext HTTP/2 (the usual gRPC) where the bridge's `upstream.addresses` points.
-//   Serving grpc.health.v1.Health as well is good practice.
-// - Answer quickly: a user waits. Each call carries the time that is left for it as the usual gRPC deadline
-//   (`grpc-timeout`); once it has passed, or the call was cancelled, nobody reads the answer, so stop working.
-// - A call may be repeated, when a connection broke before its answer came. The same question must be answerable
-//   twice, and a decision should have no side effect that hurts when it happens twice.
-// - Return the status OK for every decision, a refusal included. Any other status means that no decision was made: the
-//   bridge then answers OpenIM by its configured fallback, and the user's action is allowed or refused by that.
-// - Metadata of each call: `operation-id`, OpenIM's ID for tracing one operation across services, when it is visible
-//   ASCII of at most 256 bytes (the message has it always), and W3C `traceparent` when tracing is on.
+// - Both sides of a friendship are stored separately: "owner" is the user whose list changes.
+// - OpenIM has checked that the caller is the acting user or an administrator, unless an rpc's comment says otherwise.
+// - The after callbacks hold no time and no sequence number. See decision.proto for their order.
 
 package bridgev1
 
@@ -35,17 +28,79 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	FriendCallbackService_BeforeSetFriendRemark_FullMethodName = "/openim.bridge.v1.FriendCallbackService/BeforeSetFriendRemark"
+	FriendCallbackService_AfterSetFriendRemark_FullMethodName  = "/openim.bridge.v1.FriendCallbackService/AfterSetFriendRemark"
+	FriendCallbackService_BeforeAddFriend_FullMethodName       = "/openim.bridge.v1.FriendCallbackService/BeforeAddFriend"
+	FriendCallbackService_AfterAddFriend_FullMethodName        = "/openim.bridge.v1.FriendCallbackService/AfterAddFriend"
+	FriendCallbackService_BeforeAddFriendAgree_FullMethodName  = "/openim.bridge.v1.FriendCallbackService/BeforeAddFriendAgree"
+	FriendCallbackService_AfterAddFriendAgree_FullMethodName   = "/openim.bridge.v1.FriendCallbackService/AfterAddFriendAgree"
+	FriendCallbackService_AfterDeleteFriend_FullMethodName     = "/openim.bridge.v1.FriendCallbackService/AfterDeleteFriend"
+	FriendCallbackService_BeforeImportFriends_FullMethodName   = "/openim.bridge.v1.FriendCallbackService/BeforeImportFriends"
+	FriendCallbackService_AfterImportFriends_FullMethodName    = "/openim.bridge.v1.FriendCallbackService/AfterImportFriends"
+	FriendCallbackService_BeforeAddBlack_FullMethodName        = "/openim.bridge.v1.FriendCallbackService/BeforeAddBlack"
+	FriendCallbackService_AfterRemoveBlack_FullMethodName      = "/openim.bridge.v1.FriendCallbackService/AfterRemoveBlack"
 )
 
 // FriendCallbackServiceClient is the client API for FriendCallbackService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// FriendCallbackService decides about what users do with their friends.
+// FriendCallbackService decides about, and learns of, what users do with their friends and their black list.
 type FriendCallbackServiceClient interface {
-	// BeforeSetFriendRemark is asked before OpenIM stores the remark (the private nickname) that one user gives to a
-	// friend. It runs before OpenIM's own checks: the two need not be friends, nor even exist.
+	// BeforeSetFriendRemark asks before OpenIM stores the remark (the private nickname) that one user gives to a friend.
+	// Only the REST call /friend/set_friend_remark causes it. OpenIM's SDKs call /friend/update_friends, which causes no
+	// callback. It runs before OpenIM's own checks: the caller's rights are unknown, and the two need not be friends, nor
+	// even exist. Refuse and nothing is stored.
+	//
+	// Key `beforeSetFriendRemark`, command `callbackBeforeSetFriendRemarkCommand`. Since v3.5.0.
 	BeforeSetFriendRemark(ctx context.Context, in *BeforeSetFriendRemarkRequest, opts ...grpc.CallOption) (*BeforeSetFriendRemarkResponse, error)
+	// AfterSetFriendRemark tells that a remark was stored by /friend/set_friend_remark (REST only).
+	//
+	// Key `afterSetFriendRemark`, command `callbackAfterSetFriendRemarkCommand`. Since v3.5.0.
+	AfterSetFriendRemark(ctx context.Context, in *AfterSetFriendRemarkRequest, opts ...grpc.CallOption) (*AfterSetFriendRemarkResponse, error)
+	// BeforeAddFriend asks before OpenIM stores a friend request: /friend/add_friend, the SDKs' AddFriend. Nobody becomes
+	// a friend yet. OpenIM has not checked that the users exist or whether they are friends already. Refuse and nothing
+	// is stored. OpenIM takes no change.
+	//
+	// Key `beforeAddFriend`, command `callbackBeforeAddFriendCommand`. Since v3.0.0.
+	BeforeAddFriend(ctx context.Context, in *BeforeAddFriendRequest, opts ...grpc.CallOption) (*BeforeAddFriendResponse, error)
+	// AfterAddFriend tells that a friend request was stored. It is not the friendship: see AfterAddFriendAgree.
+	//
+	// Key `afterAddFriend`, command `callbackAfterAddFriendCommand`. Since v3.5.0.
+	AfterAddFriend(ctx context.Context, in *AfterAddFriendRequest, opts ...grpc.CallOption) (*AfterAddFriendResponse, error)
+	// BeforeAddFriendAgree asks before an accepted friend request makes two users friends: /friend/add_friend_response,
+	// the SDKs' AcceptFriendApplication. Declining a request causes no callback. Refuse and the request stays open.
+	// OpenIM takes no change.
+	//
+	// Key `beforeAddFriendAgree`, command `callbackBeforeAddFriendAgreeCommand`. Since v3.5.0.
+	BeforeAddFriendAgree(ctx context.Context, in *BeforeAddFriendAgreeRequest, opts ...grpc.CallOption) (*BeforeAddFriendAgreeResponse, error)
+	// AfterAddFriendAgree tells that two users have become friends by an accepted friend request.
+	//
+	// Key `afterAddFriendAgree`, command `callbackAfterAddFriendAgreeCommand`. Since v3.8.1.
+	AfterAddFriendAgree(ctx context.Context, in *AfterAddFriendAgreeRequest, opts ...grpc.CallOption) (*AfterAddFriendAgreeResponse, error)
+	// AfterDeleteFriend tells that a user removed a friend: /friend/delete_friend, the SDKs' DeleteFriend. Only the
+	// owner's side is removed.
+	//
+	// Key `afterDeleteFriend`, command `callbackAfterDeleteFriendCommand`. Since v3.5.0.
+	AfterDeleteFriend(ctx context.Context, in *AfterDeleteFriendRequest, opts ...grpc.CallOption) (*AfterDeleteFriendResponse, error)
+	// BeforeImportFriends asks before an administrator makes users friends: /friend/import_friend (REST only), after
+	// OpenIM's checks. Refuse and nobody is imported. A change replaces the list of friends and is not checked again.
+	//
+	// Key `beforeImportFriends`, command `callbackBeforeImportFriendsCommand`. Since v3.5.0.
+	BeforeImportFriends(ctx context.Context, in *BeforeImportFriendsRequest, opts ...grpc.CallOption) (*BeforeImportFriendsResponse, error)
+	// AfterImportFriends tells that an administrator made users friends.
+	//
+	// Key `afterImportFriends`, command `callbackAfterImportFriendsCommand`. Since v3.5.0.
+	AfterImportFriends(ctx context.Context, in *AfterImportFriendsRequest, opts ...grpc.CallOption) (*AfterImportFriendsResponse, error)
+	// BeforeAddBlack asks before a user puts another on the black list: /friend/add_black, the SDKs' AddBlack. OpenIM has
+	// not checked that the users exist. Refuse and nothing is stored. OpenIM takes no change.
+	//
+	// Key `beforeAddBlack`, command `callbackBeforeAddBlackCommand`. Since v3.8.1.
+	BeforeAddBlack(ctx context.Context, in *BeforeAddBlackRequest, opts ...grpc.CallOption) (*BeforeAddBlackResponse, error)
+	// AfterRemoveBlack tells that a user took another off the black list: /friend/remove_black, the SDKs' RemoveBlack.
+	// OpenIM has no callback after adding.
+	//
+	// Key `afterRemoveBlack`, command `callbackAfterRemoveBlackCommand`. Since v3.8.1.
+	AfterRemoveBlack(ctx context.Context, in *AfterRemoveBlackRequest, opts ...grpc.CallOption) (*AfterRemoveBlackResponse, error)
 }
 
 type friendCallbackServiceClient struct {
@@ -66,15 +121,167 @@ func (c *friendCallbackServiceClient) BeforeSetFriendRemark(ctx context.Context,
 	return out, nil
 }
 
+func (c *friendCallbackServiceClient) AfterSetFriendRemark(ctx context.Context, in *AfterSetFriendRemarkRequest, opts ...grpc.CallOption) (*AfterSetFriendRemarkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AfterSetFriendRemarkResponse)
+	err := c.cc.Invoke(ctx, FriendCallbackService_AfterSetFriendRemark_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *friendCallbackServiceClient) BeforeAddFriend(ctx context.Context, in *BeforeAddFriendRequest, opts ...grpc.CallOption) (*BeforeAddFriendResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeforeAddFriendResponse)
+	err := c.cc.Invoke(ctx, FriendCallbackService_BeforeAddFriend_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *friendCallbackServiceClient) AfterAddFriend(ctx context.Context, in *AfterAddFriendRequest, opts ...grpc.CallOption) (*AfterAddFriendResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AfterAddFriendResponse)
+	err := c.cc.Invoke(ctx, FriendCallbackService_AfterAddFriend_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *friendCallbackServiceClient) BeforeAddFriendAgree(ctx context.Context, in *BeforeAddFriendAgreeRequest, opts ...grpc.CallOption) (*BeforeAddFriendAgreeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeforeAddFriendAgreeResponse)
+	err := c.cc.Invoke(ctx, FriendCallbackService_BeforeAddFriendAgree_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *friendCallbackServiceClient) AfterAddFriendAgree(ctx context.Context, in *AfterAddFriendAgreeRequest, opts ...grpc.CallOption) (*AfterAddFriendAgreeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AfterAddFriendAgreeResponse)
+	err := c.cc.Invoke(ctx, FriendCallbackService_AfterAddFriendAgree_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *friendCallbackServiceClient) AfterDeleteFriend(ctx context.Context, in *AfterDeleteFriendRequest, opts ...grpc.CallOption) (*AfterDeleteFriendResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AfterDeleteFriendResponse)
+	err := c.cc.Invoke(ctx, FriendCallbackService_AfterDeleteFriend_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *friendCallbackServiceClient) BeforeImportFriends(ctx context.Context, in *BeforeImportFriendsRequest, opts ...grpc.CallOption) (*BeforeImportFriendsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeforeImportFriendsResponse)
+	err := c.cc.Invoke(ctx, FriendCallbackService_BeforeImportFriends_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *friendCallbackServiceClient) AfterImportFriends(ctx context.Context, in *AfterImportFriendsRequest, opts ...grpc.CallOption) (*AfterImportFriendsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AfterImportFriendsResponse)
+	err := c.cc.Invoke(ctx, FriendCallbackService_AfterImportFriends_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *friendCallbackServiceClient) BeforeAddBlack(ctx context.Context, in *BeforeAddBlackRequest, opts ...grpc.CallOption) (*BeforeAddBlackResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeforeAddBlackResponse)
+	err := c.cc.Invoke(ctx, FriendCallbackService_BeforeAddBlack_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *friendCallbackServiceClient) AfterRemoveBlack(ctx context.Context, in *AfterRemoveBlackRequest, opts ...grpc.CallOption) (*AfterRemoveBlackResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AfterRemoveBlackResponse)
+	err := c.cc.Invoke(ctx, FriendCallbackService_AfterRemoveBlack_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FriendCallbackServiceServer is the server API for FriendCallbackService service.
 // All implementations must embed UnimplementedFriendCallbackServiceServer
 // for forward compatibility.
 //
-// FriendCallbackService decides about what users do with their friends.
+// FriendCallbackService decides about, and learns of, what users do with their friends and their black list.
 type FriendCallbackServiceServer interface {
-	// BeforeSetFriendRemark is asked before OpenIM stores the remark (the private nickname) that one user gives to a
-	// friend. It runs before OpenIM's own checks: the two need not be friends, nor even exist.
+	// BeforeSetFriendRemark asks before OpenIM stores the remark (the private nickname) that one user gives to a friend.
+	// Only the REST call /friend/set_friend_remark causes it. OpenIM's SDKs call /friend/update_friends, which causes no
+	// callback. It runs before OpenIM's own checks: the caller's rights are unknown, and the two need not be friends, nor
+	// even exist. Refuse and nothing is stored.
+	//
+	// Key `beforeSetFriendRemark`, command `callbackBeforeSetFriendRemarkCommand`. Since v3.5.0.
 	BeforeSetFriendRemark(context.Context, *BeforeSetFriendRemarkRequest) (*BeforeSetFriendRemarkResponse, error)
+	// AfterSetFriendRemark tells that a remark was stored by /friend/set_friend_remark (REST only).
+	//
+	// Key `afterSetFriendRemark`, command `callbackAfterSetFriendRemarkCommand`. Since v3.5.0.
+	AfterSetFriendRemark(context.Context, *AfterSetFriendRemarkRequest) (*AfterSetFriendRemarkResponse, error)
+	// BeforeAddFriend asks before OpenIM stores a friend request: /friend/add_friend, the SDKs' AddFriend. Nobody becomes
+	// a friend yet. OpenIM has not checked that the users exist or whether they are friends already. Refuse and nothing
+	// is stored. OpenIM takes no change.
+	//
+	// Key `beforeAddFriend`, command `callbackBeforeAddFriendCommand`. Since v3.0.0.
+	BeforeAddFriend(context.Context, *BeforeAddFriendRequest) (*BeforeAddFriendResponse, error)
+	// AfterAddFriend tells that a friend request was stored. It is not the friendship: see AfterAddFriendAgree.
+	//
+	// Key `afterAddFriend`, command `callbackAfterAddFriendCommand`. Since v3.5.0.
+	AfterAddFriend(context.Context, *AfterAddFriendRequest) (*AfterAddFriendResponse, error)
+	// BeforeAddFriendAgree asks before an accepted friend request makes two users friends: /friend/add_friend_response,
+	// the SDKs' AcceptFriendApplication. Declining a request causes no callback. Refuse and the request stays open.
+	// OpenIM takes no change.
+	//
+	// Key `beforeAddFriendAgree`, command `callbackBeforeAddFriendAgreeCommand`. Since v3.5.0.
+	BeforeAddFriendAgree(context.Context, *BeforeAddFriendAgreeRequest) (*BeforeAddFriendAgreeResponse, error)
+	// AfterAddFriendAgree tells that two users have become friends by an accepted friend request.
+	//
+	// Key `afterAddFriendAgree`, command `callbackAfterAddFriendAgreeCommand`. Since v3.8.1.
+	AfterAddFriendAgree(context.Context, *AfterAddFriendAgreeRequest) (*AfterAddFriendAgreeResponse, error)
+	// AfterDeleteFriend tells that a user removed a friend: /friend/delete_friend, the SDKs' DeleteFriend. Only the
+	// owner's side is removed.
+	//
+	// Key `afterDeleteFriend`, command `callbackAfterDeleteFriendCommand`. Since v3.5.0.
+	AfterDeleteFriend(context.Context, *AfterDeleteFriendRequest) (*AfterDeleteFriendResponse, error)
+	// BeforeImportFriends asks before an administrator makes users friends: /friend/import_friend (REST only), after
+	// OpenIM's checks. Refuse and nobody is imported. A change replaces the list of friends and is not checked again.
+	//
+	// Key `beforeImportFriends`, command `callbackBeforeImportFriendsCommand`. Since v3.5.0.
+	BeforeImportFriends(context.Context, *BeforeImportFriendsRequest) (*BeforeImportFriendsResponse, error)
+	// AfterImportFriends tells that an administrator made users friends.
+	//
+	// Key `afterImportFriends`, command `callbackAfterImportFriendsCommand`. Since v3.5.0.
+	AfterImportFriends(context.Context, *AfterImportFriendsRequest) (*AfterImportFriendsResponse, error)
+	// BeforeAddBlack asks before a user puts another on the black list: /friend/add_black, the SDKs' AddBlack. OpenIM has
+	// not checked that the users exist. Refuse and nothing is stored. OpenIM takes no change.
+	//
+	// Key `beforeAddBlack`, command `callbackBeforeAddBlackCommand`. Since v3.8.1.
+	BeforeAddBlack(context.Context, *BeforeAddBlackRequest) (*BeforeAddBlackResponse, error)
+	// AfterRemoveBlack tells that a user took another off the black list: /friend/remove_black, the SDKs' RemoveBlack.
+	// OpenIM has no callback after adding.
+	//
+	// Key `afterRemoveBlack`, command `callbackAfterRemoveBlackCommand`. Since v3.8.1.
+	AfterRemoveBlack(context.Context, *AfterRemoveBlackRequest) (*AfterRemoveBlackResponse, error)
 	mustEmbedUnimplementedFriendCallbackServiceServer()
 }
 
@@ -87,6 +294,36 @@ type UnimplementedFriendCallbackServiceServer struct{}
 
 func (UnimplementedFriendCallbackServiceServer) BeforeSetFriendRemark(context.Context, *BeforeSetFriendRemarkRequest) (*BeforeSetFriendRemarkResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BeforeSetFriendRemark not implemented")
+}
+func (UnimplementedFriendCallbackServiceServer) AfterSetFriendRemark(context.Context, *AfterSetFriendRemarkRequest) (*AfterSetFriendRemarkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AfterSetFriendRemark not implemented")
+}
+func (UnimplementedFriendCallbackServiceServer) BeforeAddFriend(context.Context, *BeforeAddFriendRequest) (*BeforeAddFriendResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeforeAddFriend not implemented")
+}
+func (UnimplementedFriendCallbackServiceServer) AfterAddFriend(context.Context, *AfterAddFriendRequest) (*AfterAddFriendResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AfterAddFriend not implemented")
+}
+func (UnimplementedFriendCallbackServiceServer) BeforeAddFriendAgree(context.Context, *BeforeAddFriendAgreeRequest) (*BeforeAddFriendAgreeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeforeAddFriendAgree not implemented")
+}
+func (UnimplementedFriendCallbackServiceServer) AfterAddFriendAgree(context.Context, *AfterAddFriendAgreeRequest) (*AfterAddFriendAgreeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AfterAddFriendAgree not implemented")
+}
+func (UnimplementedFriendCallbackServiceServer) AfterDeleteFriend(context.Context, *AfterDeleteFriendRequest) (*AfterDeleteFriendResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AfterDeleteFriend not implemented")
+}
+func (UnimplementedFriendCallbackServiceServer) BeforeImportFriends(context.Context, *BeforeImportFriendsRequest) (*BeforeImportFriendsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeforeImportFriends not implemented")
+}
+func (UnimplementedFriendCallbackServiceServer) AfterImportFriends(context.Context, *AfterImportFriendsRequest) (*AfterImportFriendsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AfterImportFriends not implemented")
+}
+func (UnimplementedFriendCallbackServiceServer) BeforeAddBlack(context.Context, *BeforeAddBlackRequest) (*BeforeAddBlackResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeforeAddBlack not implemented")
+}
+func (UnimplementedFriendCallbackServiceServer) AfterRemoveBlack(context.Context, *AfterRemoveBlackRequest) (*AfterRemoveBlackResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AfterRemoveBlack not implemented")
 }
 func (UnimplementedFriendCallbackServiceServer) mustEmbedUnimplementedFriendCallbackServiceServer() {}
 func (UnimplementedFriendCallbackServiceServer) testEmbeddedByValue()                               {}
@@ -127,6 +364,186 @@ func _FriendCallbackService_BeforeSetFriendRemark_Handler(srv interface{}, ctx c
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FriendCallbackService_AfterSetFriendRemark_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AfterSetFriendRemarkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FriendCallbackServiceServer).AfterSetFriendRemark(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FriendCallbackService_AfterSetFriendRemark_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FriendCallbackServiceServer).AfterSetFriendRemark(ctx, req.(*AfterSetFriendRemarkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FriendCallbackService_BeforeAddFriend_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeforeAddFriendRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FriendCallbackServiceServer).BeforeAddFriend(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FriendCallbackService_BeforeAddFriend_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FriendCallbackServiceServer).BeforeAddFriend(ctx, req.(*BeforeAddFriendRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FriendCallbackService_AfterAddFriend_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AfterAddFriendRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FriendCallbackServiceServer).AfterAddFriend(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FriendCallbackService_AfterAddFriend_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FriendCallbackServiceServer).AfterAddFriend(ctx, req.(*AfterAddFriendRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FriendCallbackService_BeforeAddFriendAgree_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeforeAddFriendAgreeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FriendCallbackServiceServer).BeforeAddFriendAgree(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FriendCallbackService_BeforeAddFriendAgree_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FriendCallbackServiceServer).BeforeAddFriendAgree(ctx, req.(*BeforeAddFriendAgreeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FriendCallbackService_AfterAddFriendAgree_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AfterAddFriendAgreeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FriendCallbackServiceServer).AfterAddFriendAgree(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FriendCallbackService_AfterAddFriendAgree_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FriendCallbackServiceServer).AfterAddFriendAgree(ctx, req.(*AfterAddFriendAgreeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FriendCallbackService_AfterDeleteFriend_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AfterDeleteFriendRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FriendCallbackServiceServer).AfterDeleteFriend(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FriendCallbackService_AfterDeleteFriend_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FriendCallbackServiceServer).AfterDeleteFriend(ctx, req.(*AfterDeleteFriendRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FriendCallbackService_BeforeImportFriends_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeforeImportFriendsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FriendCallbackServiceServer).BeforeImportFriends(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FriendCallbackService_BeforeImportFriends_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FriendCallbackServiceServer).BeforeImportFriends(ctx, req.(*BeforeImportFriendsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FriendCallbackService_AfterImportFriends_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AfterImportFriendsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FriendCallbackServiceServer).AfterImportFriends(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FriendCallbackService_AfterImportFriends_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FriendCallbackServiceServer).AfterImportFriends(ctx, req.(*AfterImportFriendsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FriendCallbackService_BeforeAddBlack_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeforeAddBlackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FriendCallbackServiceServer).BeforeAddBlack(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FriendCallbackService_BeforeAddBlack_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FriendCallbackServiceServer).BeforeAddBlack(ctx, req.(*BeforeAddBlackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FriendCallbackService_AfterRemoveBlack_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AfterRemoveBlackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FriendCallbackServiceServer).AfterRemoveBlack(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FriendCallbackService_AfterRemoveBlack_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FriendCallbackServiceServer).AfterRemoveBlack(ctx, req.(*AfterRemoveBlackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // FriendCallbackService_ServiceDesc is the grpc.ServiceDesc for FriendCallbackService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -137,6 +554,46 @@ var FriendCallbackService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BeforeSetFriendRemark",
 			Handler:    _FriendCallbackService_BeforeSetFriendRemark_Handler,
+		},
+		{
+			MethodName: "AfterSetFriendRemark",
+			Handler:    _FriendCallbackService_AfterSetFriendRemark_Handler,
+		},
+		{
+			MethodName: "BeforeAddFriend",
+			Handler:    _FriendCallbackService_BeforeAddFriend_Handler,
+		},
+		{
+			MethodName: "AfterAddFriend",
+			Handler:    _FriendCallbackService_AfterAddFriend_Handler,
+		},
+		{
+			MethodName: "BeforeAddFriendAgree",
+			Handler:    _FriendCallbackService_BeforeAddFriendAgree_Handler,
+		},
+		{
+			MethodName: "AfterAddFriendAgree",
+			Handler:    _FriendCallbackService_AfterAddFriendAgree_Handler,
+		},
+		{
+			MethodName: "AfterDeleteFriend",
+			Handler:    _FriendCallbackService_AfterDeleteFriend_Handler,
+		},
+		{
+			MethodName: "BeforeImportFriends",
+			Handler:    _FriendCallbackService_BeforeImportFriends_Handler,
+		},
+		{
+			MethodName: "AfterImportFriends",
+			Handler:    _FriendCallbackService_AfterImportFriends_Handler,
+		},
+		{
+			MethodName: "BeforeAddBlack",
+			Handler:    _FriendCallbackService_BeforeAddBlack_Handler,
+		},
+		{
+			MethodName: "AfterRemoveBlack",
+			Handler:    _FriendCallbackService_AfterRemoveBlack_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
