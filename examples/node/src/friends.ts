@@ -10,7 +10,10 @@ import type { FriendCallbackServiceHandlers } from './gen/openim/bridge/v1/Frien
 const CODE_NOT_ALLOWED = 5001;
 const CODE_BLANK = 5002;
 
-export function friends(words: readonly string[]): FriendCallbackServiceHandlers {
+// The rpcs that are implemented here. To all others, grpc-js answers UNIMPLEMENTED.
+type Handlers = Pick<FriendCallbackServiceHandlers, 'BeforeSetFriendRemark'>;
+
+export function friends(words: readonly string[]): Handlers {
   return {
     BeforeSetFriendRemark(call, callback) {
       // Past its deadline, or cancelled: nobody reads the answer. To all that the rule waits for, such as a database,
