@@ -7,22 +7,19 @@
 mod kit;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
 use bytes::Bytes;
 use kit::callback::panics;
+use kit::contract::{
+    asked_for, change_of, changes, changes_alone, echo, expected, loses_messages, request_of, value_of,
+};
 use kit::rpc::{AnyService, any_service};
 use kit::{Bridge, BridgeBuilder, Reply, bridge, eventually, nowhere};
 use openim_bridge::callback::{BodyError, CALLBACKS, Callback, Callbacks, Codec, Decision, Kind, Question, rpc::RPCS};
 use openim_bridge::openim::OperationId;
 use openim_bridge::policy::{Action, Percent};
-use openim_bridge::proto::DESCRIPTORS;
 use proptest::prelude::*;
-use prost::Message as _;
-use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, FieldDescriptor, Kind as Type, MessageDescriptor,
-    MethodDescriptor, Value as Field,
-};
+use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Kind as Type, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
 // One rpc, one row, one fixture.
@@ -89,44 +86,6 @@ fn fixture(callback: &Callback) -> Vec<u8> {
 fn body_of(request: &[u8]) -> &[u8] {
     let head = request.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
     &request[head + 4..]
-}
-
-fn pool() -> &'static DescriptorPool {
-    static POOL: LazyLock<DescriptorPool> =
-        LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("the contract"));
-    &POOL
-}
-
-fn method_of(callback: &Callback) -> MethodDescriptor {
-    let (service, method) = callback.rpc.path.trim_start_matches('/').split_once('/').expect("a path");
-    let service = pool().get_service_by_name(service).expect("the service");
-    service.methods().find(|found| found.name() == method).expect("the method")
-}
-
-fn request_of(callback: &Callback) -> MessageDescriptor {
-    method_of(callback).input()
-}
-
-fn change_of(callback: &Callback) -> Option<MessageDescriptor> {
-    method_of(callback).output().get_field(3).and_then(|change| change.kind().as_message().cloned())
-}
-
-/// What another implementation makes of the same JSON.
-fn expected(callback: &Callback, json: &str, id: &str) -> Option<DynamicMessage> {
-    let mut json: Map<String, Value> = serde_json::from_str(json).ok()?;
-    // It comes from the header.
-    json.insert("operationID".to_owned(), id.into());
-    // A character that stands for a number.
-    if ["beforeApplyJoinGroup", "afterDismissGroup"].contains(&callback.name)
-        && let Some(Value::String(text)) = json.get("groupType")
-    {
-        let number = text.chars().next().map_or(0, u32::from);
-        json.insert("groupType".to_owned(), number.into());
-    }
-    let options = DeserializeOptions::new().deny_unknown_fields(false);
-    let message = DynamicMessage::deserialize_with_options(request_of(callback), Value::Object(json), &options).ok()?;
-    // There and back: then what is set to its default counts as unset.
-    DynamicMessage::decode(request_of(callback), &*message.encode_to_vec()).ok()
 }
 
 fn id(id: &str) -> OperationId {
@@ -209,38 +168,6 @@ fn old_commands_are_the_same_callbacks() {
 }
 
 // An answer leaves the user's action as it was.
-
-/// What an answer must repeat, as a real server was seen to need it.
-fn echo(callback: &Callback) -> &'static [&'static str] {
-    match callback.name {
-        "beforeSetFriendRemark" => &["remark"],
-        "beforeSetGroupInfo" => &["groupID", "groupName", "introduction", "faceURL"],
-        "beforeSetGroupInfoEx" => &[
-            "groupID",
-            "groupName",
-            "introduction",
-            "faceURL",
-            "ex",
-            "needVerification",
-            "lookMemberInfo",
-            "applyMemberFriend",
-        ],
-        _ => &[],
-    }
-}
-
-/// A refusal of these loses messages, and no user learns of it.
-const LOSE_MESSAGES: [&str; 5] = [
-    "beforeOnlinePush",
-    "beforeGroupOnlinePush",
-    "beforeOfflinePush",
-    "beforeCreateSingleChatConversations",
-    "beforeCreateGroupChatConversations",
-];
-
-fn loses_messages(callback: &Callback) -> bool {
-    LOSE_MESSAGES.contains(&callback.name)
-}
 
 /// The answer without what the verdict is made of.
 fn told(reply: &Reply) -> Map<String, Value> {
@@ -563,11 +490,7 @@ fn reply(callback: &'static Callback) -> BoxedStrategy<Vec<u8>> {
                 message.set_field(&field, one.get_field(&field).into_owned());
             }
         }
-        let change = message.encode_to_vec();
-        let mut reply = vec![0x1a];
-        prost::encoding::encode_varint(change.len() as u64, &mut reply);
-        reply.extend(change);
-        reply
+        changes(&message)
     });
     prop_oneof![1 => noise, 9 => wrapped].boxed()
 }
@@ -643,31 +566,14 @@ fn every_field_of_a_change_is_written_as_openim_reads_it() {
     for callback in CALLBACKS {
         let Some(change) = change_of(callback) else { continue };
         assert!(matches!(callback.kind, Kind::Before { .. }));
-        let mut asked = body_json(callback);
-        for (key, value) in &mut asked {
-            // All was asked for, in a session that fits.
-            match &**key {
-                "nickName" | "faceURL" if value.is_null() => *value = "x".into(),
-                "contentType" => *value = 101.into(),
-                _ => {}
-            }
-        }
         for field in change.fields() {
             let json_name = field.json_name().to_owned();
-            match &*json_name {
-                "recvID" => _ = asked.insert("sessionType".to_owned(), 1.into()),
-                "groupID" if callback.name == "beforeMsgModify" => _ = asked.insert("sessionType".to_owned(), 3.into()),
-                _ => {}
-            }
-            let body = Value::Object(asked.clone()).to_string();
+            let mut asked = body_json(callback);
+            asked.extend(asked_for(callback, &field));
+            let body = Value::Object(asked).to_string();
             let question = decoded(callback, body.as_bytes()).expect("a callback");
             let (value, expected) = value_of(&field);
-            let mut message = DynamicMessage::new(change.clone());
-            message.set_field(&field, value);
-            let bytes = message.encode_to_vec();
-            let mut reply = vec![0x1a];
-            prost::encoding::encode_varint(bytes.len() as u64, &mut reply);
-            reply.extend(bytes);
+            let reply = changes_alone(&field, value);
             let Some(Decision::Change(fields)) = (Codec::TABLES.read)(&question.body, &reply) else {
                 panic!("{}: a change of {json_name} is none", callback.name)
             };
@@ -677,40 +583,5 @@ fn every_field_of_a_change_is_written_as_openim_reads_it() {
             all.insert(&json_name);
             assert_eq!(told.keys().map(String::as_str).collect::<BTreeSet<_>>(), all, "{}", callback.name);
         }
-    }
-}
-
-/// A value, and how OpenIM is told it.
-fn value_of(field: &FieldDescriptor) -> (Field, Value) {
-    match field.kind() {
-        Type::String if field.json_name() == "content" => (Field::String("{\"a\":1}".to_owned()), "{\"a\":1}".into()),
-        Type::String => (Field::String("\"中\n".to_owned()), "\"中\n".into()),
-        Type::Bool => (Field::Bool(true), true.into()),
-        Type::Int64 => (Field::I64(i64::MIN), i64::MIN.into()),
-        Type::Uint32 => (Field::U32(u32::MAX), u32::MAX.into()),
-        Type::Enum(_) => (Field::EnumNumber(60), 60.into()),
-        Type::Message(list) if list.name() == "StringList" => {
-            let mut texts = DynamicMessage::new(list);
-            texts.set_field_by_name(
-                "values",
-                Field::List(vec![Field::String("u1".to_owned()), Field::String(String::new())]),
-            );
-            (Field::Message(texts), json!(["u1", ""]))
-        }
-        Type::Message(message) => {
-            let mut object = DynamicMessage::new(message.clone());
-            let mut told = Map::new();
-            for inner in message.fields() {
-                let (value, json) = value_of(&inner);
-                object.set_field(&inner, value);
-                told.insert(inner.json_name().to_owned(), json);
-            }
-            if field.is_list() {
-                (Field::List(vec![Field::Message(object)]), json!([told]))
-            } else {
-                (Field::Message(object), told.into())
-            }
-        }
-        _ => (Field::I32(-7), (-7).into()),
     }
 }

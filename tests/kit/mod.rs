@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
 
 pub mod callback;
+pub mod contract;
 pub mod dns;
 pub mod frames;
 pub mod log;
