@@ -1,8 +1,9 @@
-// The oracle: what OpenIM Server itself makes of the answer to a callback.
+// The oracle: what OpenIM Server itself sends, and what it makes of the answer to a callback.
 //
 // It sends callbacks through OpenIM's own webhook client and response types, as OpenIM's friend service does before it
-// sets a friend's remark. It reads calls as JSON lines from standard input, and writes for each one line of JSON with
-// what came of it. See tests/oracle.rs, which compares that with what the bridge meant and with what `send` says.
+// sets a friend's remark; it writes the body of any callback with Go's encoder; and it reads the answer to any callback
+// into OpenIM's own struct. It reads calls as JSON lines from standard input, and writes for each one line of JSON with
+// what came of it. See main.rs, which compares that with what the bridge meant and with what `send` says.
 package main
 
 import (
@@ -20,8 +21,12 @@ import (
 	"github.com/openimsdk/tools/log"
 )
 
-// call is a line of input. The timeout is in seconds, as in webhooks.yml.
+// call is a line of input: one to send, unless it says otherwise. The timeout is in seconds, as in webhooks.yml.
 type call struct {
+	Commands bool      `json:"commands"`
+	Body     *bodyCall `json:"body"`
+	Read     *readCall `json:"read"`
+
 	URL         string `json:"url"`
 	Timeout     int    `json:"timeout"`
 	OperationID string `json:"operationID"`
@@ -57,13 +62,30 @@ func main() {
 		} else if err != nil {
 			panic(err)
 		}
-		if clients[next.URL] == nil {
-			clients[next.URL] = webhook.NewWebhookClient(next.URL)
-		}
-		if err := verdicts.Encode(send(clients[next.URL], next)); err != nil {
+		if err := verdicts.Encode(answerTo(next, clients)); err != nil {
 			panic(err)
 		}
 	}
+}
+
+// answerTo is the line of output for a line of input.
+func answerTo(next call, clients map[string]*webhook.Client) any {
+	switch {
+	case next.Commands:
+		commands := []string{}
+		for command := range callbacks {
+			commands = append(commands, command)
+		}
+		return commands
+	case next.Body != nil:
+		return body(*next.Body)
+	case next.Read != nil:
+		return read(*next.Read)
+	}
+	if clients[next.URL] == nil {
+		clients[next.URL] = webhook.NewWebhookClient(next.URL)
+	}
+	return send(clients[next.URL], next)
 }
 
 // send does what the friend service does; that code is internal to OpenIM's module.
@@ -78,17 +100,21 @@ func send(client *webhook.Client, call call) verdict {
 	response := &answer{}
 	before := &config.BeforeConfig{Enable: true, Timeout: call.Timeout}
 	if err := client.SyncPost(ctx, request.GetCallbackCommand(), request, response, before); err != nil {
-		refusal := &apiError{Own: !response.refused, Text: err.Error()}
-		var coded errs.CodeError
-		if errors.As(err, &coded) {
-			refusal.Code, refusal.Msg, refusal.Detail = coded.Code(), coded.Msg(), coded.Detail()
-		}
-		return verdict{Error: refusal}
+		return verdict{Error: errorOf(err, !response.refused)}
 	}
 	if response.Remark != "" {
 		return verdict{Remark: response.Remark}
 	}
 	return verdict{Remark: call.Remark}
+}
+
+func errorOf(err error, own bool) *apiError {
+	told := &apiError{Own: own, Text: err.Error()}
+	var coded errs.CodeError
+	if errors.As(err, &coded) {
+		told.Code, told.Msg, told.Detail = coded.Code(), coded.Msg(), coded.Detail()
+	}
+	return told
 }
 
 // answer is OpenIM's own, which also knows whether it refused.

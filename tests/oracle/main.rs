@@ -1,7 +1,9 @@
-//! What OpenIM's own client makes of an answer, next to what the bridge meant by it and to what `send` says of it.
+//! What OpenIM's own code sends, and what it makes of an answer, next to what the bridge meant and to what `send` says.
 //!
-//! - `main.go`: the oracle, a program around that client, which is told callbacks to send and tells what came of them.
-//! - [`bridge`]: every kind of answer that the bridge gives.
+//! - `main.go`: the oracle, a program around that code. It is told callbacks to send and tells what came of them; it
+//!   writes the body of any callback (`codec.go`, `values.go`).
+//! - [`asked`]: the bodies of every callback, as a decision service is asked them.
+//! - [`bridge`]: every kind of answer to the callback about remarks, through OpenIM's own client.
 //! - [`bodies`], [`responses`]: some hundred others, for `send` alone.
 //! - [`server`]: what answers with given bytes.
 //!
@@ -12,6 +14,7 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod asked;
 mod bodies;
 mod bridge;
 mod responses;
@@ -29,7 +32,7 @@ use http::HeaderValue;
 use openim_bridge::cli::send;
 use openim_bridge::openim::Refusal;
 use openim_bridge::openim::client::{CallbackRequest, OpenIm, UrlForm};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use server::{Answer, server};
 
 /// Who sets the remark in every callback here; the operation ID is this, too.
@@ -92,15 +95,30 @@ impl Oracle {
             "url": url, "timeout": timeout,
             "operationID": OPERATION_ID, "owner": OWNER, "friend": FRIEND, "remark": remark,
         });
-        writeln!(self.calls, "{call}").expect("the oracle listens");
-        let mut line = String::new();
-        self.conclusions.read_line(&mut line).expect("the oracle answers");
-        let told: Told = serde_json::from_str(&line).expect("a conclusion");
+        let told: Told = self.tells(&call);
         match told.error {
             None => Conclusion::Stores(told.remark),
             Some(Error { code, msg: message, detail, own: false }) => Conclusion::Refuses { code, message, detail },
             Some(Error { code, msg: message, .. }) => Conclusion::Fails { code, message },
         }
+    }
+
+    /// The body of this callback, as Go's encoder writes it: with random values, over which `set` is laid. Seed 0 is a
+    /// request with nothing in it.
+    fn body(&mut self, command: &str, seed: u64, set: &Map<String, Value>) -> String {
+        self.tells(&json!({"body": {"command": command, "seed": seed, "set": set}}))
+    }
+
+    /// The commands of all callbacks that it knows.
+    fn commands(&mut self) -> Vec<String> {
+        self.tells(&json!({"commands": true}))
+    }
+
+    fn tells<T: serde::de::DeserializeOwned>(&mut self, call: &Value) -> T {
+        writeln!(self.calls, "{call}").expect("the oracle listens");
+        let mut line = String::new();
+        self.conclusions.read_line(&mut line).expect("the oracle answers");
+        serde_json::from_str(&line).expect("what was asked for")
     }
 }
 
