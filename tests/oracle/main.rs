@@ -1,8 +1,9 @@
 //! What OpenIM's own code sends, and what it makes of an answer, next to what the bridge meant and to what `send` says.
 //!
 //! - `main.go`: the oracle, a program around that code. It is told callbacks to send and tells what came of them; it
-//!   writes the body of any callback (`codec.go`, `values.go`).
+//!   writes the body of any callback (`codec.go`, `values.go`), and reads the answer to any.
 //! - [`asked`]: the bodies of every callback, as a decision service is asked them.
+//! - [`answered`]: every kind of answer to every callback.
 //! - [`bridge`]: every kind of answer to the callback about remarks, through OpenIM's own client.
 //! - [`bodies`], [`responses`]: some hundred others, for `send` alone.
 //! - [`server`]: what answers with given bytes.
@@ -14,6 +15,7 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod answered;
 mod asked;
 mod bodies;
 mod bridge;
@@ -109,6 +111,11 @@ impl Oracle {
         self.tells(&json!({"body": {"command": command, "seed": seed, "set": set}}))
     }
 
+    /// What OpenIM reads in this answer to the callback.
+    fn reads(&mut self, command: &str, answer: &str) -> Reading {
+        self.tells(&json!({"read": {"command": command, "answer": answer}}))
+    }
+
     /// The commands of all callbacks that it knows.
     fn commands(&mut self) -> Vec<String> {
         self.tells(&json!({"commands": true}))
@@ -135,7 +142,14 @@ struct Told {
     error: Option<Error>,
 }
 
+/// What OpenIM reads in an answer: all fields of its own struct, and why it does not go on.
 #[derive(serde::Deserialize)]
+struct Reading {
+    fields: Option<Map<String, Value>>,
+    error: Option<Error>,
+}
+
+#[derive(Debug, PartialEq, Eq, serde::Deserialize)]
 struct Error {
     code: i64,
     msg: String,
