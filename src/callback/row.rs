@@ -18,12 +18,12 @@ pub struct Callback {
     /// The user, group or conversation that it is about.
     pub about: Option<&'static str>,
     /// Whom a roll-out counts it for, where there is no actor.
-    pub(super) roll_out: Option<&'static str>,
+    pub roll_out: Option<&'static str>,
     /// The fields without which there is no callback, by their place in the request.
     pub(super) required: u32,
     /// A number that OpenIM writes as the one character with that number.
     pub(super) character: Option<usize>,
-    pub(super) guards: &'static [Guard],
+    pub guards: &'static [Guard],
     pub(super) key: Key,
 }
 
@@ -216,6 +216,12 @@ impl Callback {
     #[must_use]
     pub fn is_named(&self, command: &str) -> bool {
         command == self.command || self.aliases.contains(&command)
+    }
+
+    /// The keys without which there is no callback.
+    pub fn required_keys(&self) -> impl Iterator<Item = &'static str> {
+        let fields = self.rpc.request.fields.iter().enumerate();
+        fields.filter(|(index, _)| self.required >> index & 1 == 1).map(|(_, field)| field.key)
     }
 
     /// Whether OpenIM only tells.
