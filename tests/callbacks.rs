@@ -120,7 +120,7 @@ fn samples_are_read_as_by_another_implementation() {
 }
 
 fn allowing() -> AnyService {
-    any_service(|_| Ok(vec![0x0a, 0x00]))
+    any_service(|path| Ok(if path.contains("/After") { vec![] } else { vec![0x0a, 0x00] }))
 }
 
 fn asking(service: &AnyService) -> BridgeBuilder {
@@ -222,6 +222,77 @@ fn every_answer_but_a_change_leaves_the_action_as_it_was() {
             leaves_it_as_it_was(name, callback, &reply, is_refused(callback));
         }
     }
+}
+
+#[test]
+fn what_was_not_read_is_refused_where_an_allow_does_harm_also_in_the_shadow() {
+    for percent in [Percent::ALL, Percent::NONE] {
+        let bridge = bridge().with(|all| {
+            all.bridge.limits.body_bytes = std::num::NonZeroUsize::MIN;
+            all.bridge.decision.enforce_percent = percent;
+        });
+        let bridge = bridge.start();
+        for (command, refused) in [
+            ("callbackBeforeSetGroupInfoCommand", true),
+            ("callbackBeforeSetGroupInfoExCommand", true),
+            (kit::COMMAND, false),
+            // Servers that send this overwrite the remark with nothing.
+            (kit::ALIAS, true),
+        ] {
+            let reply = bridge.send(&kit::Request::new().target(&format!("/cb/{command}")));
+            assert_eq!(reply.json()["nextCode"], i32::from(refused), "{command}: {}", reply.body);
+        }
+    }
+}
+
+/// OpenIM writes a group's type as the character with that number. It may be mended one day.
+#[test]
+fn the_type_of_a_group_is_read_however_it_is_written() {
+    let callback = CALLBACKS.iter().find(|callback| callback.name == "beforeApplyJoinGroup").expect("the callback");
+    for (written, number) in [
+        (r#""\u0002""#, 2),
+        ("2", 2),
+        (r#""2""#, 2),
+        (r#""10""#, 10),
+        (r#""中""#, 0x4e2d),
+        (r#""""#, 0),
+        ("null", 0),
+        (r#""two""#, 0),
+    ] {
+        let body = format!(r#"{{"callbackCommand":"{}","groupType":{written}}}"#, callback.command);
+        let question = decoded(callback, body.as_bytes()).expect("a callback");
+        let message = message(callback, &question.frame);
+        assert_eq!(message.get_field_by_name("group_type").expect("a field").as_i32(), Some(number), "{written}");
+    }
+}
+
+#[test]
+fn parts_of_a_reply_are_one_message() {
+    let callback = CALLBACKS.iter().find(|callback| callback.name == "beforeOfflinePush").expect("the callback");
+    let body = Value::Object(body_json(callback)).to_string();
+    let question = decoded(callback, body.as_bytes()).expect("a callback");
+    // change { offline_push_info { title: "T" } } and change { offline_push_info { desc: "D" } }
+    let reply = b"\x1a\x05\x12\x03\x0a\x01T\x1a\x05\x12\x03\x12\x01D";
+    let Some(Decision::Change(fields)) = (Codec::TABLES.read)(&question.body, reply) else { panic!("no change") };
+    let told: Value = serde_json::from_str(&format!("{{{}}}", fields.as_str())).expect("JSON");
+    assert_eq!((&told["offlinePushInfo"]["title"], &told["offlinePushInfo"]["desc"]), (&json!("T"), &json!("D")));
+    // All that the reply leaves out takes room in what OpenIM is told, up to a bound.
+    let callback = CALLBACKS.iter().find(|callback| callback.name == "beforeUserRegister").expect("the callback");
+    let body = Value::Object(body_json(callback)).to_string();
+    let question = decoded(callback, body.as_bytes()).expect("a callback");
+    let users = b"\x0a\x03\x0a\x01u".repeat(800_000);
+    let mut reply = vec![0x1a];
+    prost::encoding::encode_varint(users.len() as u64, &mut reply);
+    reply.extend(users);
+    assert_eq!((Codec::TABLES.read)(&question.body, &reply), None);
+}
+
+#[test]
+fn a_roll_out_counts_a_new_group_for_its_owner() {
+    let callback = CALLBACKS.iter().find(|callback| callback.name == "beforeCreateGroup").expect("the callback");
+    let body = Value::Object(body_json(callback)).to_string();
+    let question = decoded(callback, body.as_bytes()).expect("a callback");
+    assert_eq!(question.body.roll_out_key(), body_json(callback)["initMemberList"][0]["userID"].as_str().expect("one"));
 }
 
 #[test]
@@ -517,6 +588,7 @@ fn harmless(callback: &Callback, asked: &Map<String, Value>, told: &Map<String, 
             no("a blank name")
         }
         "beforeSetGroupInfo" | "beforeSetGroupInfoEx" if told["groupID"] != asked["groupID"] => no("another group"),
+        "beforeSetGroupMemberInfo" if told.get("roleLevel").is_some_and(|role| role == 0) => no("no role"),
         "beforeCreateGroup" if text("groupName").is_some_and(|name| name.trim().is_empty()) => no("a blank name"),
         "beforeUpdateUserInfoEx" => {
             let unasked = told.keys().find(|key| asked.get(*key).is_none_or(Value::is_null));
@@ -526,6 +598,10 @@ fn harmless(callback: &Callback, asked: &Map<String, Value>, told: &Map<String, 
             let list = if callback.name == "beforeUserRegister" { "users" } else { "memberCallbackList" };
             let list = told.get(list).and_then(Value::as_array).ok_or("no list")?;
             let is_named = |one: &Value| one["userID"].as_str().is_some_and(|id| !id.is_empty());
+            let has_no_role = |one: &Value| one.get("roleLevel").is_some_and(|role| role == 0);
+            if list.iter().any(has_no_role) {
+                return no("no role");
+            }
             if list.is_empty() || !list.iter().all(is_named) { no("no user") } else { Ok(()) }
         }
         "beforeMsgModify" => {

@@ -324,6 +324,12 @@ fn rule(guard: Guard, change: &MessageDescriptor) -> String {
     match guard {
         Guard::NotEmpty(key) => format!("A change must not set {} to nothing.", name(key)),
         Guard::NotBlank(key) => format!("A change must not set {} to white space alone.", name(key)),
+        Guard::NotZero(key) => format!("A change must not set {} to 0.", name(key)),
+        Guard::EachNotZero(list, key) => {
+            let item = field(list).kind().as_message().and_then(|item| item.get_field_by_json_name(key));
+            let key = code(item.expect("a field of the item").name());
+            format!("No item of {} in a change may set {key} to 0.", name(list))
+        }
         Guard::JsonObject(key) => format!("A change must set {} to a JSON object.", name(key)),
         Guard::Asked(key) => format!("A change may set {} only if the request sets it.", name(key)),
         Guard::EachHas(list, key) => {

@@ -55,6 +55,6 @@ impl Bridge {
     }
 
     fn fall_back(&self, body: Rc<Body>, class: ErrorClass, error: Option<CallError>) -> Outcome {
-        Outcome::fallback(&self.settings.fallback, class, Some(body.callback()), Some(body), error)
+        Outcome::fallback(&self.settings.fallback, class, Some(body.callback()), Some(body), false, error)
     }
 }

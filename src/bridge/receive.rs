@@ -87,7 +87,7 @@ impl Bridge {
             Ok(Request::Callback(received)) => Continue(received),
             Ok(Request::Unserved(operation_id)) => Break(Outcome::unserved().of(operation_id).at(&head.uri)),
             Err(NotReceived::Rejected(rejection)) => {
-                let outcome = Outcome::rejected(rejection, self.named(head));
+                let outcome = Outcome::rejected(rejection, self.named(&UrlCommand::of(&head.uri)));
                 Break(identified(outcome, head).at(&head.uri))
             }
             Err(NotReceived::Overloaded(limit)) => {
@@ -99,15 +99,19 @@ impl Bridge {
     /// The fallback for a callback that was never read, so that its fields are not known; nor is whom a roll-out counts it
     /// for, so that it has effect unless it has for nobody.
     pub(super) fn fall_back_unread(&self, class: ErrorClass, error: Option<CallError>, head: &Parts) -> Outcome {
-        let outcome = Outcome::fallback(&self.settings.fallback, class, self.named(head), None, error);
-        let is_in_shadow = self.settings.decision.enforce_percent == Percent::NONE;
+        let url = UrlCommand::of(&head.uri);
+        let callback = self.named(&url);
+        let allow_harms = callback.zip(url.name()).is_some_and(|(callback, command)| callback.needs_echo(command));
+        let outcome = Outcome::fallback(&self.settings.fallback, class, callback, None, allow_harms, error);
+        let is_in_shadow = self.settings.decision.enforce_percent == Percent::NONE && !allow_harms;
         let outcome = if is_in_shadow { outcome.in_shadow() } else { outcome };
         identified(outcome, head)
     }
 
-    /// The callback that the head alone names.
-    fn named(&self, head: &Parts) -> Option<&'static Callback> {
-        UrlCommand::of(&head.uri).name().and_then(|name| self.callbacks.find(name))
+    /// The callback that a URL names, if by a command that does not count.
+    fn named(&self, url: &UrlCommand<'_>) -> Option<&'static Callback> {
+        let find = |name: Option<&str>| name.and_then(|name| self.callbacks.find(name));
+        find(url.name()).or_else(|| find(url.segment.as_deref()))
     }
 
     async fn request<B>(

@@ -66,7 +66,7 @@ pub struct OperationIdSettings {
     pub missing: MissingOperationId,
 }
 
-/// What happens to a request without an operation ID. OpenIM v3.6 sends none.
+/// What happens to a request without an operation ID. OpenIM v3.5 and v3.6 leave an empty one out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingOperationId {

@@ -22,6 +22,9 @@ pub struct Body {
 /// From where to where each field's value lies, by the field's place in the request; both 0 for what is missing.
 pub(super) type Places = [(u32, u32); MOST_FIELDS];
 
+// Some of them are told by the bits of a number.
+const _: () = assert!(MOST_FIELDS <= 32);
+
 impl Body {
     /// Which callback it is.
     #[must_use]
@@ -41,9 +44,9 @@ impl Body {
         self.raw(key)?.parse().ok()
     }
 
-    /// A text; of a list the first one, and of an object its `userID`.
+    /// A text that is not empty; of a list the first one, and of an object its `userID`.
     fn text(&self, key: &str) -> Option<Cow<'_, str>> {
-        Scanner::new(self.raw(key)?).first_text()
+        Scanner::new(self.raw(key)?).first_text().filter(|text| !text.is_empty())
     }
 
     /// The user whose action it is said to be.
@@ -61,7 +64,7 @@ impl Body {
     /// Whom a roll-out counts it for.
     #[must_use]
     pub fn roll_out_key(&self) -> Cow<'_, str> {
-        self.callback.actor.or(self.callback.roll_out).and_then(|key| self.text(key)).unwrap_or_default()
+        self.actor().or_else(|| self.text(self.callback.roll_out?)).unwrap_or_default()
     }
 
     /// A number for those in whose order events are delivered; `None` where there is no order.

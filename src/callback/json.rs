@@ -40,6 +40,12 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    /// Whether this comes next.
+    pub(super) fn place_is(&mut self, byte: u8) -> bool {
+        self.place();
+        self.byte() == Some(byte)
+    }
+
     /// Whether this comes next; then it is read.
     pub(super) fn take(&mut self, byte: u8) -> bool {
         self.place();
@@ -203,7 +209,8 @@ const fn closing(is_object: bool) -> u8 {
 
 impl<'a> JsonString<'a> {
     pub(super) fn is(self, text: &str) -> bool {
-        if self.has_escapes { self.decoded() == text } else { self.raw == text }
+        // Nothing becomes longer.
+        self.raw == text || (self.has_escapes && self.raw.len() > text.len() && self.decoded() == text)
     }
 
     pub(super) const fn is_empty(self) -> bool {

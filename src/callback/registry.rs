@@ -60,7 +60,7 @@ pub static CALLBACKS: &[Callback] = &[
     // Users.
     Callback::before(rpc::BEFORE_USER_REGISTER, "callbackBeforeUserRegisterCommand")
         .roll_out("users")
-        .guards(&[Guard::NotEmpty("users"), Guard::EachHas("users", "userID")]),
+        .guards(&[Guard::EachHas("users", "userID")]),
     Callback::after(rpc::AFTER_USER_REGISTER, "callbackAfterUserRegisterCommand"),
     Callback::before(rpc::BEFORE_UPDATE_USER_INFO, "callbackBeforeUpdateUserInfoCommand").actor("userID").guards(&[
         Guard::NotEmpty("nickName"),
@@ -92,6 +92,8 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::before(rpc::BEFORE_CREATE_GROUP, "callbackBeforeCreateGroupCommand")
         .actor("creatorUserID")
         .about("groupID")
+        // Neither of them is there as a rule.
+        .roll_out("initMemberList")
         .guards(&[Guard::NotBlank("groupName")]),
     Callback::after(rpc::AFTER_CREATE_GROUP, "callbackAfterCreateGroupCommand")
         .in_order_of(Key::Group("groupID"))
@@ -107,7 +109,10 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::before(rpc::BEFORE_MEMBER_JOIN_GROUP, "callbackBeforeMembersJoinGroupCommand")
         .about("groupID")
         .roll_out("groupID")
-        .guards(&[Guard::NotEmpty("memberCallbackList"), Guard::EachHas("memberCallbackList", "userID")]),
+        .guards(&[
+            Guard::EachHas("memberCallbackList", "userID"),
+            Guard::EachNotZero("memberCallbackList", "roleLevel"),
+        ]),
     Callback::after(rpc::AFTER_JOIN_GROUP, "callbackAfterJoinGroupCommand")
         .in_order_of(Key::Group("groupID"))
         .actor("inviterUserID")
@@ -115,7 +120,8 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::before(rpc::BEFORE_SET_GROUP_MEMBER_INFO, "callbackBeforeSetGroupMemberInfoCommand")
         .aliases(&["CallbackBeforeSetGroupMemberInfoCommand"])
         .about("userID")
-        .roll_out("groupID"),
+        .roll_out("groupID")
+        .guards(&[Guard::NotZero("roleLevel")]),
     Callback::after(rpc::AFTER_SET_GROUP_MEMBER_INFO, "callbackAfterSetGroupMemberInfoCommand")
         .in_order_of(Key::Group("groupID"))
         .about("userID"),
@@ -144,7 +150,7 @@ pub static CALLBACKS: &[Callback] = &[
         .roll_out("groupID")
         .required(&["groupID"])
         .echo(Echo::Required(&["groupID", "groupName", "introduction", "faceURL"]))
-        .guards(&[Guard::NotBlank("groupName")]),
+        .guards(&[Guard::NotBlank("groupName"), Guard::NotEmpty("introduction"), Guard::NotEmpty("faceURL")]),
     Callback::after(rpc::AFTER_SET_GROUP_INFO, "callbackAfterSetGroupInfoCommand")
         .in_order_of(Key::Group("groupID"))
         .about("groupID"),
@@ -200,8 +206,7 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::after(rpc::AFTER_GROUP_MSG_READ, "callbackAfterGroupMsgReadCommand")
         .in_order_of(Key::Id("sendID"))
         .aliases(&["callbackGroupMsgReadCommand"])
-        .actor("sendID")
-        .about("receiveID"),
+        .actor("sendID"),
     Callback::after(rpc::AFTER_REVOKE_MSG, "callbackBeforeAfterMsgCommand")
         .in_order_of(Key::Id("conversationID"))
         .actor("userID")

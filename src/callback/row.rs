@@ -1,6 +1,6 @@
 //! What the registry says of one callback.
 
-use super::shape::{Rpc, Shape};
+use super::shape::{FieldKind, Rpc, Shape};
 
 /// One of OpenIM's callbacks. Keys are the names of its fields in JSON; one that the request lacks does not compile.
 #[derive(Debug)]
@@ -65,19 +65,24 @@ pub enum Echo {
     Required(&'static [&'static str]),
 }
 
-/// A rule that a change must keep, or the reply is an invalid one. Each looks at one key of the change, where it is set.
+/// A rule that a change must keep, or the reply is an invalid one. Each but the last looks at one key of the change, where it is set.
 #[derive(Debug, Clone, Copy)]
 pub enum Guard {
-    /// The text or list is not empty: OpenIM takes an empty one for "no change", or drops what its user asked for.
+    /// The text or list is not empty, and no text of the list: OpenIM takes an empty one for "no change", or drops what its
+    /// user asked for.
     NotEmpty(&'static str),
     /// The text holds more than white space: OpenIM drops the whole update over a blank one, and reports success.
     NotBlank(&'static str),
+    /// The number is not 0, which is none.
+    NotZero(&'static str),
     /// The text holds a JSON object: OpenIM fails at anything else.
     JsonObject(&'static str),
     /// The user asked to change it: OpenIM panics where not.
     Asked(&'static str),
     /// Each object of the list has a text under this key: OpenIM panics where not.
     EachHas(&'static str, &'static str),
+    /// In no object of the list the number under this key is 0.
+    EachNotZero(&'static str, &'static str),
     /// The request's `sessionType` is this number: OpenIM would lose the message.
     InSession(&'static str, i64),
     /// Nothing is changed where the request's `contentType` is a notification's, 1000 to 5000, on which clients rely.
@@ -159,6 +164,8 @@ impl Callback {
         self
     }
 
+    /// # Panics
+    /// When the program is compiled: where OpenIM does not wait for an answer.
     #[must_use]
     pub const fn echo(mut self, echo: Echo) -> Self {
         let (Echo::Helps(keys) | Echo::Required(keys)) = echo;
@@ -167,16 +174,20 @@ impl Callback {
             index(self.rpc.request, keys[at]);
             at += 1;
         }
-        if let Kind::Before { only_service_refuses, .. } = self.kind {
-            self.kind = Kind::Before { echo, only_service_refuses };
+        match self.kind {
+            Kind::Before { only_service_refuses, .. } => self.kind = Kind::Before { echo, only_service_refuses },
+            Kind::After => panic!("OpenIM does not read the answer"),
         }
         self
     }
 
+    /// # Panics
+    /// When the program is compiled: where OpenIM does not wait for an answer.
     #[must_use]
     pub const fn only_service_refuses(mut self) -> Self {
-        if let Kind::Before { echo, .. } = self.kind {
-            self.kind = Kind::Before { echo, only_service_refuses: true };
+        match self.kind {
+            Kind::Before { echo, .. } => self.kind = Kind::Before { echo, only_service_refuses: true },
+            Kind::After => panic!("OpenIM does not read the answer"),
         }
         self
     }
@@ -187,8 +198,35 @@ impl Callback {
         self
     }
 
+    /// # Panics
+    /// When the program is compiled: where there is nothing to change.
     #[must_use]
     pub const fn guards(mut self, guards: &'static [Guard]) -> Self {
+        let Some(change) = self.rpc.change else { panic!("there is nothing to change") };
+        let mut at = 0;
+        while at < guards.len() {
+            match guards[at] {
+                Guard::NotEmpty(key) | Guard::NotBlank(key) | Guard::NotZero(key) | Guard::JsonObject(key) => {
+                    index(change, key);
+                }
+                Guard::Asked(key) => {
+                    index(change, key);
+                    index(self.rpc.request, key);
+                }
+                Guard::InSession(key, _) => {
+                    index(change, key);
+                    index(self.rpc.request, "sessionType");
+                }
+                Guard::EachHas(list, key) | Guard::EachNotZero(list, key) => {
+                    match change.fields[index(change, list)].kind {
+                        FieldKind::Message(shape) => _ = index(shape, key),
+                        _ => panic!("it is no list of objects"),
+                    }
+                }
+                Guard::NotNotification => _ = index(self.rpc.request, "contentType"),
+            }
+            at += 1;
+        }
         self.guards = guards;
         self
     }
@@ -236,10 +274,15 @@ impl Callback {
         matches!(self.kind, Kind::Before { only_service_refuses: true, .. })
     }
 
-    /// Whether an allow that repeats nothing of the request does harm.
+    /// Whether an allow that repeats nothing of the request does harm, where it came by this command: servers that use an
+    /// old one overwrite with nothing what they are not told.
     #[must_use]
-    pub const fn needs_echo(&self) -> bool {
-        matches!(self.kind, Kind::Before { echo: Echo::Required(_), .. })
+    pub fn needs_echo(&self, command: &str) -> bool {
+        match self.kind {
+            Kind::Before { echo: Echo::Required(_), .. } => true,
+            Kind::Before { echo: Echo::Helps(keys), .. } => !keys.is_empty() && command != self.command,
+            Kind::After => false,
+        }
     }
 }
 

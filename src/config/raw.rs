@@ -267,10 +267,8 @@ pub(super) struct RawResponse {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawCommands {
-    /// What is answered to a command that the bridge does not serve: `refuse` (404 and code 9901), or `allow` where the
-    /// command in the URL is also the one in the body. Both do harm, so disable such callbacks in webhooks.yml: a refusal
-    /// loses messages for good for push and conversation callbacks, and `allow` breaks beforeSetGroupInfo and
-    /// beforeSetGroupInfoEx.
+    /// What is answered to a command that the bridge does not know, of a later OpenIM: `refuse` (404 and code 9901), or
+    /// `allow` where the command in the URL is also the one in the body.
     pub(super) unserved: Unserved,
 }
 
@@ -278,8 +276,8 @@ pub(super) struct RawCommands {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawOperationId {
-    /// What happens to a request without the header `operationID`, such as OpenIM v3.6 sends: `refuse` (400 and code
-    /// 9903), or `generate` one.
+    /// What happens to a request without the header `operationID`: `refuse` (400 and code 9903), or `generate` one. OpenIM
+    /// v3.5 and v3.6 leave an empty one out.
     pub(super) missing: MissingOperationId,
 }
 

@@ -73,7 +73,7 @@ rejections! {
         Some("OpenIM sends `application/json; charset=utf-8`");
     OperationId, "operation_id", MissingOperationId, BAD_REQUEST,
         "The header operationID is missing or empty",
-        Some("OpenIM v3.6 sends none: `operation_id.missing: generate` makes one up");
+        Some("OpenIM v3.5 and v3.6 leave an empty one out: `operation_id.missing: generate` makes one up");
     BodyTooLarge, "body_too_large", BodyTooLarge, PAYLOAD_TOO_LARGE,
         "The body is too large",
         Some("`limits.request_bytes` is the limit");

@@ -10,22 +10,38 @@ use super::Refusal;
 
 /// What an answer says beside its verdict, such as `"remark":"pal"`: the members of a JSON object, as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields(String);
+pub struct Fields(Vec<u8>);
 
 impl Fields {
     /// Adds a member. `json` is its value, which is JSON.
     pub fn push(&mut self, key: &str, json: &str) {
         self.0.reserve(key.len() + json.len() + 4);
-        self.0.push_str(if self.0.is_empty() { "\"" } else { ",\"" });
-        self.0.push_str(key);
-        self.0.push_str("\":");
-        self.0.push_str(json);
+        self.push_with(key, |value| value.extend_from_slice(json.as_bytes()));
+    }
+
+    /// Adds a member, whose value is written in UTF-8.
+    pub fn push_with(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.0.extend_from_slice(if self.0.is_empty() { b"\"" } else { b",\"" });
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(b"\":");
+        write(&mut self.0);
+    }
+
+    /// Their bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The members, with a comma between each two.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -76,7 +92,7 @@ impl Verdict {
         }
         if !self.fields.0.is_empty() {
             body.push(b',');
-            body.extend_from_slice(self.fields.0.as_bytes());
+            body.extend_from_slice(&self.fields.0);
         }
         body.push(b'}');
         body.into()

@@ -127,15 +127,17 @@ impl Outcome {
         }
     }
 
-    /// There is no decision, because of `error`, so the policy decides. `body` is `None` where it was not read.
+    /// There is no decision, because of `error`, so the policy decides. `body` is `None` where it was not read; then
+    /// `allow_harms` says whether an allow does harm that repeats nothing of it.
     pub(crate) fn fallback(
         policy: &FallbackPolicy,
         class: ErrorClass,
         callback: Option<&'static Callback>,
         body: Option<Rc<Body>>,
+        allow_harms: bool,
         error: Option<CallError>,
     ) -> Self {
-        let refusal = policy.refusal(class, callback, body.is_some());
+        let refusal = policy.refusal(class, callback, allow_harms);
         let kind = if refusal.is_some() { OutcomeKind::Refuse } else { OutcomeKind::Allow };
         let verdict = Verdict { refusal, fields: body.as_deref().map(Body::echo).unwrap_or_default() };
         Self { callback, body, error, ..Self::new(kind, Source::Fallback, Some(Reason::Error(class)), verdict) }

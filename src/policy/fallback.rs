@@ -65,13 +65,13 @@ impl FallbackPolicy {
         })
     }
 
-    /// `None` to allow, or the refusal to send. `is_read`: whether the callback's body was.
+    /// `None` to allow, or the refusal to send. `allow_harms`: since what it must repeat was not
+    /// read.
     #[must_use]
-    pub fn refusal(&self, class: ErrorClass, callback: Option<&Callback>, is_read: bool) -> Option<Refusal> {
+    pub fn refusal(&self, class: ErrorClass, callback: Option<&Callback>, allow_harms: bool) -> Option<Refusal> {
         let action = match callback {
             Some(callback) if callback.only_service_may_refuse() || callback.is_after() => Action::Allow,
-            // What an allow must repeat is not known.
-            Some(callback) if callback.needs_echo() && !is_read => Action::Refuse,
+            _ if allow_harms => Action::Refuse,
             _ => self.action(class),
         };
         (action == Action::Refuse).then(|| Refusal {

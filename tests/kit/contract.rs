@@ -97,9 +97,9 @@ pub fn value_of(field: &FieldDescriptor) -> (Field, Value) {
             let mut texts = DynamicMessage::new(list);
             texts.set_field_by_name(
                 "values",
-                Field::List(vec![Field::String("u1".to_owned()), Field::String(String::new())]),
+                Field::List(vec![Field::String("u1".to_owned()), Field::String("u2".to_owned())]),
             );
-            (Field::Message(texts), json!(["u1", ""]))
+            (Field::Message(texts), json!(["u1", "u2"]))
         }
         Type::Message(message) => {
             let mut object = DynamicMessage::new(message.clone());

@@ -7,7 +7,7 @@ use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
 use serde_json::{Map, Value};
 
 use crate::kit::contract::{expected, request_of};
-use crate::kit::rpc::any_service;
+use crate::kit::rpc::{Asked, any_service};
 use crate::kit::{Request, bridge};
 use crate::{OPERATION_ID, Oracle};
 
@@ -39,7 +39,7 @@ fn the_service_is_asked_every_field_as_openim_wrote_it() {
             let origin = client.reply().origin().to_owned();
             let meant = if callback.is_after() { "queued" } else { "decision" };
             assert_eq!(origin, meant, "{}, seed {seed}: {body}", callback.name);
-            let (path, message) = service.next();
+            let Asked { path, message, .. } = service.next();
             assert_eq!(path, callback.rpc.path);
             let asked = DynamicMessage::decode(request_of(callback), message).expect("protobuf");
             let expected = expected(callback, &body, OPERATION_ID).expect("a request of the contract");

@@ -1,8 +1,9 @@
 //! The one codec, which the tables of the contract drive: no callback has code of its own here.
 //!
 //! - `request`: OpenIM's JSON, straight into the frame of a gRPC request.
-//! - `reply`: the service's reply, to a decision. `guard`: which changes are none.
+//! - `reply`: the service's reply, to a decision. `change`: what it changes. `guard`: which changes are none.
 
+mod change;
 mod guard;
 mod reply;
 mod request;

@@ -104,7 +104,7 @@ impl<'a> Encoder<'a> {
                 next = index + 1;
                 let field = &shape.fields[index];
                 match &mut top {
-                    Some(top) if top.callback.character == Some(index) => self.character(field)?,
+                    Some(top) if top.callback.character == Some(index) => self.character(field, depth)?,
                     _ => self.value(field, depth)?,
                 }
                 if let Some(top) = &mut top {
@@ -199,18 +199,23 @@ impl<'a> Encoder<'a> {
         is_in_range.then_some(number.cast_unsigned())
     }
 
-    /// A number that is written as the one character that has it; an empty text is 0.
-    fn character(&mut self, field: &Field) -> Option<()> {
-        if self.json.take_word("null") {
+    /// A number that is written as the one character that has it, which is a fault of OpenIM's: as a number, or in digits, it
+    /// would be right, too. Of any other text nothing is known.
+    fn character(&mut self, field: &Field, depth: usize) -> Option<()> {
+        if self.json.place_is(b'"') {
+            let text = self.json.string()?.decoded();
+            let mut characters = text.chars();
+            let number = match (text.parse::<u16>(), characters.next(), characters.next()) {
+                (Ok(number), ..) => number.into(),
+                (Err(_), Some(character), None) => character.into(),
+                _ => 0,
+            };
+            if number != 0 {
+                self.varint(field.number, number);
+            }
             return Some(());
         }
-        let text = self.json.string()?.decoded();
-        let mut characters = text.chars();
-        let number = characters.next().map_or(0, u64::from);
-        if number != 0 {
-            self.varint(field.number, number);
-        }
-        characters.next().is_none().then_some(())
+        self.value(field, depth)
     }
 
     fn varint(&mut self, number: u32, value: u64) {

@@ -103,9 +103,9 @@ mod tests {
             let decisions = [Decision::Allow, Decision::Change(Fields::default()), refuse(5001), refuse(7)];
             let decided =
                 decisions.map(|decision| Outcome::decided(decision, Fields::default(), &RefusalDefaults::default()));
-            let fallbacks = policies
-                .iter()
-                .flat_map(|policy| ErrorClass::ALL.map(|class| Outcome::fallback(policy, class, None, None, None)));
+            let fallbacks = policies.iter().flat_map(|policy| {
+                ErrorClass::ALL.map(|class| Outcome::fallback(policy, class, None, None, false, None))
+            });
             decided.into_iter().chain(fallbacks)
         };
         let rejected = || Rejection::ALL.map(|rejection| Outcome::rejected(rejection, None));

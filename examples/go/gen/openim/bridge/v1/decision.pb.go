@@ -271,8 +271,7 @@ func (*Allow) Descriptor() ([]byte, []int) {
 // into them that the user must not see.
 type Refuse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Your own error code, 5000 to 9899; the bridge's `refusal.codes` may allow more. Unset (0) means the bridge's
-	// `refusal.default_code` (5000 unless configured). Any other code is still a refusal, but is sent as 9925 with the
+	// Your own error code, 5000 to 9899. Unset (0) means the bridge's `refusal.default_code` (5000 unless configured). Any other code is still a refusal, but is sent as 9925 with the
 	// bridge's default message and counted as an invalid reply: codes from 9900 are the bridge's own, and codes below
 	// 5000 are OpenIM's.
 	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`

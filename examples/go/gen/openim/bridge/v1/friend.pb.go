@@ -652,7 +652,7 @@ type BeforeAddFriendAgreeRequest struct {
 	ApplicantUserId string `protobuf:"bytes,2,opt,name=applicant_user_id,json=fromUserID,proto3" json:"applicant_user_id,omitempty"`
 	// The ID of the user who accepts it. OpenIM calls it blackUserID by mistake.
 	AccepterUserId string `protobuf:"bytes,3,opt,name=accepter_user_id,json=blackUserID,proto3" json:"accepter_user_id,omitempty"`
-	// What the user answered: always 1, accepted.
+	// Always 1: the user accepted.
 	HandleResult int32 `protobuf:"varint,4,opt,name=handle_result,json=HandleResult,proto3" json:"handle_result,omitempty"`
 	// What the user wrote to the applicant. May be empty. Personal data.
 	HandleMsg     string `protobuf:"bytes,5,opt,name=handle_msg,json=HandleMsg,proto3" json:"handle_msg,omitempty"`
@@ -821,7 +821,7 @@ type AfterAddFriendAgreeRequest struct {
 	ApplicantUserId string `protobuf:"bytes,2,opt,name=applicant_user_id,json=fromUserID,proto3" json:"applicant_user_id,omitempty"`
 	// The ID of the user who accepts it. OpenIM calls it blackUserID by mistake.
 	AccepterUserId string `protobuf:"bytes,3,opt,name=accepter_user_id,json=blackUserID,proto3" json:"accepter_user_id,omitempty"`
-	// What the user answered: always 1, accepted.
+	// Always 1: the user accepted.
 	HandleResult int32 `protobuf:"varint,4,opt,name=handle_result,json=HandleResult,proto3" json:"handle_result,omitempty"`
 	// What the user wrote to the applicant. May be empty. Personal data.
 	HandleMsg     string `protobuf:"bytes,5,opt,name=handle_msg,json=HandleMsg,proto3" json:"handle_msg,omitempty"`

@@ -167,7 +167,7 @@ type BeforeCreateGroupRequest struct {
 	CreatorUserId string `protobuf:"bytes,12,opt,name=creator_user_id,json=creatorUserID,proto3" json:"creator_user_id,omitempty"`
 	// Always 2. OpenIM rejects other types before it asks.
 	GroupType int32 `protobuf:"varint,13,opt,name=group_type,json=groupType,proto3" json:"group_type,omitempty"`
-	// 0: applications need approval, invitations do not. 1: both do, but for invitations by the owner and administrators.
+	// 0: applications need approval, invitations do not. 1: both do, except invitations by the owner or an administrator.
 	// 2: everybody joins directly.
 	NeedVerification int32 `protobuf:"varint,14,opt,name=need_verification,json=needVerification,proto3" json:"need_verification,omitempty"`
 	// Whether members may see each other's profile. 0: yes. 1: no.
@@ -450,7 +450,7 @@ type BeforeCreateGroupChange struct {
 	Status *int32 `protobuf:"varint,7,opt,name=status,proto3,oneof" json:"status,omitempty"`
 	// The ID of the creator.
 	CreatorUserId *string `protobuf:"bytes,8,opt,name=creator_user_id,json=creatorUserID,proto3,oneof" json:"creator_user_id,omitempty"`
-	// 0: applications need approval, invitations do not. 1: both do, but for invitations by the owner and administrators.
+	// 0: applications need approval, invitations do not. 1: both do, except invitations by the owner or an administrator.
 	// 2: everybody joins directly.
 	NeedVerification *int32 `protobuf:"varint,9,opt,name=need_verification,json=needVerification,proto3,oneof" json:"need_verification,omitempty"`
 	// Whether members may see each other's profile. 0: yes. 1: no.
@@ -588,7 +588,7 @@ type AfterCreateGroupRequest struct {
 	CreatorUserId string `protobuf:"bytes,12,opt,name=creator_user_id,json=creatorUserID,proto3" json:"creator_user_id,omitempty"`
 	// Always 2.
 	GroupType int32 `protobuf:"varint,13,opt,name=group_type,json=groupType,proto3" json:"group_type,omitempty"`
-	// 0: applications need approval, invitations do not. 1: both do, but for invitations by the owner and administrators.
+	// 0: applications need approval, invitations do not. 1: both do, except invitations by the owner or an administrator.
 	// 2: everybody joins directly.
 	NeedVerification int32 `protobuf:"varint,14,opt,name=need_verification,json=needVerification,proto3" json:"need_verification,omitempty"`
 	// Whether members may see each other's profile. 0: yes. 1: no.
@@ -1423,7 +1423,7 @@ type JoiningMemberChange struct {
 	Nickname *string `protobuf:"bytes,2,opt,name=nickname,proto3,oneof" json:"nickname,omitempty"`
 	// The URL of the picture in the group. By default the user's own. Personal data.
 	FaceUrl *string `protobuf:"bytes,3,opt,name=face_url,json=faceURL,proto3,oneof" json:"face_url,omitempty"`
-	// The role. OpenIM does not check it: do not make a second owner.
+	// The role. Must not be 0, which is an invalid reply. OpenIM does not check it further: do not make a second owner.
 	RoleLevel *GroupRole `protobuf:"varint,4,opt,name=role_level,json=roleLevel,proto3,enum=openim.bridge.v1.GroupRole,oneof" json:"role_level,omitempty"`
 	// Until when the member cannot write, in Unix milliseconds. By default 0: the member can.
 	MuteEndTimeMs *int64 `protobuf:"varint,5,opt,name=mute_end_time_ms,json=muteEndTime,proto3,oneof" json:"mute_end_time_ms,omitempty"`
@@ -1835,7 +1835,8 @@ type BeforeSetGroupMemberInfoChange struct {
 	Nickname *string `protobuf:"bytes,1,opt,name=nickname,json=nickName,proto3,oneof" json:"nickname,omitempty"`
 	// The URL of the picture in the group to store. Personal data.
 	FaceUrl *string `protobuf:"bytes,2,opt,name=face_url,json=faceURL,proto3,oneof" json:"face_url,omitempty"`
-	// The role to store. OpenIM does not check it: do not make a second owner.
+	// The role to store. Must not be 0, which is an invalid reply. OpenIM does not check it further: do not make a second
+	// owner.
 	RoleLevel *GroupRole `protobuf:"varint,3,opt,name=role_level,json=roleLevel,proto3,enum=openim.bridge.v1.GroupRole,oneof" json:"role_level,omitempty"`
 	// Your app's own data about the member to store. Personal data.
 	Ex            *string `protobuf:"bytes,4,opt,name=ex,proto3,oneof" json:"ex,omitempty"`
@@ -1908,7 +1909,7 @@ type AfterSetGroupMemberInfoRequest struct {
 	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
 	// The group's ID.
 	GroupId string `protobuf:"bytes,2,opt,name=group_id,json=groupID,proto3" json:"group_id,omitempty"`
-	// The ID of the member who is changed.
+	// The ID of the member who was changed.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userID,proto3" json:"user_id,omitempty"`
 	// The new name in the group. Unset if it was not changed. Empty shows the user's own name. Personal data.
 	Nickname *string `protobuf:"bytes,4,opt,name=nickname,json=nickName,proto3,oneof" json:"nickname,omitempty"`
@@ -2497,7 +2498,7 @@ type BeforeSetGroupInfoRequest struct {
 	FaceUrl string `protobuf:"bytes,6,opt,name=face_url,json=faceURL,proto3" json:"face_url,omitempty"`
 	// The new value of your app's own data. Empty also if it was not asked for. Personal data.
 	Ex string `protobuf:"bytes,7,opt,name=ex,proto3" json:"ex,omitempty"`
-	// 0: applications need approval, invitations do not. 1: both do, but for invitations by the owner and administrators.
+	// 0: applications need approval, invitations do not. 1: both do, except invitations by the owner or an administrator.
 	// 2: everybody joins directly. 0 also if it was not asked for.
 	NeedVerification int32 `protobuf:"varint,8,opt,name=need_verification,json=needVerification,proto3" json:"need_verification,omitempty"`
 	// Whether members may see each other's profile. 0: yes. 1: no. 0 also if it was not asked for.
@@ -2717,13 +2718,15 @@ type BeforeSetGroupInfoChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The name to store. Must not be blank, which is an invalid reply. Personal data.
 	GroupName *string `protobuf:"bytes,1,opt,name=group_name,json=groupName,proto3,oneof" json:"group_name,omitempty"`
-	// The description to store. Empty leaves the stored one as it is. Personal data.
+	// The description to store. Must not be empty, which is an invalid reply: OpenIM would drop what the user asked for.
+	// Personal data.
 	Introduction *string `protobuf:"bytes,2,opt,name=introduction,proto3,oneof" json:"introduction,omitempty"`
-	// The URL of the picture to store. Empty leaves the stored one as it is. Personal data.
+	// The URL of the picture to store. Must not be empty, which is an invalid reply: OpenIM would drop what the user asked
+	// for. Personal data.
 	FaceUrl *string `protobuf:"bytes,3,opt,name=face_url,json=faceURL,proto3,oneof" json:"face_url,omitempty"`
 	// Your app's own data to store. Empty removes it. Personal data.
 	Ex *string `protobuf:"bytes,4,opt,name=ex,proto3,oneof" json:"ex,omitempty"`
-	// 0: applications need approval, invitations do not. 1: both do, but for invitations by the owner and administrators.
+	// 0: applications need approval, invitations do not. 1: both do, except invitations by the owner or an administrator.
 	// 2: everybody joins directly.
 	NeedVerification *int32 `protobuf:"varint,5,opt,name=need_verification,json=needVerification,proto3,oneof" json:"need_verification,omitempty"`
 	// Whether members may see each other's profile. 0: yes. 1: no.
@@ -2830,7 +2833,7 @@ type AfterSetGroupInfoRequest struct {
 	FaceUrl string `protobuf:"bytes,6,opt,name=face_url,json=faceURL,proto3" json:"face_url,omitempty"`
 	// The new value of your app's own data. Unset if it was not changed. Personal data.
 	Ex *string `protobuf:"bytes,7,opt,name=ex,proto3,oneof" json:"ex,omitempty"`
-	// 0: applications need approval, invitations do not. 1: both do, but for invitations by the owner and administrators.
+	// 0: applications need approval, invitations do not. 1: both do, except invitations by the owner or an administrator.
 	// 2: everybody joins directly. Unset if it was not changed.
 	NeedVerification *int32 `protobuf:"varint,8,opt,name=need_verification,json=needVerification,proto3,oneof" json:"need_verification,omitempty"`
 	// Whether members may see each other's profile. 0: yes. 1: no. Unset if it was not changed.
@@ -2995,7 +2998,7 @@ type BeforeSetGroupInfoExRequest struct {
 	FaceUrl *string `protobuf:"bytes,6,opt,name=face_url,json=faceURL,proto3,oneof" json:"face_url,omitempty"`
 	// The new value of your app's own data. Unset if it was not asked for. Personal data.
 	Ex *string `protobuf:"bytes,7,opt,name=ex,proto3,oneof" json:"ex,omitempty"`
-	// 0: applications need approval, invitations do not. 1: both do, but for invitations by the owner and administrators.
+	// 0: applications need approval, invitations do not. 1: both do, except invitations by the owner or an administrator.
 	// 2: everybody joins directly. Unset if it was not asked for.
 	NeedVerification *int32 `protobuf:"varint,8,opt,name=need_verification,json=needVerification,proto3,oneof" json:"need_verification,omitempty"`
 	// Whether members may see each other's profile. 0: yes. 1: no. Unset if it was not asked for.
@@ -3223,7 +3226,7 @@ type BeforeSetGroupInfoExChange struct {
 	FaceUrl *string `protobuf:"bytes,3,opt,name=face_url,json=faceURL,proto3,oneof" json:"face_url,omitempty"`
 	// Your app's own data to store. Empty removes it. Personal data.
 	Ex *string `protobuf:"bytes,4,opt,name=ex,proto3,oneof" json:"ex,omitempty"`
-	// 0: applications need approval, invitations do not. 1: both do, but for invitations by the owner and administrators.
+	// 0: applications need approval, invitations do not. 1: both do, except invitations by the owner or an administrator.
 	// 2: everybody joins directly.
 	NeedVerification *int32 `protobuf:"varint,5,opt,name=need_verification,json=needVerification,proto3,oneof" json:"need_verification,omitempty"`
 	// Whether members may see each other's profile. 0: yes. 1: no.
@@ -3330,7 +3333,7 @@ type AfterSetGroupInfoExRequest struct {
 	FaceUrl *string `protobuf:"bytes,6,opt,name=face_url,json=faceURL,proto3,oneof" json:"face_url,omitempty"`
 	// The new value of your app's own data. Unset if it was not changed. Personal data.
 	Ex *string `protobuf:"bytes,7,opt,name=ex,proto3,oneof" json:"ex,omitempty"`
-	// 0: applications need approval, invitations do not. 1: both do, but for invitations by the owner and administrators.
+	// 0: applications need approval, invitations do not. 1: both do, except invitations by the owner or an administrator.
 	// 2: everybody joins directly. Unset if it was not changed.
 	NeedVerification *int32 `protobuf:"varint,8,opt,name=need_verification,json=needVerification,proto3,oneof" json:"need_verification,omitempty"`
 	// Whether members may see each other's profile. 0: yes. 1: no. Unset if it was not changed.

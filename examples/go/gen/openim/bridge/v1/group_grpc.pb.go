@@ -77,7 +77,7 @@ type GroupCallbackServiceClient interface {
 	BeforeApplyJoinGroup(ctx context.Context, in *BeforeApplyJoinGroupRequest, opts ...grpc.CallOption) (*BeforeApplyJoinGroupResponse, error)
 	// BeforeMemberJoinGroup asks before members enter a group: when it is created, by an invitation, an accepted
 	// application or a direct join. Refuse and none of them enters; a group that is being created is not created. A
-	// change can set how members look and act in the group, and cannot remove one. In a new group a changed nickname is
+	// change can set how members look and act in the group, and cannot keep one out. In a new group a changed nickname is
 	// stored, but the notification shows the user's own name.
 	//
 	// Key `beforeMemberJoinGroup`, command `callbackBeforeMembersJoinGroupCommand`. Since v3.8.0. Older servers send
@@ -339,7 +339,7 @@ type GroupCallbackServiceServer interface {
 	BeforeApplyJoinGroup(context.Context, *BeforeApplyJoinGroupRequest) (*BeforeApplyJoinGroupResponse, error)
 	// BeforeMemberJoinGroup asks before members enter a group: when it is created, by an invitation, an accepted
 	// application or a direct join. Refuse and none of them enters; a group that is being created is not created. A
-	// change can set how members look and act in the group, and cannot remove one. In a new group a changed nickname is
+	// change can set how members look and act in the group, and cannot keep one out. In a new group a changed nickname is
 	// stored, but the notification shows the user's own name.
 	//
 	// Key `beforeMemberJoinGroup`, command `callbackBeforeMembersJoinGroupCommand`. Since v3.8.0. Older servers send

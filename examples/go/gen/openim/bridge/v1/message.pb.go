@@ -12,9 +12,9 @@
 // - Fields 1 to 17 are the same in every request that holds a message. 18 is the receiver, 19 the group.
 // - OpenIM asks twice about each message, one after the other, and the sender waits for both: BeforeSendSingleMsg or
 //   BeforeSendGroupMsg, then BeforeMsgModify. A batch (/msg/batch_send_msg) asks about each of its messages.
-// - Typing (content type 113) causes no callback. On OpenIM main neither do notifications (1000 to 5000). OpenIM v3.6
-//   to v3.8 send those to groups, too: refusing one stops the notification. `deniedTypes` in webhooks.yml excludes
-//   further content types.
+// - From v3.6 on, typing (content type 113) causes no callback. On OpenIM main neither do notifications (1000 to 5000).
+//   OpenIM v3.5 to v3.8 send those to groups, too: refusing one stops the notification. From v3.8.2 on, `deniedTypes` in
+//   webhooks.yml excludes further content types.
 // - Content types: 101 text, 102 picture, 103 voice, 104 video, 105 file, 106 text that mentions users, 107 merged
 //   messages, 108 card, 109 location, 110 custom, 114 quote. Your app and newer versions of OpenIM add others.
 // - Two clocks order messages: send_time_ms is OpenIM's, seq is the position in the conversation and is known once the

@@ -12,9 +12,9 @@
 // - Fields 1 to 17 are the same in every request that holds a message. 18 is the receiver, 19 the group.
 // - OpenIM asks twice about each message, one after the other, and the sender waits for both: BeforeSendSingleMsg or
 //   BeforeSendGroupMsg, then BeforeMsgModify. A batch (/msg/batch_send_msg) asks about each of its messages.
-// - Typing (content type 113) causes no callback. On OpenIM main neither do notifications (1000 to 5000). OpenIM v3.6
-//   to v3.8 send those to groups, too: refusing one stops the notification. `deniedTypes` in webhooks.yml excludes
-//   further content types.
+// - From v3.6 on, typing (content type 113) causes no callback. On OpenIM main neither do notifications (1000 to 5000).
+//   OpenIM v3.5 to v3.8 send those to groups, too: refusing one stops the notification. From v3.8.2 on, `deniedTypes` in
+//   webhooks.yml excludes further content types.
 // - Content types: 101 text, 102 picture, 103 voice, 104 video, 105 file, 106 text that mentions users, 107 merged
 //   messages, 108 card, 109 location, 110 custom, 114 quote. Your app and newer versions of OpenIM add others.
 // - Two clocks order messages: send_time_ms is OpenIM's, seq is the position in the conversation and is known once the
@@ -63,8 +63,8 @@ type MessageCallbackServiceClient interface {
 	// AfterSendSingleMsg tells that OpenIM accepted a message from one user to another. It is queued, and neither stored
 	// nor delivered yet. Compare send_time_ms.
 	//
-	// Key `afterSendSingleMsg`, command `callbackAfterSendSingleMsgCommand`. Since v3.0.0. Other receivers than
-	// `attentionIds` in webhooks.yml are skipped, if it lists any.
+	// Key `afterSendSingleMsg`, command `callbackAfterSendSingleMsgCommand`. Since v3.0.0. OpenIM main skips
+	// receivers that are not in `attentionIds` of webhooks.yml, if it lists any.
 	AfterSendSingleMsg(ctx context.Context, in *AfterSendSingleMsgRequest, opts ...grpc.CallOption) (*AfterSendSingleMsgResponse, error)
 	// BeforeSendGroupMsg asks before a message to a group is sent, over the SDKs or REST, once for the whole group.
 	// OpenIM has checked that the sender is a member and is not muted. Unlike BeforeSendSingleMsg it also comes for
@@ -224,8 +224,8 @@ type MessageCallbackServiceServer interface {
 	// AfterSendSingleMsg tells that OpenIM accepted a message from one user to another. It is queued, and neither stored
 	// nor delivered yet. Compare send_time_ms.
 	//
-	// Key `afterSendSingleMsg`, command `callbackAfterSendSingleMsgCommand`. Since v3.0.0. Other receivers than
-	// `attentionIds` in webhooks.yml are skipped, if it lists any.
+	// Key `afterSendSingleMsg`, command `callbackAfterSendSingleMsgCommand`. Since v3.0.0. OpenIM main skips
+	// receivers that are not in `attentionIds` of webhooks.yml, if it lists any.
 	AfterSendSingleMsg(context.Context, *AfterSendSingleMsgRequest) (*AfterSendSingleMsgResponse, error)
 	// BeforeSendGroupMsg asks before a message to a group is sent, over the SDKs or REST, once for the whole group.
 	// OpenIM has checked that the sender is a member and is not muted. Unlike BeforeSendSingleMsg it also comes for

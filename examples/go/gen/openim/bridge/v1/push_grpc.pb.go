@@ -9,8 +9,8 @@
 // decision.proto says what every implementer must know. Here:
 //
 // - A refusal loses messages for good. OpenIM's API has reported success to the sender. The message is stored, but
-//   OpenIM pushes it to no device, tells nobody, and does not try again. The bridge therefore refuses only where your
-//   service or the callback's own settings say so, never because of a failure or a global setting.
+//   OpenIM pushes it to no device, tells nobody, and does not try again. The bridge therefore refuses only if your
+//   service does, never because of a failure or a setting.
 // - OpenIM pushes notifications (content types 1000 to 5000), too, such as read receipts, revocations and changes of
 //   friends and groups. A rule about messages must leave them alone: look at content_type first.
 // - OpenIM main has one worker for all pushes of a process and waits for your answer in it. A decision that takes 5 ms
