@@ -131,6 +131,7 @@ fn what_dashboard_and_alerts_name_is_exposed() {
     let app = app();
     let bridge = bridge().admin().asking(&app).start();
     bridge.ask("pal");
+    tells_of_an_event(&bridge);
     let mut exposed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, labels) in named(&bridge.operator("GET", "/metrics", "").body) {
         exposed.entry(name).or_default().extend(labels);
@@ -151,15 +152,20 @@ fn what_dashboard_and_alerts_name_is_exposed() {
     }
 }
 
+/// An after callback, whose series appear with the first one.
+fn tells_of_an_event(bridge: &Bridge) {
+    let command = "callbackAfterSetFriendRemarkCommand";
+    bridge.send(&Request::new().target(&format!("/cb/{command}")).callback(command, "u1", "u2", "pal"));
+    eventually("it is done", || bridge.server.load().queued == 0);
+}
+
 #[test]
 fn the_operators_page_has_every_metric_and_no_other() {
     let app = app();
     let bridge = bridge().admin().asking(&app).start();
     // A series of callbacks appears with its first callback.
     bridge.ask("pal");
-    let command = "callbackAfterSetFriendRemarkCommand";
-    bridge.send(&Request::new().target(&format!("/cb/{command}")).callback(command, "u1", "u2", "pal"));
-    eventually("it is delivered", || bridge.server.load().queued == 0);
+    tells_of_an_event(&bridge);
     let text = bridge.operator("GET", "/metrics", "").body;
     let is: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let page = include_str!("../docs/operations.md");
