@@ -23,14 +23,14 @@ impl Bridge {
     /// Answers an after callback, and hands it on to be delivered.
     pub(super) fn deliver(
         &self,
-        Arrived { operation_id, question, id, permit: _held }: Arrived,
+        Arrived { operation_id, question, permit: _held }: Arrived,
         trace: Propagation,
         span: Option<Box<CallbackSpan>>,
         deadline: Deadline,
     ) -> Answer {
         let body = Rc::clone(&question.body);
         let delivery = self.settings.delivery;
-        let is_queued = self.deliveries.enqueue(question, operation_id.clone(), id, trace, delivery);
+        let is_queued = self.deliveries.enqueue(question, operation_id.clone(), trace, delivery);
         let outcome = Outcome::queued(body, is_queued).of(operation_id).recorded_by(span);
         self.record(&outcome, deadline);
         self.encode(&outcome)

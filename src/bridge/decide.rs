@@ -16,7 +16,7 @@ impl Bridge {
     /// decided, and after a panic.
     pub(super) async fn decide(
         &self,
-        Arrived { operation_id, question, id, permit: _held }: Arrived,
+        Arrived { operation_id, question, permit: _held }: Arrived,
         place: Option<Permit>,
         trace: &Propagation,
         deadline: Deadline,
@@ -25,8 +25,7 @@ impl Bridge {
         let deciding = async {
             let path = self.callbacks.path(body.callback());
             let operation_id = operation_id.metadata();
-            let call =
-                Call { path: &path, frame: &frame, deadline_counts: true, id, attempt: None, operation_id, trace };
+            let call = Call { path: &path, frame: &frame, deadline_counts: true, delivery: None, operation_id, trace };
             self.outcome(Rc::clone(&body), self.ask(&call, place, deadline).await, deadline)
         };
         let outcome = AssertUnwindSafe(deciding).catch_unwind().await;

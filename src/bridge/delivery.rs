@@ -123,7 +123,6 @@ impl Deliveries {
         &self,
         question: Question,
         operation_id: OperationId,
-        id: CallId,
         trace: Propagation,
         settings: DeliverySettings,
     ) -> bool {
@@ -137,8 +136,19 @@ impl Deliveries {
         let (number, received) = (self.next.fetch_add(1, Relaxed), Instant::now());
         let key = body.delivery_key();
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(number, (received, callback));
-        let event =
-            Event { callback, operation_id, id, frame, key, received, settings, trace, number, bytes, _held: held };
+        let event = Event {
+            callback,
+            operation_id,
+            id: CallId::now(),
+            frame,
+            key,
+            received,
+            settings,
+            trace,
+            number,
+            bytes,
+            _held: held,
+        };
         let worker = usize::try_from(key.unwrap_or(number)).unwrap_or_default() % self.workers.len();
         // Fails only when that worker has ended, and the process with it.
         self.workers[worker].send(event).is_ok()
@@ -324,8 +334,7 @@ impl WorkerDeliveries {
             // A service that hangs at what it is told may decide well.
             deadline_counts: false,
             operation_id: event.operation_id.metadata(),
-            id: event.id.clone(),
-            attempt: Some(attempt),
+            delivery: Some((event.id.clone(), attempt)),
             trace: &event.trace,
         };
         self.upstream.ask(&call, deadline).await.reply.map(|_| ())

@@ -14,7 +14,7 @@ use crate::callback::{Callbacks, Question};
 use crate::openim::{Fields, OperationId, Verdict};
 use crate::outcome::{Origin, Outcome, Source};
 use crate::telemetry::{self, metrics::Metrics};
-use crate::upstream::{CallId, Pool, Upstream};
+use crate::upstream::{Pool, Upstream};
 
 /// One worker's bridge, on settings that never change: a callback that has begun on one ends on it, and after a reload the
 /// next one begins on another (see [`Bridge::on`]).
@@ -34,7 +34,6 @@ pub struct Bridge {
 pub(super) struct Arrived {
     pub(super) operation_id: OperationId,
     pub(super) question: Question,
-    pub(super) id: CallId,
     /// The body's share of `limits.body_bytes`, held until the answer is there.
     pub(super) permit: Permit,
 }

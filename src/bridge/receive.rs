@@ -20,7 +20,7 @@ use crate::callback::{BodyError, Callback, Codec, command_of_unknown};
 use crate::openim::{OPERATION_ID_HEADER, OperationId, Rejection, UrlCommand};
 use crate::outcome::Outcome;
 use crate::policy::Percent;
-use crate::upstream::{CallError, CallId, ErrorClass};
+use crate::upstream::{CallError, ErrorClass};
 
 /// A request that has come in whole, whose URL names a callback that is served. Its body is not decoded yet.
 pub(super) struct Received {
@@ -36,7 +36,7 @@ impl Received {
     pub(super) fn decode(self, codec: Codec, uri: &Uri) -> ControlFlow<Outcome, Arrived> {
         let Received { callback, operation_id, body, permit } = self;
         match (codec.decode)(callback, body, &operation_id) {
-            Ok(question) => Continue(Arrived { operation_id, question, id: CallId::now(), permit }),
+            Ok(question) => Continue(Arrived { operation_id, question, permit }),
             Err(error) => Break(Outcome::rejected(error.into(), Some(callback)).of(operation_id).at(uri)),
         }
     }

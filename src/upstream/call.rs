@@ -75,10 +75,8 @@ pub struct Call<'a> {
     /// Whether no answer by the deadline may count against the endpoint: one that does not answer what it is only told may
     /// decide well.
     pub deadline_counts: bool,
-    /// For the metadata `callback-id`.
-    pub id: CallId,
-    /// For the metadata `attempt`, of what is only told.
-    pub attempt: Option<u32>,
+    /// For the metadata `callback-id` and `attempt`, of what is only told.
+    pub delivery: Option<(CallId, u32)>,
     /// For the metadata `operation-id`.
     pub operation_id: Option<HeaderValue>,
     /// For the metadata `traceparent` and `tracestate`.
@@ -190,9 +188,9 @@ impl Upstream {
         if let Some(value) = &call.operation_id {
             head.headers_mut().insert(OPERATION_ID, unary::once(value.clone()));
         }
-        head.headers_mut().insert(CALLBACK_ID, unary::once(call.id.0.clone()));
-        if let Some(attempt) = call.attempt {
-            head.headers_mut().insert(ATTEMPT, HeaderValue::from(attempt));
+        if let Some((CallId(id), attempt)) = &call.delivery {
+            head.headers_mut().insert(CALLBACK_ID, unary::once(id.clone()));
+            head.headers_mut().insert(ATTEMPT, HeaderValue::from(*attempt));
         }
         call.trace.write(span, head.headers_mut());
         match unary(place.sender(), head, call.frame.clone()).await {

@@ -17,8 +17,8 @@
 //   the bridge then finds out early which of your endpoints are healthy.
 // - Any call may be repeated, such as when its connection breaks before the answer. Make decisions idempotent, and
 //   handle an event that comes twice.
-// - Every call has the metadata `callback-id`, a UUIDv7 that the bridge makes when it receives the callback. It is the
-//   same for every attempt and holds the time of receipt. OpenIM sends some callbacks twice (the rpc's comment says
+// - The call of an after callback has the metadata `callback-id`, a UUIDv7 that the bridge makes when it receives the
+//   callback. It is the same for every attempt and holds the time of receipt. OpenIM sends some callbacks twice (the rpc's comment says
 //   so): these have different IDs.
 // - Other metadata: `operation-id`, if it is visible ASCII of at most 256 bytes, and W3C `traceparent` if tracing is
 //   on.
