@@ -25,11 +25,10 @@ pub(super) fn first(outcome: &Outcome) {
 }
 
 /// Said once for each rpc.
-pub(super) fn lacking(callback: &Callback, outcome: &Outcome) {
+pub(super) fn lacking(callback: &Callback) {
     tracing::warn!(
         callback = callback.name,
         rpc = callback.rpc.path,
-        outcome = outcome.kind().into_str(),
         "the decision service does not implement this rpc: implement it, or disable the callback in webhooks.yml"
     );
 }

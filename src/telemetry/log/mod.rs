@@ -101,10 +101,8 @@ pub(crate) fn record(outcome: &Outcome, elapsed: Duration, settings: &LogSetting
     if !HEARD.load(Relaxed) && outcome.source() != Source::Rejected && !HEARD.swap(true, Relaxed) {
         line::first(outcome);
     }
-    if let (Some(Reason::Error(ErrorClass::Unimplemented)), Some(callback)) = (outcome.reason(), outcome.callback)
-        && LACKING.lock().is_ok_and(|mut lacking| lacking.insert(callback.name))
-    {
-        line::lacking(callback, outcome);
+    if let (Some(Reason::Error(ErrorClass::Unimplemented)), Some(callback)) = (outcome.reason(), outcome.callback) {
+        lacks(callback);
     }
     let limit = match outcome.reason() {
         // Told of once, above: a service may lack what its App does not want to decide.
@@ -124,6 +122,13 @@ pub(crate) fn record(outcome: &Outcome, elapsed: Duration, settings: &LogSetting
     }
 }
 
+/// Says once that the service lacks the rpc.
+fn lacks(callback: &Callback) {
+    if LACKING.lock().is_ok_and(|mut lacking| lacking.insert(callback.name)) {
+        line::lacking(callback);
+    }
+}
+
 /// Says that the service was not told of an after callback, after so many attempts.
 pub(crate) fn undelivered(
     callback: &Callback,
@@ -132,7 +137,9 @@ pub(crate) fn undelivered(
     attempts: u32,
     error: Option<&CallError>,
 ) {
-    if let Some(suppressed) = rate::DELIVERIES.admit() {
+    if error.is_some_and(|error| error.class(Duration::MAX) == ErrorClass::Unimplemented) {
+        lacks(callback);
+    } else if let Some(suppressed) = rate::DELIVERIES.admit() {
         tracing::warn!(
             callback = callback.name,
             operation_id = &*shown(operation_id.as_str()),
