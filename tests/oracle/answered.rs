@@ -226,7 +226,7 @@ const NOT_EMPTY: &[(&str, &[&str])] = &[
     ("beforeImportFriends", &["friendUserIDs"]),
     ("beforeUpdateUserInfo", &["nickName", "faceURL", "ex"]),
     ("beforeCreateGroup", &["groupName"]),
-    ("beforeSetGroupInfo", &["groupName"]),
+    ("beforeSetGroupInfo", &["groupName", "introduction", "faceURL"]),
     ("beforeSetGroupInfoEx", &["groupName"]),
     ("beforeMsgModify", &["content", "recvID", "groupID"]),
     ("beforeGroupOnlinePush", &["userIDList"]),
@@ -248,6 +248,10 @@ fn values_of(callback: &Callback, field: &FieldDescriptor) -> Vec<(Field, Value)
         Kind::Bool => values.push((Field::Bool(false), false.into())),
         Kind::Int32 => values.extend([0, i32::MAX, i32::MIN].map(|number| (Field::I32(number), number.into()))),
         Kind::Int64 => values.extend([0, i64::MAX, i64::MIN].map(|number| (Field::I64(number), number.into()))),
+        // A role of 0 is none, and breaks a rule.
+        Kind::Enum(role) if role.name() == "GroupRole" => {
+            values.extend([i32::MAX, i32::MIN].map(|number| (Field::EnumNumber(number), number.into())));
+        }
         Kind::Enum(_) => {
             values.extend([0, i32::MAX, i32::MIN].map(|number| (Field::EnumNumber(number), number.into())));
         }
@@ -296,6 +300,12 @@ fn broken() -> Vec<(&'static str, Value, Value)> {
         ("beforeUpdateUserInfoEx", json!({"nickName": "x"}), json!({"nickName": null})),
         ("beforeUpdateUserInfoEx", json!({"faceURL": "x"}), json!({"faceURL": null, "nickName": "x"})),
         ("beforeCreateGroup", json!({"groupName": " \n"}), json!({})),
+        ("beforeSetGroupMemberInfo", json!({"roleLevel": 0}), json!({})),
+        ("beforeMemberJoinGroup", json!({"memberCallbackList": [{"userID": "u1", "roleLevel": 0}]}), json!({})),
+        ("beforeSetGroupInfo", json!({"introduction": ""}), json!({})),
+        ("beforeSetGroupInfo", json!({"faceURL": ""}), json!({})),
+        ("beforeImportFriends", json!({"friendUserIDs": {"values": ["u1", ""]}}), json!({})),
+        ("beforeOfflinePush", json!({"userIDList": {"values": [""]}}), json!({})),
         ("beforeMemberJoinGroup", json!({"memberCallbackList": [{"ex": "x"}]}), json!({})),
         ("beforeMemberJoinGroup", json!({"memberCallbackList": [{"userID": "u1"}, {"userID": ""}]}), json!({})),
         ("beforeSetGroupInfo", json!({"groupName": ""}), json!({"groupName": "x"})),
