@@ -38,19 +38,20 @@ pub(super) enum WrongVariable {
 }
 
 /// What a value must be, as a check and in words.
-type Rule = (fn(&str) -> bool, &'static str);
+type VariableRule = (fn(&str) -> bool, &'static str);
 
-const NUMBER: Rule = (|value| value.parse::<u64>().is_ok_and(|number| number > 0), "a whole number from 1");
-const RATIO: Rule = (|value| value.parse().is_ok_and(|ratio| (0.0..=1.0).contains(&ratio)), "a number from 0 to 1");
-const SWITCH: Rule = (|value| is_true(value) || value.eq_ignore_ascii_case("false"), "true or false");
-const COMPRESSION: Rule = (|value| ["gzip", "none"].contains(&&*value.to_ascii_lowercase()), "gzip or none");
-const SAMPLER: Rule = (
+const NUMBER: VariableRule = (|value| value.parse::<u64>().is_ok_and(|number| number > 0), "a whole number from 1");
+const RATIO: VariableRule =
+    (|value| value.parse().is_ok_and(|ratio| (0.0..=1.0).contains(&ratio)), "a number from 0 to 1");
+const SWITCH: VariableRule = (|value| is_true(value) || value.eq_ignore_ascii_case("false"), "true or false");
+const COMPRESSION: VariableRule = (|value| ["gzip", "none"].contains(&&*value.to_ascii_lowercase()), "gzip or none");
+const SAMPLER: VariableRule = (
     |value| ["always_on", "always_off", "traceidratio"].contains(&value.strip_prefix("parentbased_").unwrap_or(value)),
     "always_on, always_off or traceidratio, with or without parentbased_ before it",
 );
 
 /// The variables whose wrong values nothing else reports.
-const RULES: [(&str, Rule); 12] = [
+const RULES: [(&str, VariableRule); 12] = [
     ("OTEL_SDK_DISABLED", SWITCH),
     ("OTEL_TRACES_SAMPLER", SAMPLER),
     ("OTEL_TRACES_SAMPLER_ARG", RATIO),
