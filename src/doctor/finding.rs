@@ -29,11 +29,11 @@ pub struct Finding {
     pub variable: Option<String>,
     /// The change of webhooks.yml that sets it right, where there is one right answer.
     #[serde(skip)]
-    pub change: Option<Change>,
+    pub change: Option<FileChange>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct FileChange {
     /// From the top of the file: one key, or a callback's and one of its own.
     pub path: Vec<String>,
     pub value: Json,
@@ -83,7 +83,7 @@ impl Finding {
             return self;
         }
         let path = path.iter().map(|&key| key.to_owned()).collect();
-        Self { change: Some(Change { path, value: value.into() }), ..self }
+        Self { change: Some(FileChange { path, value: value.into() }), ..self }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 use serde_saphyr::{Location, Spanned};
 
-use super::finding::{Change, Finding};
+use super::finding::{FileChange, Finding};
 use super::webhooks::{Unreadable, Webhooks};
 use crate::base::yaml::{Yaml, document, quote};
 
@@ -43,7 +43,7 @@ pub fn fix(text: &str, path: &Path, examine: impl Fn(Webhooks) -> Vec<Finding>) 
 }
 
 /// `text` with one value changed; `None` where that cannot be done safely.
-fn apply(text: &str, change: &Change) -> Option<String> {
+fn apply(text: &str, change: &FileChange) -> Option<String> {
     let before = document(text).ok()?;
     let edited = edit(text, before.as_ref(), change)?;
     let after = document(&edited).ok()??.value.json();
@@ -66,7 +66,7 @@ fn set(tree: &mut Json, path: &[String], value: &Json) -> Option<()> {
     set(map.entry(own).or_insert(Json::Null), rest, value)
 }
 
-fn edit(text: &str, document: Option<&Spanned<Yaml>>, change: &Change) -> Option<String> {
+fn edit(text: &str, document: Option<&Spanned<Yaml>>, change: &FileChange) -> Option<String> {
     let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let Some(document) = document.filter(|document| matches!(document.value, Yaml::Map(_))) else {
         return appended(text, change, line_end);
@@ -127,7 +127,7 @@ fn inserted(text: &str, group: &Spanned<Yaml>, key: &str, value: &Json, line_end
 }
 
 /// One more key at the end.
-fn appended(text: &str, change: &Change, line_end: &str) -> Option<String> {
+fn appended(text: &str, change: &FileChange, line_end: &str) -> Option<String> {
     let [key] = &*change.path else { return None };
     let space = if change.value.is_object() { "" } else { " " };
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { line_end };

@@ -18,7 +18,7 @@ mod variables;
 mod webhooks;
 
 pub use examine::{BridgeSide, examine};
-pub use finding::{Change, Finding, Severity};
+pub use finding::{FileChange, Finding, Severity};
 pub use fix::{Fixed, fix};
 pub use place::Place;
 pub use url::{Destination, UrlFault};

@@ -295,14 +295,14 @@ impl<'de> Visitor<'de> for PatternVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pattern, A::Error> {
         #[derive(Deserialize)]
         #[serde(field_identifier, rename_all = "snake_case")]
-        enum Key {
+        enum RegexKey {
             Regex,
         }
-        let Some(Key::Regex) = map.next_key()? else { return Err(A::Error::missing_field("regex")) };
+        let Some(RegexKey::Regex) = map.next_key()? else { return Err(A::Error::missing_field("regex")) };
         let regex = map.next_value::<Search>()?;
-        match map.next_key::<Key>()? {
+        match map.next_key::<RegexKey>()? {
             None => Ok(Pattern::Found(regex.0)),
-            Some(Key::Regex) => Err(A::Error::duplicate_field("regex")),
+            Some(RegexKey::Regex) => Err(A::Error::duplicate_field("regex")),
         }
     }
 }
