@@ -4,14 +4,17 @@
 //! - [`chunks`]: a body that comes in pieces.
 //! - [`file_watch`]: files that are read again when they change. [`tls`]: those of TLS. [`yaml`]: YAML as people write it.
 //! - [`socket`]: socket options, the only code that differs between systems.
-//! - [`trace_context`]: where a request stands in a distributed trace. [`grpc_status`]: the names of gRPC's statuses.
+//! - [`trace_context`]: where a request stands in a distributed trace.
+//! - [`grpc_frame`]: how gRPC sends a message. [`grpc_status`]: the names of its statuses. [`json`]: reads JSON.
 //! - [`error_chain`]: an error with its causes, in one line. [`text`]: texts of others, safe to show.
 
 pub(crate) mod chunks;
 pub mod deadline;
 pub(crate) mod error_chain;
 pub mod file_watch;
+pub(crate) mod grpc_frame;
 pub(crate) mod grpc_status;
+pub(crate) mod json;
 pub(crate) mod socket;
 pub mod text;
 pub mod tls;

@@ -6,13 +6,13 @@ use std::{borrow::Cow, hash::Hasher as _};
 use bytes::Bytes;
 use fnv::FnvHasher;
 
-use super::json::Scanner;
 use super::row::{Callback, Echo, Key, Kind};
 use super::shape::{Field, FieldKind, rpc::MOST_FIELDS};
+use crate::base::json::{JsonString, NESTING, Scanner};
 use crate::openim::Fields;
 
 /// The JSON of one callback.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Body {
     pub(super) callback: &'static Callback,
     pub(super) json: Bytes,
@@ -46,7 +46,7 @@ impl Body {
 
     /// A text that is not empty; of a list the first one, and of an object its `userID`.
     fn text(&self, key: &str) -> Option<Cow<'_, str>> {
-        Scanner::new(self.raw(key)?).first_text().filter(|text| !text.is_empty())
+        first_text(&mut Scanner::new(self.raw(key)?)).filter(|text| !text.is_empty())
     }
 
     /// The user whose action it is said to be.
@@ -114,5 +114,19 @@ impl Body {
             Some(Field { optional: false, kind: FieldKind::Text, .. }) => "\"\"",
             _ => "null",
         }
+    }
+}
+
+fn first_text<'a>(json: &mut Scanner<'a>) -> Option<Cow<'a, str>> {
+    json.take(b'[');
+    if !json.take(b'{') {
+        return json.string().map(JsonString::decoded);
+    }
+    loop {
+        if json.key()?.is("userID") {
+            return json.string().map(JsonString::decoded);
+        }
+        json.skip(NESTING)?;
+        json.expect(b',')?;
     }
 }

@@ -6,13 +6,11 @@
 //! - [`body`](Body): a callback's JSON, and where its values lie in it.
 //! - [`row`](Callback): what a row says of a callback.
 //! - [`shape`](Shape): what the messages of the contract hold: tables that `build.rs` makes from `proto/`.
-//! - `json`: reads JSON, a value at a time.
 //!
 //! Does no I/O.
 
 mod body;
 mod codec;
-mod json;
 mod question;
 mod registry;
 mod row;

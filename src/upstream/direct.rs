@@ -17,6 +17,7 @@ use super::pool::Maker;
 use super::resolve::{ResolveError, Resolver};
 use super::settings::UpstreamSettings;
 use super::unary::{self, Sender, unary};
+use crate::base::grpc_frame;
 use crate::base::socket;
 use crate::base::tls::TlsError;
 
@@ -131,7 +132,7 @@ impl DirectConnection {
         let call = unary(
             &mut sender,
             unary::head(&self.origin, PathAndQuery::from_static(method), limit),
-            unary::framed(&message),
+            grpc_frame::of(&message),
         );
         timeout_at(at, call).await.unwrap_or(Err(CallError::Deadline))
     }

@@ -12,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::error::{CallError, ConnectError};
 use super::settings::{HealthSettings, UpstreamSettings};
 use super::unary::{self, Sender, unary};
+use crate::base::grpc_frame;
 
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 
@@ -73,7 +74,7 @@ async fn ask(endpoint: &Endpoint, sender: &mut Sender, settings: &HealthSettings
     let asked = unary(
         sender,
         unary::head(&endpoint.origin, PathAndQuery::from_static(CHECK), settings.timeout),
-        unary::framed(&message),
+        grpc_frame::of(&message),
     );
     match timeout(settings.timeout, asked).await.map_err(|_| NoLife::Unanswered)? {
         Ok(reply) => match HealthCheckResponse::decode(reply) {

@@ -6,19 +6,16 @@
 
 use std::time::Duration;
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use h2::{Reason, RecvStream, client::SendRequest};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use percent_encoding::percent_decode;
 use tonic::{Code, Status};
 
 use super::error::{CallError, Retry};
-use crate::base::chunks::Chunks;
+use crate::base::{chunks::Chunks, grpc_frame};
 
 pub(super) type Sender = SendRequest<Bytes>;
-
-/// A flag, and the message's length.
-const PREFIX: usize = 5;
 
 /// The longest reply that is taken: what gRPC's own clients take unless told otherwise.
 const MESSAGE_BYTES: usize = 4 << 20;
@@ -82,15 +79,6 @@ pub(super) async fn unary(sender: &mut Sender, head: Request<()>, frame: Bytes) 
     unframed(received)
 }
 
-/// A message in its frame.
-pub(super) fn framed(message: &[u8]) -> Bytes {
-    let mut framed = BytesMut::with_capacity(PREFIX + message.len());
-    framed.put_u8(0);
-    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-    framed.put_slice(message);
-    framed.freeze()
-}
-
 async fn receive(body: &mut RecvStream) -> Result<Bytes, CallError> {
     let mut received = Chunks::default();
     while let Some(chunk) = body.data().await {
@@ -99,7 +87,7 @@ async fn receive(body: &mut RecvStream) -> Result<Bytes, CallError> {
         let _released = body.flow_control().release_capacity(chunk.len());
         received.push(chunk);
         let is_too_long = |length| length > MESSAGE_BYTES;
-        if received.len() > PREFIX + MESSAGE_BYTES || announced(received.bytes()).is_some_and(is_too_long) {
+        if received.len() > grpc_frame::HEAD + MESSAGE_BYTES || announced(received.bytes()).is_some_and(is_too_long) {
             return Err(status(Code::OutOfRange, "the reply is too long"));
         }
     }
@@ -108,18 +96,18 @@ async fn receive(body: &mut RecvStream) -> Result<Bytes, CallError> {
 
 /// How long the message is said to be, once that is there.
 fn announced(received: &[u8]) -> Option<usize> {
-    received.get(1..PREFIX).map(|mut length| length.get_u32() as usize)
+    received.get(1..grpc_frame::HEAD).map(|mut length| length.get_u32() as usize)
 }
 
 fn unframed(mut received: Bytes) -> Result<Bytes, CallError> {
-    if received.len() < PREFIX {
+    if received.len() < grpc_frame::HEAD {
         return Err(status(Code::Internal, "the reply holds no message"));
     }
     let length = announced(&received).unwrap_or_default();
     if received[0] != 0 {
         return Err(status(Code::Internal, "the reply is compressed, which was not asked for"));
     }
-    received.advance(PREFIX);
+    received.advance(grpc_frame::HEAD);
     if received.len() < length {
         return Err(status(Code::Internal, "the reply ends within the message"));
     }
@@ -230,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_message_is_read_as_it_was_framed_and_cut_short_it_is_none() {
-        let framed = framed(b"message");
+        let framed = grpc_frame::of(b"message");
         assert_eq!(&framed[..], b"\0\0\0\0\x07message");
         for end in 0..framed.len() {
             assert!(unframed(framed.slice(..end)).is_err(), "{end} bytes");

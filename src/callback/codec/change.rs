@@ -69,6 +69,11 @@ fn next<'a>(rest: &mut &'a [u8]) -> Option<(u32, Part<'a>)> {
     Some((number, part))
 }
 
+/// The same of what has been checked.
+fn fields_of(mut rest: &[u8]) -> impl Iterator<Item = (u32, Part<'_>)> {
+    std::iter::from_fn(move || next(&mut rest))
+}
+
 fn check(shape: &Shape, bytes: &[u8]) -> Option<()> {
     each_field(bytes, |number, part| match shape.fields.iter().find(|field| field.number == number) {
         Some(field) => part.check(&field.kind),
@@ -94,17 +99,8 @@ impl<'a> Change<'a> {
     /// All values of a field, in their order.
     fn values(&self, field: &Field) -> impl Iterator<Item = Part<'a>> {
         let number = field.number;
-        let fields = self.parts.iter().flat_map(|part| {
-            let mut rest = *part;
-            std::iter::from_fn(move || next(&mut rest))
-        });
+        let fields = self.parts.iter().copied().flat_map(fields_of);
         fields.filter(move |(found, _)| *found == number).map(|(_, part)| part)
-    }
-
-    fn texts_of(&self, field: &Field) -> impl Iterator<Item = &'a str> {
-        let lists = Change { shape: &TEXTS, parts: self.values(field).filter_map(Part::bytes).collect() };
-        let texts: Vec<_> = lists.values(&TEXTS.fields[0]).filter_map(Part::bytes).collect();
-        texts.into_iter().filter_map(|text| std::str::from_utf8(text).ok())
     }
 
     pub(super) fn is_set(&self, key: &str) -> bool {
@@ -127,7 +123,10 @@ impl<'a> Change<'a> {
     /// The texts of a list; `None` where it is unset, or no such list.
     pub(super) fn texts(&self, key: &str) -> Option<impl Iterator<Item = &'a str>> {
         let field = self.field(key).filter(|field| matches!(field.kind, FieldKind::Texts))?;
-        self.is_set(key).then(|| self.texts_of(field))
+        let mut parts = self.values(field).filter_map(Part::bytes).peekable();
+        parts.peek()?;
+        let texts = parts.flat_map(fields_of).filter(|(number, _)| *number == TEXTS.fields[0].number);
+        Some(texts.filter_map(|(_, text)| std::str::from_utf8(text.bytes()?).ok()))
     }
 
     /// The messages of a list; none where it is unset.

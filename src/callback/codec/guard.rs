@@ -1,8 +1,8 @@
 //! Whether a change keeps the rules of its callback: what breaks one would make OpenIM panic or lose data.
 
 use super::change::Change;
+use crate::base::json::{NESTING, Scanner};
 use crate::callback::body::Body;
-use crate::callback::json::{NESTING, Scanner};
 use crate::callback::row::Guard;
 
 /// Whether the change keeps the rule.

@@ -43,15 +43,17 @@ pub(super) fn read(body: &Body, reply: &[u8]) -> Option<Decision> {
 
 /// A change, laid over what an answer must repeat.
 fn changed(body: &Body, change: &Change<'_>) -> Option<Decision> {
-    let mut is_empty = true;
+    let mut set = change.shape().fields.iter().filter(|field| change.is_set(field.key)).peekable();
+    let keeps_the_rules = || body.callback().guards.iter().all(|guard| allows(*guard, change, body));
+    if set.peek().is_none() || !keeps_the_rules() {
+        return None;
+    }
     let mut fields = body.echo_but(|key| change.is_set(key));
-    for field in change.shape().fields.iter().filter(|field| change.is_set(field.key)) {
-        is_empty = false;
+    for field in set {
         fields.push_with(field.key, |json| change.write(field, json));
         if fields.len() > MOST {
             return None;
         }
     }
-    let keeps_the_rules = body.callback().guards.iter().all(|guard| allows(*guard, change, body));
-    (!is_empty && keeps_the_rules).then_some(Decision::Change(fields))
+    Some(Decision::Change(fields))
 }

@@ -6,8 +6,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
+use crate::base::grpc_frame;
+use crate::base::json::{JsonString, NESTING, Scanner};
 use crate::callback::body::{Body, Places};
-use crate::callback::json::{JsonString, NESTING, Scanner};
 use crate::callback::question::{BodyError, Question};
 use crate::callback::row::Callback;
 use crate::callback::shape::{Field, FieldKind, Shape, rpc::MOST_FIELDS};
@@ -17,8 +18,6 @@ use crate::openim::OperationId;
 const COMMAND: &str = "callbackCommand";
 /// The request's field for the operation ID, in every rpc.
 const OPERATION_ID: u32 = 1;
-/// gRPC's flag for compression, and the message's length.
-const HEAD: usize = 5;
 
 pub(super) fn decode(
     callback: &'static Callback,
@@ -26,11 +25,10 @@ pub(super) fn decode(
     operation_id: &OperationId,
 ) -> Result<Question, BodyError> {
     let text = std::str::from_utf8(&json).map_err(|_| BodyError::Malformed)?;
-    let mut frame = Vec::with_capacity(HEAD + operation_id.as_str().len() + json.len());
-    frame.extend_from_slice(&[0; HEAD]);
+    let frame = grpc_frame::begun(operation_id.as_str().len() + json.len());
     let mut encoder = Encoder { json: Scanner::new(text), frame };
     encoder.text(OPERATION_ID, operation_id.as_str());
-    let mut top = Top { callback, command: None, places: [(0, 0); MOST_FIELDS] };
+    let mut top = Top { character: callback.character, ..Top::default() };
     encoder.object(callback.rpc.request, 1, Some(&mut top)).ok_or(BodyError::Malformed)?;
     let is_missing = |index: usize| {
         let (start, end) = top.places[index];
@@ -43,34 +41,18 @@ pub(super) fn decode(
     if !callback.is_named(&top.command.ok_or(BodyError::Malformed)?.decoded()) {
         return Err(BodyError::OtherCommand);
     }
-    let mut frame = encoder.frame;
-    // A message is no longer than a body, which is within its limit.
-    let length = u32::try_from(frame.len() - HEAD).unwrap_or(u32::MAX);
-    frame[1..HEAD].copy_from_slice(&length.to_be_bytes());
-    let places = top.places;
-    Ok(Question { frame: frame.into(), body: Rc::new(Body { callback, json, places }) })
+    let (frame, places) = (grpc_frame::ended(encoder.frame), top.places);
+    Ok(Question { frame, body: Rc::new(Body { callback, json, places }) })
 }
 
 /// The command in the body of a callback that the registry does not know; `None` when the body is no callback at all.
 #[must_use]
 pub fn command_of_unknown(body: &[u8]) -> Option<String> {
-    let mut json = Scanner::new(std::str::from_utf8(body).ok()?);
-    let mut command = None;
-    json.expect(b'{')?;
-    loop {
-        if json.key()?.is(COMMAND) {
-            if command.is_some() {
-                return None;
-            }
-            command = Some(json.string()?.decoded().into_owned());
-        } else {
-            json.skip(NESTING - 1)?;
-        }
-        if json.take(b'}') {
-            return command.filter(|_| json.is_at_end());
-        }
-        json.expect(b',')?;
-    }
+    const NOTHING_KNOWN: Shape = Shape { fields: &[] };
+    let mut encoder = Encoder { json: Scanner::new(std::str::from_utf8(body).ok()?), frame: Vec::new() };
+    let mut top = Top::default();
+    encoder.object(&NOTHING_KNOWN, 1, Some(&mut top))?;
+    top.command.filter(|_| encoder.json.is_at_end()).map(|command| command.decoded().into_owned())
 }
 
 struct Encoder<'a> {
@@ -78,9 +60,11 @@ struct Encoder<'a> {
     frame: Vec<u8>,
 }
 
-/// What is noted of the outermost object alone.
+/// What is particular to the outermost object.
+#[derive(Default)]
 struct Top<'a> {
-    callback: &'static Callback,
+    /// [`Callback::character`].
+    character: Option<usize>,
     command: Option<JsonString<'a>>,
     places: Places,
 }
@@ -104,7 +88,7 @@ impl<'a> Encoder<'a> {
                 next = index + 1;
                 let field = &shape.fields[index];
                 match &mut top {
-                    Some(top) if top.callback.character == Some(index) => self.character(field, depth)?,
+                    Some(top) if top.character == Some(index) => self.character(field, depth)?,
                     _ => self.value(field, depth)?,
                 }
                 if let Some(top) = &mut top {

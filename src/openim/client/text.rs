@@ -1,9 +1,9 @@
 //! A JSON string as OpenIM may send it.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
+
+use crate::base::json::Scanner;
 
 /// The value of a JSON string, with escapes of lone surrogates (`\ud800`), which JSON can carry but UTF-8 cannot,
 /// as U+FFFD each, which is how OpenIM itself (Go's `encoding/json`) reads them.
@@ -14,52 +14,10 @@ pub(super) struct Text(pub String);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The raw text has been checked: whatever fails from here on is no string, or holds a lone surrogate.
         let raw = <&RawValue>::deserialize(deserializer)?.get();
-        if !raw.starts_with('"') {
-            return Err(D::Error::custom("expected a string"));
-        }
-        serde_json::from_str(raw).map(Self).or_else(|_| with_surrogates(raw)).map_err(D::Error::custom)
+        let text = Scanner::new(raw).string().ok_or_else(|| D::Error::custom("expected a string"))?;
+        Ok(Self(text.decoded().into_owned()))
     }
-}
-
-/// Asked for bytes, `serde_json` passes lone surrogates on.
-fn with_surrogates(raw: &str) -> serde_json::Result<Text> {
-    struct Bytes;
-
-    impl Visitor<'_> for Bytes {
-        type Value = Text;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string")
-        }
-
-        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text, E> {
-            Ok(Text(replace_surrogates(bytes)))
-        }
-    }
-
-    serde_json::Deserializer::from_str(raw).deserialize_bytes(Bytes)
-}
-
-/// A lone surrogate comes as three bytes (0xED, then 0xA0 to 0xBF, then one more), of which none is valid: one U+FFFD
-/// for the three.
-fn replace_surrogates(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    let mut surrogate_bytes = 0;
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        if !chunk.valid().is_empty() {
-            surrogate_bytes = 0;
-        }
-        if !chunk.invalid().is_empty() {
-            if surrogate_bytes % 3 == 0 {
-                text.push(char::REPLACEMENT_CHARACTER);
-            }
-            surrogate_bytes += chunk.invalid().len();
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -3,28 +3,28 @@
 use std::borrow::Cow;
 
 /// How deep arrays and objects may lie in each other.
-pub(super) const NESTING: usize = 128;
+pub(crate) const NESTING: usize = 128;
 
 /// A place in a JSON text.
-pub(super) struct Scanner<'a> {
+pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
 }
 
 /// A JSON string, without its quotes. It has been checked.
 #[derive(Clone, Copy)]
-pub(super) struct JsonString<'a> {
+pub(crate) struct JsonString<'a> {
     raw: &'a str,
     has_escapes: bool,
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
+    pub(crate) const fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
     /// Where the next value begins, or what else comes next.
-    pub(super) fn place(&mut self) -> usize {
+    pub(crate) fn place(&mut self) -> usize {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
             self.at += 1;
         }
@@ -32,7 +32,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Where what was read last ended.
-    pub(super) const fn end(&self) -> usize {
+    pub(crate) const fn end(&self) -> usize {
         self.at
     }
 
@@ -41,25 +41,25 @@ impl<'a> Scanner<'a> {
     }
 
     /// Whether this comes next.
-    pub(super) fn place_is(&mut self, byte: u8) -> bool {
+    pub(crate) fn place_is(&mut self, byte: u8) -> bool {
         self.place();
         self.byte() == Some(byte)
     }
 
     /// Whether this comes next; then it is read.
-    pub(super) fn take(&mut self, byte: u8) -> bool {
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
         self.place();
         let is_next = self.byte() == Some(byte);
         self.at += usize::from(is_next);
         is_next
     }
 
-    pub(super) fn expect(&mut self, byte: u8) -> Option<()> {
+    pub(crate) fn expect(&mut self, byte: u8) -> Option<()> {
         self.take(byte).then_some(())
     }
 
     /// Whether this literal comes next; then it is read.
-    pub(super) fn take_word(&mut self, word: &str) -> bool {
+    pub(crate) fn take_word(&mut self, word: &str) -> bool {
         let at = self.place();
         let is_next = self.text.as_bytes().get(at..).is_some_and(|rest| rest.starts_with(word.as_bytes()));
         self.at += if is_next { word.len() } else { 0 };
@@ -67,11 +67,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// Whether nothing but white space is left.
-    pub(super) fn is_at_end(&mut self) -> bool {
+    pub(crate) fn is_at_end(&mut self) -> bool {
         self.place() == self.text.len()
     }
 
-    pub(super) fn string(&mut self) -> Option<JsonString<'a>> {
+    pub(crate) fn string(&mut self) -> Option<JsonString<'a>> {
         self.expect(b'"')?;
         let start = self.at;
         let mut has_escapes = false;
@@ -101,7 +101,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A whole number, without fraction and exponent.
-    pub(super) fn integer(&mut self) -> Option<i64> {
+    pub(crate) fn integer(&mut self) -> Option<i64> {
         let start = self.place();
         self.number()?;
         self.text.get(start..self.at)?.parse().ok()
@@ -134,7 +134,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over a value in which arrays and objects lie no deeper than so many. Needs no stack of its own.
-    pub(super) fn skip(&mut self, most: usize) -> Option<()> {
+    pub(crate) fn skip(&mut self, most: usize) -> Option<()> {
         // A bit for each that is open: 1 for an object.
         let (mut open, mut depth) = (0_u128, 0);
         loop {
@@ -181,25 +181,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// The key of an object's next member, and the colon.
-    pub(super) fn key(&mut self) -> Option<JsonString<'a>> {
+    pub(crate) fn key(&mut self) -> Option<JsonString<'a>> {
         let key = self.string()?;
         self.expect(b':')?;
         Some(key)
-    }
-
-    /// The text that comes next; of a list the first one, and of an object its `userID`.
-    pub(super) fn first_text(&mut self) -> Option<Cow<'a, str>> {
-        self.take(b'[');
-        if !self.take(b'{') {
-            return self.string().map(JsonString::decoded);
-        }
-        loop {
-            if self.key()?.is("userID") {
-                return self.string().map(JsonString::decoded);
-            }
-            self.skip(NESTING)?;
-            self.expect(b',')?;
-        }
     }
 }
 
@@ -208,21 +193,21 @@ const fn closing(is_object: bool) -> u8 {
 }
 
 impl<'a> JsonString<'a> {
-    pub(super) fn is(self, text: &str) -> bool {
+    pub(crate) fn is(self, text: &str) -> bool {
         // Nothing becomes longer.
         self.raw == text || (self.has_escapes && self.raw.len() > text.len() && self.decoded() == text)
     }
 
-    pub(super) const fn is_empty(self) -> bool {
+    pub(crate) const fn is_empty(self) -> bool {
         self.raw.is_empty()
     }
 
     /// The text as it stands there, where nothing is escaped in it.
-    pub(super) fn plain(self) -> Option<&'a str> {
+    pub(crate) fn plain(self) -> Option<&'a str> {
         (!self.has_escapes).then_some(self.raw)
     }
 
-    pub(super) fn decoded(self) -> Cow<'a, str> {
+    pub(crate) fn decoded(self) -> Cow<'a, str> {
         if !self.has_escapes {
             return Cow::Borrowed(self.raw);
         }
@@ -239,8 +224,8 @@ impl<'a> JsonString<'a> {
     }
 }
 
-/// What stands behind a backslash, and how long it is. A surrogate without its other half is U+FFFD, which is how OpenIM
-/// itself (Go's `encoding/json`) reads it.
+/// What stands behind a backslash, and how long it is. A surrogate without its other half is U+FFFD, which is how Go's
+/// `encoding/json` reads it.
 fn unescaped(escape: &str) -> (char, usize) {
     let unit = |at: usize| escape.get(at..at + 4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
     match escape.as_bytes().first() {
