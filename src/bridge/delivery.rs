@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     rc::Rc,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -18,8 +18,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::select;
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
-    time::{Instant, sleep},
+    sync::{Mutex, Semaphore, mpsc, watch},
+    time::{Instant, sleep, timeout_at},
 };
 use tonic::Code;
 
@@ -52,7 +52,7 @@ pub struct Deliveries {
     callbacks: Arc<Callbacks>,
     metrics: Arc<Metrics>,
     /// Each event that is not done, by its number, and when it came.
-    open: Mutex<BTreeMap<u64, (Instant, &'static Callback)>>,
+    open: std::sync::Mutex<BTreeMap<u64, (Instant, &'static Callback)>>,
     next: AtomicU64,
     /// Whether the process is to end: then pauses are short.
     hurry: watch::Sender<bool>,
@@ -97,7 +97,7 @@ impl Deliveries {
             calls_of: callbacks.rows.iter().map(|_| Semaphore::new(concurrency.div_ceil(2))).collect(),
             callbacks,
             metrics,
-            open: Mutex::default(),
+            open: std::sync::Mutex::default(),
             next: AtomicU64::new(0),
             hurry: watch::Sender::new(false),
             workers: senders.into(),
@@ -208,6 +208,8 @@ pub(super) struct WorkerDeliveries {
     upstream: Rc<Upstream>,
     /// What waits behind the event of the same key that is being delivered.
     waiting: RefCell<HashMap<u64, Line>>,
+    /// Held by the one that looks whether an endpoint is healthy again: all wait for that, and may be thousands.
+    looking: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -230,7 +232,7 @@ enum Fate {
 impl WorkerDeliveries {
     /// Delivers what comes, for as long as the worker runs.
     pub(super) fn start(deliveries: Arc<Deliveries>, upstream: Rc<Upstream>, mut events: Events) {
-        let worker = Rc::new(Self { deliveries, upstream, waiting: RefCell::default() });
+        let worker = Rc::new(Self { deliveries, upstream, waiting: RefCell::default(), looking: Mutex::default() });
         tokio::task::spawn_local(async move {
             while let Some(event) = events.recv().await {
                 Rc::clone(&worker).take(event);
@@ -310,9 +312,13 @@ impl WorkerDeliveries {
         if self.upstream.has_endpoint() {
             return;
         }
-        while !self.upstream.has_endpoint() && event.received.elapsed() < event.settings.max_age {
-            sleep(LOOK_AGAIN).await;
-        }
+        let back = async {
+            let _looks = self.looking.lock().await;
+            while !self.upstream.has_endpoint() {
+                sleep(LOOK_AGAIN).await;
+            }
+        };
+        let _too_old = timeout_at(event.received + event.settings.max_age, back).await;
         self.deliveries.pause(SPREAD.mul_f64(fastrand::f64())).await;
     }
 
