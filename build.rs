@@ -9,6 +9,9 @@ use prost_types::{
     field_descriptor_proto::Type,
 };
 
+/// The number of the decision that holds a change.
+const CHANGE: i32 = 3;
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let mut files: Vec<PathBuf> = fs::read_dir("proto/openim/bridge/v1")?
@@ -60,8 +63,9 @@ fn tables(contract: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
                 let (name, constant_name) = (method.name(), constant(method.name()));
                 let request = constant(&last(method.input_type()));
                 let response = messages().find(|message| message.name() == last(method.output_type()));
-                let decisions = response.map_or(&[][..], |response| &response.field);
-                let change = match decisions.iter().find(|field| field.number() == 3) {
+                let decisions =
+                    || response.into_iter().flat_map(|it| it.field.iter().filter(|field| is_decision(it, field)));
+                let change = match decisions().find(|field| field.number() == CHANGE) {
                     Some(change) => format!("Some(&{})", constant(&last(change.type_name()))),
                     None => "None".to_owned(),
                 };
@@ -71,7 +75,7 @@ fn tables(contract: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
                     tables,
                     "pub const {constant_name}: Rpc = Rpc {{ name: {key:?}, path: {path:?}, request: &{request}, \
                      decides: {}, change: {change} }};",
-                    !decisions.is_empty()
+                    decisions().next().is_some()
                 )?;
                 write!(all, "{constant_name}, ")?;
             }
@@ -83,7 +87,8 @@ fn tables(contract: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
 
 /// Whether the field is one of the decisions of a response.
 fn is_decision(message: &DescriptorProto, field: &FieldDescriptorProto) -> bool {
-    message.name().ends_with("Response") && field.oneof_index.is_some()
+    let oneof = field.oneof_index.and_then(|index| message.oneof_decl.get(usize::try_from(index).ok()?));
+    oneof.is_some_and(|oneof| oneof.name() == "decision")
 }
 
 fn kind(field: &FieldDescriptorProto) -> Result<String, Box<dyn Error>> {

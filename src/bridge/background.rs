@@ -17,6 +17,7 @@ impl Bridge {
     /// Whether the service's decision has effect.
     pub(super) fn has_effect(&self, arrived: &Arrived) -> bool {
         let percent = self.settings.decision.enforce_percent;
+        // Mostly nobody need be looked for.
         percent == Percent::ALL || percent.includes(&arrived.question.body.roll_out_key())
     }
 

@@ -44,16 +44,13 @@ impl Bridge {
         let decision =
             asked.reply.and_then(|reply| (self.callbacks.codec.read)(&body, &reply).ok_or(CallError::InvalidReply));
         match decision {
-            Ok(decision) => {
-                let outcome = Outcome::decided(decision, body.echo(), &self.settings.refusal);
-                outcome.serving(body.callback()).about(body)
-            }
+            Ok(decision) => Outcome::decided(decision, body, &self.settings.refusal),
             Err(error) => self.fall_back(body, error.class(deadline.remaining()), Some(error)),
         }
         .after(asked.spent, asked.endpoint, asked.tries)
     }
 
     fn fall_back(&self, body: Rc<Body>, class: ErrorClass, error: Option<CallError>) -> Outcome {
-        Outcome::fallback(&self.settings.fallback, class, Some(body.callback()), Some(body), false, error)
+        Outcome::fallback(&self.settings.fallback, class, body, error)
     }
 }

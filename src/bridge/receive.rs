@@ -102,7 +102,7 @@ impl Bridge {
         let url = UrlCommand::of(&head.uri);
         let callback = self.named(&url);
         let allow_harms = callback.zip(url.name()).is_some_and(|(callback, command)| callback.needs_echo(command));
-        let outcome = Outcome::fallback(&self.settings.fallback, class, callback, None, allow_harms, error);
+        let outcome = Outcome::fallback_unread(&self.settings.fallback, class, callback, allow_harms, error);
         let is_in_shadow = self.settings.decision.enforce_percent == Percent::NONE && !allow_harms;
         let outcome = if is_in_shadow { outcome.in_shadow() } else { outcome };
         identified(outcome, head)

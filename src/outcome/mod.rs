@@ -110,11 +110,11 @@ impl Outcome {
         }
     }
 
-    /// The decision service decided. `echo`: what an answer repeats, whatever it says.
-    pub(crate) fn decided(decision: Decision, echo: Fields, defaults: &RefusalDefaults) -> Self {
+    /// The decision service decided.
+    pub(crate) fn decided(decision: Decision, body: Rc<Body>, defaults: &RefusalDefaults) -> Self {
         let new = |kind, reason, verdict| Self::new(kind, Source::Decision, reason, verdict);
-        match decision {
-            Decision::Allow => new(OutcomeKind::Allow, None, Verdict::go_on(echo)),
+        let outcome = match decision {
+            Decision::Allow => new(OutcomeKind::Allow, None, Verdict::go_on(body.echo())),
             Decision::Change(fields) => new(OutcomeKind::Change, None, Verdict::go_on(fields)),
             Decision::Refuse(refuse) => {
                 // A refusal stays a refusal.
@@ -122,25 +122,38 @@ impl Outcome {
                     Ok(refusal) => (refusal, None),
                     Err(refusal) => (refusal, Some(Reason::Error(ErrorClass::InvalidReply))),
                 };
-                new(OutcomeKind::Refuse, reason, Verdict { refusal: Some(refusal), fields: echo })
+                new(OutcomeKind::Refuse, reason, Verdict { refusal: Some(refusal), fields: body.echo() })
             }
-        }
+        };
+        outcome.about(body)
     }
 
-    /// There is no decision, because of `error`, so the policy decides. `body` is `None` where it was not read; then
-    /// `allow_harms` says whether an allow does harm that repeats nothing of it.
+    /// There is no decision, because of `error`, so the policy decides.
     pub(crate) fn fallback(
         policy: &FallbackPolicy,
         class: ErrorClass,
+        body: Rc<Body>,
+        error: Option<CallError>,
+    ) -> Self {
+        let refusal = policy.refusal(class, Some(body.callback()), false);
+        Self::fallen_back(class, Verdict { refusal, fields: body.echo() }, error).about(body)
+    }
+
+    /// The same where the body was not read. `allow_harms`: whether an allow does harm that repeats nothing of it.
+    pub(crate) fn fallback_unread(
+        policy: &FallbackPolicy,
+        class: ErrorClass,
         callback: Option<&'static Callback>,
-        body: Option<Rc<Body>>,
         allow_harms: bool,
         error: Option<CallError>,
     ) -> Self {
         let refusal = policy.refusal(class, callback, allow_harms);
-        let kind = if refusal.is_some() { OutcomeKind::Refuse } else { OutcomeKind::Allow };
-        let verdict = Verdict { refusal, fields: body.as_deref().map(Body::echo).unwrap_or_default() };
-        Self { callback, body, error, ..Self::new(kind, Source::Fallback, Some(Reason::Error(class)), verdict) }
+        Self { callback, ..Self::fallen_back(class, Verdict { refusal, fields: Fields::default() }, error) }
+    }
+
+    fn fallen_back(class: ErrorClass, verdict: Verdict, error: Option<CallError>) -> Self {
+        let kind = if verdict.refusal.is_some() { OutcomeKind::Refuse } else { OutcomeKind::Allow };
+        Self { error, ..Self::new(kind, Source::Fallback, Some(Reason::Error(class)), verdict) }
     }
 
     /// The request is not a callback that the bridge can serve; `callback` is the one that its URL names.
@@ -156,16 +169,12 @@ impl Outcome {
         let reason = (!is_queued).then_some(Reason::Error(ErrorClass::Overloaded));
         let new = Self::new(OutcomeKind::Allow, Source::Queued, reason, Verdict::go_on(Fields::default()));
         let error = (!is_queued).then_some(CallError::Limit("delivery.queue_bytes"));
-        Self { callback: Some(body.callback()), body: Some(body), error, ..new }
+        Self { error, ..new }.about(body)
     }
 
     /// A command that is not served may go on, and nothing is said of its fields.
     pub(crate) fn unserved() -> Self {
         Self::new(OutcomeKind::Allow, Source::Route, Some(Reason::Unserved), Verdict::go_on(Fields::default()))
-    }
-
-    pub(crate) fn serving(self, callback: &'static Callback) -> Self {
-        Self { callback: Some(callback), ..self }
     }
 
     pub(crate) fn of(self, operation_id: OperationId) -> Self {
@@ -176,8 +185,8 @@ impl Outcome {
         Self { url: Some(without_secrets(uri)), ..self }
     }
 
-    pub(crate) fn about(self, body: Rc<Body>) -> Self {
-        Self { body: Some(body), ..self }
+    fn about(self, body: Rc<Body>) -> Self {
+        Self { callback: Some(body.callback()), body: Some(body), ..self }
     }
 
     pub(crate) fn after(self, spent: Spent, endpoint: Option<Target>, tries: Vec<Try>) -> Self {

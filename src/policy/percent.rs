@@ -28,7 +28,7 @@ impl Percent {
     /// is of a share is of every larger one.
     #[must_use]
     pub fn includes(self, owner: &str) -> bool {
-        self == Self::ALL || bucket(owner) < u64::from(self.0)
+        bucket(owner) < u64::from(self.0)
     }
 }
 

@@ -89,10 +89,20 @@ mod tests {
     use prometheus::TextEncoder;
 
     use super::*;
-    use crate::callback::{CALLBACKS, Decision};
-    use crate::openim::{Fields, RefusalDefaults};
+    use std::rc::Rc;
+
+    use crate::callback::{Body, CALLBACKS, Codec, Decision};
+    use crate::openim::{Fields, OperationId, RefusalDefaults};
     use crate::policy::{Action, FallbackPolicy};
     use crate::proto::Refuse;
+
+    fn body() -> Rc<Body> {
+        let json = concat!(
+            r#"{"callbackCommand":"callbackBeforeSetFriendRemarkCommand","#,
+            r#""ownerUserID":"u1","friendUserID":"u2","remark":"pal"}"#
+        );
+        (Codec::TABLES.decode)(&CALLBACKS[0], json.into(), &OperationId::generate()).expect("a callback").body
+    }
 
     /// Every outcome, in effect and in the shadow, for a callback and for none.
     fn all() -> Vec<Outcome> {
@@ -101,17 +111,16 @@ mod tests {
             .map(|action| FallbackPolicy { class: [Some(action); _], ..FallbackPolicy::default() });
         let in_effect = || {
             let decisions = [Decision::Allow, Decision::Change(Fields::default()), refuse(5001), refuse(7)];
-            let decided =
-                decisions.map(|decision| Outcome::decided(decision, Fields::default(), &RefusalDefaults::default()));
-            let fallbacks = policies.iter().flat_map(|policy| {
-                ErrorClass::ALL.map(|class| Outcome::fallback(policy, class, None, None, false, None))
-            });
+            let decided = decisions.map(|decision| Outcome::decided(decision, body(), &RefusalDefaults::default()));
+            let fallbacks = policies
+                .iter()
+                .flat_map(|policy| ErrorClass::ALL.map(|class| Outcome::fallback(policy, class, body(), None)));
             decided.into_iter().chain(fallbacks)
         };
-        let rejected = || Rejection::ALL.map(|rejection| Outcome::rejected(rejection, None));
-        let of_one = in_effect().chain(in_effect().map(Outcome::in_shadow)).chain(rejected());
-        let of_none = rejected().into_iter().chain([Outcome::unserved()]);
-        of_one.map(|outcome| outcome.serving(&CALLBACKS[0])).chain(of_none).collect()
+        let rejected = |callback| Rejection::ALL.map(|rejection| Outcome::rejected(rejection, callback));
+        let of_one = in_effect().chain(in_effect().map(Outcome::in_shadow)).chain(rejected(Some(&CALLBACKS[0])));
+        let of_none = rejected(None).into_iter().chain([Outcome::unserved()]);
+        of_one.chain(of_none).collect()
     }
 
     fn counted(counters: &OutcomeCounters) -> Vec<String> {
