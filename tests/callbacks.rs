@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use kit::callback::panics;
 use kit::contract::{
-    asked_for, change_of, changes, changes_alone, echo, expected, loses_messages, request_of, value_of,
+    asked_for, change_of, changes, changes_alone, changes_by, echo, expected, loses_messages, request_of, value_of,
 };
 use kit::rpc::{AnyService, any_service};
 use kit::{Bridge, BridgeBuilder, Reply, bridge, eventually, nowhere};
@@ -81,6 +81,10 @@ fn fixtures() -> String {
 /// A request of a real server, byte for byte.
 fn fixture(callback: &Callback) -> Vec<u8> {
     std::fs::read(format!("{}/{}.http", fixtures(), callback.name)).expect("the fixture")
+}
+
+fn named(name: &str) -> &'static Callback {
+    CALLBACKS.iter().find(|callback| callback.name == name).expect("the callback")
 }
 
 fn body_of(request: &[u8]) -> &[u8] {
@@ -248,7 +252,7 @@ fn what_was_not_read_is_refused_where_an_allow_does_harm_also_in_the_shadow() {
 /// OpenIM writes a group's type as the character with that number. It may be mended one day.
 #[test]
 fn the_type_of_a_group_is_read_however_it_is_written() {
-    let callback = CALLBACKS.iter().find(|callback| callback.name == "beforeApplyJoinGroup").expect("the callback");
+    let callback = named("beforeApplyJoinGroup");
     for (written, number) in [
         (r#""\u0002""#, 2),
         ("2", 2),
@@ -268,30 +272,24 @@ fn the_type_of_a_group_is_read_however_it_is_written() {
 
 #[test]
 fn parts_of_a_reply_are_one_message() {
-    let callback = CALLBACKS.iter().find(|callback| callback.name == "beforeOfflinePush").expect("the callback");
-    let body = Value::Object(body_json(callback)).to_string();
-    let question = decoded(callback, body.as_bytes()).expect("a callback");
+    let callback = named("beforeOfflinePush");
+    let question = decoded(callback, body_of(&fixture(callback))).expect("a callback");
     // change { offline_push_info { title: "T" } } and change { offline_push_info { desc: "D" } }
     let reply = b"\x1a\x05\x12\x03\x0a\x01T\x1a\x05\x12\x03\x12\x01D";
     let Some(Decision::Change(fields)) = (Codec::TABLES.read)(&question.body, reply) else { panic!("no change") };
     let told: Value = serde_json::from_str(&format!("{{{}}}", fields.as_str())).expect("JSON");
     assert_eq!((&told["offlinePushInfo"]["title"], &told["offlinePushInfo"]["desc"]), (&json!("T"), &json!("D")));
     // All that the reply leaves out takes room in what OpenIM is told, up to a bound.
-    let callback = CALLBACKS.iter().find(|callback| callback.name == "beforeUserRegister").expect("the callback");
-    let body = Value::Object(body_json(callback)).to_string();
-    let question = decoded(callback, body.as_bytes()).expect("a callback");
-    let users = b"\x0a\x03\x0a\x01u".repeat(800_000);
-    let mut reply = vec![0x1a];
-    prost::encoding::encode_varint(users.len() as u64, &mut reply);
-    reply.extend(users);
+    let callback = named("beforeUserRegister");
+    let question = decoded(callback, body_of(&fixture(callback))).expect("a callback");
+    let reply = changes_by(&b"\x0a\x03\x0a\x01u".repeat(800_000));
     assert_eq!((Codec::TABLES.read)(&question.body, &reply), None);
 }
 
 #[test]
 fn a_roll_out_counts_a_new_group_for_its_owner() {
-    let callback = CALLBACKS.iter().find(|callback| callback.name == "beforeCreateGroup").expect("the callback");
-    let body = Value::Object(body_json(callback)).to_string();
-    let question = decoded(callback, body.as_bytes()).expect("a callback");
+    let callback = named("beforeCreateGroup");
+    let question = decoded(callback, body_of(&fixture(callback))).expect("a callback");
     assert_eq!(question.body.roll_out_key(), body_json(callback)["initMemberList"][0]["userID"].as_str().expect("one"));
 }
 
@@ -299,17 +297,16 @@ fn a_roll_out_counts_a_new_group_for_its_owner() {
 fn a_push_to_100_000_members_is_decided_and_may_be_narrowed_to_half_of_them() {
     let members: Vec<String> = (0..100_000).map(|number| format!("user-{number:017}")).collect();
     let narrowed = members[..50_000].to_vec();
-    // A list of texts in field 1 of the change, which is field 3.
+    // A list of texts in field 1 of the change.
     let mut texts = Vec::new();
     prost::encoding::string::encode_repeated(1, &narrowed, &mut texts);
     let mut change = Vec::new();
     prost::encoding::bytes::encode(1, &texts, &mut change);
-    let mut reply = Vec::new();
-    prost::encoding::bytes::encode(3, &change, &mut reply);
+    let reply = changes_by(&change);
     let service = any_service(move |_| Ok(reply.clone()));
     let bridge = asking(&service).start();
 
-    let callback = CALLBACKS.iter().find(|callback| callback.name == "beforeOfflinePush").expect("the callback");
+    let callback = named("beforeOfflinePush");
     let mut body = body_json(callback);
     body.insert("userIDList".to_owned(), json!(members));
     let body = Value::Object(body).to_string();

@@ -5,7 +5,6 @@
 mod kit;
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -45,16 +44,11 @@ fn with(settings: impl FnOnce(&mut DeliverySettings)) -> BridgeBuilder {
     bridge().admin().with(|all| settings(&mut all.bridge.delivery))
 }
 
-/// The metric's series, by their labels.
-fn metric(bridge: &Bridge, name: &str) -> BTreeMap<String, f64> {
-    let text = bridge.operator("GET", "/metrics", "").body;
-    let lines = text.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
-    lines.map(|(labels, value)| (labels.to_owned(), value.parse().expect("a number"))).collect()
-}
-
 fn results(bridge: &Bridge, result: &str) -> f64 {
-    let all = metric(bridge, "openim_bridge_deliveries_total");
-    all.iter().filter(|(labels, _)| labels.contains(&format!("result=\"{result}\""))).map(|(_, count)| count).sum()
+    let is_of = |name: &String| {
+        name.starts_with("openim_bridge_deliveries_total{") && name.contains(&format!("result=\"{result}\""))
+    };
+    bridge.scrape().iter().filter(|(name, _)| is_of(name)).map(|(_, count)| count).sum()
 }
 
 fn asks(builder: BridgeBuilder, service: &AnyService) -> Bridge {
@@ -91,7 +85,7 @@ fn events_of_one_key_arrive_in_order_and_a_retry_holds_up_no_other_key() {
     assert_eq!(first.iter().map(|asked| asked.metadata("attempt")).collect::<Vec<_>>(), ["1", "2", "3"]);
     eventually("all are done", || bridge.server.load().queued == 0);
     assert_eq!(results(&bridge, "delivered"), 6.0);
-    assert_eq!(metric(&bridge, "openim_bridge_delivery_retries_total")[""], 2.0);
+    assert_eq!(bridge.scrape()["openim_bridge_delivery_retries_total"], 2.0);
 }
 
 #[test]
@@ -117,7 +111,7 @@ fn an_event_is_kept_for_a_service_that_comes_later() {
     }
     std::thread::sleep(ms(500));
     assert_eq!(bridge.server.load().queued, 20, "none is given up");
-    assert!(metric(&bridge, "openim_bridge_delivery_queue_oldest_seconds")[""] > 0.4);
+    assert!(bridge.scrape()["openim_bridge_delivery_queue_oldest_seconds"] > 0.4);
     is_there.store(true, Relaxed);
     eventually("all are told", || bridge.server.load().queued == 0);
     assert_eq!(results(&bridge, "delivered"), 20.0);
@@ -149,7 +143,7 @@ fn beyond_the_bound_the_newest_is_dropped_and_every_one_is_counted() {
     }
     eventually("each is counted", || (sum() - 200.0).abs() < 0.1);
     assert!(bridge.server.load().queued > 2 * of_one, "{} of {of_one}", bridge.server.load().queued);
-    assert!(metric(&bridge, "openim_bridge_delivery_queue_bytes")[""] <= 20_000.0);
+    assert!(bridge.scrape()["openim_bridge_delivery_queue_bytes"] <= 20_000.0);
 }
 
 #[test]
@@ -198,7 +192,7 @@ fn what_is_queued_is_told_before_the_bridge_ends() {
 fn a_bridge_without_a_service_does_not_wait_for_one_at_the_end() {
     let mut bridge = with(|_| {}).asking_at(nowhere()).start();
     send(&bridge, &event("u1", "x"));
-    eventually("its endpoint is ejected", || metric(&bridge, "openim_bridge_breaker_open")[""] == 1.0);
+    eventually("its endpoint is ejected", || bridge.scrape()["openim_bridge_breaker_open"] == 1.0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let started = Instant::now();
     assert!(runtime.block_on(bridge.server.drain(Duration::ZERO, PATIENCE)), "not done in time");

@@ -21,21 +21,9 @@ use openim_bridge::openim::OperationId;
 use openim_bridge::policy::Percent;
 use openim_bridge::server::TlsSettings;
 
-/// Every sample: its name with labels, and its value.
-fn scrape(bridge: &Bridge) -> BTreeMap<String, f64> {
-    let reply = bridge.operator("GET", "/metrics", "");
-    assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    let samples = reply.body.lines().filter(|line| !line.starts_with('#'));
-    let sample = |line: &str| {
-        let (name, value) = line.rsplit_once(' ').expect("a sample");
-        (name.to_owned(), value.parse().expect("a number"))
-    };
-    samples.map(sample).collect()
-}
-
 /// The callbacks that were counted, as `command outcome source reason`: how often.
 fn counted(bridge: &Bridge) -> BTreeMap<String, f64> {
-    let samples = scrape(bridge).into_iter().filter(|(_, value)| *value > 0.0);
+    let samples = bridge.scrape().into_iter().filter(|(_, value)| *value > 0.0);
     let callbacks = samples.filter_map(|(name, value)| {
         let labels = name.strip_prefix("openim_bridge_callbacks_total{")?.strip_suffix('}')?;
         let label = |name: &str| {
@@ -59,7 +47,7 @@ fn are_counted(bridge: &Bridge, expected: &[(&str, u32)]) {
 
 #[track_caller]
 fn number(bridge: &Bridge, name: &str) -> f64 {
-    *scrape(bridge).get(name).unwrap_or_else(|| panic!("no sample {name}"))
+    *bridge.scrape().get(name).unwrap_or_else(|| panic!("no sample {name}"))
 }
 
 #[track_caller]
@@ -74,7 +62,7 @@ fn one_at_a_time(bridge: BridgeBuilder) -> BridgeBuilder {
 #[test]
 fn every_metric_is_there_before_anything_happens_also_without_tls() {
     let bridge = bridge().admin().start();
-    let samples = scrape(&bridge);
+    let samples = bridge.scrape();
     let families = [
         "openim_bridge_callback_duration_seconds_bucket{",
         "openim_bridge_decision_duration_seconds_bucket{",

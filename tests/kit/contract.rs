@@ -133,10 +133,13 @@ pub fn asked_for(callback: &Callback, field: &FieldDescriptor) -> Map<String, Va
 
 /// A reply with this change.
 pub fn changes(change: &DynamicMessage) -> Vec<u8> {
-    let change = change.encode_to_vec();
-    let mut reply = vec![0x1a];
-    prost::encoding::encode_varint(change.len() as u64, &mut reply);
-    reply.extend(change);
+    changes_by(&change.encode_to_vec())
+}
+
+/// The same of a change in protobuf.
+pub fn changes_by(change: &Vec<u8>) -> Vec<u8> {
+    let mut reply = Vec::new();
+    prost::encoding::bytes::encode(3, change, &mut reply);
     reply
 }
 

@@ -16,6 +16,7 @@ pub mod service;
 pub mod tls;
 
 use std::{
+    collections::BTreeMap,
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -267,6 +268,18 @@ impl Bridge {
         let mut client = Client::connect(self.server.admin_address().expect("an admin listener"));
         client.write(&Request::new().method(method).target(target).body(body).bytes());
         client.reply()
+    }
+
+    /// Every sample of its metrics: the name with labels, and the value.
+    pub fn scrape(&self) -> BTreeMap<String, f64> {
+        let reply = self.operator("GET", "/metrics", "");
+        assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        let samples = reply.body.lines().filter(|line| !line.starts_with('#'));
+        let sample = |line: &str| {
+            let (name, value) = line.rsplit_once(' ').expect("a sample");
+            (name.to_owned(), value.parse().expect("a number"))
+        };
+        samples.map(sample).collect()
     }
 
     /// Sends a request on a connection of its own.
