@@ -189,6 +189,23 @@ fn what_is_queued_is_told_before_the_bridge_ends() {
 }
 
 #[test]
+fn a_drain_by_hand_shortens_the_pauses() {
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&attempts);
+    // The pause after five failures is 1.6 s at least.
+    let service =
+        any_service(move |_| if seen.fetch_add(1, Relaxed) < 5 { Err(RESOURCE_EXHAUSTED) } else { Ok(vec![]) });
+    let bridge = asks(with(|delivery| delivery.max_attempts = 9.try_into().expect("9")), &service);
+    send(&bridge, &event("u1", "x"));
+    eventually("it has failed five times", || attempts.load(Relaxed) >= 5);
+    assert_eq!(bridge.operator("POST", "/drain", "").status, 200);
+    let drained = Instant::now();
+    eventually("it is told", || bridge.server.load().queued == 0);
+    assert!(drained.elapsed() < ms(1_000), "{:?}", drained.elapsed());
+    assert_eq!(results(&bridge, "delivered"), 1.0);
+}
+
+#[test]
 fn a_bridge_without_a_service_does_not_wait_for_one_at_the_end() {
     let mut bridge = with(|_| {}).asking_at(nowhere()).start();
     send(&bridge, &event("u1", "x"));

@@ -48,6 +48,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// From now on every response announces that its connection closes, and what is queued is delivered without long pauses.
+    pub(super) fn announce(&self) {
+        self.drain.advance(DrainStage::Announcing);
+        self.deliveries.hurry();
+    }
+
     /// Whether there is an after callback of which the service can still be told.
     pub(super) fn waits_for_deliveries(&self) -> bool {
         self.deliveries.queued().0 > 0 && !self.pool.status().has_no_endpoint()

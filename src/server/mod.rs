@@ -217,8 +217,7 @@ impl Server {
     /// From now on every response announces that its connection closes.
     /// What is queued is delivered without long pauses.
     pub fn announce(&self) {
-        self.shared.drain.advance(DrainStage::Announcing);
-        self.shared.deliveries.hurry();
+        self.shared.announce();
     }
 
     /// The whole drain: announce; after `delay` empty the accept queues and close the listeners; answer what is in

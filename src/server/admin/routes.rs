@@ -105,7 +105,7 @@ async fn log_level(body: Body) -> Said {
 async fn drain(State(admin): State<Arc<Admin>>) -> Said {
     if admin.shared.drain.stage() == DrainStage::Serving {
         tracing::info!("draining, as the admin listener was asked to; SIGTERM ends it");
-        admin.shared.drain.advance(DrainStage::Announcing);
+        admin.shared.announce();
     }
     say(StatusCode::OK, "draining: not ready, and every response closes its connection; SIGTERM does the rest")
 }
