@@ -7,9 +7,8 @@ mod kit;
 use std::time::Duration;
 
 use kit::{ALIAS, App, Bridge, COMMAND, PATH, Reply, Request, app, app_ruled_by, bridge, ms};
-use openim_bridge::bridge::Unserved;
 use openim_bridge::openim::NextCodeForm;
-use openim_bridge::policy::Action;
+use openim_bridge::policy::{Action, UnknownRoute};
 
 /// The longest body.
 const MOST: usize = 3 << 20;
@@ -479,7 +478,7 @@ fn the_app_is_told_what_is_left_since_the_first_byte() {
 #[test]
 fn every_answer_says_who_decided() {
     let app = app();
-    let bridge = bridge().asking(&app).with(|settings| settings.bridge.commands.unserved = Unserved::Allow).start();
+    let bridge = bridge().asking(&app).with(|settings| settings.bridge.routes.unknown = UnknownRoute::Allow).start();
     for remark in ["pal", "mock:replace=Another", "mock:refuse=5001,No", "mock:invalid=code"] {
         assert_eq!(bridge.ask(remark).origin(), "decision", "{remark}");
     }

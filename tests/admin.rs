@@ -272,7 +272,7 @@ fn the_configuration_is_shown_with_where_it_came_from_and_without_secrets() {
     let text = format!("listen: 127.0.0.1:0\naccess: {{basic_auth_file: {}}}\n", users.display());
     std::fs::write(&file, text).expect("written");
     let flags = vec![("admin.listen", vec!["127.0.0.1:0".to_owned()])];
-    let loaded = Sources { file: Some(file.clone()), flags, variables: vec![] }.load().expect("a configuration");
+    let loaded = Sources { file: Some(file.clone()), flags, ..Sources::default() }.load().expect("a configuration");
     let shown = loaded.effective().shown();
     let bridge = Bridge { server: Server::start(loaded.settings, Callbacks::all()).expect("the bridge starts") };
     bridge.server.show_configuration(shown);

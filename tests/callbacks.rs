@@ -17,7 +17,7 @@ use kit::rpc::{AnyService, any_service};
 use kit::{Bridge, BridgeBuilder, Reply, bridge, eventually, nowhere};
 use openim_bridge::callback::{BodyError, CALLBACKS, Callback, Callbacks, Codec, Decision, Kind, Question, rpc::RPCS};
 use openim_bridge::openim::OperationId;
-use openim_bridge::policy::{Action, Percent};
+use openim_bridge::policy::{Action, OwnPolicy, Percent, Route};
 use proptest::prelude::*;
 use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Kind as Type, MessageDescriptor};
 use serde_json::{Map, Value, json};
@@ -209,7 +209,14 @@ fn every_answer_but_a_change_leaves_the_action_as_it_was() {
     let nobody: Refuses = |_| false;
     let unless_it_loses: Refuses = |callback| !callback.is_after() && !loses_messages(callback);
     let service_alone: Refuses = |callback| !callback.is_after();
-    let setups: [(&str, Bridge, Refuses); 9] = [
+    let routed = |builder: BridgeBuilder, route| builder.with(|all| all.bridge.routes.default = route);
+    let routed_each = |builder: BridgeBuilder, route| {
+        builder.with(|all| {
+            let own = OwnPolicy { route: Some(route), ..OwnPolicy::default() };
+            all.bridge.routes.own = CALLBACKS.iter().map(|_| own).collect();
+        })
+    };
+    let setups: [(&str, Bridge, Refuses); 12] = [
         ("allowed", asking(&allows).start(), nobody),
         ("refused", asking(&refuses).start(), service_alone),
         ("fallback allows", bridge().asking_at(hears_nobody).start(), nobody),
@@ -218,6 +225,9 @@ fn every_answer_but_a_change_leaves_the_action_as_it_was() {
         ("shadow", shadow(asking(&refuses)).start(), nobody),
         ("shadow of a refusing fallback", shadow(refusing(bridge().asking_at(hears_nobody))).start(), nobody),
         ("panic", asking(&allows).coded_by(bug).start(), nobody),
+        ("all allowed by the configuration", routed(bridge(), Route::Allow).start(), nobody),
+        ("all refused by the configuration", routed(bridge(), Route::Refuse).start(), unless_it_loses),
+        ("each refused by the configuration", routed_each(bridge(), Route::Refuse).start(), service_alone),
         ("panic, refused", refusing(asking(&allows).coded_by(bug)).start(), unless_it_loses),
     ];
     for (name, bridge, is_refused) in &setups {

@@ -305,7 +305,7 @@ fn callbacks_that_the_bridge_does_not_know_are_found_with_what_it_does() {
     let enabled = |name: &str| right().with("afterAddFriend:\n  enable: false", &format!("{name}:\n  enable: true"));
     let before = enabled("beforeLater");
     assert_eq!(before.lines(), ["wrong other-callbacks webhooks.yml:11:11"]);
-    assert_eq!(before.flags("--commands-unserved allow").lines(), ["advice other-callbacks webhooks.yml:11:11"]);
+    assert_eq!(before.flags("--callbacks-unknown-route allow").lines(), ["advice other-callbacks webhooks.yml:11:11"]);
     assert_eq!(enabled("afterLater").lines(), ["advice other-callbacks-after webhooks.yml:11:11"]);
     let stands_there = ["beforeSetFriendRemark", "beforeAddFriend"];
     for known in CALLBACKS.iter().filter(|callback| !stands_there.contains(&callback.name)) {

@@ -14,11 +14,10 @@ use std::{
 use regex::{Captures, Regex};
 
 use kit::{Bridge, BridgeBuilder, Request, app, bridge, eventually, ms};
-use openim_bridge::bridge::Unserved;
 use openim_bridge::callback::{BodyError, Callback, Codec, Question};
 use openim_bridge::mock::CallStage;
 use openim_bridge::openim::OperationId;
-use openim_bridge::policy::Percent;
+use openim_bridge::policy::{Percent, UnknownRoute};
 use openim_bridge::server::TlsSettings;
 
 /// The callbacks that were counted, as `command outcome source reason`: how often.
@@ -268,7 +267,7 @@ fn whoever_may_not_call() {
 
 #[test]
 fn a_command_that_is_not_served_and_goes_on() {
-    let bridge = bridge().admin().with(|settings| settings.bridge.commands.unserved = Unserved::Allow).start();
+    let bridge = bridge().admin().with(|settings| settings.bridge.routes.unknown = UnknownRoute::Allow).start();
     let name = "callbackBeforeSomethingElseCommand";
     bridge.send(&Request::new().target(&format!("/{name}")).callback(name, "u1", "u2", "x"));
     are_counted(&bridge, &[("unknown allow route unserved", 1)]);

@@ -120,7 +120,7 @@ fn callbacks_are_answered_when_no_log_line_can_be_written_any_more() {
 
 #[test]
 fn callbacks_do_not_wait_for_a_reader_of_the_log_that_has_stopped_reading() {
-    let arguments = "serve --listen 127.0.0.1:0 --admin-listen off --commands-unserved allow --log-level debug";
+    let arguments = "serve --listen 127.0.0.1:0 --admin-listen off --callbacks-unknown-route allow --log-level debug";
     let mut command = openim_bridge(&arguments.split(' ').collect::<Vec<_>>());
     let mut serve = Running(command.stderr(Stdio::piped()).spawn().expect("the program"));
     let mut unread = BufReader::new(serve.0.stderr.take().expect("piped"));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use kit::frames::{Answer, On, allow, answer, grpc, terms};
 use kit::{ALIAS, App, Bridge, COMMAND, Client, Reply, Request, app, bridge, eventually, ms};
-use openim_bridge::bridge::Unserved;
+use openim_bridge::policy::UnknownRoute;
 use openim_bridge::server::Settings;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -230,7 +230,7 @@ fn every_body_gets_a_complete_answer() {
 
 #[test]
 fn every_body_of_an_unserved_command_gets_a_complete_answer() {
-    let setup = setup(|all| all.bridge.commands.unserved = Unserved::Allow);
+    let setup = setup(|all| all.bridge.routes.unknown = UnknownRoute::Allow);
     for_all(500, body(), |body| {
         let request = Request::new().target("/cb/callbackBeforeAddFriendCommand").body(&body);
         let reply = setup.send(&request.bytes());

@@ -8,8 +8,9 @@ use std::num::NonZeroUsize;
 
 use kit::callback::named;
 use kit::{App, Bridge, BridgeBuilder, COMMAND, PATH, Reply, Request, app, bridge, ms};
-use openim_bridge::bridge::{MissingOperationId, Unserved};
+use openim_bridge::bridge::MissingOperationId;
 use openim_bridge::callback::Callback;
+use openim_bridge::policy::UnknownRoute;
 use openim_bridge::server::Settings;
 
 /// The longest body.
@@ -183,7 +184,7 @@ fn unserved_callback(target: &str, body_command: &str) -> Request {
 
 #[test]
 fn an_unserved_command_goes_on_where_allowed_and_nothing_is_said_of_a_remark() {
-    let unasked = unasked_with(|settings| settings.bridge.commands.unserved = Unserved::Allow);
+    let unasked = unasked_with(|settings| settings.bridge.routes.unknown = UnknownRoute::Allow);
     for target in [format!("/callbackExample/{UNSERVED}"), format!("/cb?command={UNSERVED}&contenttype=json")] {
         unasked.bridge.send(&unserved_callback(&target, UNSERVED)).goes_on();
         // Its body is another callback's, whose fields are not known.
@@ -195,7 +196,7 @@ fn an_unserved_command_goes_on_where_allowed_and_nothing_is_said_of_a_remark() {
 
 #[test]
 fn an_unserved_command_is_refused_where_the_body_says_another() {
-    let unasked = unasked_with(|settings| settings.bridge.commands.unserved = Unserved::Allow);
+    let unasked = unasked_with(|settings| settings.bridge.routes.unknown = UnknownRoute::Allow);
     let target = format!("/callbackExample/{UNSERVED}");
     for command in ["callbackAfterAddFriendCommand", COMMAND, ""] {
         unasked.refuses(&unserved_callback(&target, command), 404, 9901);
@@ -207,7 +208,7 @@ fn an_unserved_command_is_refused_where_the_body_says_another() {
 
 #[test]
 fn an_unserved_command_must_be_a_fine_request_otherwise() {
-    let unasked = unasked_with(|settings| settings.bridge.commands.unserved = Unserved::Allow);
+    let unasked = unasked_with(|settings| settings.bridge.routes.unknown = UnknownRoute::Allow);
     let request = unserved_callback(&format!("/cb/{UNSERVED}"), UNSERVED);
     unasked.refuses(&request.clone().method("GET"), 405, 9906);
     unasked.refuses(&request.clone().target(&format!("/cb/{UNSERVED}?contenttype=xml")), 400, 9908);
@@ -218,7 +219,7 @@ fn an_unserved_command_must_be_a_fine_request_otherwise() {
 
 #[test]
 fn a_url_without_its_command_is_refused_even_where_unserved_commands_are_allowed() {
-    let unasked = unasked_with(|settings| settings.bridge.commands.unserved = Unserved::Allow);
+    let unasked = unasked_with(|settings| settings.bridge.routes.unknown = UnknownRoute::Allow);
     let swallowed = format!("/callbackExample?t=x/{UNSERVED}");
     for target in ["/", "//", "/callbackExample", "/callbackExample/", "/cb?contenttype=json", &*swallowed] {
         for command in [COMMAND, UNSERVED] {

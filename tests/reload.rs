@@ -131,7 +131,7 @@ fn what_needs_a_restart_is_named_and_the_rest_is_taken() {
 #[test]
 fn a_reload_sets_the_log_s_level_where_the_file_s_has_changed() {
     let (_folder, file) = folder("log: {level: info}\n");
-    let mut serve = serve(&file, &["--commands-unserved", "allow"]);
+    let mut serve = serve(&file, &["--callbacks-unknown-route", "allow"]);
     let body = r#"{"callbackCommand":"callbackBeforeSomethingElseCommand"}"#;
     let unserved = Request::new().target("/callbackBeforeSomethingElseCommand").body(body);
     // Logged at debug only.

@@ -159,8 +159,7 @@ fn nothing_that_is_shown_becomes_more_than_text() {
         format!("fallback: {{action: refuse, refusal: {{detail: {}}}}}", serde_json::Value::from(evil)),
     ];
     std::fs::write(&file, lines.join("\n")).expect("written");
-    let loaded =
-        Sources { file: Some(file.clone()), flags: vec![], variables: vec![] }.load().expect("a configuration");
+    let loaded = Sources { file: Some(file.clone()), ..Sources::default() }.load().expect("a configuration");
     let bridge = started(loaded);
     bridge.ask("pal");
     eventually("the page says why", || page(&bridge).body.contains("Last probe:"));
@@ -184,7 +183,7 @@ fn no_secret_is_shown() {
         ("admin.listen", vec!["127.0.0.1:0".to_owned()]),
         ("access.basic_auth_file", vec![users.to_str().expect("UTF-8").to_owned()]),
     ];
-    let bridge = started(Sources { file: None, flags, variables: vec![] }.load().expect("a configuration"));
+    let bridge = started(Sources { flags, ..Sources::default() }.load().expect("a configuration"));
     let html = page(&bridge).body;
     assert!(!html.contains("s3cret"), "{html}");
     assert_eq!(row(&html, "access.basic_auth_file")[2], "--access-basic-auth-file");
@@ -229,7 +228,8 @@ fn a_browser_finds_nothing_wrong_with_it() {
     std::fs::write(&file, lines.join("\n")).expect("written");
     let flags = vec![("admin.listen", vec!["127.0.0.1:0".to_owned()])];
     let variables = vec![("OPENIM_BRIDGE_WORKERS".to_owned(), "2".into())];
-    let bridge = started(Sources { file: Some(file), flags, variables }.load().expect("a configuration"));
+    let bridge =
+        started(Sources { file: Some(file), flags, variables, ..Sources::default() }.load().expect("a configuration"));
     eventually("one endpoint is in, and one is out with the reason", || {
         let html = text(&page(&bridge).body);
         html.contains("Last probe:") && html.contains("● healthy")

@@ -23,6 +23,12 @@ impl Deadline {
         Self { started, at: started + timeout - timeout / FOR_ANSWERING }
     }
 
+    /// The same beginning, with another time until the answer is due.
+    #[must_use]
+    pub fn of(self, timeout: Duration) -> Self {
+        Self::new(self.started, timeout)
+    }
+
     #[must_use]
     pub const fn at(self) -> Instant {
         self.at

@@ -1,5 +1,5 @@
 //! What goes on when OpenIM has its answer. An after callback is answered at once, and delivered in the background. In a
-//! roll-out, a callback that `decision.enforce_percent` leaves out is allowed at once, and the service is asked all the same:
+//! roll-out, a callback that `enforce_percent` leaves out is allowed at once, and the service is asked all the same:
 //! the log shows what it would have decided.
 
 use std::rc::Rc;
@@ -13,18 +13,20 @@ use crate::openim::Verdict;
 use crate::outcome::{CallbackSpan, Origin, Outcome};
 use crate::policy::Percent;
 
-impl Bridge {
+impl Arrived {
     /// Whether the service's decision has effect.
-    pub(super) fn has_effect(&self, arrived: &Arrived) -> bool {
-        let percent = self.settings.decision.enforce_percent;
+    pub(super) fn has_effect(&self) -> bool {
+        let percent = self.policy.enforce_percent;
         // Mostly nobody need be looked for.
-        percent == Percent::ALL || percent.includes(&arrived.question.body.roll_out_key())
+        percent == Percent::ALL || percent.includes(&self.question.body.roll_out_key())
     }
+}
 
+impl Bridge {
     /// Answers an after callback, and hands it on to be delivered.
     pub(super) fn deliver(
         &self,
-        Arrived { operation_id, question, permit: _held }: Arrived,
+        Arrived { operation_id, question, permit: _held, .. }: Arrived,
         trace: Propagation,
         span: Option<Box<CallbackSpan>>,
         deadline: Deadline,
@@ -44,8 +46,8 @@ impl Bridge {
         place: Option<Permit>,
         trace: Propagation,
         mut span: Option<Box<CallbackSpan>>,
-        deadline: Deadline,
     ) -> Answer {
+        let deadline = arrived.deadline;
         let go_on = Verdict::go_on(arrived.question.body.echo());
         if let Some(span) = &mut span {
             span.answered(deadline.elapsed());
@@ -53,7 +55,7 @@ impl Bridge {
         let bridge = Rc::clone(self);
         // Ends by the deadline.
         tokio::task::spawn_local(async move {
-            let outcome = bridge.decide(arrived, place, &trace, deadline).await;
+            let outcome = bridge.decide(arrived, place, &trace).await;
             bridge.record(&outcome.recorded_by(span).in_shadow(), deadline);
         });
         self.metrics.answered(deadline.elapsed());

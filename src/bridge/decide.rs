@@ -6,9 +6,11 @@ use futures_util::future::FutureExt as _;
 
 use super::limits::Permit;
 use super::parts::{Arrived, Bridge};
+use super::settings::CallbackPolicy;
 use crate::base::{deadline::Deadline, trace_context::Propagation};
 use crate::callback::{Body, Question};
 use crate::outcome::Outcome;
+use crate::policy::Route;
 use crate::upstream::{Asked, Call, CallError, ErrorClass, Spent};
 
 impl Bridge {
@@ -16,20 +18,19 @@ impl Bridge {
     /// decided, and after a panic.
     pub(super) async fn decide(
         &self,
-        Arrived { operation_id, question, permit: _held }: Arrived,
+        Arrived { operation_id, question, permit: _held, policy, deadline }: Arrived,
         place: Option<Permit>,
         trace: &Propagation,
-        deadline: Deadline,
     ) -> Outcome {
         let Question { frame, body } = question;
         let deciding = async {
             let path = self.callbacks.path(body.callback());
             let operation_id = operation_id.metadata();
             let call = Call { path: &path, frame: &frame, deadline_counts: true, delivery: None, operation_id, trace };
-            self.outcome(Rc::clone(&body), self.ask(&call, place, deadline).await, deadline)
+            self.outcome(Rc::clone(&body), self.ask(&call, place, deadline).await, &policy, deadline)
         };
         let outcome = AssertUnwindSafe(deciding).catch_unwind().await;
-        outcome.unwrap_or_else(|_panicked| self.fall_back(body, ErrorClass::Internal, None)).of(operation_id)
+        outcome.unwrap_or_else(|_panicked| self.fall_back(body, &policy, ErrorClass::Internal, None)).of(operation_id)
     }
 
     async fn ask(&self, call: &Call<'_>, place: Option<Permit>, deadline: Deadline) -> Asked {
@@ -40,17 +41,28 @@ impl Bridge {
         self.upstream.ask(call, deadline).await
     }
 
-    fn outcome(&self, body: Rc<Body>, asked: Asked, deadline: Deadline) -> Outcome {
+    fn outcome(&self, body: Rc<Body>, asked: Asked, policy: &CallbackPolicy, deadline: Deadline) -> Outcome {
         let decision =
             asked.reply.and_then(|reply| (self.callbacks.codec.read)(&body, &reply).ok_or(CallError::InvalidReply));
         match decision {
             Ok(decision) => Outcome::decided(decision, body, &self.settings.refusal),
-            Err(error) => self.fall_back(body, error.class(deadline.remaining()), Some(error)),
+            Err(error) => self.fall_back(body, policy, error.class(deadline.remaining()), Some(error)),
         }
         .after(asked.spent, asked.endpoint, asked.tries)
     }
 
-    fn fall_back(&self, body: Rc<Body>, class: ErrorClass, error: Option<CallError>) -> Outcome {
-        Outcome::fallback(&self.settings.fallback, class, body, error)
+    fn fall_back(
+        &self,
+        body: Rc<Body>,
+        policy: &CallbackPolicy,
+        class: ErrorClass,
+        error: Option<CallError>,
+    ) -> Outcome {
+        Outcome::fallback(&self.settings.fallback, policy.fallback, class, body, error)
+    }
+
+    /// What the configuration says, without asking anybody.
+    pub(super) fn routed(&self, Arrived { operation_id, question, policy, .. }: Arrived) -> Outcome {
+        Outcome::routed(question.body, policy.route == Route::Refuse, &self.settings.refusal).of(operation_id)
     }
 }

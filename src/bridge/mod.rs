@@ -36,11 +36,12 @@ pub use delivery::{Deliveries, Events};
 pub use limits::{Gauge, Permit, SharedLimits};
 pub use parts::{Answer, Bridge};
 pub use settings::{
-    BridgeLimits, BridgeSettings, CommandSettings, DecisionSettings, DeliverySettings, MissingOperationId,
-    OperationIdSettings, ResponseSettings, Unserved,
+    BridgeLimits, BridgeSettings, CallbackPolicy, DecisionSettings, DeliverySettings, MissingOperationId,
+    OperationIdSettings, ResponseSettings,
 };
 
 use crate::base::deadline::Deadline;
+use crate::policy::Route;
 use crate::telemetry::traces;
 use crate::upstream::ErrorClass;
 
@@ -62,18 +63,19 @@ impl Bridge {
         (head.uri, head.headers) = (Uri::default(), HeaderMap::default());
 
         let outcome = match arrived {
+            Continue(arrived) if arrived.policy.route != Route::Service => self.routed(arrived),
+            // What OpenIM only tells is answered before anybody is told.
+            Continue(arrived) if arrived.question.body.callback().is_after() => {
+                return self.deliver(arrived, trace, span, deadline);
+            }
             Continue(arrived) => {
-                // What OpenIM only tells is answered before anybody is told.
-                if arrived.question.body.callback().is_after() {
-                    return self.deliver(arrived, trace, span, deadline);
-                }
                 let place = self.limits.in_flight.take(1);
                 // Roll-out: so are those whom it does not concern.
-                if !self.has_effect(&arrived) {
-                    return self.decide_in_background(arrived, place, trace, span, deadline);
+                if !arrived.has_effect() {
+                    return self.decide_in_background(arrived, place, trace, span);
                 }
                 // Ask, and fall back.
-                self.decide(arrived, place, &trace, deadline).await
+                self.decide(arrived, place, &trace).await
             }
             Break(outcome) => outcome,
         };

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::delivery::{Deliveries, Events, WorkerDeliveries};
 use super::limits::{Permit, SharedLimits};
-use super::settings::BridgeSettings;
+use super::settings::{BridgeSettings, CallbackPolicy};
 use crate::base::deadline::Deadline;
 use crate::callback::{Callbacks, Question};
 use crate::openim::{Fields, OperationId, Verdict};
@@ -36,6 +36,9 @@ pub(super) struct Arrived {
     pub(super) question: Question,
     /// The body's share of `limits.body_bytes`, held until the answer is there.
     pub(super) permit: Permit,
+    pub(super) policy: CallbackPolicy,
+    /// As the callback's policy has it.
+    pub(super) deadline: Deadline,
 }
 
 #[derive(Debug, Clone)]
@@ -80,7 +83,7 @@ impl Bridge {
         }
     }
 
-    /// The deadline of a request whose first byte came at `started`.
+    /// The deadline of a request whose first byte came at `started`, as long as nothing is known of its callback.
     #[must_use]
     pub fn deadline(&self, started: Instant) -> Deadline {
         Deadline::new(started, self.settings.decision.timeout)

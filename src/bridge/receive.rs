@@ -14,17 +14,19 @@ use tokio::time::timeout_at;
 
 use super::limits::Permit;
 use super::parts::{Arrived, Bridge};
-use super::settings::{MissingOperationId, Unserved};
+use super::settings::{CallbackPolicy, MissingOperationId};
 use crate::base::{chunks::Chunks, deadline::Deadline};
 use crate::callback::{BodyError, Callback, Codec, command_of_unknown};
 use crate::openim::{OPERATION_ID_HEADER, OperationId, Rejection, UrlCommand};
 use crate::outcome::Outcome;
-use crate::policy::Percent;
+use crate::policy::{FallbackActions, Percent, UnknownRoute};
 use crate::upstream::{CallError, ErrorClass};
 
 /// A request that has come in whole, whose URL names a callback that is served. Its body is not decoded yet.
 pub(super) struct Received {
     callback: &'static Callback,
+    policy: CallbackPolicy,
+    deadline: Deadline,
     operation_id: OperationId,
     body: Bytes,
     /// The body's share of `limits.body_bytes`, held until the answer is there.
@@ -34,9 +36,9 @@ pub(super) struct Received {
 impl Received {
     /// OpenIM's JSON to the service's protobuf.
     pub(super) fn decode(self, codec: Codec, uri: &Uri) -> ControlFlow<Outcome, Arrived> {
-        let Received { callback, operation_id, body, permit } = self;
+        let Received { callback, policy, deadline, operation_id, body, permit } = self;
         match (codec.decode)(callback, body, &operation_id) {
-            Ok(question) => Continue(Arrived { operation_id, question, permit }),
+            Ok(question) => Continue(Arrived { operation_id, question, permit, policy, deadline }),
             Err(error) => Break(Outcome::rejected(error.into(), Some(callback)).of(operation_id).at(uri)),
         }
     }
@@ -45,8 +47,8 @@ impl Received {
 /// What a request turns out to be.
 enum Request {
     Callback(Received),
-    /// A callback that is not served and may go on.
-    Unserved(OperationId),
+    /// A callback that is not known and may go on.
+    Unknown(OperationId),
 }
 
 /// Why a request does not come in.
@@ -64,11 +66,11 @@ impl From<Rejection> for NotReceived {
 
 /// What the URL asks for.
 enum UrlTarget {
-    Known(&'static Callback),
+    Known(&'static Callback, CallbackPolicy),
     /// One command as a parameter, and this other one that is served in its path. Rejected, once all else is right.
     Ambiguous(&'static Callback),
-    /// Not served, but allowed where the body says the same name.
-    Unserved(String),
+    /// Not known, but allowed where the body says the same name.
+    Unknown(String),
 }
 
 impl Bridge {
@@ -85,7 +87,7 @@ impl Bridge {
     {
         match self.request(peer, head, body, deadline).await {
             Ok(Request::Callback(received)) => Continue(received),
-            Ok(Request::Unserved(operation_id)) => Break(Outcome::unserved().of(operation_id).at(&head.uri)),
+            Ok(Request::Unknown(operation_id)) => Break(Outcome::unserved().of(operation_id).at(&head.uri)),
             Err(NotReceived::Rejected(rejection)) => {
                 let outcome = Outcome::rejected(rejection, self.named(&UrlCommand::of(&head.uri)));
                 Break(identified(outcome, head).at(&head.uri))
@@ -102,8 +104,12 @@ impl Bridge {
         let url = UrlCommand::of(&head.uri);
         let callback = self.named(&url);
         let allow_harms = callback.zip(url.name()).is_some_and(|(callback, command)| callback.needs_echo(command));
-        let outcome = Outcome::fallback_unread(&self.settings.fallback, class, callback, allow_harms, error);
-        let is_in_shadow = self.settings.decision.enforce_percent == Percent::NONE && !allow_harms;
+        let (percent, own) = match callback.map(|callback| self.settings.policy(callback)) {
+            Some(policy) => (policy.enforce_percent, policy.fallback),
+            None => (self.settings.decision.enforce_percent, FallbackActions::default()),
+        };
+        let outcome = Outcome::fallback_unread(&self.settings.fallback, own, class, callback, allow_harms, error);
+        let is_in_shadow = percent == Percent::NONE && !allow_harms;
         let outcome = if is_in_shadow { outcome.in_shadow() } else { outcome };
         identified(outcome, head)
     }
@@ -137,15 +143,21 @@ impl Bridge {
             return Err(Rejection::ContentType.into());
         }
         let operation_id = self.operation_id(&head.headers)?;
+        let deadline = match &target {
+            UrlTarget::Known(_, policy) => deadline.of(policy.timeout),
+            UrlTarget::Ambiguous(_) | UrlTarget::Unknown(_) => deadline,
+        };
         let (body, permit) = self.read(body, deadline).await?;
         match target {
-            UrlTarget::Known(callback) => Ok(Request::Callback(Received { callback, operation_id, body, permit })),
+            UrlTarget::Known(callback, policy) => {
+                Ok(Request::Callback(Received { callback, policy, deadline, operation_id, body, permit }))
+            }
             UrlTarget::Ambiguous(callback) => match (self.callbacks.codec.decode)(callback, body, &operation_id) {
                 Err(BodyError::Malformed) => Err(Rejection::BodyMalformed.into()),
                 Ok(_) | Err(BodyError::OtherCommand) => Err(Rejection::CommandAmbiguous.into()),
             },
-            UrlTarget::Unserved(name) => match command_of_unknown(&body) {
-                Some(command) if command == name => Ok(Request::Unserved(operation_id)),
+            UrlTarget::Unknown(name) => match command_of_unknown(&body) {
+                Some(command) if command == name => Ok(Request::Unknown(operation_id)),
                 None if is_command(&name) => Err(Rejection::BodyMalformed.into()),
                 _ => Err(not_served(&name).into()),
             },
@@ -161,11 +173,11 @@ impl Bridge {
         {
             return Ok(UrlTarget::Ambiguous(by_name.unwrap_or(in_path)));
         }
-        match (by_name, self.settings.commands.unserved) {
-            (Some(callback), _) => Ok(UrlTarget::Known(callback)),
+        match (by_name, self.settings.routes.unknown) {
+            (Some(callback), _) => Ok(UrlTarget::Known(callback, self.settings.policy(callback))),
             (None, _) if url.swallowed => Err(Rejection::CommandSwallowed),
-            (None, Unserved::Allow) => Ok(UrlTarget::Unserved(name.to_owned())),
-            (None, Unserved::Refuse) => Err(not_served(name)),
+            (None, UnknownRoute::Allow) => Ok(UrlTarget::Unknown(name.to_owned())),
+            (None, UnknownRoute::Refuse) => Err(not_served(name)),
         }
     }
 

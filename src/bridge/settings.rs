@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::at_least_one;
+use crate::callback::Callback;
 use crate::openim::{NextCodeForm, RefusalDefaults};
-use crate::policy::{AccessSettings, FallbackPolicy, Percent};
+use crate::policy::{AccessSettings, FallbackActions, FallbackPolicy, Percent, Route, Routes};
 use crate::telemetry::log::LogSettings;
 
 #[derive(Debug, Clone, Default)]
@@ -19,8 +20,8 @@ pub struct BridgeSettings {
     /// What completes a refusal that left its code or its message unset.
     pub refusal: RefusalDefaults,
     pub response: ResponseSettings,
-    /// Commands that the bridge does not serve.
-    pub commands: CommandSettings,
+    /// What is done with each callback.
+    pub routes: Routes,
     pub operation_id: OperationIdSettings,
     /// How the service is told of after callbacks.
     pub delivery: DeliverySettings,
@@ -41,23 +42,6 @@ pub struct DecisionSettings {
 pub struct ResponseSettings {
     /// How `nextCode` is written.
     pub next_code: NextCodeForm,
-}
-
-/// Commands that the bridge does not serve.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CommandSettings {
-    pub unserved: Unserved,
-}
-
-/// What is answered to a command that the bridge does not serve.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Unserved {
-    /// 404 and code 9901.
-    #[default]
-    Refuse,
-    /// OpenIM may go on, where the command in the URL is also the one in the body.
-    Allow,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -102,6 +86,32 @@ pub struct BridgeLimits {
     pub body_bytes: NonZeroUsize,
     /// Callbacks in flight; beyond it the fallback, as `overloaded`.
     pub in_flight: NonZeroUsize,
+}
+
+/// What is done with one callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallbackPolicy {
+    pub route: Route,
+    /// From the first byte of OpenIM's request to the bridge's answer.
+    pub timeout: Duration,
+    /// Whose callbacks the service decides.
+    pub enforce_percent: Percent,
+    /// In place of what is done for all.
+    pub fallback: FallbackActions,
+}
+
+impl BridgeSettings {
+    /// What is done with this callback.
+    #[must_use]
+    pub fn policy(&self, callback: &'static Callback) -> CallbackPolicy {
+        let own = self.routes.own(callback);
+        CallbackPolicy {
+            route: self.routes.of(callback),
+            timeout: own.timeout.unwrap_or(self.decision.timeout),
+            enforce_percent: own.enforce_percent.unwrap_or(self.decision.enforce_percent),
+            fallback: own.fallback,
+        }
+    }
 }
 
 impl Default for DecisionSettings {

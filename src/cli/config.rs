@@ -4,14 +4,20 @@
 //! authorities that it would read. Exit codes: 0, or 2 for a wrong
 //! configuration.
 
-use std::{ffi::OsString, io, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    io,
+    process::ExitCode,
+};
 
 use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
 
 use super::terminal::print;
 use crate::base::error_chain;
-use crate::config::{self, Loaded};
+use crate::config::{self, EffectiveCallback, EffectiveValue, Loaded};
+use crate::policy::{Action, Route};
 use crate::server::inspect_files;
 
 /// The exit code for a wrong configuration, as clap's for wrong flags.
@@ -88,10 +94,11 @@ fn run_to(
             match (name, json) {
                 ("check", false) => writeln!(out, "{}", verdict(&loaded))?,
                 ("check", true) => writeln!(out, "{:#}", facts(&loaded, &warnings))?,
-                (_, false) => table(&loaded, out)?,
+                (_, false) => show(&loaded, out)?,
                 (_, true) => {
                     let mut facts = facts(&loaded, &warnings);
-                    facts["settings"] = json!(loaded.values);
+                    facts["settings"] = json!(loaded.settings_in_force().collect::<Vec<_>>());
+                    facts["callbacks"] = json!(loaded.callbacks());
                     writeln!(out, "{facts:#}")?;
                 }
             }
@@ -136,14 +143,50 @@ fn verdict(loaded: &Loaded) -> String {
     }
 }
 
-fn table(loaded: &Loaded, out: &mut dyn io::Write) -> io::Result<()> {
-    let rows: Vec<[String; 3]> =
-        loaded.values.iter().map(|value| [value.key.to_owned(), value.yaml(), value.source.to_string()]).collect();
-    let header = ["KEY", "VALUE", "FROM"].map(str::to_owned);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let (first, second) = (width(0), width(1));
-    for [key, value, from] in std::iter::once(&header).chain(&rows) {
-        writeln!(out, "{key:first$}  {value:second$}  {from}")?;
+/// The settings, and what is done with each callback.
+fn show(loaded: &Loaded, out: &mut dyn io::Write) -> io::Result<()> {
+    let setting = |it: &EffectiveValue| [it.key.to_owned(), it.yaml(), it.source.to_string()];
+    table(["KEY", "VALUE", "FROM"], &loaded.settings_in_force().map(setting).collect::<Vec<_>>(), out)?;
+    writeln!(out)?;
+    let callbacks: Vec<_> = loaded.callbacks().iter().map(callback).collect();
+    table(["CALLBACK", "ROUTE", "TIMEOUT", "FALLBACK", "PERCENT", "FROM"], &callbacks, out)
+}
+
+fn callback(it: &EffectiveCallback) -> [String; 6] {
+    let if_asked = |text: Option<String>| text.filter(|_| it.route == Route::Service).unwrap_or_else(|| "-".to_owned());
+    let sources: BTreeSet<String> = it.sources.iter().map(ToString::to_string).collect();
+    let from = sources.into_iter().collect::<Vec<_>>().join(", ");
+    [
+        it.name.to_owned(),
+        it.route.into_str().to_owned(),
+        if_asked(it.timeout.clone()),
+        if_asked(it.fallback.as_ref().map(in_a_word)),
+        if_asked(it.enforce_percent.map(|percent| percent.to_string())),
+        if from.is_empty() { "default".to_owned() } else { from },
+    ]
+}
+
+/// What most classes have, and those that have another.
+fn in_a_word(by_class: &BTreeMap<&'static str, Action>) -> String {
+    let refused = by_class.values().filter(|action| **action == Action::Refuse).count();
+    let most = if refused * 2 > by_class.len() { Action::Refuse } else { Action::Allow };
+    let others = by_class.iter().filter(|(_, action)| **action != most);
+    let others: Vec<_> = others.map(|(class, action)| format!("{class}: {action}")).collect();
+    if others.is_empty() { most.to_string() } else { format!("{most} ({})", others.join(", ")) }
+}
+
+fn table<const COLUMNS: usize>(
+    header: [&str; COLUMNS],
+    rows: &[[String; COLUMNS]],
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let header = header.map(str::to_owned);
+    let all = || std::iter::once(&header).chain(rows);
+    let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    for row in all() {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
     }
     Ok(())
 }
@@ -153,6 +196,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::callback::CALLBACKS;
 
     /// Exit code, standard output and standard error, with the folder of `bridge.yaml` taken out.
     fn bridge_config(arguments: &[&str], file: &str, variables: &[(&str, &str)]) -> (String, String, String) {
@@ -232,7 +276,9 @@ mod tests {
         let variables = &[("OPENIM_BRIDGE_ADMIN_LISTEN", "off")];
         let (code, out, log) = bridge_config(&["show", "--upstream", "http://a:1,http://[::1]:2"], file, variables);
         assert_eq!((&*code, &*log), ("0", ""));
-        assert_snapshot!(out, @r#"
+        let (settings, callbacks) = out.split_once("\n\n").expect("two tables");
+        assert_eq!(callbacks.lines().count(), 1 + CALLBACKS.len());
+        assert_snapshot!(settings, @r#"
         KEY                           VALUE                           FROM
         listen                        127.0.0.1:10006                 default
         access.allow                  []                              default
@@ -272,7 +318,8 @@ mod tests {
         refusal.default_code          5000                            default
         refusal.default_message       This is not allowed             default
         response.next_code            integer                         default
-        commands.unserved             refuse                          default
+        callbacks.default.route       service                         default
+        callbacks.unknown.route       refuse                          default
         operation_id.missing          refuse                          default
         limits.request_bytes          3145728                         default
         limits.body_bytes             33554432                        default
@@ -295,6 +342,29 @@ mod tests {
         log.ids                       plain                           default
         log.ids_key_file              unset                           default
         "#);
+    }
+
+    #[test]
+    fn show_says_what_is_done_with_every_callback() {
+        let file = "
+fallback: {action: refuse}
+callbacks:
+  beforeSetFriendRemark: {timeout: 800ms, enforce_percent: 10, fallback: allow}
+  afterSetFriendRemark: {route: allow}
+  beforeAddFriend: {route: refuse}
+";
+        let (_, out, _) = bridge_config(&["show", "--callback=beforeAddFriendAgree.timeout=1s"], file, &[]);
+        let callbacks = out.split_once("\n\n").expect("two tables").1;
+        let shown =
+            |line: &&str| line.starts_with("CALLBACK") || line.contains("FriendRemark") || line.contains("eAddFriend");
+        let lines: Vec<&str> = callbacks.lines().filter(shown).collect();
+        assert_snapshot!(lines.join("\n"), @"
+        CALLBACK                             ROUTE    TIMEOUT  FALLBACK                       PERCENT  FROM
+        beforeSetFriendRemark                service  800ms    allow                          10       bridge.yaml:4:36, bridge.yaml:4:60, bridge.yaml:4:74
+        afterSetFriendRemark                 allow    -        -                              -        bridge.yaml:5:33
+        beforeAddFriend                      refuse   -        -                              -        bridge.yaml:6:28
+        beforeAddFriendAgree                 service  1s       refuse (unimplemented: allow)  100      --callback
+        ");
     }
 
     #[test]

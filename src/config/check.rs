@@ -11,15 +11,17 @@ use super::{
     entry::Entry,
     error::{Problem, ValueSource, Warning},
     field::{FilePath, human},
-    raw::{Raw, RawLogIds},
+    raw::{Raw, RawCallback, RawCallbacks, RawLogIds},
 };
 use crate::base::{file_watch::LOOK_EVERY, yaml::read_text};
 use crate::bridge::{
-    BridgeLimits, BridgeSettings, CommandSettings, DecisionSettings, DeliverySettings, OperationIdSettings,
-    ResponseSettings,
+    BridgeLimits, BridgeSettings, DecisionSettings, DeliverySettings, OperationIdSettings, ResponseSettings,
 };
+use crate::callback::CALLBACKS;
 use crate::openim::RefusalDefaults;
-use crate::policy::{AccessSettings, Credentials, FallbackPolicy, FallbackRefusal};
+use crate::policy::{
+    AccessSettings, Action, Credentials, FallbackActions, FallbackPolicy, FallbackRefusal, OwnPolicy, Route, Routes,
+};
 use crate::server::{AdminSettings, DrainSettings, ReadySettings, Settings, TlsSettings};
 use crate::telemetry::log::{LogIds, LogSettings, PseudonymKey};
 use crate::upstream::{EjectSettings, HealthSettings, TtlBounds, UpstreamSettings, UpstreamTlsSettings};
@@ -90,13 +92,20 @@ impl Raw {
             }
         }
         let (delay, drain) = (self.drain.delay.0, self.drain.timeout.0);
-        let least = delay + timeout + DRAIN_MARGIN;
+        let own = self
+            .callbacks
+            .named
+            .iter()
+            .filter_map(|(name, own)| Some((format!("callbacks.{name}.timeout"), own.timeout?.0)));
+        let longest = own.chain([("decision.timeout".to_owned(), timeout)]).max_by_key(|(_, timeout)| *timeout);
+        let (longest_key, longest) = longest.unwrap_or_default();
+        let least = delay + longest + DRAIN_MARGIN;
         if drain < least {
             wrong(format!(
                 "{} must be at least {} + {} + {}, which is {}",
                 say("drain.timeout", &human(drain)),
                 say("drain.delay", &human(delay)),
-                say("decision.timeout", &human(timeout)),
+                say(&longest_key, &human(longest)),
                 human(DRAIN_MARGIN),
                 human(least),
             ));
@@ -130,15 +139,17 @@ impl Raw {
 
     /// What is odd, where [`Self::check`] found nothing wrong.
     pub(super) fn warnings(&self, origins: &impl Origins) -> Vec<Warning> {
+        let harms = self.callbacks.harmful_refusals();
+        let harms = harms.map(|key| Warning::LosesMessages { at: origins.source(&key), key }).collect();
         if self.upstream.addresses.0.iter().any(|address| address.0.is_secured()) {
-            return Vec::new();
+            return harms;
         }
-        ["upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server_name"]
+        let unused = ["upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server_name"]
             .into_iter()
             .map(|key| (key, origins.source(key)))
             .filter(|(_, at)| *at != ValueSource::Default)
-            .map(|(key, at)| Warning::UnusedTls { key, at })
-            .collect()
+            .map(|(key, at)| Warning::UnusedTls { key, at });
+        harms.into_iter().chain(unused).collect()
     }
 
     /// What the file with the credentials holds, if one is named.
@@ -201,7 +212,7 @@ impl Raw {
             },
             refusal: RefusalDefaults { code: self.refusal.default_code.0, message: self.refusal.default_message.0 },
             response: ResponseSettings { next_code: self.response.next_code },
-            commands: CommandSettings { unserved: self.commands.unserved },
+            routes: self.callbacks.into_routes(),
             operation_id: OperationIdSettings { missing: self.operation_id.missing },
             delivery: DeliverySettings {
                 max_age: self.delivery.max_age.0,
@@ -258,6 +269,43 @@ impl Raw {
                 wait_for_upstream: self.ready.wait_for_upstream.0,
             },
             drain: DrainSettings { delay: self.drain.delay.0, timeout: self.drain.timeout.0 },
+        }
+    }
+}
+
+impl RawCallbacks {
+    fn into_routes(self) -> Routes {
+        let own = |name| self.named.get(name).map_or_else(OwnPolicy::default, RawCallback::policy);
+        let is_none_named = self.named.is_empty();
+        let all = CALLBACKS.iter().filter(|_| !is_none_named);
+        let own = all.map(|callback| own(callback.name)).collect();
+        Routes { default: self.default.route, unknown: self.unknown.route, own }
+    }
+
+    /// The settings that refuse what loses messages where it is refused.
+    fn harmful_refusals(&self) -> impl Iterator<Item = String> {
+        let of_one = |(name, own): (&str, &RawCallback)| {
+            let name = name.to_owned();
+            let refuses = |fallback: &FallbackActions| {
+                [fallback.action].iter().chain(&fallback.class).any(|action| *action == Some(Action::Refuse))
+            };
+            let route = (own.route == Some(Route::Refuse)).then_some("route");
+            let fallback = own.fallback.filter(|fallback| refuses(&fallback.0)).map(|_| "fallback");
+            [route, fallback].into_iter().flatten().map(move |setting| format!("callbacks.{name}.{setting}"))
+        };
+        let loses = |name: &str| CALLBACKS.iter().any(|it| it.name == name && it.only_service_may_refuse());
+        let named = self.named.iter().map(|(name, own)| (&**name, own));
+        named.filter(move |(name, _)| loses(name)).flat_map(of_one)
+    }
+}
+
+impl RawCallback {
+    fn policy(&self) -> OwnPolicy {
+        OwnPolicy {
+            route: self.route,
+            timeout: self.timeout.map(|timeout| timeout.0),
+            fallback: self.fallback.map(|fallback| fallback.0).unwrap_or_default(),
+            enforce_percent: self.enforce_percent.map(|percent| percent.0),
         }
     }
 }

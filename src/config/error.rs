@@ -112,6 +112,9 @@ pub enum Warning {
     /// A setting of TLS to the decision service, whose addresses are all in plain text.
     #[error("`{key}` ({at}) has no effect: no address in `upstream.addresses` begins with https://")]
     UnusedTls { key: &'static str, at: ValueSource },
+    /// A setting that refuses what OpenIM takes no refusal of without losing something.
+    #[error("`{key}` ({at}): OpenIM loses the messages of what is refused here, and its API reports success")]
+    LosesMessages { key: String, at: ValueSource },
 }
 
 fn did_you_mean(hint: Option<&str>) -> String {

@@ -3,6 +3,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
@@ -18,8 +19,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::openim::RefusalCode;
-use crate::policy::Percent;
-use crate::upstream::UpstreamAddress;
+use crate::policy::{Action, FallbackActions, Percent};
+use crate::upstream::{ErrorClass, UpstreamAddress};
 
 /// Implements `JsonSchema` with a schema in place of a reference, so that every setting's schema is whole.
 macro_rules! schema {
@@ -319,6 +320,64 @@ impl JsonSchema for UpstreamUrls {
         })
     }
 }
+
+/// What is done for one callback: one action, or one for each error class.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CallbackFallback(pub(super) FallbackActions);
+
+/// The key of the action for every class that has none of its own.
+const EVERY_CLASS: &str = "action";
+
+impl Serialize for CallbackFallback {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let FallbackActions { action, class } = &self.0;
+        if let (Some(action), true) = (action, class.iter().all(Option::is_none)) {
+            return action.serialize(serializer);
+        }
+        let of_class = ErrorClass::ALL.iter().map(ErrorClass::into_str).zip(class);
+        let set = [(EVERY_CLASS, action)].into_iter().chain(of_class);
+        serializer.collect_map(set.filter_map(|(key, action)| Some((key, (*action)?))))
+    }
+}
+
+impl<'de> Deserialize<'de> for CallbackFallback {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Action(Action),
+            ByClass(BTreeMap<String, Action>),
+        }
+        let mut actions = FallbackActions::default();
+        match Either::deserialize(deserializer)? {
+            Either::Action(action) => actions.action = Some(action),
+            Either::ByClass(by_class) => {
+                for (key, action) in by_class {
+                    let place = match ErrorClass::ALL.iter().position(|class| class.into_str() == key) {
+                        Some(class) => &mut actions.class[class],
+                        None if key == EVERY_CLASS => &mut actions.action,
+                        None => return Err(D::Error::custom("no error class")),
+                    };
+                    *place = Some(action);
+                }
+            }
+        }
+        Ok(Self(actions))
+    }
+}
+
+schema!([] CallbackFallback, {
+    let keys: Vec<&str> = [EVERY_CLASS].into_iter().chain(ErrorClass::ALL.iter().map(ErrorClass::into_str)).collect();
+    json_schema!({
+        "type": ["string", "object"],
+        "pattern": "^(allow|refuse)$",
+        "patternProperties": { format!("^({})$", keys.join("|")): { "enum": ["allow", "refuse"] } },
+        "additionalProperties": false,
+        "x-yaml": true,
+        "x-value": "ACTION",
+        "x-expected": "`allow` or `refuse`, or one of them for each error class, such as {timeout: refuse}",
+    })
+});
 
 /// Addresses and ranges of them, IPv4 as such and never mapped into IPv6.
 #[derive(Debug, Clone, Default, Serialize)]

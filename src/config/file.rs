@@ -13,6 +13,7 @@ use super::{
     leaf::{Leaf, closest, nearest},
 };
 use crate::base::yaml::{Yaml, document, read_text, syntax_message};
+use crate::callback::Callback;
 
 /// The settings of the file at `path`, and what is wrong with it. An empty file sets none.
 pub(super) fn read(path: &Path, leaves: &'static [Leaf]) -> (Vec<Entry>, Vec<Problem>) {
@@ -56,7 +57,7 @@ impl Walk<'_> {
             _ => {
                 let at = place(self.path, location);
                 let group = prefix.trim_end_matches('.').to_owned();
-                self.problems.push(Problem::NotAMapping { at, group, keys: self.children(prefix) });
+                self.problems.push(Problem::NotAMapping { at, group, keys: children(prefix, self.leaves) });
                 return;
             }
         };
@@ -80,35 +81,51 @@ impl Walk<'_> {
             } else if leaves.iter().any(|leaf| leaf.key.starts_with(&group)) {
                 self.group(&group, &node.value, node.referenced);
             } else {
-                let hint = self.hint(&name.value, prefix);
+                let hint = hint(&name.value, prefix, self.leaves);
                 self.problems.push(Problem::UnknownKey { at, key, hint });
             }
         }
     }
+}
 
-    /// The names that may stand in a group.
-    fn children(&self, prefix: &str) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for rest in self.leaves.iter().filter_map(|leaf| leaf.key.strip_prefix(prefix)) {
-            let name = rest.split('.').next().unwrap_or(rest);
-            if names.last().is_none_or(|last| last != name) {
-                names.push(name.to_owned());
-            }
+/// The names that may stand in a group.
+fn children(prefix: &str, leaves: &[Leaf]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for rest in leaves.iter().filter_map(|leaf| leaf.key.strip_prefix(prefix)) {
+        let name = rest.split('.').next().unwrap_or(rest);
+        if names.last().is_none_or(|last| last != name) {
+            names.push(name.to_owned());
         }
-        names
     }
+    names
+}
 
-    fn hint(&self, name: &str, prefix: &str) -> String {
-        let siblings = self.children(prefix);
-        let key = format!("{prefix}{name}");
-        if let Some(leaf) = self.leaves.iter().find(|leaf| leaf.was.as_ref() == Some(&key)) {
-            format!("it is now {}", leaf.nested())
-        } else if let Some(sibling) = nearest(name, siblings.iter().map(|sibling| (sibling.clone(), sibling))) {
-            format!("did you mean `{sibling}`?")
-        } else if let Some(leaf) = closest(&key, self.leaves) {
-            format!("did you mean {}?", leaf.nested())
-        } else {
-            format!("the keys here are {}", siblings.join(", "))
-        }
+/// What may have been meant by a name that is no key of its group.
+pub(super) fn hint(name: &str, prefix: &str, leaves: &[Leaf]) -> String {
+    /// A list that is longer helps nobody.
+    const SHOWN: usize = 20;
+    let siblings = children(prefix, leaves);
+    let key = format!("{prefix}{name}");
+    let is_of_after = || {
+        let of_this = |it: &Callback| it.is_after() && prefix == format!("callbacks.{}.", it.name);
+        leaves.iter().any(|leaf| leaf.callback.is_some_and(of_this))
+    };
+    let was = |leaf: &&Leaf| {
+        let rest = leaf.was.as_ref().and_then(|was| was.strip_prefix(&key));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    if let Some(leaf) = leaves.iter().find(was) {
+        format!("it is now {}", leaf.nested())
+    } else if let Some(sibling) = nearest(name, siblings.iter().map(|sibling| (sibling.clone(), sibling))) {
+        format!("did you mean `{sibling}`?")
+    } else if is_of_after() {
+        "OpenIM waits for no decision about this callback: it has a `route` alone, and `delivery` is about all of its kind"
+            .to_owned()
+    } else if let Some(leaf) = closest(&key, leaves) {
+        format!("did you mean {}?", leaf.nested())
+    } else if siblings.len() > SHOWN {
+        "`openim-bridge config show` lists what there is".to_owned()
+    } else {
+        format!("the keys here are {}", siblings.join(", "))
     }
 }

@@ -10,7 +10,8 @@ use clap::{
 };
 use serde_json::{Map, Value as Json, json};
 
-use crate::base::yaml::quote;
+use crate::base::yaml::{document, quote};
+use crate::callback::{CALLBACKS, Callback};
 
 /// What the name of every variable begins with.
 pub(super) const ENV_PREFIX: &str = "OPENIM_BRIDGE_";
@@ -18,6 +19,9 @@ pub(super) const ENV_PREFIX: &str = "OPENIM_BRIDGE_";
 /// The flag and the variable that name the file. They are no setting: a file cannot name itself.
 pub(super) const FILE_FLAG: &str = "config";
 pub(super) const FILE_VARIABLE: &str = "OPENIM_BRIDGE_CONFIG";
+
+/// The flag that sets what is said of one callback.
+pub(super) const CALLBACK_FLAG: &str = "callback";
 
 /// Where the schema says whether a change takes effect while the bridge runs.
 const LIVE: &str = "x-live";
@@ -42,6 +46,8 @@ pub(super) struct Leaf {
     pub(super) expected: String,
     /// Whether a change takes effect while the bridge runs.
     pub(super) live: bool,
+    /// The one callback that it is about.
+    pub(super) callback: Option<&'static Callback>,
     kind: SettingKind,
     value_name: String,
 }
@@ -53,13 +59,15 @@ enum SettingKind {
     Integer,
     List,
     Text,
+    /// More than a text can say otherwise.
+    Yaml,
 }
 
 /// Every setting, in the order of [`Raw`](super::raw::Raw).
 pub(super) fn leaves() -> &'static [Leaf] {
     static LEAVES: LazyLock<Vec<Leaf>> = LazyLock::new(|| {
         let mut leaves = Vec::new();
-        collect("", &raw_schema(), false, &mut leaves);
+        collect("", &raw_schema(), false, None, &mut leaves);
         leaves
     });
     &LEAVES
@@ -71,14 +79,40 @@ fn raw_schema() -> Json {
     serde_json::from_str(include_str!("schema.json")).unwrap_or_default()
 }
 
-fn collect(prefix: &str, group: &Json, live: bool, leaves: &mut Vec<Leaf>) {
+fn collect(prefix: &str, group: &Json, live: bool, callback: Option<&'static Callback>, leaves: &mut Vec<Leaf>) {
     for (name, schema) in group["properties"].as_object().into_iter().flatten() {
         let key = format!("{prefix}{name}");
         let live = is_live(schema, live);
         if schema.get("properties").is_some() {
-            collect(&format!("{key}."), schema, live, leaves);
+            collect(&format!("{key}."), schema, live, callback, leaves);
         } else {
-            leaves.push(Leaf::new(key, schema, live));
+            leaves.push(Leaf::new(key, schema, live, callback));
+        }
+    }
+    let of_each = &group["additionalProperties"];
+    for callback in CALLBACKS.iter().filter(|_| of_each.is_object()) {
+        collect(&format!("{prefix}{}.", callback.name), &of_callback(of_each, callback), live, Some(callback), leaves);
+    }
+}
+
+/// What may be said of one callback. One that OpenIM only tells has a route alone, and cannot be refused.
+fn of_callback(of_each: &Json, callback: &Callback) -> Json {
+    let mut schema = of_each.clone();
+    if let (true, Some(settings)) = (callback.is_after(), schema["properties"].as_object_mut()) {
+        settings.retain(|name, _| name == "route");
+        settings.values_mut().for_each(without_refuse);
+    }
+    schema
+}
+
+/// Takes the choice `refuse` out.
+fn without_refuse(choices: &mut Json) {
+    for list in ["oneOf", "anyOf", "enum"] {
+        for choice in choices.get_mut(list).and_then(Json::as_array_mut).into_iter().flatten() {
+            without_refuse(choice);
+        }
+        if let Some(choices) = choices.get_mut(list).and_then(Json::as_array_mut) {
+            choices.retain(|choice| choice != "refuse" && choice["const"] != "refuse");
         }
     }
 }
@@ -89,7 +123,7 @@ fn is_live(schema: &Json, around: bool) -> bool {
 }
 
 impl Leaf {
-    fn new(key: String, schema: &Json, live: bool) -> Self {
+    fn new(key: String, schema: &Json, live: bool, callback: Option<&'static Callback>) -> Self {
         let text = |field: &str| schema[field].as_str().unwrap_or_default();
         let kind = SettingKind::of(schema);
         Self {
@@ -102,6 +136,7 @@ impl Leaf {
             value_name: text("x-value").to_owned(),
             expected: kind.expected().unwrap_or_else(|| text("x-expected").to_owned()),
             live,
+            callback,
             key,
             kind,
         }
@@ -109,7 +144,10 @@ impl Leaf {
 
     /// The flag that people know it by.
     pub(super) fn known_flag(&self) -> String {
-        format!("--{}", self.short_flag.as_ref().unwrap_or(&self.flag))
+        match self.callback {
+            Some(_) => format!("--{CALLBACK_FLAG}"),
+            None => format!("--{}", self.short_flag.as_ref().unwrap_or(&self.flag)),
+        }
     }
 
     /// The text of a flag or a variable as a value, of the setting's type where it can be read as such; otherwise as it
@@ -119,7 +157,19 @@ impl Leaf {
             SettingKind::Integer => text.trim().parse().map_or_else(|_| text.into(), |number: i64| number.into()),
             SettingKind::Boolean => text.trim().parse().map_or_else(|_| text.into(), |truth: bool| truth.into()),
             SettingKind::List => text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect(),
+            SettingKind::Yaml => match document(text) {
+                Ok(Some(document)) => document.value.json(),
+                _ => text.into(),
+            },
             SettingKind::Choice(_) | SettingKind::Text => text.into(),
+        }
+    }
+
+    /// Whether the value is among those that may be chosen, where there is a choice.
+    pub(super) fn allows(&self, value: &Json) -> bool {
+        match &self.kind {
+            SettingKind::Choice(choices) => value.as_str().is_some_and(|value| choices.iter().any(|it| it == value)),
+            _ => true,
         }
     }
 
@@ -164,7 +214,7 @@ impl Leaf {
                 .require_equals(true)
                 .default_missing_value("true"),
             SettingKind::List => arg.action(ArgAction::Append),
-            SettingKind::Integer | SettingKind::Text => arg,
+            SettingKind::Integer | SettingKind::Text | SettingKind::Yaml => arg,
         }
     }
 }
@@ -175,6 +225,7 @@ impl SettingKind {
         collect_choices(schema, &mut choices);
         let is = |name: &str| schema["type"] == name || schema["type"].as_array().is_some_and(|names| names[0] == name);
         match () {
+            () if schema["x-yaml"] == true => Self::Yaml,
             () if !choices.is_empty() => Self::Choice(choices),
             () if is("boolean") => Self::Boolean,
             () if is("integer") => Self::Integer,
@@ -191,7 +242,7 @@ impl SettingKind {
                 Some(if others.is_empty() { last.clone() } else { format!("{} or {last}", others.join(", ")) })
             }
             Self::Boolean => Some("`true` or `false`".to_owned()),
-            Self::Integer | Self::List | Self::Text => None,
+            Self::Integer | Self::List | Self::Text | Self::Yaml => None,
         }
     }
 }
@@ -221,8 +272,17 @@ pub fn args() -> Vec<Arg> {
         .value_name("FILE")
         .help(format!("YAML file with settings; variable {FILE_VARIABLE}. Every flag is a key in it and a variable: --admin-listen is `listen` under `admin`, and {ENV_PREFIX}ADMIN_LISTEN"))
         .value_parser(value_parser!(std::path::PathBuf));
-    std::iter::once(file)
-        .chain(leaves().iter().flat_map(|leaf| std::iter::once(leaf.arg()).chain(leaf.arg_before())))
+    let callback = Arg::new(CALLBACK_FLAG)
+        .long(CALLBACK_FLAG)
+        .value_name("NAME.SETTING=VALUE")
+        .help_heading("Callbacks")
+        .help("One callback's `route`, `timeout`, `fallback` or `enforce_percent`, such as beforeSendSingleMsg.timeout=800ms; NAME is its key in webhooks.yml. May be repeated")
+        .action(ArgAction::Append)
+        .value_parser(value_parser!(String));
+    let of_all = leaves().iter().filter(|leaf| leaf.callback.is_none());
+    [file, callback]
+        .into_iter()
+        .chain(of_all.flat_map(|leaf| std::iter::once(leaf.arg()).chain(leaf.arg_before())))
         .collect()
 }
 
@@ -249,7 +309,8 @@ pub fn admin_args() -> Vec<Arg> {
 pub fn listener_args() -> Vec<Arg> {
     args_of(|key| {
         key.starts_with("tls.")
-            || ["listen", "decision.timeout", "commands.unserved", "access.basic_auth_file"].contains(&key)
+            || key.starts_with("callback")
+            || ["listen", "decision.timeout", "access.basic_auth_file"].contains(&key)
     })
 }
 
@@ -278,7 +339,24 @@ fn heading_of(group: &str) -> String {
 #[must_use]
 pub fn schema() -> Json {
     let mut schema = raw_schema();
+    let of_each = schema["properties"]["callbacks"]["additionalProperties"].take();
     publish(&mut schema, false, false);
+    let kinds = [("before", false), ("after", true)];
+    let mut named = Map::new();
+    for (kind, is_after) in kinds {
+        let mut of_kind = CALLBACKS.iter().filter(|callback| callback.is_after() == is_after).peekable();
+        if let Some(one) = of_kind.peek() {
+            let mut setting = of_callback(&of_each, one);
+            publish(&mut setting, true, true);
+            schema["$defs"][kind] = setting;
+        }
+        named.extend(of_kind.map(|callback| (callback.name.to_owned(), json!({ "$ref": format!("#/$defs/{kind}") }))));
+    }
+    let callbacks = &mut schema["properties"]["callbacks"];
+    callbacks["additionalProperties"] = false.into();
+    if let Some(known) = callbacks["properties"].as_object_mut() {
+        known.extend(named);
+    }
     schema
 }
 

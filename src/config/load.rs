@@ -1,6 +1,7 @@
 //! Putting the layers together: default, file, environment, flags, each over the one before.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -13,12 +14,16 @@ use super::{
     check::Origins as _,
     entry::Entry,
     error::{ConfigError, Problem, ValueSource, Warning},
-    file,
-    leaf::{self, ENV_PREFIX, FILE_FLAG, FILE_VARIABLE, Leaf, leaves},
+    field::human,
+    file::{self, hint},
+    leaf::{self, CALLBACK_FLAG, ENV_PREFIX, FILE_FLAG, FILE_VARIABLE, Leaf, leaves},
     raw::Raw,
 };
+use crate::callback::{CALLBACKS, Callback};
+use crate::policy::{Action, Route};
 use crate::server::{Settings, ShownConfiguration, ShownSetting};
 use crate::telemetry::log::LogIds;
+use crate::upstream::ErrorClass;
 
 // The settings that name files which are read with the configuration.
 const USERS: &str = "access.basic_auth_file";
@@ -36,7 +41,40 @@ pub struct Loaded {
 impl Loaded {
     #[must_use]
     pub fn effective(&self) -> Effective {
-        Effective { file: self.file.clone(), settings: self.values.clone(), needs_restart: vec![] }
+        Effective {
+            file: self.file.clone(),
+            settings: self.settings_in_force().cloned().collect(),
+            callbacks: self.callbacks(),
+            needs_restart: vec![],
+        }
+    }
+
+    /// Every setting, but of what could be said of single callbacks only what is.
+    pub fn settings_in_force(&self) -> impl Iterator<Item = &EffectiveValue> {
+        let all = leaves().iter().zip(&self.values);
+        all.filter(|(leaf, value)| leaf.callback.is_none() || value.is_set()).map(|(_, value)| value)
+    }
+
+    /// What is done with each callback.
+    #[must_use]
+    pub fn callbacks(&self) -> Vec<EffectiveCallback> {
+        let bridge = &self.settings.bridge;
+        let of_one = |callback: &'static Callback| {
+            let policy = bridge.policy(callback);
+            let is_of_it = |leaf: &Leaf| leaf.callback.is_some_and(|it| it.name == callback.name);
+            let own = leaves().iter().zip(&self.values).filter(|(leaf, value)| is_of_it(leaf) && value.is_set());
+            let decides = !callback.is_after();
+            let action = |class: &ErrorClass| bridge.fallback.action_for(*class, Some(callback), policy.fallback);
+            EffectiveCallback {
+                name: callback.name,
+                route: policy.route,
+                timeout: decides.then(|| human(policy.timeout).to_string()),
+                fallback: decides.then(|| ErrorClass::ALL.iter().map(|it| (it.into_str(), action(it))).collect()),
+                enforce_percent: decides.then(|| policy.enforce_percent.get()),
+                sources: own.map(|(_, value)| value.source.clone()).collect(),
+            }
+        };
+        CALLBACKS.iter().map(of_one).collect()
     }
 }
 
@@ -45,6 +83,7 @@ impl Loaded {
 pub struct Effective {
     pub file: Option<PathBuf>,
     pub settings: Vec<EffectiveValue>,
+    pub callbacks: Vec<EffectiveCallback>,
     /// The settings that would have another value after a restart.
     pub needs_restart: Vec<&'static str>,
 }
@@ -53,7 +92,7 @@ impl Effective {
     /// The same as texts, for the listener for operators.
     #[must_use]
     pub fn shown(&self) -> ShownConfiguration {
-        let source = |value: &EffectiveValue| (value.source != ValueSource::Default).then(|| value.source.to_string());
+        let source = |value: &EffectiveValue| value.is_set().then(|| value.source.to_string());
         let setting =
             |value: &EffectiveValue| ShownSetting { key: value.key, value: value.yaml(), source: source(value) };
         ShownConfiguration {
@@ -63,6 +102,20 @@ impl Effective {
             needs_restart: self.needs_restart.clone(),
         }
     }
+}
+
+/// What is done with one callback, for people. Of what OpenIM only tells there is no more than the route.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct EffectiveCallback {
+    /// Its key in webhooks.yml.
+    pub name: &'static str,
+    pub route: Route,
+    pub timeout: Option<String>,
+    /// By error class.
+    pub fallback: Option<BTreeMap<&'static str, Action>>,
+    pub enforce_percent: Option<u8>,
+    /// Where what is said of it alone came from.
+    pub sources: Vec<ValueSource>,
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -75,6 +128,10 @@ pub struct EffectiveValue {
 }
 
 impl EffectiveValue {
+    fn is_set(&self) -> bool {
+        self.source != ValueSource::Default
+    }
+
     /// The value as YAML, or `unset`.
     #[must_use]
     pub fn yaml(&self) -> String {
@@ -135,7 +192,7 @@ impl Loaded {
         let (mut changed, mut needs_restart) = (vec![], vec![]);
         for (leaf, own, others) in self.differing(found) {
             // A default that differs has followed another setting.
-            let is_set = [own, others].iter().any(|value| value.source != ValueSource::Default);
+            let is_set = [own, others].iter().any(|value| value.is_set());
             match leaf.live {
                 true => changed.push(own.key),
                 false if is_set => needs_restart.push(own.key),
@@ -148,7 +205,8 @@ impl Loaded {
         };
         let values: Vec<EffectiveValue> = pairs.map(in_force).collect();
         let mut tree = json!({});
-        for (leaf, value) in leaves().iter().zip(&values) {
+        let is_said = |(leaf, value): &(&Leaf, &EffectiveValue)| leaf.callback.is_none() || !value.value.is_null();
+        for (leaf, value) in leaves().iter().zip(&values).filter(is_said) {
             put(&mut tree, leaf, &value.value);
         }
         let raw: Raw = serde_json::from_value(tree).map_err(|error| whole(&error))?;
@@ -166,6 +224,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// Keys that flags set, each with the flag's values.
     pub flags: Vec<(&'static str, Vec<String>)>,
+    /// What flags say of single callbacks, such as `beforeSendSingleMsg.route=allow`.
+    pub callbacks: Vec<String>,
     /// The variables that are the bridge's own.
     pub variables: Vec<(String, OsString)>,
 }
@@ -186,6 +246,7 @@ impl Sources {
         Self {
             file: from_flag.or_else(from_variable),
             flags: leaves().iter().filter_map(|leaf| Some((&*leaf.key, values(leaf)?.cloned().collect()))).collect(),
+            callbacks: flags.try_get_many(CALLBACK_FLAG).ok().flatten().into_iter().flatten().cloned().collect(),
             variables,
         }
     }
@@ -228,6 +289,12 @@ impl Sources {
                 entries.push(Entry { leaf, value: leaf.value(&values.join(",")), source });
             }
         }
+        for text in &self.callbacks {
+            match of_one_callback(text) {
+                Ok(entry) => entries.push(entry),
+                Err(problem) => problems.push(problem),
+            }
+        }
         (entries, problems, warnings)
     }
 
@@ -261,6 +328,25 @@ impl Sources {
     }
 }
 
+/// What a flag says of one callback.
+fn of_one_callback(text: &str) -> Result<Entry, Problem> {
+    let at = ValueSource::Flag { name: format!("--{CALLBACK_FLAG}") };
+    let Some(((name, setting), value)) =
+        text.split_once('=').and_then(|(key, value)| Some((key.split_once('.')?, value)))
+    else {
+        let expected = "expected NAME.SETTING=VALUE, such as beforeSendSingleMsg.timeout=800ms".to_owned();
+        return Err(Problem::Combination(format!("{at}: `{text}`: {expected}")));
+    };
+    let key = format!("callbacks.{name}.{setting}");
+    if let Some(leaf) = leaves().iter().find(|leaf| leaf.key == key) {
+        return Ok(Entry { leaf, value: leaf.value(value), source: at });
+    }
+    let prefix = format!("callbacks.{name}.");
+    let is_callback = leaves().iter().any(|leaf| leaf.key.starts_with(&prefix));
+    let hint = if is_callback { hint(setting, &prefix, leaves()) } else { hint(name, "callbacks.", leaves()) };
+    Err(Problem::UnknownKey { at, key, hint })
+}
+
 /// Whether Kubernetes adds the variable to every pod beside a Service called `openim-bridge`. No setting's key begins
 /// with `port` or `service`, so that none can be meant.
 fn is_from_kubernetes(name: &str) -> bool {
@@ -277,7 +363,7 @@ fn finish(
         // By itself first, so that every wrong value is told, and not only the first.
         let mut alone = json!({});
         put(&mut alone, leaf, value);
-        if serde_json::from_value::<Raw>(alone).is_ok() {
+        if leaf.allows(value) && serde_json::from_value::<Raw>(alone).is_ok() {
             put(&mut tree, leaf, value);
         } else {
             problems.push(Problem::Value {

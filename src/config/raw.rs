@@ -5,16 +5,18 @@
 //! or for all of a group; where nothing is said, a restart is needed. The defaults are those of [`Settings`]. [`super::check`] turns a [`Raw`]
 //! into [`Settings`].
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::field::{
-    AnyText, CertName, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Share, UpstreamUrl,
-    UpstreamUrls, Whole,
+    AnyText, CallbackFallback, CertName, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Share,
+    UpstreamUrl, UpstreamUrls, Whole,
 };
-use crate::bridge::{BridgeSettings, DeliverySettings, MissingOperationId, Unserved};
+use crate::bridge::{BridgeSettings, DeliverySettings, MissingOperationId};
 use crate::openim::{self, NextCodeForm};
-use crate::policy::Action;
+use crate::policy::{Action, Route, UnknownRoute};
 use crate::server::Settings;
 use crate::telemetry::log::{LogFormat, LogLevel, LogSettings};
 use crate::upstream::{ErrorClass, UpstreamSettings};
@@ -55,9 +57,9 @@ pub(super) struct Raw {
     /// How answers are written.
     #[schemars(extend("x-live" = true))]
     pub(super) response: RawResponse,
-    /// Commands that the bridge does not serve.
+    /// What is done with each callback. All others are set by their keys in webhooks.yml.
     #[schemars(extend("x-live" = true))]
-    pub(super) commands: RawCommands,
+    pub(super) callbacks: RawCallbacks,
     /// The operation ID of a request.
     #[schemars(extend("x-live" = true))]
     pub(super) operation_id: RawOperationId,
@@ -263,13 +265,52 @@ pub(super) struct RawResponse {
     pub(super) next_code: NextCodeForm,
 }
 
-/// Commands that the bridge does not serve.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+/// What is done with each callback.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct RawCallbacks {
+    /// The callbacks that are not named.
+    pub(super) default: RawDefaultRoute,
+    /// The commands that the bridge does not know, of a later OpenIM.
+    pub(super) unknown: RawUnknownRoute,
+    /// One callback, by its key in webhooks.yml.
+    #[serde(flatten)]
+    pub(super) named: BTreeMap<String, RawCallback>,
+}
+
+/// The callbacks that are not named.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct RawCommands {
+pub(super) struct RawDefaultRoute {
+    /// What is done with the callbacks that have no `route` of their own: `service` asks or tells the decision service,
+    /// `allow` answers at once that OpenIM goes on, `refuse` that it does not (code 9910). `refuse` leaves alone what OpenIM
+    /// only tells, and what loses messages where it is refused.
+    pub(super) route: Route,
+}
+
+/// The commands that the bridge does not know, of a later OpenIM.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawUnknownRoute {
     /// What is answered to a command that the bridge does not know, of a later OpenIM: `refuse` (404 and code 9901), or
     /// `allow` where the command in the URL is also the one in the body.
-    pub(super) unserved: Unserved,
+    #[schemars(extend("x-was" = "commands.unserved"))]
+    pub(super) route: UnknownRoute,
+}
+
+/// One callback, by its key in webhooks.yml.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawCallback {
+    /// In place of `callbacks.default.route`, for this callback. What OpenIM only tells cannot be refused.
+    pub(super) route: Option<Route>,
+    /// In place of `decision.timeout`, for this callback.
+    pub(super) timeout: Option<Period<10, OPENIM_CAP>>,
+    /// In place of `fallback`, for this callback: an action, or one for each error class, such as
+    /// `{timeout: refuse, unimplemented: allow}`, with `action` for all others.
+    pub(super) fallback: Option<CallbackFallback>,
+    /// In place of `decision.enforce_percent`, for this callback.
+    pub(super) enforce_percent: Option<Share>,
 }
 
 /// The operation ID of a request.
@@ -397,7 +438,7 @@ impl Default for Raw {
             fallback: RawFallback::default(),
             refusal: RawRefusal::default(),
             response: RawResponse::default(),
-            commands: RawCommands::default(),
+            callbacks: RawCallbacks::default(),
             operation_id: RawOperationId::default(),
             limits: RawLimits::default(),
             delivery: RawDelivery::default(),
@@ -495,12 +536,6 @@ impl Default for RawRefusal {
 impl Default for RawResponse {
     fn default() -> Self {
         Self { next_code: BridgeSettings::default().response.next_code }
-    }
-}
-
-impl Default for RawCommands {
-    fn default() -> Self {
-        Self { unserved: BridgeSettings::default().commands.unserved }
     }
 }
 

@@ -16,7 +16,8 @@ use super::{
     raw::Raw,
     *,
 };
-use crate::policy::Action;
+use crate::callback::CALLBACKS;
+use crate::policy::{Action, Route};
 use crate::server::Settings;
 use crate::telemetry::log::{LogFormat, LogIds, LogLevel, PseudonymKey};
 use crate::upstream::ErrorClass;
@@ -129,7 +130,13 @@ fn every_setting_arrives_from_every_layer() {
         "drain.timeout" => "40s".to_owned(),
         "fallback.refusal.code" | "refusal.default_code" => "5007".to_owned(),
         "response.next_code" => "string".to_owned(),
-        "commands.unserved" => "allow".to_owned(),
+        "callbacks.unknown.route" => "allow".to_owned(),
+        key if leaf.callback.is_some() => match key.rsplit('.').next() {
+            Some("route") => "allow".to_owned(),
+            Some("timeout") => "700ms".to_owned(),
+            Some("enforce_percent") => "50".to_owned(),
+            _ => "refuse".to_owned(),
+        },
         "operation_id.missing" => "generate".to_owned(),
         "log.level" => "trace".to_owned(),
         "log.format" => "json".to_owned(),
@@ -141,7 +148,7 @@ fn every_setting_arrives_from_every_layer() {
         _ => "refuse".to_owned(),
     };
     let texts: Vec<(&Leaf, String)> = leaves().iter().map(|leaf| (leaf, other(leaf))).collect();
-    let flags: Vec<String> = texts.iter().map(|(leaf, text)| format!("--{}={text}", leaf.flag)).collect();
+    let flags: Vec<String> = texts.iter().map(|(leaf, text)| flag(leaf, text)).collect();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let variables: Vec<(&str, &str)> = texts.iter().map(|(leaf, text)| (&*leaf.variable, text.as_str())).collect();
     let mut tree = json!({});
@@ -162,6 +169,13 @@ fn every_setting_arrives_from_every_layer() {
             assert_ne!(value.source, ValueSource::Default, "{} has a source", leaf.key);
         }
         assert_eq!(format!("{:?}", loaded.settings), format!("{:?}", flags.settings));
+    }
+}
+
+fn flag(leaf: &Leaf, text: &str) -> String {
+    match (leaf.callback, leaf.key.split_once('.')) {
+        (Some(_), Some((_, key))) => format!("--callback={key}={text}"),
+        _ => format!("--{}={text}", leaf.flag),
     }
 }
 
@@ -282,11 +296,19 @@ fn every_setting_has_a_doc_a_default_and_says_what_it_expects() {
     for leaf in leaves() {
         assert!(leaf.doc.ends_with('.'), "{} has no doc", leaf.key);
         assert!(!leaf.expected.is_empty(), "{} does not say what it expects", leaf.key);
-        let pointer = format!("/properties/{}", leaf.key.replace('.', "/properties/"));
+        let kind = leaf.callback.map(|callback| if callback.is_after() { "after" } else { "before" });
+        let pointer = match (kind, leaf.key.rsplit_once('.')) {
+            (Some(kind), Some((_, setting))) => format!("/$defs/{kind}/properties/{setting}"),
+            _ => format!("/properties/{}", leaf.key.replace('.', "/properties/")),
+        };
         let published = schema.pointer(&pointer).expect("in the schema");
         assert!(published.get("default").is_some(), "{} has no default", leaf.key);
         assert_eq!(published["x-live"], leaf.live, "{}", leaf.key);
-        assert!(leaf.default.is_null() == leaf.doc.contains("Unset") || leaf.key.starts_with("fallback.class."));
+        assert!(
+            leaf.default.is_null() == leaf.doc.contains("Unset")
+                || leaf.doc.contains("n place of")
+                || leaf.key.starts_with("fallback.class.")
+        );
     }
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let rest = schema.to_string().replace("\"x-live\"", "");
@@ -417,15 +439,15 @@ fn unknown_keys_are_told_with_what_was_meant() {
     bridge.yaml:1:28: `log.format` is xml: expected `text` or `json`
     "#);
     assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @"
-    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, delivery, admin, ready, drain, log
+    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, tls, workers, upstream, decision, fallback, refusal, response, callbacks, operation_id, limits, delivery, admin, ready, drain, log
     bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, private, ids, ids_key_file
     ");
 }
 
 #[test]
 fn files_that_are_no_configuration() {
-    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, delivery, admin, ready, drain, log");
-    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, commands, operation_id, limits, delivery, admin, ready, drain, log");
+    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, callbacks, operation_id, limits, delivery, admin, ready, drain, log");
+    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, callbacks, operation_id, limits, delivery, admin, ready, drain, log");
     assert_snapshot!(file_errors("admin: off\n"), @"bridge.yaml:1:8: `admin` must be a mapping, with the keys listen, write");
     assert_snapshot!(file_errors("workers: 1\nlog: {level: info}\nworkers: 2\n"), @"bridge.yaml:3:1: `workers` is set twice, first at bridge.yaml:1:1: keep one");
     assert_snapshot!(file_errors("log:\n  level: info\n  level: info\n"), @"bridge.yaml:3:3: `log.level` is set twice, first at bridge.yaml:2:3: keep one");
@@ -608,22 +630,22 @@ proptest! {
 /// `docs/configuration.md`, from the settings.
 fn reference() -> String {
     let mut text = include_str!("reference.md").to_owned();
-    for leaf in leaves() {
+    // What may be said of each callback is there once.
+    let is_shown = |leaf: &&Leaf| leaf.callback.is_none_or(|callback| callback.name == CALLBACKS[0].name);
+    for leaf in leaves().iter().filter(is_shown) {
+        let setting = leaf.key.rsplit('.').next().unwrap_or_default();
+        let of_callback = || (format!("callbacks.NAME.{setting}"), vec![format!("`--callback NAME.{setting}=...`")]);
         let flags: Vec<String> = [leaf.short_flag.as_ref(), Some(&leaf.flag)]
             .into_iter()
             .flatten()
             .map(|flag| format!("`--{flag}`"))
             .collect();
+        let (key, flags) = leaf.callback.map_or_else(|| (leaf.key.clone(), flags), |_| of_callback());
         let default =
             if leaf.default.is_null() { "unset".to_owned() } else { format!("`{}`", leaf::show(&leaf.default)) };
         let change = if leaf.live { "at run time" } else { "restart" };
-        let line = format!(
-            "`{}` | {} | {default} | {change} | {} Value: {}.",
-            leaf.key,
-            flags.join(", "),
-            leaf.doc,
-            leaf.expected
-        );
+        let line =
+            format!("`{}` | {} | {default} | {change} | {} Value: {}.", key, flags.join(", "), leaf.doc, leaf.expected);
         writeln!(text, "| {line} |").expect("text");
     }
     text
@@ -666,4 +688,79 @@ fn the_example_in_the_reference_is_right() {
     let example = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
     let loaded = Given { file: Some(example), ..Given::default() }.load().expect("right");
     assert!(loaded.values.iter().any(|value| matches!(value.source, ValueSource::File { .. })));
+}
+
+#[test]
+fn what_is_said_of_one_callback_goes_before_what_is_said_of_all() {
+    let file = "
+decision: {enforce_percent: 50}
+fallback: {action: refuse}
+callbacks:
+  default: {route: allow}
+  unknown: {route: allow}
+  beforeSendSingleMsg: {route: service, timeout: 800ms, fallback: {timeout: allow}, enforce_percent: 10}
+  beforeSetFriendRemark: {fallback: refuse}
+  afterSendSingleMsg: {route: service}
+";
+    let variables = &[("OPENIM_BRIDGE_CALLBACKS_BEFORESENDGROUPMSG_FALLBACK", "{action: allow, denied: refuse}")];
+    let flags = &["--callback", "beforeSendGroupMsg.route=refuse", "--callback=beforeSendSingleMsg.timeout=900ms"];
+    let loaded = Given { file: Some(file), variables, flags }.load().expect("right");
+    let shown = |name: &str| {
+        let callbacks = loaded.callbacks();
+        let it = callbacks.iter().find(|callback| callback.name == name).expect("a callback");
+        let refused = it.fallback.iter().flatten().filter(|(_, action)| **action == Action::Refuse);
+        let refused: Vec<_> = refused.map(|(class, _)| *class).collect();
+        format!("{} {:?} {refused:?} {:?}", it.route.into_str(), it.timeout, it.enforce_percent)
+    };
+    assert_snapshot!(shown("beforeSendSingleMsg"), @r#"service Some("900ms") ["denied", "internal", "invalid_reply", "overloaded", "unavailable"] Some(10)"#);
+    assert_snapshot!(shown("beforeSendGroupMsg"), @r#"refuse Some("4s") ["denied"] Some(50)"#);
+    assert_snapshot!(shown("beforeSetFriendRemark"), @r#"allow Some("4s") ["denied", "internal", "invalid_reply", "overloaded", "timeout", "unavailable", "unimplemented"] Some(50)"#);
+    assert_snapshot!(shown("beforeOnlinePush"), @r#"allow Some("4s") [] Some(50)"#);
+    assert_snapshot!(shown("afterSendSingleMsg"), @"service None [] None");
+    assert_eq!(loaded.settings.bridge.routes.default, Route::Allow);
+    assert_eq!(loaded.callbacks().len(), CALLBACKS.len());
+}
+
+#[test]
+fn what_is_wrong_about_one_callback() {
+    assert_snapshot!(file_errors("callbacks: {beforeSendSingelMsg: {route: allow}}"), @"bridge.yaml:1:13: unknown key `callbacks.beforeSendSingelMsg`: did you mean `beforeSendSingleMsg`?");
+    assert_snapshot!(file_errors("callbacks: {elephant: {route: allow}}"), @"bridge.yaml:1:13: unknown key `callbacks.elephant`: `openim-bridge config show` lists what there is");
+    assert_snapshot!(file_errors("callbacks: {afterSendSingleMsg: {timeout: 1s}}"), @"bridge.yaml:1:34: unknown key `callbacks.afterSendSingleMsg.timeout`: OpenIM waits for no decision about this callback: it has a `route` alone, and `delivery` is about all of its kind");
+    assert_snapshot!(file_errors("callbacks: {afterSendSingleMsg: {route: refuse}}"), @"bridge.yaml:1:41: `callbacks.afterSendSingleMsg.route` is refuse: expected `service` or `allow`");
+    assert_snapshot!(file_errors("callbacks: {beforeSendSingleMsg: {route: elsewhere}}"), @"bridge.yaml:1:42: `callbacks.beforeSendSingleMsg.route` is elsewhere: expected `service`, `allow` or `refuse`");
+    assert_snapshot!(file_errors("callbacks: {beforeSendSingleMsg: {fallback: {late: refuse}}}"), @r#"bridge.yaml:1:45: `callbacks.beforeSendSingleMsg.fallback` is {"late":"refuse"}: expected `allow` or `refuse`, or one of them for each error class, such as {timeout: refuse}"#);
+    assert_snapshot!(file_errors("callbacks: {beforeSendSingleMsg: {timeout: 14s}}\ndrain: {delay: 15s}"), @"`drain.timeout` (25s, default) must be at least `drain.delay` (15s, bridge.yaml:2:16) + `callbacks.beforeSendSingleMsg.timeout` (14s, bridge.yaml:1:44) + 1s, which is 30s");
+    assert_snapshot!(file_errors("commands: {unserved: allow}"), @"bridge.yaml:1:1: unknown key `commands`: it is now `route:` under `callbacks: unknown:`");
+    assert_snapshot!(flag_errors(&["--callback", "beforeSendSingleMsg"]), @"--callback: `beforeSendSingleMsg`: expected NAME.SETTING=VALUE, such as beforeSendSingleMsg.timeout=800ms");
+    assert_snapshot!(flag_errors(&["--callback", "beforeSendSingleMsg.rout=allow"]), @"--callback: unknown key `callbacks.beforeSendSingleMsg.rout`: did you mean `route`?");
+    assert_snapshot!(flag_errors(&["--callback", "beforeSendSingelMsg.route=allow"]), @"--callback: unknown key `callbacks.beforeSendSingelMsg.route`: did you mean `beforeSendSingleMsg`?");
+}
+
+#[test]
+fn refusing_what_loses_messages_is_a_warning() {
+    let file = "callbacks: {beforeOnlinePush: {fallback: {timeout: refuse}}, beforeOfflinePush: {route: refuse, fallback: allow}}";
+    let loaded = Given { file: Some(file), ..Given::default() }.load().expect("right");
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let folder = loaded.file.as_deref().and_then(Path::parent).expect("a folder").display().to_string() + "/";
+    assert_snapshot!(warnings.join("\n").replace(&folder, ""), @"
+    `callbacks.beforeOfflinePush.route` (bridge.yaml:1:89): OpenIM loses the messages of what is refused here, and its API reports success
+    `callbacks.beforeOnlinePush.fallback` (bridge.yaml:1:42): OpenIM loses the messages of what is refused here, and its API reports success
+    ");
+}
+
+#[test]
+fn the_published_schema_knows_every_callback() {
+    let schema = schema();
+    let named = &schema["properties"]["callbacks"]["properties"];
+    for callback in CALLBACKS {
+        let kind = if callback.is_after() { "after" } else { "before" };
+        assert_eq!(named[callback.name], json!({ "$ref": format!("#/$defs/{kind}") }), "{}", callback.name);
+    }
+    let settings = |kind: &str| {
+        let settings = schema["$defs"][kind]["properties"].as_object().expect("settings");
+        settings.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(settings("before"), ["route", "timeout", "fallback", "enforce_percent"]);
+    assert_eq!(settings("after"), ["route"]);
+    assert!(!schema["$defs"]["after"].to_string().contains("\"refuse\""));
 }

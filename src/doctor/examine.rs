@@ -11,11 +11,11 @@ use super::url::{self, Destination, UrlFault};
 use super::variables::name_of;
 use super::webhooks::{CallbackConfig, Oddity, WebhookField, WebhookValue, Webhooks};
 use crate::base::text::without_password;
-use crate::bridge::Unserved;
 use crate::callback::Callback;
 use crate::config::Loaded;
 use crate::openim::TIMEOUT_CAP;
 use crate::policy::AccessSettings;
+use crate::policy::UnknownRoute;
 use crate::server::Settings;
 
 const FAILS: &str = "OpenIM lets the user's action fail when it has no answer that it can read";
@@ -469,8 +469,8 @@ fn other_callbacks(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> 
     let is_served = |it: &CallbackConfig| bridge.served.iter().any(|served| served.name.eq_ignore_ascii_case(&it.name));
     let others = || webhooks.callbacks.iter().filter(|callback| callback.is_enabled() && !is_served(callback));
     let (before, after): (Vec<_>, Vec<_>) = others().partition(|it| it.name.to_ascii_lowercase().starts_with("before"));
-    let unserved = bridge.said("commands.unserved");
-    let refuses = bridge.settings().bridge.commands.unserved == Unserved::Refuse;
+    let unserved = bridge.said("callbacks.unknown.route");
+    let refuses = bridge.settings().bridge.routes.unknown == UnknownRoute::Refuse;
     let mut findings = Vec::new();
     if let Some(first) = before.first() {
         findings.push(if refuses {

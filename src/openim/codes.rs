@@ -66,6 +66,8 @@ pub enum ReservedCode {
     ContentTypeParameter = 9908,
     /// The peer's address is not allowed.
     Address = 9909,
+    /// The configuration refuses this callback: `route: refuse`.
+    Route = 9910,
     /// Fallback: the deadline passed.
     Timeout = 9920,
     /// Fallback: the decision service could not be reached.

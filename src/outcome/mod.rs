@@ -20,7 +20,7 @@ use crate::callback::{Body, Callback, Decision};
 use crate::openim::{
     Fields, OperationId, Refusal, RefusalCode, RefusalDefaults, Rejection, ReservedCode, Verdict, without_secrets,
 };
-use crate::policy::FallbackPolicy;
+use crate::policy::{FallbackActions, FallbackPolicy};
 use crate::proto::Refuse;
 use crate::upstream::{CallError, ErrorClass, Spent, Target, Try};
 pub use delivered::Delivered;
@@ -69,7 +69,7 @@ pub enum Source {
     Decision,
     /// The fallback policy, as there was no decision.
     Fallback,
-    /// The decision service or the fallback policy, but without effect: `decision.enforce_percent` let OpenIM go on.
+    /// The decision service or the fallback policy, but without effect: `enforce_percent` let OpenIM go on.
     Shadow,
     /// The configuration, without asking anybody.
     Route,
@@ -86,7 +86,7 @@ pub enum Reason {
     Error(ErrorClass),
     /// What is wrong with the request.
     Rejected(Rejection),
-    /// The command is not served, and `commands.unserved` allows that.
+    /// The command is not known, and `callbacks.unknown` allows that.
     Unserved,
 }
 
@@ -131,23 +131,25 @@ impl Outcome {
     /// There is no decision, because of `error`, so the policy decides.
     pub(crate) fn fallback(
         policy: &FallbackPolicy,
+        own: FallbackActions,
         class: ErrorClass,
         body: Rc<Body>,
         error: Option<CallError>,
     ) -> Self {
-        let refusal = policy.refusal(class, Some(body.callback()), false);
+        let refusal = policy.refusal(class, Some(body.callback()), own, false);
         Self::fallen_back(class, Verdict { refusal, fields: body.echo() }, error).about(body)
     }
 
     /// The same where the body was not read. `allow_harms`: whether an allow does harm that repeats nothing of it.
     pub(crate) fn fallback_unread(
         policy: &FallbackPolicy,
+        own: FallbackActions,
         class: ErrorClass,
         callback: Option<&'static Callback>,
         allow_harms: bool,
         error: Option<CallError>,
     ) -> Self {
-        let refusal = policy.refusal(class, callback, allow_harms);
+        let refusal = policy.refusal(class, callback, own, allow_harms);
         Self { callback, ..Self::fallen_back(class, Verdict { refusal, fields: Fields::default() }, error) }
     }
 
@@ -172,7 +174,15 @@ impl Outcome {
         Self { error, ..new }.about(body)
     }
 
-    /// A command that is not served may go on, and nothing is said of its fields.
+    /// The configuration decides, and nobody is asked.
+    pub(crate) fn routed(body: Rc<Body>, is_refused: bool, defaults: &RefusalDefaults) -> Self {
+        let code = ReservedCode::Route.into();
+        let refusal = is_refused.then(|| Refusal { code, message: defaults.message.clone(), detail: String::new() });
+        let kind = if is_refused { OutcomeKind::Refuse } else { OutcomeKind::Allow };
+        Self::new(kind, Source::Route, None, Verdict { refusal, fields: body.echo() }).about(body)
+    }
+
+    /// A command that is not known may go on, and nothing is said of its fields.
     pub(crate) fn unserved() -> Self {
         Self::new(OutcomeKind::Allow, Source::Route, Some(Reason::Unserved), Verdict::go_on(Fields::default()))
     }

@@ -37,6 +37,15 @@ pub struct FallbackPolicy {
     pub refusal: FallbackRefusal,
 }
 
+/// What is done for one callback, where it is not what is done for all. The class goes before the action.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FallbackActions {
+    /// For every class, `unimplemented` among them.
+    pub action: Option<Action>,
+    /// For one class, indexed as [`ErrorClass::ALL`].
+    pub class: [Option<Action>; ErrorClass::ALL.len()],
+}
+
 /// How a fallback's refusal reads.
 #[derive(Debug, Clone)]
 pub struct FallbackRefusal {
@@ -65,15 +74,28 @@ impl FallbackPolicy {
         })
     }
 
-    /// `None` to allow, or the refusal to send. `allow_harms`: since what it must repeat was not
-    /// read.
+    /// What is done for `class`, for this callback, of which `own` is said alone.
     #[must_use]
-    pub fn refusal(&self, class: ErrorClass, callback: Option<&Callback>, allow_harms: bool) -> Option<Refusal> {
-        let action = match callback {
-            Some(callback) if callback.only_service_may_refuse() || callback.is_after() => Action::Allow,
-            _ if allow_harms => Action::Refuse,
-            _ => self.action(class),
-        };
+    pub fn action_for(&self, class: ErrorClass, callback: Option<&Callback>, own: FallbackActions) -> Action {
+        match (callback, own.class[class as usize].or(own.action)) {
+            (Some(callback), _) if callback.is_after() => Action::Allow,
+            (_, Some(own)) => own,
+            (Some(callback), None) if callback.only_service_may_refuse() => Action::Allow,
+            (_, None) => self.action(class),
+        }
+    }
+
+    /// `None` to allow, or the refusal to send. `own`: what is done for this callback alone. `allow_harms`: since what it
+    /// must repeat was not read.
+    #[must_use]
+    pub fn refusal(
+        &self,
+        class: ErrorClass,
+        callback: Option<&Callback>,
+        own: FallbackActions,
+        allow_harms: bool,
+    ) -> Option<Refusal> {
+        let action = if allow_harms { Action::Refuse } else { self.action_for(class, callback, own) };
         (action == Action::Refuse).then(|| Refusal {
             code: self.refusal.code.unwrap_or_else(|| class.code().into()),
             message: self.refusal.message.clone(),

@@ -559,11 +559,12 @@ impl Reply {
         assert_eq!(json["errCode"], code, "{}", self.body);
         self.says_who_decided();
         match code {
-            9900..9920 => {
+            9900..9910 => {
                 assert_eq!(self.origin(), format!("rejected; code={code}"));
                 // What is for operators is in another header, and never here.
                 assert_eq!(json["errDlt"], "", "{}", self.body);
             }
+            9910 => assert_eq!(self.origin(), "route"),
             // A refusal of the App's with a code that is none of an App's.
             9925 if self.origin() == "decision" => {}
             9920..=9926 => {

@@ -2,11 +2,11 @@
 
 use std::{num::NonZeroUsize, thread};
 
-use openim_bridge::bridge::Unserved;
 use openim_bridge::callback::{Callback, Codec};
 use openim_bridge::openim::{NextCodeForm, RefusalCode, Rejection};
 use openim_bridge::policy::Action;
 use openim_bridge::policy::Credentials;
+use openim_bridge::policy::UnknownRoute;
 use openim_bridge::server::Settings;
 use openim_bridge::upstream::ErrorClass;
 
@@ -170,7 +170,7 @@ fn a_wrong_url_in_webhooks_yml_reads_as_its_own_refusal() {
 #[ignore = "needs Go: .ci/full oracle"]
 fn a_command_that_is_not_served_goes_on_where_allowed() {
     let mut oracle = Oracle::start();
-    let bridge = bridge().serving(&OTHER).with(|settings| settings.bridge.commands.unserved = Unserved::Allow).start();
+    let bridge = bridge().serving(&OTHER).with(|settings| settings.bridge.routes.unknown = UnknownRoute::Allow).start();
     oracle.agrees(&url(&bridge), "pal", &Conclusion::stores("pal"));
 }
 

@@ -448,7 +448,7 @@ impl fmt::Display for Caution {
 }
 
 /// The bridge's own codes in words.
-const RESERVED: [(ReservedCode, &str); 17] = [
+const RESERVED: [(ReservedCode, &str); 18] = [
     (ReservedCode::MalformedBody, "a rejected request, whose body is malformed, or lacks a field, or has a wrong type"),
     (ReservedCode::UnservedCommand, "a rejected request, whose URL names no command, or one that is not served"),
     (ReservedCode::CommandMismatch, "a rejected request, whose body names another command than its URL"),
@@ -459,6 +459,7 @@ const RESERVED: [(ReservedCode, &str); 17] = [
     (ReservedCode::Credentials, "a rejected request, whose credentials are missing or wrong"),
     (ReservedCode::ContentTypeParameter, "a rejected request, whose URL has a contenttype other than json"),
     (ReservedCode::Address, "a request from an address that is not allowed"),
+    (ReservedCode::Route, "a refusal by the bridge's configuration, `route: refuse`, without asking anybody"),
     (ReservedCode::Timeout, "the fallback, since the decision service did not answer in time"),
     (ReservedCode::Unavailable, "the fallback, since the decision service could not be reached"),
     (ReservedCode::Overloaded, "the fallback, since the bridge was overloaded"),

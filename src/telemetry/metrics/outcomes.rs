@@ -93,7 +93,7 @@ mod tests {
 
     use crate::callback::{Body, CALLBACKS, Codec, Decision};
     use crate::openim::{Fields, OperationId, RefusalDefaults};
-    use crate::policy::{Action, FallbackPolicy};
+    use crate::policy::{Action, FallbackActions, FallbackPolicy};
     use crate::proto::Refuse;
 
     fn body() -> Rc<Body> {
@@ -109,16 +109,19 @@ mod tests {
         let refuse = |code| Decision::Refuse(Refuse { code, message: String::new(), detail: String::new() });
         let policies = [Action::Allow, Action::Refuse]
             .map(|action| FallbackPolicy { class: [Some(action); _], ..FallbackPolicy::default() });
+        let own = FallbackActions::default();
         let in_effect = || {
             let decisions = [Decision::Allow, Decision::Change(Fields::default()), refuse(5001), refuse(7)];
             let decided = decisions.map(|decision| Outcome::decided(decision, body(), &RefusalDefaults::default()));
             let fallbacks = policies
                 .iter()
-                .flat_map(|policy| ErrorClass::ALL.map(|class| Outcome::fallback(policy, class, body(), None)));
+                .flat_map(|policy| ErrorClass::ALL.map(|class| Outcome::fallback(policy, own, class, body(), None)));
             decided.into_iter().chain(fallbacks)
         };
         let rejected = |callback| Rejection::ALL.map(|rejection| Outcome::rejected(rejection, callback));
-        let of_one = in_effect().chain(in_effect().map(Outcome::in_shadow)).chain(rejected(Some(&CALLBACKS[0])));
+        let routed = [true, false].map(|is_refused| Outcome::routed(body(), is_refused, &RefusalDefaults::default()));
+        let of_one =
+            in_effect().chain(in_effect().map(Outcome::in_shadow)).chain(rejected(Some(&CALLBACKS[0]))).chain(routed);
         let of_none = rejected(None).into_iter().chain([Outcome::unserved()]);
         of_one.chain(of_none).collect()
     }
