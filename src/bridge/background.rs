@@ -6,12 +6,14 @@ use std::rc::Rc;
 
 use http::StatusCode;
 
+use super::delivery::Payload;
 use super::limits::Permit;
 use super::parts::{Answer, Arrived, Bridge};
 use crate::base::{deadline::Deadline, trace_context::Propagation};
+use crate::callback::Question;
 use crate::openim::Verdict;
 use crate::outcome::{CallbackSpan, Origin, Outcome};
-use crate::policy::Percent;
+use crate::policy::{Percent, Rest, Route};
 
 impl Arrived {
     /// Whether the service's decision has effect.
@@ -19,6 +21,12 @@ impl Arrived {
         let percent = self.policy.enforce_percent;
         // Mostly nobody need be looked for.
         percent == Percent::ALL || percent.includes(&self.question.body.roll_out_key())
+    }
+
+    /// Whether a receiver decides, which the team had before, and the service is asked in the shadow of it.
+    pub(super) fn is_for_the_receiver(&self) -> bool {
+        let (policy, callback) = (&self.policy, self.question.body.callback());
+        policy.rest == Rest::Forward && policy.route == Route::Service && !callback.is_after() && !self.has_effect()
     }
 }
 
@@ -31,10 +39,11 @@ impl Bridge {
         span: Option<Box<CallbackSpan>>,
         deadline: Deadline,
     ) -> Answer {
-        let body = Rc::clone(&question.body);
-        let delivery = self.settings.delivery;
-        let is_queued = self.deliveries.enqueue(question, operation_id.clone(), trace, delivery);
-        let outcome = Outcome::queued(body, is_queued).of(operation_id).recorded_by(span);
+        let Question { frame, body } = question;
+        let (callback, key, delivery) = (body.callback(), body.delivery_key(), self.settings.delivery);
+        let payload = Payload::Service(frame);
+        let is_queued = self.deliveries.enqueue(callback, key, payload, operation_id.clone(), trace, delivery);
+        let outcome = Outcome::queued(callback, is_queued).read(body).of(operation_id).recorded_by(span);
         self.record(&outcome, deadline);
         self.encode(&outcome)
     }
@@ -59,6 +68,6 @@ impl Bridge {
             bridge.record(&outcome.recorded_by(span).in_shadow(), deadline);
         });
         self.metrics.answered(deadline.elapsed());
-        Answer { status: StatusCode::OK, origin: Origin::Shadow, hint: None, body: self.body(&go_on) }
+        Answer { status: StatusCode::OK, origin: Origin::Shadow, hint: None, headers: None, body: self.body(&go_on) }
     }
 }

@@ -26,11 +26,11 @@ use tonic::Code;
 use super::limits::{Gauge, Permit};
 use super::settings::DeliverySettings;
 use crate::base::{deadline::Deadline, trace_context::Propagation};
-use crate::callback::{Callback, Callbacks, Question};
+use crate::callback::{Callback, Callbacks};
 use crate::openim::OperationId;
 use crate::outcome::Delivered;
 use crate::telemetry::{log, metrics::Metrics};
-use crate::upstream::{Call, CallError, CallId, Upstream};
+use crate::upstream::{Call, CallError, CallId, ForwardError, Forwarded, Forwarder, Upstream};
 
 /// The pause before the first retry; each further one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -69,7 +69,7 @@ pub struct Event {
     callback: &'static Callback,
     operation_id: OperationId,
     id: CallId,
-    frame: Bytes,
+    payload: Payload,
     /// `None`: in no order.
     key: Option<u64>,
     received: Instant,
@@ -78,6 +78,27 @@ pub struct Event {
     number: u64,
     bytes: usize,
     _held: Permit,
+}
+
+/// What is delivered, and to whom.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// The rpc's request, in its frame.
+    Service(Bytes),
+    /// OpenIM's request, for the receiver that a team already has.
+    Forward(Box<Forwarded>),
+}
+
+impl Payload {
+    fn len(&self) -> usize {
+        match self {
+            Self::Service(frame) => frame.len(),
+            Self::Forward(request) => {
+                let headers = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+                request.body.len() + headers.sum::<usize>()
+            }
+        }
+    }
 }
 
 impl Deliveries {
@@ -121,26 +142,25 @@ impl Deliveries {
     /// Takes an event in; false when there is no room, and it is lost.
     pub(super) fn enqueue(
         &self,
-        question: Question,
+        callback: &'static Callback,
+        key: Option<u64>,
+        payload: Payload,
         operation_id: OperationId,
         trace: Propagation,
         settings: DeliverySettings,
     ) -> bool {
-        let Question { frame, body } = question;
-        let callback = body.callback();
-        let bytes = frame.len() + OVERHEAD;
+        let bytes = payload.len() + OVERHEAD;
         let Some(held) = self.bytes.take(bytes) else {
             self.metrics.delivery(callback, Delivered::Dropped);
             return false;
         };
         let (number, received) = (self.next.fetch_add(1, Relaxed), Instant::now());
-        let key = body.delivery_key();
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(number, (received, callback));
         let event = Event {
             callback,
             operation_id,
             id: CallId::now(),
-            frame,
+            payload,
             key,
             received,
             settings,
@@ -206,6 +226,7 @@ impl Deliveries {
 pub(super) struct WorkerDeliveries {
     deliveries: Arc<Deliveries>,
     upstream: Rc<Upstream>,
+    forwarder: Option<Rc<Forwarder>>,
     /// What waits behind the event of the same key that is being delivered.
     waiting: RefCell<HashMap<u64, Line>>,
     /// Held by the one that looks whether an endpoint is healthy again: all wait for that, and may be thousands.
@@ -231,8 +252,14 @@ enum Fate {
 
 impl WorkerDeliveries {
     /// Delivers what comes, for as long as the worker runs.
-    pub(super) fn start(deliveries: Arc<Deliveries>, upstream: Rc<Upstream>, mut events: Events) {
-        let worker = Rc::new(Self { deliveries, upstream, waiting: RefCell::default(), looking: Mutex::default() });
+    pub(super) fn start(
+        deliveries: Arc<Deliveries>,
+        upstream: Rc<Upstream>,
+        forwarder: Option<Rc<Forwarder>>,
+        mut events: Events,
+    ) {
+        let (waiting, looking) = (RefCell::default(), Mutex::default());
+        let worker = Rc::new(Self { deliveries, upstream, forwarder, waiting, looking });
         tokio::task::spawn_local(async move {
             while let Some(event) = events.recv().await {
                 Rc::clone(&worker).take(event);
@@ -290,7 +317,7 @@ impl WorkerDeliveries {
             let Err(error) = self.attempt(event, attempts).await else {
                 return self.deliveries.done(event, Delivered::Delivered);
             };
-            let fate = fate(&error);
+            let fate = fate(&error, &event.payload);
             failures += usize::from(fate == Fate::RetryAFewTimes);
             if fate == Fate::Reject || failures >= event.settings.max_attempts.get() {
                 return self.give_up(event, Delivered::Rejected, attempts, Some(&error));
@@ -309,7 +336,7 @@ impl WorkerDeliveries {
 
     /// While none is healthy nothing is attempted. When one is again, not all come at once.
     async fn wait_for_an_endpoint(&self, event: &Event) {
-        if self.upstream.has_endpoint() {
+        if self.upstream.has_endpoint() || matches!(event.payload, Payload::Forward(_)) {
             return;
         }
         let back = async {
@@ -333,10 +360,19 @@ impl WorkerDeliveries {
         };
         let _call = deliveries.calls.acquire().await.ok();
         let deadline = Deadline::new(Instant::now(), event.settings.attempt_timeout);
+        let frame = match (&event.payload, &self.forwarder) {
+            (Payload::Service(frame), _) => frame,
+            (Payload::Forward(request), Some(forwarder)) => {
+                let mut request = (**request).clone();
+                event.trace.write(event.trace.next_span(), &mut request.headers);
+                return forwarder.pass(&request, deadline).await.answer.map(|_| ());
+            }
+            (Payload::Forward(_), None) => return Err(ForwardError::NotStarted.into()),
+        };
         let path = deliveries.callbacks.path(event.callback);
         let call = Call {
             path: &path,
-            frame: &event.frame,
+            frame,
             // A service that hangs at what it is told may decide well.
             deadline_counts: false,
             operation_id: event.operation_id.metadata(),
@@ -347,11 +383,16 @@ impl WorkerDeliveries {
     }
 }
 
-fn fate(error: &CallError) -> Fate {
+fn fate(error: &CallError, payload: &Payload) -> Fate {
     match error {
+        // What a receiver may have read is not sent to it again.
+        error if matches!(payload, Payload::Forward(_)) => match error {
+            CallError::Connect(_) | CallError::Limit(_) => Fate::Retry,
+            _ => Fate::Reject,
+        },
         CallError::NoEndpoint | CallError::Connect(_) | CallError::Broken { .. } | CallError::Limit(_) => Fate::Retry,
         CallError::Deadline => Fate::RetryAFewTimes,
-        CallError::InvalidReply => Fate::Reject,
+        CallError::InvalidReply | CallError::Forward(_) => Fate::Reject,
         CallError::Status(status) => match status.code() {
             Code::Unavailable => Fate::Retry,
             Code::DeadlineExceeded

@@ -9,14 +9,17 @@
 //! - [`receive`]: what came in over HTTP is a callback that is served, or is rejected; and its JSON becomes protobuf.
 //! - [`decide`]: the decision, or the fallback where there is none.
 //! - [`background`]: what goes on when OpenIM has its answer. [`delivery`]: of that, what OpenIM only tells.
+//! - [`forward`]: what another receiver decides, which a team already has. [`compare`]: what the two say.
 //! - [`parts`]: what a bridge is made of. [`limits`]: how much the process holds at most.
 //! - [`settings`](BridgeSettings): what the configuration says of all this.
 //!
 //! Called by `server` for each request. Knows nothing of sockets, and names no callback.
 
 mod background;
+mod compare;
 mod decide;
 mod delivery;
+mod forward;
 mod limits;
 mod parts;
 mod receive;
@@ -44,6 +47,7 @@ use crate::base::deadline::Deadline;
 use crate::policy::Route;
 use crate::telemetry::traces;
 use crate::upstream::ErrorClass;
+use receive::Request;
 
 impl Bridge {
     /// The whole path, for a request of this peer, of which it leaves no headers. Always answers, and by the deadline; what
@@ -56,8 +60,15 @@ impl Bridge {
 
         // Receive and decode: there is a callback to be decided, or an outcome already.
         let arrived = match self.receive(peer, head, body, deadline).await {
-            Continue(received) => received.decode(self.callbacks.codec, &head.uri),
+            Continue(Request::Callback(received)) => received.decode(self.callbacks.codec, &head.uri),
+            Continue(Request::Forward(request)) => return self.forward(request, head, trace, span).await,
             Break(outcome) => Break(outcome),
+        };
+        let forwarded = match &arrived {
+            Continue(arrived) if arrived.is_for_the_receiver() => {
+                Some(self.forwarded(&head.uri, std::mem::take(&mut head.headers), arrived.question.body.json()))
+            }
+            _ => None,
         };
         // They are part of what the connection read, which takes 8 KiB for as long as any of it is held.
         (head.uri, head.headers) = (Uri::default(), HeaderMap::default());
@@ -72,7 +83,10 @@ impl Bridge {
                 let place = self.limits.in_flight.take(1);
                 // Roll-out: so are those whom it does not concern.
                 if !arrived.has_effect() {
-                    return self.decide_in_background(arrived, place, trace, span);
+                    return match forwarded {
+                        Some(forwarded) => self.forward_and_compare(arrived, forwarded, place, trace, span).await,
+                        None => self.decide_in_background(arrived, place, trace, span),
+                    };
                 }
                 // Ask, and fall back.
                 self.decide(arrived, place, &trace).await

@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
 use super::delivery::{Deliveries, Events, WorkerDeliveries};
@@ -14,7 +14,7 @@ use crate::callback::{Callbacks, Question};
 use crate::openim::{Fields, OperationId, Verdict};
 use crate::outcome::{Origin, Outcome, Source};
 use crate::telemetry::{self, metrics::Metrics};
-use crate::upstream::{Pool, Upstream};
+use crate::upstream::{Forwarder, Pool, Receiver, Upstream};
 
 /// One worker's bridge, on settings that never change: a callback that has begun on one ends on it, and after a reload the
 /// next one begins on another (see [`Bridge::on`]).
@@ -26,6 +26,8 @@ pub struct Bridge {
     pub(super) callbacks: Arc<Callbacks>,
     pub(super) upstream: Rc<Upstream>,
     pub(super) deliveries: Arc<Deliveries>,
+    /// `None`: there is no `forward.url`.
+    pub(super) forwarder: Option<Rc<Forwarder>>,
     /// Whether OpenIM comes by HTTPS.
     pub(super) https: bool,
 }
@@ -48,25 +50,29 @@ pub struct Answer {
     pub origin: Origin,
     /// What would be right, where the request was not.
     pub hint: Option<&'static str>,
+    /// Those of another receiver, whose answer this is.
+    pub headers: Option<Box<HeaderMap>>,
     pub body: Bytes,
 }
 
 impl Bridge {
-    /// A bridge for one worker, in whose runtime this must be called. `limits`, `pool` and `deliveries` are the whole
+    /// A bridge for one worker, in whose runtime this must be called. `limits`, `pool`, `receiver` and `deliveries` are the whole
     /// process's, and `events` what this worker delivers.
     #[must_use]
     pub fn new(
         settings: Arc<BridgeSettings>,
         limits: Arc<SharedLimits>,
         pool: Arc<Pool>,
+        receiver: Option<Arc<Receiver>>,
         deliveries: Arc<Deliveries>,
         events: Events,
         https: bool,
     ) -> Self {
         let upstream = Rc::new(Upstream::new(pool));
-        WorkerDeliveries::start(Arc::clone(&deliveries), Rc::clone(&upstream), events);
+        let forwarder = receiver.map(|receiver| Rc::new(Forwarder::new(receiver)));
+        WorkerDeliveries::start(Arc::clone(&deliveries), Rc::clone(&upstream), forwarder.clone(), events);
         let (metrics, callbacks) = (Arc::clone(deliveries.metrics()), Arc::clone(deliveries.callbacks()));
-        Self { settings, limits, metrics, callbacks, upstream, deliveries, https }
+        Self { settings, limits, metrics, callbacks, upstream, deliveries, forwarder, https }
     }
 
     /// The same bridge, with the same connections, on other settings.
@@ -79,6 +85,7 @@ impl Bridge {
             callbacks: Arc::clone(&self.callbacks),
             upstream: Rc::clone(&self.upstream),
             deliveries: Arc::clone(&self.deliveries),
+            forwarder: self.forwarder.clone(),
             https: self.https,
         }
     }
@@ -105,7 +112,7 @@ impl Bridge {
             Source::Shadow => self.body(&Verdict::go_on(Fields::default())),
             _ => self.body(outcome.verdict()),
         };
-        Answer { status: outcome.status(), origin: outcome.origin(), hint: outcome.hint(), body }
+        Answer { status: outcome.status(), origin: outcome.origin(), hint: outcome.hint(), headers: None, body }
     }
 
     pub(super) fn body(&self, verdict: &Verdict) -> Bytes {

@@ -12,6 +12,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time::timeout_at;
 
+use super::forward::ToForward;
 use super::limits::Permit;
 use super::parts::{Arrived, Bridge};
 use super::settings::{CallbackPolicy, MissingOperationId};
@@ -19,7 +20,7 @@ use crate::base::{chunks::Chunks, deadline::Deadline};
 use crate::callback::{BodyError, Callback, Codec, command_of_unknown};
 use crate::openim::{OPERATION_ID_HEADER, OperationId, Rejection, UrlCommand};
 use crate::outcome::Outcome;
-use crate::policy::{FallbackActions, Percent, UnknownRoute};
+use crate::policy::{FallbackActions, Percent, Route, UnknownRoute};
 use crate::upstream::{CallError, ErrorClass};
 
 /// A request that has come in whole, whose URL names a callback that is served. Its body is not decoded yet.
@@ -45,14 +46,16 @@ impl Received {
 }
 
 /// What a request turns out to be.
-enum Request {
+pub(super) enum Request {
     Callback(Received),
-    /// A callback that is not known and may go on.
-    Unknown(OperationId),
+    /// Another receiver is asked, and nothing of the body is read.
+    Forward(ToForward),
 }
 
 /// Why a request does not come in.
 enum NotReceived {
+    /// It is not known, and may go on.
+    Unknown(OperationId),
     Rejected(Rejection),
     /// The limit of this name is reached.
     Overloaded(&'static str),
@@ -71,6 +74,8 @@ enum UrlTarget {
     Ambiguous(&'static Callback),
     /// Not known, but allowed where the body says the same name.
     Unknown(String),
+    /// Not known, and another receiver's to answer.
+    Forward,
 }
 
 impl Bridge {
@@ -81,13 +86,13 @@ impl Bridge {
         head: &Parts,
         body: &mut B,
         deadline: Deadline,
-    ) -> ControlFlow<Outcome, Received>
+    ) -> ControlFlow<Outcome, Request>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         match self.request(peer, head, body, deadline).await {
-            Ok(Request::Callback(received)) => Continue(received),
-            Ok(Request::Unknown(operation_id)) => Break(Outcome::unserved().of(operation_id).at(&head.uri)),
+            Ok(request) => Continue(request),
+            Err(NotReceived::Unknown(operation_id)) => Break(Outcome::unserved().of(operation_id).at(&head.uri)),
             Err(NotReceived::Rejected(rejection)) => {
                 let outcome = Outcome::rejected(rejection, self.named(&UrlCommand::of(&head.uri)));
                 Break(identified(outcome, head).at(&head.uri))
@@ -145,10 +150,17 @@ impl Bridge {
         let operation_id = self.operation_id(&head.headers)?;
         let deadline = match &target {
             UrlTarget::Known(_, policy) => deadline.of(policy.timeout),
-            UrlTarget::Ambiguous(_) | UrlTarget::Unknown(_) => deadline,
+            UrlTarget::Ambiguous(_) | UrlTarget::Unknown(_) | UrlTarget::Forward => deadline,
         };
         let (body, permit) = self.read(body, deadline).await?;
+        let to_forward = |callback, policy, body, permit, operation_id| {
+            Ok(Request::Forward(ToForward { callback, policy, deadline, operation_id, body, permit }))
+        };
         match target {
+            UrlTarget::Known(callback, policy) if policy.route == Route::Forward => {
+                to_forward(Some(callback), policy, body, permit, operation_id)
+            }
+            UrlTarget::Forward => to_forward(None, self.settings.policy_of_unknown(), body, permit, operation_id),
             UrlTarget::Known(callback, policy) => {
                 Ok(Request::Callback(Received { callback, policy, deadline, operation_id, body, permit }))
             }
@@ -157,7 +169,7 @@ impl Bridge {
                 Ok(_) | Err(BodyError::OtherCommand) => Err(Rejection::CommandAmbiguous.into()),
             },
             UrlTarget::Unknown(name) => match command_of_unknown(&body) {
-                Some(command) if command == name => Ok(Request::Unknown(operation_id)),
+                Some(command) if command == name => Err(NotReceived::Unknown(operation_id)),
                 None if is_command(&name) => Err(Rejection::BodyMalformed.into()),
                 _ => Err(not_served(&name).into()),
             },
@@ -177,6 +189,7 @@ impl Bridge {
             (Some(callback), _) => Ok(UrlTarget::Known(callback, self.settings.policy(callback))),
             (None, _) if url.swallowed => Err(Rejection::CommandSwallowed),
             (None, UnknownRoute::Allow) => Ok(UrlTarget::Unknown(name.to_owned())),
+            (None, UnknownRoute::Forward) => Ok(UrlTarget::Forward),
             (None, UnknownRoute::Refuse) => Err(not_served(name)),
         }
     }

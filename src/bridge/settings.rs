@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::at_least_one;
 use crate::callback::Callback;
 use crate::openim::{NextCodeForm, RefusalDefaults};
-use crate::policy::{AccessSettings, FallbackActions, FallbackPolicy, Percent, Route, Routes};
+use crate::policy::{AccessSettings, FallbackActions, FallbackPolicy, Percent, Rest, Route, Routes};
 use crate::telemetry::log::LogSettings;
 
 #[derive(Debug, Clone, Default)]
@@ -34,8 +34,10 @@ pub struct BridgeSettings {
 pub struct DecisionSettings {
     /// From the first byte of OpenIM's request to the bridge's answer. Under [`TIMEOUT_CAP`](crate::openim::TIMEOUT_CAP).
     pub timeout: Duration,
-    /// Whose callbacks it decides. For the others it is asked in the shadow of an answer that allows.
+    /// Whose callbacks it decides. For the others it is asked in the shadow of another answer.
     pub enforce_percent: Percent,
+    /// What is done for the others.
+    pub rest: Rest,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -96,11 +98,25 @@ pub struct CallbackPolicy {
     pub timeout: Duration,
     /// Whose callbacks the service decides.
     pub enforce_percent: Percent,
+    /// What is done for the others.
+    pub rest: Rest,
     /// In place of what is done for all.
     pub fallback: FallbackActions,
 }
 
 impl BridgeSettings {
+    /// What is done with a command that the registry does not know, where it is forwarded.
+    #[must_use]
+    pub fn policy_of_unknown(&self) -> CallbackPolicy {
+        CallbackPolicy {
+            route: Route::Forward,
+            timeout: self.decision.timeout,
+            enforce_percent: self.decision.enforce_percent,
+            rest: self.decision.rest,
+            fallback: FallbackActions::default(),
+        }
+    }
+
     /// What is done with this callback.
     #[must_use]
     pub fn policy(&self, callback: &'static Callback) -> CallbackPolicy {
@@ -109,6 +125,7 @@ impl BridgeSettings {
             route: self.routes.of(callback),
             timeout: own.timeout.unwrap_or(self.decision.timeout),
             enforce_percent: own.enforce_percent.unwrap_or(self.decision.enforce_percent),
+            rest: own.rest.unwrap_or(self.decision.rest),
             fallback: own.fallback,
         }
     }
@@ -116,7 +133,7 @@ impl BridgeSettings {
 
 impl Default for DecisionSettings {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(4), enforce_percent: Percent::ALL }
+        Self { timeout: Duration::from_secs(4), enforce_percent: Percent::ALL, rest: Rest::Allow }
     }
 }
 

@@ -32,6 +32,12 @@ impl Body {
         self.callback
     }
 
+    /// All of it, as it came.
+    #[must_use]
+    pub fn json(&self) -> Bytes {
+        self.json.clone()
+    }
+
     /// The value of a field, as JSON. `None` when it is missing.
     pub(super) fn raw(&self, key: &str) -> Option<&str> {
         let (start, end) = *self.places.get(self.callback.rpc.request.index(key)?)?;

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::terminal::print;
 use crate::base::error_chain;
 use crate::config::{self, EffectiveCallback, EffectiveValue, Loaded};
-use crate::policy::{Action, Route};
+use crate::policy::{Action, Rest, Route};
 use crate::server::inspect_files;
 
 /// The exit code for a wrong configuration, as clap's for wrong flags.
@@ -153,7 +153,9 @@ fn show(loaded: &Loaded, out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 fn callback(it: &EffectiveCallback) -> [String; 6] {
-    let if_asked = |text: Option<String>| text.filter(|_| it.route == Route::Service).unwrap_or_else(|| "-".to_owned());
+    let if_asked = |text: Option<String>| {
+        text.filter(|_| [Route::Service, Route::Forward].contains(&it.route)).unwrap_or_else(|| "-".to_owned())
+    };
     let sources: BTreeSet<String> = it.sources.iter().map(ToString::to_string).collect();
     let from = sources.into_iter().collect::<Vec<_>>().join(", ");
     [
@@ -161,7 +163,10 @@ fn callback(it: &EffectiveCallback) -> [String; 6] {
         it.route.into_str().to_owned(),
         if_asked(it.timeout.clone()),
         if_asked(it.fallback.as_ref().map(in_a_word)),
-        if_asked(it.enforce_percent.map(|percent| percent.to_string())),
+        if_asked(it.enforce_percent.map(|percent| match it.rest {
+            Some(Rest::Forward) if percent < 100 => format!("{percent}, rest: forward"),
+            _ => percent.to_string(),
+        })),
         if from.is_empty() { "default".to_owned() } else { from },
     ]
 }
@@ -302,8 +307,16 @@ mod tests {
         upstream.eject.failures       5                               default
         upstream.eject.probe_min      500ms                           default
         upstream.eject.probe_max      2s                              default
+        forward.url                   unset                           default
+        forward.basic_auth_file       unset                           default
+        forward.connect_timeout       1s                              default
+        forward.tls.ca                unset                           default
+        forward.tls.cert              unset                           default
+        forward.tls.key               unset                           default
+        forward.tls.server_name       unset                           default
         decision.timeout              4s                              default
         decision.enforce_percent      100                             default
+        decision.rest                 allow                           default
         fallback.action               allow                           default
         fallback.class.timeout        unset                           default
         fallback.class.unavailable    unset                           default

@@ -11,7 +11,7 @@ use super::{
     entry::Entry,
     error::{Problem, ValueSource, Warning},
     field::{FilePath, human},
-    raw::{Raw, RawCallback, RawCallbacks, RawLogIds},
+    raw::{Raw, RawCallback, RawCallbacks, RawForward, RawLogIds, RawResolve},
 };
 use crate::base::{file_watch::LOOK_EVERY, yaml::read_text};
 use crate::bridge::{
@@ -20,14 +20,25 @@ use crate::bridge::{
 use crate::callback::CALLBACKS;
 use crate::openim::RefusalDefaults;
 use crate::policy::{
-    AccessSettings, Action, Credentials, FallbackActions, FallbackPolicy, FallbackRefusal, OwnPolicy, Route, Routes,
+    AccessSettings, Action, Credentials, FallbackActions, FallbackPolicy, FallbackRefusal, OwnPolicy, Rest, Route,
+    Routes, UnknownRoute,
 };
 use crate::server::{AdminSettings, DrainSettings, ReadySettings, Settings, TlsSettings};
 use crate::telemetry::log::{LogIds, LogSettings, PseudonymKey};
-use crate::upstream::{EjectSettings, HealthSettings, TtlBounds, UpstreamSettings, UpstreamTlsSettings};
+use crate::upstream::{
+    EjectSettings, ForwardCredentials, ForwardSettings, HealthSettings, TlsKeys, TtlBounds, UpstreamSettings,
+    UpstreamTlsSettings,
+};
 
 /// What an answer needs on top of its deadline to be written out.
 const DRAIN_MARGIN: Duration = Duration::from_secs(1);
+
+/// What files hold that settings name.
+pub(super) struct Beside {
+    pub(super) basic_auth: Option<Credentials>,
+    pub(super) log_ids: LogIds,
+    pub(super) forward: Option<ForwardCredentials>,
+}
 
 /// Where the values came from, for messages.
 pub(super) trait Origins {
@@ -125,6 +136,17 @@ impl Raw {
             (None, Some(key)) => wrong(needs("upstream.tls.key", &key.0, "upstream.tls.cert", why)),
             _ => {}
         }
+        let why = "a certificate is shown with its key, or none is";
+        match (&self.forward.tls.cert, &self.forward.tls.key) {
+            (Some(cert), None) => wrong(needs("forward.tls.cert", &cert.0, "forward.tls.key", why)),
+            (None, Some(key)) => wrong(needs("forward.tls.key", &key.0, "forward.tls.cert", why)),
+            _ => {}
+        }
+        let rest = (self.decision.rest == Rest::Forward).then(|| "decision.rest".to_owned());
+        for key in self.callbacks.forwarding().chain(rest).filter(|_| self.forward.url.is_none()) {
+            let forwards = say(&key, &"forward");
+            wrong(format!("{forwards} needs `forward.url` too: where the receiver is that answers"));
+        }
         if let Some(admin) = self.admin.listen.0.filter(|admin| meet(*admin, self.listen.0)) {
             let admin = say("admin.listen", &admin);
             wrong(format!("{admin} must have another port than {}", say("listen", &self.listen.0)));
@@ -164,6 +186,24 @@ impl Raw {
         }
     }
 
+    /// What the receiver of forwarded callbacks is sent as `Authorization`, if a file is named.
+    pub(super) fn forward_credentials(&self, origins: &impl Origins) -> Result<Option<ForwardCredentials>, Problem> {
+        let Some(path) = self.forward.basic_auth_file.as_ref().map(|path| path.0.clone()) else { return Ok(None) };
+        let key = "forward.basic_auth_file";
+        let at = origins.source(key);
+        let text = match read_text(&path) {
+            Ok(text) => text,
+            Err(source) => return Err(Problem::UnreadableFile { key, at, path, source }),
+        };
+        let line = text.trim_end_matches(['\r', '\n']);
+        let credentials =
+            (line.contains(':') && !line.contains(char::is_control)).then(|| ForwardCredentials::new(line));
+        credentials.flatten().map(Some).ok_or_else(|| {
+            let place = path.display();
+            Problem::Combination(format!("{place}: expected one line user:password (`{key}`, {at})"))
+        })
+    }
+
     /// How log lines hold user IDs, with the key that a file holds, if one is named.
     pub(super) fn log_ids(&self, origins: &impl Origins) -> Result<LogIds, Problem> {
         match (self.log.ids, &self.log.ids_key_file) {
@@ -184,13 +224,16 @@ impl Raw {
         }
     }
 
-    pub(super) fn into_settings(self, basic_auth: Option<Credentials>, ids: LogIds) -> Settings {
+    pub(super) fn into_settings(self, beside: Beside) -> Settings {
+        let Beside { basic_auth, log_ids: ids, forward: credentials } = beside;
+        let forward = self.forward.into_settings(credentials, &self.upstream.resolve);
         let class = self.fallback.class;
         let bridge = BridgeSettings {
             access: AccessSettings { allow: self.access.allow.0, basic_auth },
             decision: DecisionSettings {
                 timeout: self.decision.timeout.0,
                 enforce_percent: self.decision.enforce_percent.0,
+                rest: self.decision.rest,
             },
             fallback: FallbackPolicy {
                 action: self.fallback.action,
@@ -235,6 +278,7 @@ impl Raw {
             resolve: TtlBounds { min: self.upstream.resolve.ttl_min.0, max: self.upstream.resolve.ttl_max.0 },
             name_server: self.upstream.resolve.server.map(|server| server.0),
             tls: UpstreamTlsSettings {
+                keys: TlsKeys::UPSTREAM,
                 ca: self.upstream.tls.ca.map(|ca| ca.0),
                 client: self.upstream.tls.cert.zip(self.upstream.tls.key).map(|(cert, key)| (cert.0, key.0)),
                 server_name: self.upstream.tls.server_name.map(|name| name.0),
@@ -263,6 +307,7 @@ impl Raw {
             connections: self.limits.connections.map(|connections| connections.0),
             bridge,
             upstream,
+            forward,
             admin: AdminSettings { listen: self.admin.listen.0, write: self.admin.write },
             ready: ReadySettings {
                 require_upstream: self.ready.require_upstream,
@@ -273,7 +318,39 @@ impl Raw {
     }
 }
 
+impl RawForward {
+    /// Names are resolved as those of the decision service.
+    fn into_settings(self, credentials: Option<ForwardCredentials>, resolve: &RawResolve) -> Option<ForwardSettings> {
+        Some(ForwardSettings {
+            url: self.url?.0,
+            credentials,
+            connect_timeout: self.connect_timeout.0,
+            resolve: TtlBounds { min: resolve.ttl_min.0, max: resolve.ttl_max.0 },
+            name_server: resolve.server.map(|server| server.0),
+            tls: UpstreamTlsSettings {
+                keys: TlsKeys::FORWARD,
+                ca: self.tls.ca.map(|ca| ca.0),
+                client: self.tls.cert.zip(self.tls.key).map(|(cert, key)| (cert.0, key.0)),
+                server_name: self.tls.server_name.map(|name| name.0),
+                look_every: LOOK_EVERY,
+            },
+        })
+    }
+}
+
 impl RawCallbacks {
+    /// The settings that forward something.
+    fn forwarding(&self) -> impl Iterator<Item = String> {
+        let of_one = |(name, own): (&String, &RawCallback)| {
+            let route = (own.route == Some(Route::Forward)).then(|| format!("callbacks.{name}.route"));
+            let rest = (own.rest == Some(Rest::Forward)).then(|| format!("callbacks.{name}.rest"));
+            [route, rest].into_iter().flatten()
+        };
+        let default = (self.default.route == Route::Forward).then(|| "callbacks.default.route".to_owned());
+        let unknown = (self.unknown.route == UnknownRoute::Forward).then(|| "callbacks.unknown.route".to_owned());
+        default.into_iter().chain(unknown).chain(self.named.iter().flat_map(of_one))
+    }
+
     fn into_routes(self) -> Routes {
         let own = |name| self.named.get(name).map_or_else(OwnPolicy::default, RawCallback::policy);
         let is_none_named = self.named.is_empty();
@@ -306,6 +383,7 @@ impl RawCallback {
             timeout: self.timeout.map(|timeout| timeout.0),
             fallback: self.fallback.map(|fallback| fallback.0).unwrap_or_default(),
             enforce_percent: self.enforce_percent.map(|percent| percent.0),
+            rest: self.rest,
         }
     }
 }

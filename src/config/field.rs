@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::openim::RefusalCode;
 use crate::policy::{Action, FallbackActions, Percent};
-use crate::upstream::{ErrorClass, UpstreamAddress};
+use crate::upstream::{ErrorClass, ForwardUrl, UpstreamAddress};
 
 /// Implements `JsonSchema` with a schema in place of a reference, so that every setting's schema is whole.
 macro_rules! schema {
@@ -320,6 +320,31 @@ impl JsonSchema for UpstreamUrls {
         })
     }
 }
+
+/// Where requests are forwarded to.
+#[derive(Debug, Clone)]
+pub(super) struct ReceiverUrl(pub(super) ForwardUrl);
+
+impl Serialize for ReceiverUrl {
+    /// Without what may be a secret.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ReceiverUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+schema!([] ReceiverUrl, json_schema!({
+    "type": "string",
+    "pattern": "^https?://[^#]+$",
+    "x-secret": true,
+    "x-value": "URL",
+    "x-expected": "a URL such as http://old-receiver:8080/callback, without a fragment",
+}));
 
 /// What is done for one callback: one action, or one for each error class.
 #[derive(Debug, Clone, Copy)]

@@ -46,6 +46,8 @@ pub(super) struct Leaf {
     pub(super) expected: String,
     /// Whether a change takes effect while the bridge runs.
     pub(super) live: bool,
+    /// Whether a value may hold a secret, so that no message quotes it.
+    pub(super) secret: bool,
     /// The one callback that it is about.
     pub(super) callback: Option<&'static Callback>,
     kind: SettingKind,
@@ -136,6 +138,7 @@ impl Leaf {
             value_name: text("x-value").to_owned(),
             expected: kind.expected().unwrap_or_else(|| text("x-expected").to_owned()),
             live,
+            secret: is_secret(schema),
             callback,
             key,
             kind,
@@ -245,6 +248,11 @@ impl SettingKind {
             Self::Integer | Self::List | Self::Text | Self::Yaml => None,
         }
     }
+}
+
+/// Also where the setting may be unset.
+fn is_secret(schema: &Json) -> bool {
+    schema["x-secret"] == true || schema["anyOf"].as_array().is_some_and(|any| any.iter().any(is_secret))
 }
 
 fn flag_of(key: &str) -> String {

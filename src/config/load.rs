@@ -11,7 +11,7 @@ use clap::ArgMatches;
 use serde_json::{Value as Json, json};
 
 use super::{
-    check::Origins as _,
+    check::{Beside, Origins as _},
     entry::Entry,
     error::{ConfigError, Problem, ValueSource, Warning},
     field::human,
@@ -20,7 +20,7 @@ use super::{
     raw::Raw,
 };
 use crate::callback::{CALLBACKS, Callback};
-use crate::policy::{Action, Route};
+use crate::policy::{Action, Rest, Route};
 use crate::server::{Settings, ShownConfiguration, ShownSetting};
 use crate::telemetry::log::LogIds;
 use crate::upstream::ErrorClass;
@@ -71,6 +71,7 @@ impl Loaded {
                 timeout: decides.then(|| human(policy.timeout).to_string()),
                 fallback: decides.then(|| ErrorClass::ALL.iter().map(|it| (it.into_str(), action(it))).collect()),
                 enforce_percent: decides.then(|| policy.enforce_percent.get()),
+                rest: decides.then_some(policy.rest),
                 sources: own.map(|(_, value)| value.source.clone()).collect(),
             }
         };
@@ -114,6 +115,8 @@ pub struct EffectiveCallback {
     /// By error class.
     pub fallback: Option<BTreeMap<&'static str, Action>>,
     pub enforce_percent: Option<u8>,
+    /// What is done for the others.
+    pub rest: Option<Rest>,
     /// Where what is said of it alone came from.
     pub sources: Vec<ValueSource>,
 }
@@ -210,8 +213,12 @@ impl Loaded {
             put(&mut tree, leaf, &value.value);
         }
         let raw: Raw = serde_json::from_value(tree).map_err(|error| whole(&error))?;
-        let settings =
-            raw.into_settings(found.settings.bridge.access.basic_auth.clone(), found.settings.bridge.log.ids.clone());
+        let beside = Beside {
+            basic_auth: found.settings.bridge.access.basic_auth.clone(),
+            log_ids: found.settings.bridge.log.ids.clone(),
+            forward: found.settings.forward.as_ref().and_then(|forward| forward.credentials.clone()),
+        };
+        let settings = raw.into_settings(beside);
         let loaded = Self { settings, file: found.file.clone(), values, warnings: found.warnings.clone() };
         Ok(Reloaded { loaded, changed, needs_restart })
     }
@@ -369,7 +376,7 @@ fn finish(
             problems.push(Problem::Value {
                 at: source.clone(),
                 key: &leaf.key,
-                value: leaf::show(value),
+                value: if leaf.secret { "not right".to_owned() } else { leaf::show(value) },
                 expected: leaf.expected.clone(),
             });
         }
@@ -387,6 +394,10 @@ fn finish(
         problems.push(problem);
         LogIds::Omit
     });
+    let forward = raw.forward_credentials(&entries).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
     if !problems.is_empty() {
         return Err(ConfigError { problems });
     }
@@ -398,7 +409,8 @@ fn finish(
         source: entries.source(&leaf.key),
     });
     let values = values.collect();
-    Ok((raw.into_settings(credentials, log_ids), values, warnings))
+    let beside = Beside { basic_auth: credentials, log_ids, forward };
+    Ok((raw.into_settings(beside), values, warnings))
 }
 
 /// What is wrong where every value was right by itself.

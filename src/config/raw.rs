@@ -11,12 +11,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::field::{
-    AnyText, CallbackFallback, CertName, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, Share,
-    UpstreamUrl, UpstreamUrls, Whole,
+    AnyText, CallbackFallback, CertName, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, ReceiverUrl,
+    Share, UpstreamUrl, UpstreamUrls, Whole,
 };
 use crate::bridge::{BridgeSettings, DeliverySettings, MissingOperationId};
 use crate::openim::{self, NextCodeForm};
-use crate::policy::{Action, Route, UnknownRoute};
+use crate::policy::{Action, Rest, Route, UnknownRoute};
 use crate::server::Settings;
 use crate::telemetry::log::{LogFormat, LogLevel, LogSettings};
 use crate::upstream::{ErrorClass, UpstreamSettings};
@@ -45,6 +45,8 @@ pub(super) struct Raw {
     pub(super) workers: Whole<256>,
     /// The decision service.
     pub(super) upstream: RawUpstream,
+    /// The HTTP receiver that callbacks with `route: forward` go to.
+    pub(super) forward: RawForward,
     /// How the decision service is asked.
     #[schemars(extend("x-live" = true))]
     pub(super) decision: RawDecision,
@@ -183,6 +185,38 @@ pub(super) struct RawEject {
     pub(super) probe_max: Period<10, HOUR>,
 }
 
+/// The HTTP receiver that callbacks with `route: forward` go to.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawForward {
+    /// Where requests are forwarded to, as they came: the `url` that OpenIM had until now. Their command is appended as
+    /// OpenIM appends it. A user and a password in it become the header `Authorization`. Unset: nothing can be forwarded.
+    pub(super) url: Option<ReceiverUrl>,
+    /// A file with one line `user:password`, for the header `Authorization`. It goes before what `forward.url` says. Read at
+    /// the start. Unset: what OpenIM sent is passed on, unless `access.basic_auth_file` asks for it here.
+    pub(super) basic_auth_file: Option<FilePath>,
+    /// How long one connection to the receiver may take to be made.
+    pub(super) connect_timeout: Period<1, OPENIM_CAP>,
+    /// TLS to the receiver, where `forward.url` is `https`.
+    pub(super) tls: RawForwardTls,
+}
+
+/// TLS to the receiver, where `forward.url` is `https`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawForwardTls {
+    /// A PEM file with the authorities whose certificates are trusted. Read again when it changes. Unset: those of the
+    /// system, as they are at the start.
+    pub(super) ca: Option<FilePath>,
+    /// A PEM file with the certificate that the receiver is shown, where it asks for one, followed by those that lead to
+    /// its root. Read again when it changes. Unset: none.
+    pub(super) cert: Option<FilePath>,
+    /// A PEM file with the private key of `forward.tls.cert`. Read again when it changes. Unset: none.
+    pub(super) key: Option<FilePath>,
+    /// The name that the receiver's certificate must be for. Unset: the host of `forward.url`.
+    pub(super) server_name: Option<CertName>,
+}
+
 /// How the decision service is asked.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -196,6 +230,10 @@ pub(super) struct RawDecision {
     /// ID, and stays the same. For the others OpenIM is told at once to go on, and the decision service is asked in the
     /// background: only the log shows what it would have decided. 0 is shadow mode.
     pub(super) enforce_percent: Share,
+    /// What is done for the others: `allow`, or `forward` to the receiver of `forward.url`, whose answer counts. The decision
+    /// service is asked in the background in both cases; with `forward`, the two are compared, counted, and logged by the
+    /// names of the fields in which they differ.
+    pub(super) rest: Rest,
 }
 
 /// What OpenIM is told when there is no good reply in time.
@@ -282,7 +320,8 @@ pub(super) struct RawCallbacks {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawDefaultRoute {
-    /// What is done with the callbacks that have no `route` of their own: `service` asks or tells the decision service,
+    /// What is done with the callbacks that have no `route` of their own: `service` asks or tells the decision service, `forward`
+    /// passes the request on to `forward.url` and its answer back,
     /// `allow` answers at once that OpenIM goes on, `refuse` that it does not (code 9910). `refuse` leaves alone what OpenIM
     /// only tells, and what loses messages where it is refused.
     pub(super) route: Route,
@@ -292,8 +331,8 @@ pub(super) struct RawDefaultRoute {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawUnknownRoute {
-    /// What is answered to a command that the bridge does not know, of a later OpenIM: `refuse` (404 and code 9901), or
-    /// `allow` where the command in the URL is also the one in the body.
+    /// What is answered to a command that the bridge does not know, of a later OpenIM: `refuse` (404 and code 9901),
+    /// `allow` where the command in the URL is also the one in the body, or `forward` to `forward.url`.
     #[schemars(extend("x-was" = "commands.unserved"))]
     pub(super) route: UnknownRoute,
 }
@@ -311,6 +350,8 @@ pub(super) struct RawCallback {
     pub(super) fallback: Option<CallbackFallback>,
     /// In place of `decision.enforce_percent`, for this callback.
     pub(super) enforce_percent: Option<Share>,
+    /// In place of `decision.rest`, for this callback.
+    pub(super) rest: Option<Rest>,
 }
 
 /// The operation ID of a request.
@@ -434,6 +475,7 @@ impl Default for Raw {
             tls: RawTls::default(),
             workers: Whole(settings.workers.into()),
             upstream: RawUpstream::default(),
+            forward: RawForward::default(),
             decision: RawDecision::default(),
             fallback: RawFallback::default(),
             refusal: RawRefusal::default(),
@@ -486,10 +528,21 @@ impl Default for RawEject {
     }
 }
 
+impl Default for RawForward {
+    fn default() -> Self {
+        let connect_timeout = Period(UpstreamSettings::default().connect_timeout);
+        Self { url: None, basic_auth_file: None, connect_timeout, tls: RawForwardTls::default() }
+    }
+}
+
 impl Default for RawDecision {
     fn default() -> Self {
         let decision = BridgeSettings::default().decision;
-        Self { timeout: Period(decision.timeout), enforce_percent: Share(decision.enforce_percent) }
+        Self {
+            timeout: Period(decision.timeout),
+            enforce_percent: Share(decision.enforce_percent),
+            rest: decision.rest,
+        }
     }
 }
 

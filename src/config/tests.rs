@@ -117,9 +117,12 @@ fn every_setting_arrives_from_every_layer() {
         "limits.request_bytes" | "limits.body_bytes" | "delivery.queue_bytes" => "1000".to_owned(),
         "decision.enforce_percent" => "50".to_owned(),
         "access.allow" => "10.0.0.0/8,192.0.2.7".to_owned(),
-        "access.basic_auth_file" => users.to_owned(),
+        "access.basic_auth_file" | "forward.basic_auth_file" => users.to_owned(),
         "upstream.addresses" => "http://a:1,http://b:2".to_owned(),
-        "upstream.connect_timeout" | "upstream.health.timeout" | "upstream.eject.probe_min" => "300ms".to_owned(),
+        "upstream.connect_timeout"
+        | "forward.connect_timeout"
+        | "upstream.health.timeout"
+        | "upstream.eject.probe_min" => "300ms".to_owned(),
         "upstream.health.interval"
         | "upstream.eject.probe_max"
         | "upstream.resolve.ttl_min"
@@ -131,10 +134,15 @@ fn every_setting_arrives_from_every_layer() {
         "fallback.refusal.code" | "refusal.default_code" => "5007".to_owned(),
         "response.next_code" => "string".to_owned(),
         "callbacks.unknown.route" => "allow".to_owned(),
+        "decision.rest" => "forward".to_owned(),
+        "forward.url" => "http://old:8080/callback".to_owned(),
+        "forward.tls.server_name" => "old".to_owned(),
+        key if key.starts_with("forward.tls.") => "tls.pem".to_owned(),
         key if leaf.callback.is_some() => match key.rsplit('.').next() {
             Some("route") => "allow".to_owned(),
             Some("timeout") => "700ms".to_owned(),
             Some("enforce_percent") => "50".to_owned(),
+            Some("rest") => "forward".to_owned(),
             _ => "refuse".to_owned(),
         },
         "operation_id.missing" => "generate".to_owned(),
@@ -317,7 +325,7 @@ fn every_setting_has_a_doc_a_default_and_says_what_it_expects() {
 
 #[test]
 fn what_a_running_bridge_cannot_change() {
-    let restart = |leaf: &&Leaf| !leaf.live && !leaf.key.starts_with("upstream.");
+    let restart = |leaf: &&Leaf| !leaf.live && !leaf.key.starts_with("upstream.") && !leaf.key.starts_with("forward.");
     let keys: Vec<&str> = leaves().iter().filter(restart).map(|leaf| &*leaf.key).collect();
     assert_eq!(
         keys,
@@ -439,15 +447,15 @@ fn unknown_keys_are_told_with_what_was_meant() {
     bridge.yaml:1:28: `log.format` is xml: expected `text` or `json`
     "#);
     assert_snapshot!(file_errors("elephant: 1\nlog:\n  elephant: 2\n"), @"
-    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, tls, workers, upstream, decision, fallback, refusal, response, callbacks, operation_id, limits, delivery, admin, ready, drain, log
+    bridge.yaml:1:1: unknown key `elephant`: the keys here are listen, access, tls, workers, upstream, forward, decision, fallback, refusal, response, callbacks, operation_id, limits, delivery, admin, ready, drain, log
     bridge.yaml:3:3: unknown key `log.elephant`: the keys here are level, format, private, ids, ids_key_file
     ");
 }
 
 #[test]
 fn files_that_are_no_configuration() {
-    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, callbacks, operation_id, limits, delivery, admin, ready, drain, log");
-    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, decision, fallback, refusal, response, callbacks, operation_id, limits, delivery, admin, ready, drain, log");
+    assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, forward, decision, fallback, refusal, response, callbacks, operation_id, limits, delivery, admin, ready, drain, log");
+    assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, forward, decision, fallback, refusal, response, callbacks, operation_id, limits, delivery, admin, ready, drain, log");
     assert_snapshot!(file_errors("admin: off\n"), @"bridge.yaml:1:8: `admin` must be a mapping, with the keys listen, write");
     assert_snapshot!(file_errors("workers: 1\nlog: {level: info}\nworkers: 2\n"), @"bridge.yaml:3:1: `workers` is set twice, first at bridge.yaml:1:1: keep one");
     assert_snapshot!(file_errors("log:\n  level: info\n  level: info\n"), @"bridge.yaml:3:3: `log.level` is set twice, first at bridge.yaml:2:3: keep one");
@@ -726,8 +734,8 @@ fn what_is_wrong_about_one_callback() {
     assert_snapshot!(file_errors("callbacks: {beforeSendSingelMsg: {route: allow}}"), @"bridge.yaml:1:13: unknown key `callbacks.beforeSendSingelMsg`: did you mean `beforeSendSingleMsg`?");
     assert_snapshot!(file_errors("callbacks: {elephant: {route: allow}}"), @"bridge.yaml:1:13: unknown key `callbacks.elephant`: `openim-bridge config show` lists what there is");
     assert_snapshot!(file_errors("callbacks: {afterSendSingleMsg: {timeout: 1s}}"), @"bridge.yaml:1:34: unknown key `callbacks.afterSendSingleMsg.timeout`: OpenIM waits for no decision about this callback: it has a `route` alone, and `delivery` is about all of its kind");
-    assert_snapshot!(file_errors("callbacks: {afterSendSingleMsg: {route: refuse}}"), @"bridge.yaml:1:41: `callbacks.afterSendSingleMsg.route` is refuse: expected `service` or `allow`");
-    assert_snapshot!(file_errors("callbacks: {beforeSendSingleMsg: {route: elsewhere}}"), @"bridge.yaml:1:42: `callbacks.beforeSendSingleMsg.route` is elsewhere: expected `service`, `allow` or `refuse`");
+    assert_snapshot!(file_errors("callbacks: {afterSendSingleMsg: {route: refuse}}"), @"bridge.yaml:1:41: `callbacks.afterSendSingleMsg.route` is refuse: expected `service`, `forward` or `allow`");
+    assert_snapshot!(file_errors("callbacks: {beforeSendSingleMsg: {route: elsewhere}}"), @"bridge.yaml:1:42: `callbacks.beforeSendSingleMsg.route` is elsewhere: expected `service`, `forward`, `allow` or `refuse`");
     assert_snapshot!(file_errors("callbacks: {beforeSendSingleMsg: {fallback: {late: refuse}}}"), @r#"bridge.yaml:1:45: `callbacks.beforeSendSingleMsg.fallback` is {"late":"refuse"}: expected `allow` or `refuse`, or one of them for each error class, such as {timeout: refuse}"#);
     assert_snapshot!(file_errors("callbacks: {beforeSendSingleMsg: {timeout: 14s}}\ndrain: {delay: 15s}"), @"`drain.timeout` (25s, default) must be at least `drain.delay` (15s, bridge.yaml:2:16) + `callbacks.beforeSendSingleMsg.timeout` (14s, bridge.yaml:1:44) + 1s, which is 30s");
     assert_snapshot!(file_errors("commands: {unserved: allow}"), @"bridge.yaml:1:1: unknown key `commands`: it is now `route:` under `callbacks: unknown:`");
@@ -760,7 +768,42 @@ fn the_published_schema_knows_every_callback() {
         let settings = schema["$defs"][kind]["properties"].as_object().expect("settings");
         settings.keys().cloned().collect::<Vec<_>>()
     };
-    assert_eq!(settings("before"), ["route", "timeout", "fallback", "enforce_percent"]);
+    assert_eq!(settings("before"), ["route", "timeout", "fallback", "enforce_percent", "rest"]);
     assert_eq!(settings("after"), ["route"]);
     assert!(!schema["$defs"]["after"].to_string().contains("\"refuse\""));
+}
+
+#[test]
+fn forwarding_needs_a_receiver() {
+    for said in [
+        "callbacks: {default: {route: forward}}",
+        "callbacks: {unknown: {route: forward}}",
+        "callbacks: {afterSendSingleMsg: {route: forward}}",
+        "callbacks: {beforeSendSingleMsg: {enforce_percent: 10, rest: forward}}",
+        "decision: {rest: forward}",
+    ] {
+        let error = file_errors(said);
+        assert!(error.ends_with("needs `forward.url` too: where the receiver is that answers"), "{said}: {error}");
+        file_settings(&format!("{said}\nforward: {{url: 'http://old:8080/cb'}}\n"));
+    }
+}
+
+#[test]
+fn what_the_url_of_a_receiver_may_hold_as_a_secret_is_never_shown() {
+    let loaded = Given { file: Some("forward: {url: 'http://u:s3cret@old/cb?token=s3cret'}"), ..Given::default() };
+    let loaded = loaded.load().expect("right");
+    assert!(!format!("{loaded:?} {:?}", loaded.effective()).contains("s3cret"));
+    let reloaded = loaded.reload(&loaded).expect("a reload").loaded;
+    assert_eq!(reloaded.values, loaded.values);
+    assert!(!file_errors("forward: {url: 'http//u:s3cret@old/cb'}").contains("s3cret"));
+    let folder = tempfile::tempdir().expect("folder");
+    let (path, wrong) = (folder.path().join("user"), folder.path().join("wrong"));
+    fs::write(&path, "openim:s3cret\n").expect("file");
+    fs::write(&wrong, "s3cret").expect("file");
+    let named = |path: &Path| format!("forward: {{url: 'http://old/cb', basic_auth_file: '{}'}}", path.display());
+    let loaded = Given { file: Some(&named(&path)), ..Given::default() }.load().expect("right");
+    assert!(!format!("{loaded:?}").contains("s3cret"));
+    assert!(loaded.settings.forward.expect("a receiver").credentials.is_some());
+    let error = file_errors(&named(&wrong));
+    assert!(error.contains("expected one line user:password") && !error.contains("s3cret"), "{error}");
 }

@@ -3,11 +3,13 @@
 //!
 //! - here: the [`Outcome`], and the words for it.
 //! - [`origin`](Origin): where the answer came from, as a header of it says.
+//! - [`compared`](Compared): how it compares with what another receiver said.
 //! - [`delivered`](Delivered): what became of an after callback.
 //! - [`span`](CallbackSpan): when and how the callback began, where a trace records it.
 //!
 //! Made by `bridge`, and read by `telemetry`.
 
+mod compared;
 mod delivered;
 mod origin;
 mod span;
@@ -17,12 +19,14 @@ use std::rc::Rc;
 use http::{StatusCode, Uri};
 
 use crate::callback::{Body, Callback, Decision};
+use crate::openim::client::{OpenIm, Reading};
 use crate::openim::{
     Fields, OperationId, Refusal, RefusalCode, RefusalDefaults, Rejection, ReservedCode, Verdict, without_secrets,
 };
 use crate::policy::{FallbackActions, FallbackPolicy};
 use crate::proto::Refuse;
 use crate::upstream::{CallError, ErrorClass, Spent, Target, Try};
+pub use compared::Compared;
 pub use delivered::Delivered;
 pub use origin::{HINT_HEADER, ORIGIN_HEADER, Origin};
 pub(crate) use span::CallbackSpan;
@@ -71,6 +75,8 @@ pub enum Source {
     Fallback,
     /// The decision service or the fallback policy, but without effect: `enforce_percent` let OpenIM go on.
     Shadow,
+    /// Another receiver, which the team already has.
+    Forward,
     /// The configuration, without asking anybody.
     Route,
     /// Nobody was waited for: OpenIM only tells, and the service is told in the background.
@@ -86,6 +92,8 @@ pub enum Reason {
     Error(ErrorClass),
     /// What is wrong with the request.
     Rejected(Rejection),
+    /// OpenIM cannot decode what the receiver answered, and fails its user's action.
+    Undecodable,
     /// The command is not known, and `callbacks.unknown` allows that.
     Unserved,
 }
@@ -167,11 +175,22 @@ impl Outcome {
     }
 
     /// OpenIM only tells, and goes on whatever it is answered. Without a place in the queue the service is never told.
-    pub(crate) fn queued(body: Rc<Body>, is_queued: bool) -> Self {
+    pub(crate) fn queued(callback: &'static Callback, is_queued: bool) -> Self {
         let reason = (!is_queued).then_some(Reason::Error(ErrorClass::Overloaded));
         let new = Self::new(OutcomeKind::Allow, Source::Queued, reason, Verdict::go_on(Fields::default()));
         let error = (!is_queued).then_some(CallError::Limit("delivery.queue_bytes"));
-        Self { error, ..new }.about(body)
+        Self { error, callback: Some(callback), ..new }
+    }
+
+    /// Another receiver answered, and OpenIM makes this of it. `callback`: `None` where the registry does not know it.
+    pub(crate) fn forwarded(callback: Option<&'static Callback>, reading: &Reading) -> Self {
+        let (kind, reason) = match reading.open_im() {
+            OpenIm::GoesOn { .. } => (OutcomeKind::Allow, None),
+            OpenIm::Refused { .. } => (OutcomeKind::Refuse, None),
+            OpenIm::Fails { .. } => (OutcomeKind::Refuse, Some(Reason::Undecodable)),
+        };
+        let new = Self::new(kind, Source::Forward, reason, Verdict::go_on(Fields::default()));
+        Self { callback, ..new }
     }
 
     /// The configuration decides, and nobody is asked.
@@ -193,6 +212,11 @@ impl Outcome {
 
     pub(crate) fn at(self, uri: &Uri) -> Self {
         Self { url: Some(without_secrets(uri)), ..self }
+    }
+
+    /// With what came.
+    pub(crate) fn read(self, body: Rc<Body>) -> Self {
+        self.about(body)
     }
 
     fn about(self, body: Rc<Body>) -> Self {
@@ -224,6 +248,12 @@ impl Outcome {
         if self.in_shadow { Source::Shadow } else { self.source }
     }
 
+    /// The same, also in the shadow.
+    #[must_use]
+    pub const fn decided_by(&self) -> Source {
+        self.source
+    }
+
     /// Why it is not simply the decision service's decision.
     #[must_use]
     pub const fn reason(&self) -> Option<Reason> {
@@ -242,6 +272,7 @@ impl Outcome {
         match (self.source(), self.reason) {
             (Source::Shadow, _) => Origin::Shadow,
             (Source::Queued, _) => Origin::Queued,
+            (Source::Forward, _) => Origin::Forwarded,
             (Source::Fallback, Some(Reason::Error(class))) => Origin::Fallback(class),
             (Source::Rejected, Some(Reason::Rejected(rejection))) => Origin::Rejected(rejection.code()),
             // A fallback has its class, and what is rejected its reason.
@@ -291,6 +322,7 @@ impl Reason {
             Self::Error(class) => class.into_str(),
             Self::Rejected(rejection) => rejection.name(),
             Self::Unserved => "unserved",
+            Self::Undecodable => "undecodable",
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum Origin {
     Shadow,
     /// OpenIM only tells, and the service is told in the background.
     Queued,
+    /// Another receiver answered, which the team already has.
+    Forwarded,
     /// The configuration decided, without asking anybody.
     Route,
     /// The request is no callback that the bridge can serve.
@@ -36,6 +38,7 @@ impl Origin {
             Self::Decision => "decision",
             Self::Shadow => "shadow",
             Self::Queued => "queued",
+            Self::Forwarded => "forwarded",
             Self::Route => "route",
             Self::Fallback(class) => match class {
                 ErrorClass::Timeout => "fallback; class=timeout",

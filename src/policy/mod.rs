@@ -13,4 +13,4 @@ mod route;
 pub use access::{AccessSettings, Credentials, InvalidCredentials, WrongLine};
 pub use fallback::{Action, FallbackActions, FallbackPolicy, FallbackRefusal};
 pub use percent::{InvalidPercent, Percent};
-pub use route::{OwnPolicy, Route, Routes, UnknownRoute};
+pub use route::{OwnPolicy, Rest, Route, Routes, UnknownRoute};

@@ -25,6 +25,8 @@ pub enum Route {
     /// The decision service is asked, or told.
     #[default]
     Service,
+    /// The receiver of `forward.url` is asked, as OpenIM would.
+    Forward,
     /// OpenIM goes on, and nobody is asked.
     Allow,
     /// OpenIM turns the user's action down, and nobody is asked. What OpenIM only tells cannot be refused.
@@ -40,6 +42,19 @@ pub enum UnknownRoute {
     Refuse,
     /// OpenIM goes on, where the command in the URL is also the one in the body.
     Allow,
+    /// The receiver of `forward.url` is asked, as OpenIM would.
+    Forward,
+}
+
+/// What is done for those whom a roll-out leaves out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rest {
+    /// OpenIM goes on.
+    #[default]
+    Allow,
+    /// The receiver of `forward.url` decides. The service is asked all the same, and the two are compared.
+    Forward,
 }
 
 /// What the configuration says of one callback alone. `None`: the same as of all.
@@ -50,6 +65,7 @@ pub struct OwnPolicy {
     pub timeout: Option<Duration>,
     pub fallback: FallbackActions,
     pub enforce_percent: Option<Percent>,
+    pub rest: Option<Rest>,
 }
 
 /// Which route each callback takes, and what else is said of it alone.

@@ -23,7 +23,7 @@ use super::shown::ShownConfiguration;
 use crate::base::file_watch::ReloadCounts;
 use crate::bridge::{Bridge, Deliveries, Events, SharedLimits};
 use crate::telemetry::metrics::Metrics;
-use crate::upstream::Pool;
+use crate::upstream::{Pool, Receiver};
 
 /// How long an idle connection is still read at the very end: it may just have been accepted, or its next request be on
 /// its way.
@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) configuration_reloads: OnceLock<ReloadCounts>,
     pub(super) limits: Arc<SharedLimits>,
     pub(super) pool: Arc<Pool>,
+    /// `None`: there is no `forward.url`.
+    pub(super) receiver: Option<Arc<Receiver>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) connections: Arc<Connections>,
     pub(super) drain: Drain,
@@ -90,7 +92,8 @@ impl Context {
         let limits = Arc::clone(&shared.limits);
         let in_force = Arc::new(settings.borrow_and_update().bridge.clone());
         let (pool, deliveries) = (Arc::clone(&shared.pool), Arc::clone(&shared.deliveries));
-        let bridge = Rc::new(Bridge::new(in_force, limits, pool, deliveries, events, shared.tls.is_some()));
+        let receiver = shared.receiver.clone();
+        let bridge = Rc::new(Bridge::new(in_force, limits, pool, receiver, deliveries, events, shared.tls.is_some()));
         Self {
             shared: Arc::clone(shared),
             latest: RefCell::new(Latest { bridge, settings }),

@@ -43,7 +43,7 @@ use crate::base::tls::{TlsError, Untimely};
 use crate::bridge::{Deliveries, SharedLimits};
 use crate::callback::Callbacks;
 use crate::telemetry::metrics::Metrics;
-use crate::upstream::{Pool, PoolError};
+use crate::upstream::{Pool, PoolError, Receiver};
 use admin::plain_http;
 use connection::tls::ListenerTls;
 use connections::Connections;
@@ -91,9 +91,10 @@ impl From<PoolError> for StartError {
 
 /// Reads the files of TLS of both sides as [`Server::start`] would, and says which certificates are not valid now, or soon
 /// will not be; for each side.
-pub fn inspect_files(settings: &Settings) -> [Result<Vec<Untimely>, TlsError>; 2] {
+pub fn inspect_files(settings: &Settings) -> [Result<Vec<Untimely>, TlsError>; 3] {
     let listener = settings.tls.as_ref().map_or(Ok(Vec::new()), ListenerTls::inspect);
-    [listener, Pool::inspect(&settings.upstream)]
+    let receiver = settings.forward.as_ref().map_or(Ok(Vec::new()), Receiver::inspect);
+    [listener, Pool::inspect(&settings.upstream), receiver]
 }
 
 impl Server {
@@ -130,6 +131,7 @@ impl Server {
             limits: SharedLimits::new(&settings.bridge.limits),
             metrics,
             pool: Pool::start(settings.upstream.clone())?,
+            receiver: settings.forward.clone().map(Receiver::start).transpose()?,
             settings: watch::Sender::new(Arc::new(settings)),
             configuration: RwLock::default(),
             configuration_reloads: OnceLock::new(),

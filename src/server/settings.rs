@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::bridge::BridgeSettings;
-use crate::upstream::UpstreamSettings;
+use crate::upstream::{ForwardSettings, UpstreamSettings};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -23,6 +23,8 @@ pub struct Settings {
     pub connections: Option<NonZeroUsize>,
     pub bridge: BridgeSettings,
     pub upstream: UpstreamSettings,
+    /// The receiver that a team already has.
+    pub forward: Option<ForwardSettings>,
     pub admin: AdminSettings,
     /// When the bridge says that it is ready.
     pub ready: ReadySettings,
@@ -38,6 +40,7 @@ impl Default for Settings {
             connections: None,
             bridge: BridgeSettings::default(),
             upstream: UpstreamSettings::default(),
+            forward: None,
             admin: AdminSettings { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 10007))), write: false },
             ready: ReadySettings { require_upstream: false, wait_for_upstream: Duration::from_secs(10) },
             drain: DrainSettings { delay: Duration::from_secs(5), timeout: Duration::from_secs(25) },

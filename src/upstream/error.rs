@@ -2,6 +2,7 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
+use http::StatusCode;
 use tonic::{Code, Status};
 
 use super::address::Target;
@@ -87,9 +88,33 @@ pub enum CallError {
     /// The service really sent this status.
     #[error("the decision service answered {:?}", .0.code())]
     Status(Box<Status>),
+    /// A request could not be forwarded, or its answer not be passed on.
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
     /// The reply does not decode, or holds no valid decision.
     #[error("the reply holds no valid decision")]
     InvalidReply,
+}
+
+/// Why a forwarded request has no answer that OpenIM could be given.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    /// The connection broke. The receiver may have read the request.
+    #[error("the connection to the receiver broke")]
+    Broken(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// OpenIM follows no redirect of a POST.
+    #[error("the receiver answered {}, which sends OpenIM elsewhere", .0.as_u16())]
+    Redirect(StatusCode),
+    #[error("the receiver answered {} without a body", .0.as_u16())]
+    NoBody(StatusCode),
+    #[error("the receiver's answer is larger than 1 MiB")]
+    TooLarge,
+    /// The request's own path and query do not go with it.
+    #[error("the command does not fit behind `forward.url`")]
+    Url,
+    /// It was set while the bridge ran.
+    #[error("there is no receiver: `forward.url` takes effect at the next start")]
+    NotStarted,
 }
 
 /// Whether a call may be retried.
@@ -115,8 +140,15 @@ impl CallError {
         match self {
             Self::Deadline => ErrorClass::Timeout,
             Self::Limit(_) => ErrorClass::Overloaded,
-            Self::NoEndpoint | Self::Connect(_) | Self::Broken { .. } => ErrorClass::Unavailable,
-            Self::InvalidReply => ErrorClass::InvalidReply,
+            Self::NoEndpoint
+            | Self::Connect(_)
+            | Self::Broken { .. }
+            | Self::Forward(ForwardError::Broken(_) | ForwardError::NotStarted) => ErrorClass::Unavailable,
+            Self::InvalidReply
+            | Self::Forward(ForwardError::Redirect(_) | ForwardError::NoBody(_) | ForwardError::TooLarge) => {
+                ErrorClass::InvalidReply
+            }
+            Self::Forward(ForwardError::Url) => ErrorClass::Internal,
             Self::Status(status) => match status.code() {
                 Code::DeadlineExceeded | Code::Cancelled => ErrorClass::Timeout,
                 Code::Unavailable => ErrorClass::Unavailable,
@@ -133,7 +165,7 @@ impl CallError {
         match self {
             Self::Deadline => Code::DeadlineExceeded,
             Self::Limit(_) => Code::ResourceExhausted,
-            Self::NoEndpoint | Self::Connect(_) | Self::Broken { .. } => Code::Unavailable,
+            Self::NoEndpoint | Self::Connect(_) | Self::Broken { .. } | Self::Forward(_) => Code::Unavailable,
             Self::Status(status) => status.code(),
             Self::InvalidReply => Code::Ok,
         }
@@ -154,6 +186,11 @@ pub enum ConnectError {
     /// Name, network or peer.
     #[error("cannot connect to {0}")]
     Io(Target, #[source] Arc<io::Error>),
+    /// Its name does not resolve.
+    #[error("the receiver's name does not resolve")]
+    Name(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    #[error("the receiver has no address")]
+    NoAddress,
     #[error("cannot connect to {0} in time")]
     Timeout(Target),
     /// The handshake failed: not TLS, a certificate that is not trusted, or one of another name.

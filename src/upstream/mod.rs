@@ -14,8 +14,9 @@
 //! - [`spent`](Spent): where a call's time goes. [`tries`](Try): each try of it, for its trace.
 //! - [`error`](CallError): what goes wrong, and the classes of it.
 //! - [`direct`](Direct): calls without any of that, for `check`.
+//! - [`forward`](Forwarder): the HTTP receiver that a team already has. [`forward_url`](ForwardUrl): where it is.
 //!
-//! The only importer of h2. Knows nothing of OpenIM's JSON or of HTTP/1.
+//! The only importer of h2. Knows nothing of OpenIM's JSON.
 
 mod address;
 mod balancer;
@@ -24,6 +25,8 @@ mod channel;
 mod direct;
 mod endpoint;
 mod error;
+mod forward;
+mod forward_url;
 mod health;
 mod pause;
 mod pool;
@@ -40,9 +43,14 @@ mod unary;
 pub use address::{InvalidUpstream, Target, UpstreamAddress};
 pub use call::{Asked, Call, CallId, Upstream};
 pub use direct::{Direct, DirectConnection, DirectError};
-pub use error::{CallError, ConnectError, ErrorClass, Retry};
+pub use error::{CallError, ConnectError, ErrorClass, ForwardError, Retry};
+pub use forward::{
+    ForwardAnswer, ForwardCredentials, ForwardSettings, Forwarded, Forwarder, Passed, Receiver, ReceiverStatus,
+    without_hop_by_hop,
+};
+pub use forward_url::{ForwardUrl, InvalidForwardUrl};
 pub use pool::{Pool, PoolError};
-pub use settings::{EjectSettings, HealthSettings, TtlBounds, UpstreamSettings, UpstreamTlsSettings};
+pub use settings::{EjectSettings, HealthSettings, TlsKeys, TtlBounds, UpstreamSettings, UpstreamTlsSettings};
 pub use spent::Spent;
 pub use status::{EndpointState, EndpointStatus, UpstreamStatus};
 pub use tries::{TriedServer, Try};

@@ -55,7 +55,13 @@ impl Default for UpstreamSettings {
             connections: at_least_one(4),
             resolve: TtlBounds { min: Duration::from_secs(1), max: Duration::from_secs(30) },
             name_server: None,
-            tls: UpstreamTlsSettings { ca: None, client: None, server_name: None, look_every: Duration::from_secs(5) },
+            tls: UpstreamTlsSettings {
+                keys: TlsKeys::UPSTREAM,
+                ca: None,
+                client: None,
+                server_name: None,
+                look_every: Duration::from_secs(5),
+            },
             health: HealthSettings {
                 service: String::new(),
                 interval: Duration::from_secs(2),
@@ -85,10 +91,36 @@ impl TtlBounds {
     }
 }
 
+/// Which settings these are, for what is said of them, and what is spoken over TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsKeys {
+    pub ca: &'static str,
+    pub cert: &'static str,
+    pub key: &'static str,
+    pub(super) protocols: &'static [&'static [u8]],
+}
+
+impl TlsKeys {
+    /// To the decision service.
+    pub const UPSTREAM: Self =
+        Self { ca: "upstream.tls.ca", cert: "upstream.tls.cert", key: "upstream.tls.key", protocols: &[HTTP2] };
+    /// To the receiver that requests are forwarded to.
+    pub const FORWARD: Self = Self {
+        ca: "forward.tls.ca",
+        cert: "forward.tls.cert",
+        key: "forward.tls.key",
+        protocols: &[HTTP2, b"http/1.1"],
+    };
+}
+
+/// HTTP/2, as TLS knows it.
+pub(super) const HTTP2: &[u8] = b"h2";
+
 /// TLS to `https://` addresses. That the files hold what they should is seen when they are read, at the start and again
 /// whenever they change.
 #[derive(Debug, Clone)]
 pub struct UpstreamTlsSettings {
+    pub keys: TlsKeys,
     /// PEM: the authorities that are trusted. `None`: the system's, as they are at the start.
     pub ca: Option<PathBuf>,
     /// PEM: the certificate that is shown, and its private key.

@@ -11,15 +11,13 @@ use rustls::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::settings::UpstreamTlsSettings;
+use super::settings::{HTTP2, TlsKeys, UpstreamTlsSettings};
 use super::stream::Stream;
 use super::tls_words::explained;
 use crate::base::file_watch::WatchedFiles;
 use crate::base::tls::{
     self, PairContents, PairFiles, PemFile, TlsError, TlsFiles, Untimely, authorities_end, chain_end,
 };
-
-const HTTP2: &[u8] = b"h2";
 
 /// What connections are secured with.
 pub(super) type ClientFiles = WatchedFiles<ClientTls>;
@@ -53,6 +51,7 @@ fn system_roots() -> Result<Arc<RootCertStore>, TlsError> {
 struct ClientSources {
     ca: Trust,
     client: Option<PairFiles>,
+    keys: TlsKeys,
     provider: Arc<CryptoProvider>,
 }
 
@@ -70,14 +69,14 @@ struct ClientContents {
 impl ClientSources {
     fn of(settings: &UpstreamTlsSettings) -> Result<Self, TlsError> {
         let ca = match &settings.ca {
-            Some(path) => Trust::File(PemFile { key: "upstream.tls.ca", path: path.clone() }),
+            Some(path) => Trust::File(PemFile { key: settings.keys.ca, path: path.clone() }),
             None => Trust::System(system_roots()?),
         };
         let client = settings.client.clone().map(|(cert, key)| PairFiles {
-            cert: PemFile { key: "upstream.tls.cert", path: cert },
-            key: PemFile { key: "upstream.tls.key", path: key },
+            cert: PemFile { key: settings.keys.cert, path: cert },
+            key: PemFile { key: settings.keys.key, path: key },
         });
-        Ok(Self { ca, client, provider: Arc::new(ring::default_provider()) })
+        Ok(Self { ca, client, keys: settings.keys, provider: Arc::new(ring::default_provider()) })
     }
 }
 
@@ -120,7 +119,7 @@ impl TlsFiles for ClientSources {
             }
             None => config.with_no_client_auth(),
         };
-        config.alpn_protocols = vec![HTTP2.to_vec()];
+        config.alpn_protocols = self.keys.protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(ClientTls { config: Arc::new(config), end: ends.into_iter().min() })
     }
 

@@ -11,6 +11,7 @@ pub mod frames;
 pub mod log;
 pub mod otlp;
 pub mod process;
+pub mod receiver;
 pub mod rpc;
 pub mod service;
 pub mod tls;
@@ -534,7 +535,11 @@ impl Reply {
     #[track_caller]
     fn says_who_decided(&self) {
         let word = self.origin().split("; ").next().unwrap_or_default();
-        assert!(["decision", "fallback", "shadow", "queued", "route", "rejected"].contains(&word), "{}", self.head);
+        assert!(
+            ["decision", "fallback", "shadow", "queued", "forwarded", "route", "rejected"].contains(&word),
+            "{}",
+            self.head
+        );
     }
 
     /// Whether this is an answer that OpenIM's decoder reads, whatever it says.

@@ -198,7 +198,8 @@ impl OpenImAnswer {
     }
 
     /// `actionCode` other than 0 means *go on*, whatever `nextCode` says.
-    const fn refuses(&self) -> bool {
+    #[must_use]
+    pub const fn refuses(&self) -> bool {
         self.action_code == 0 && self.next_code == 1
     }
 

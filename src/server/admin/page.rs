@@ -55,7 +55,7 @@ struct Page<'a> {
     abandoned: u64,
     times: Vec<TimeRow>,
     limits: [LimitRow; 4],
-    sides: [SideRow; 2],
+    sides: [SideRow; 3],
     configuration: &'a ShownConfiguration,
     set: Vec<&'a ShownSetting>,
     defaults: Vec<&'a ShownSetting>,
@@ -171,6 +171,7 @@ impl<'a> Page<'a> {
             sides: [
                 SideRow::of("From OpenIM", &state.certificate, "no certificate: plain HTTP"),
                 SideRow::of("To the decision service", &state.upstream_certificate, "no TLS file that expires"),
+                SideRow::of("To the receiver", &state.forward_certificate, "no TLS file that expires"),
             ],
             configuration,
             set,

@@ -13,6 +13,8 @@ pub(super) fn state(shared: &Shared) -> BridgeState {
     };
     let upstream = shared.pool.expires_in().zip(shared.pool.reloads());
     let upstream = upstream.map_or(CertificateState::NONE, |(expires_in, reloads)| of(expires_in, reloads));
+    let forward = shared.receiver.as_ref().and_then(|receiver| receiver.expires_in().zip(receiver.reloads()));
+    let forward = forward.map_or(CertificateState::NONE, |(expires_in, reloads)| of(expires_in, reloads));
     let (queued, oldest_queued) = shared.deliveries.queued();
     let (queue_bytes, queue_bytes_limit) = shared.deliveries.bytes();
     BridgeState {
@@ -31,6 +33,8 @@ pub(super) fn state(shared: &Shared) -> BridgeState {
         upstream: shared.pool.status(),
         certificate,
         upstream_certificate: upstream,
+        forward_certificate: forward,
+        receiver: shared.receiver.as_ref().map(|receiver| receiver.status()),
         configuration: shared.configuration_reloads.get().map(ReloadCounts::now).unwrap_or_default(),
     }
 }

@@ -123,7 +123,10 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(answer.body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    match answer.headers {
+        Some(of_receiver) => *headers = *of_receiver,
+        None => _ = headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+    }
     headers.insert(ORIGIN_HEADER, HeaderValue::from_static(answer.origin.header()));
     if let Some(hint) = answer.hint {
         headers.insert(HINT_HEADER, HeaderValue::from_static(hint));

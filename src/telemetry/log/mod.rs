@@ -28,7 +28,7 @@ use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt as _, r
 use crate::base::error_chain;
 use crate::callback::Callback;
 use crate::openim::OperationId;
-use crate::outcome::{Delivered, Outcome, Reason, Source};
+use crate::outcome::{Compared, Delivered, Outcome, Reason, Source};
 use crate::upstream::{CallError, ErrorClass};
 use writer::Lines;
 
@@ -83,9 +83,9 @@ pub fn flush() {
 
 /// How many lines are not in the log, by why: those of each kind that a flood had too many of, and those that found the
 /// queue full. Of the process, which has one log.
-pub(crate) fn lines_suppressed() -> [(&'static str, u64); 5] {
-    let [fallbacks, rejected, handshakes, deliveries] = rate::totals();
-    [fallbacks, rejected, handshakes, deliveries, ("queue", writer::lost())]
+pub(crate) fn lines_suppressed() -> [(&'static str, u64); 6] {
+    let [fallbacks, rejected, handshakes, deliveries, comparisons] = rate::totals();
+    [fallbacks, rejected, handshakes, deliveries, comparisons, ("queue", writer::lost())]
 }
 
 /// Whether anything has come from OpenIM yet.
@@ -112,7 +112,7 @@ pub(crate) fn record(outcome: &Outcome, elapsed: Duration, settings: &LogSetting
             }
             return;
         }
-        Some(Reason::Error(_)) => &rate::FALLBACKS,
+        Some(Reason::Error(_) | Reason::Undecodable) => &rate::FALLBACKS,
         Some(Reason::Rejected(_)) => &rate::REJECTED,
     };
     if tracing::enabled!(Level::WARN)
@@ -148,6 +148,20 @@ pub(crate) fn undelivered(
             error = error.map(|error| error_chain::text(error)),
             lines_suppressed = Some(suppressed).filter(|suppressed| *suppressed > 0),
             "an after callback was not delivered"
+        );
+    }
+}
+
+/// Says in which fields a decision differs from what the receiver said, and never their values.
+pub(crate) fn compared(service: &Outcome, compared: &Compared) {
+    let Compared::Different(fields) = compared else { return };
+    if let Some(suppressed) = rate::COMPARISONS.admit() {
+        tracing::warn!(
+            callback = service.callback.map(|callback| callback.name),
+            operation_id = service.operation_id.as_ref().map(|id| shown(id.as_str())).as_deref(),
+            fields = &*shown(&fields.join(", ")),
+            lines_suppressed = Some(suppressed).filter(|suppressed| *suppressed > 0),
+            "the decision service and the receiver of forwarded callbacks differ"
         );
     }
 }

@@ -18,7 +18,8 @@ pub(super) static FALLBACKS: RateLimit = RateLimit::new("fallback");
 pub(super) static REJECTED: RateLimit = RateLimit::new("rejected");
 pub(super) static HANDSHAKES: RateLimit = RateLimit::new("handshake");
 pub(super) static DELIVERIES: RateLimit = RateLimit::new("delivery");
-const ALL: [&RateLimit; 4] = [&FALLBACKS, &REJECTED, &HANDSHAKES, &DELIVERIES];
+pub(super) static COMPARISONS: RateLimit = RateLimit::new("comparison");
+const ALL: [&RateLimit; 5] = [&FALLBACKS, &REJECTED, &HANDSHAKES, &DELIVERIES, &COMPARISONS];
 
 /// Seconds are counted from the first line.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);

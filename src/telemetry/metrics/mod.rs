@@ -32,6 +32,7 @@ const BUCKETS: [f64; 15] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1,
 pub struct Metrics {
     deliveries: IntCounterVec,
     delivery_retries: IntCounter,
+    comparisons: IntCounterVec,
     registry: Registry,
     outcomes: OutcomeCounters,
     callback_duration: Histogram,
@@ -75,6 +76,13 @@ impl Metrics {
                 registry.register(Box::new(deliveries.clone()))?;
                 deliveries
             },
+            comparisons: {
+                let help = "Decisions that were compared with what the receiver of forwarded callbacks said, by what came of it.";
+                let opts = Opts::new("openim_bridge_comparisons_total", help);
+                let comparisons = IntCounterVec::new(opts, &["callback", "result"])?;
+                registry.register(Box::new(comparisons.clone()))?;
+                comparisons
+            },
             delivery_retries: counter(
                 "openim_bridge_delivery_retries_total",
                 "Attempts to deliver an after callback that failed and were to be repeated.",
@@ -115,6 +123,12 @@ impl Metrics {
     /// Counts what became of an after callback.
     pub(crate) fn delivery(&self, callback: &Callback, how: Delivered) {
         self.deliveries.with_label_values(&[callback.name, how.into_str()]).inc();
+    }
+
+    /// Counts what came of comparing a decision with the receiver's answer.
+    pub(crate) fn compared(&self, callback: Option<&Callback>, result: &str) {
+        let name = callback.map_or(outcomes::UNKNOWN, |callback| callback.name);
+        self.comparisons.with_label_values(&[name, result]).inc();
     }
 
     pub(crate) fn delivery_retried(&self) {

@@ -13,13 +13,13 @@ use crate::outcome::{Outcome, OutcomeKind, Reason, Source};
 use crate::upstream::ErrorClass;
 
 /// The label of a request whose URL names no callback that is served. Whoever sends it cannot choose the label.
-const UNKNOWN: &str = "unknown";
+pub(super) const UNKNOWN: &str = "unknown";
 /// The reason of a callback that needs none.
 pub(super) const NO_REASON: &str = "none";
 
 const KINDS: usize = OutcomeKind::Change as usize + 1;
 const SOURCES: usize = Source::Rejected as usize + 1;
-const REASONS: usize = 2 + ErrorClass::ALL.len() + Rejection::ALL.len();
+const REASONS: usize = 3 + ErrorClass::ALL.len() + Rejection::ALL.len();
 
 /// The counters of one callback, by [`index`].
 type OfCallback = Box<[OnceLock<IntCounter>]>;
@@ -78,8 +78,9 @@ const fn index(outcome: &Outcome) -> usize {
     let reason = match outcome.reason() {
         None => 0,
         Some(Reason::Unserved) => 1,
-        Some(Reason::Error(class)) => 2 + class as usize,
-        Some(Reason::Rejected(rejection)) => 2 + ErrorClass::ALL.len() + rejection as usize,
+        Some(Reason::Undecodable) => 2,
+        Some(Reason::Error(class)) => 3 + class as usize,
+        Some(Reason::Rejected(rejection)) => 3 + ErrorClass::ALL.len() + rejection as usize,
     };
     (outcome.kind() as usize * SOURCES + outcome.source() as usize) * REASONS + reason
 }
@@ -92,6 +93,7 @@ mod tests {
     use std::rc::Rc;
 
     use crate::callback::{Body, CALLBACKS, Codec, Decision};
+    use crate::openim::client::Reading;
     use crate::openim::{Fields, OperationId, RefusalDefaults};
     use crate::policy::{Action, FallbackActions, FallbackPolicy};
     use crate::proto::Refuse;
@@ -120,8 +122,13 @@ mod tests {
         };
         let rejected = |callback| Rejection::ALL.map(|rejection| Outcome::rejected(rejection, callback));
         let routed = [true, false].map(|is_refused| Outcome::routed(body(), is_refused, &RefusalDefaults::default()));
-        let of_one =
-            in_effect().chain(in_effect().map(Outcome::in_shadow)).chain(rejected(Some(&CALLBACKS[0]))).chain(routed);
+        let forwarded = ["{}", r#"{"nextCode":1}"#, "no"]
+            .map(|answer| Outcome::forwarded(Some(&CALLBACKS[0]), &Reading::of(answer.as_bytes())));
+        let of_one = in_effect()
+            .chain(in_effect().map(Outcome::in_shadow))
+            .chain(rejected(Some(&CALLBACKS[0])))
+            .chain(routed)
+            .chain(forwarded);
         let of_none = rejected(None).into_iter().chain([Outcome::unserved()]);
         of_one.chain(of_none).collect()
     }

@@ -4,7 +4,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 
 use crate::base::file_watch::Reloads;
 use crate::telemetry::{log, traces};
-use crate::upstream::{EndpointState, UpstreamStatus};
+use crate::upstream::{EndpointState, ReceiverStatus, UpstreamStatus};
 
 #[derive(Debug)]
 pub(crate) struct BridgeState {
@@ -26,6 +26,10 @@ pub(crate) struct BridgeState {
     pub(crate) certificate: CertificateState,
     /// What the decision service is shown, and is checked with: whichever expires first.
     pub(crate) upstream_certificate: CertificateState,
+    /// The same of the receiver of forwarded callbacks.
+    pub(crate) forward_certificate: CertificateState,
+    /// `None`: nothing is forwarded.
+    pub(crate) receiver: Option<ReceiverStatus>,
     /// What came of reading the configuration again.
     pub(crate) configuration: Reloads,
 }
@@ -61,16 +65,48 @@ impl BridgeState {
         ]
     }
 
+    /// How long the certificates of each side are good for, and what came of replacing them.
+    fn certificates(&self) -> [MetricFamily; 3] {
+        let sides = |of: fn(&CertificateState) -> f64| {
+            [
+                ("listener", of(&self.certificate)),
+                ("upstream", of(&self.upstream_certificate)),
+                ("forward", of(&self.forward_certificate)),
+            ]
+        };
+        [
+            labelled(
+                "openim_bridge_tls_certificate_expiry_seconds",
+                "Seconds until the certificate in use expires; +Inf where there is none.",
+                MetricType::GAUGE,
+                "side",
+                &sides(|certificate| certificate.expires_in),
+            ),
+            labelled(
+                "openim_bridge_tls_rotations_total",
+                "TLS files that changed and were loaded.",
+                MetricType::COUNTER,
+                "side",
+                &sides(|certificate| whole(certificate.rotations)),
+            ),
+            labelled(
+                "openim_bridge_tls_rotation_errors_total",
+                "TLS files that changed and could not be used; the previous ones stay in use.",
+                MetricType::COUNTER,
+                "side",
+                &sides(|certificate| whole(certificate.rotation_errors)),
+            ),
+        ]
+    }
+
     pub(super) fn families(&self) -> Vec<MetricFamily> {
         let upstream = &self.upstream;
         let in_state = |state| upstream.endpoints.iter().filter(|endpoint| endpoint.state == state).count();
         let endpoints = EndpointState::PRESENT.map(|state| (state.into_str(), number(in_state(state))));
         let upstream_connections = upstream.endpoints.iter().map(|endpoint| endpoint.connections).sum();
-        let sides = |of: fn(&CertificateState) -> f64| {
-            [("listener", of(&self.certificate)), ("upstream", of(&self.upstream_certificate))]
-        };
         let build = [LABEL_VERSION, LABEL_COMMIT].map(|(name, value)| label(name, value)).to_vec();
         let mut families = self.work().to_vec();
+        families.extend(self.certificates());
         families.extend([
             family(
                 "openim_bridge_build_info",
@@ -122,27 +158,6 @@ impl BridgeState {
                 MetricType::COUNTER,
                 "result",
                 &traces::counts().unwrap_or_default().named().map(|(result, count)| (result, whole(count))),
-            ),
-            labelled(
-                "openim_bridge_tls_certificate_expiry_seconds",
-                "Seconds until the certificate in use expires; +Inf where there is none.",
-                MetricType::GAUGE,
-                "side",
-                &sides(|certificate| certificate.expires_in),
-            ),
-            labelled(
-                "openim_bridge_tls_rotations_total",
-                "TLS files that changed and were loaded.",
-                MetricType::COUNTER,
-                "side",
-                &sides(|certificate| whole(certificate.rotations)),
-            ),
-            labelled(
-                "openim_bridge_tls_rotation_errors_total",
-                "TLS files that changed and could not be used; the previous ones stay in use.",
-                MetricType::COUNTER,
-                "side",
-                &sides(|certificate| whole(certificate.rotation_errors)),
             ),
             counter(
                 "openim_bridge_config_reloads_total",

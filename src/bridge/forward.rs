@@ -1,0 +1,169 @@
+//! What another receiver decides, which a team already has: the request goes on to it as it came, and its answer back to
+//! OpenIM as it came.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Uri, header, request::Parts};
+
+use super::compare::compare;
+use super::delivery::Payload;
+use super::limits::Permit;
+use super::parts::{Answer, Arrived, Bridge};
+use super::settings::CallbackPolicy;
+use crate::base::{deadline::Deadline, trace_context::Propagation};
+use crate::callback::{Callback, Question};
+use crate::openim::{OperationId, UrlCommand, client::Reading};
+use crate::outcome::{CallbackSpan, Origin, Outcome};
+use crate::telemetry::log;
+use crate::upstream::{CallError, ForwardAnswer, ForwardError, Forwarded, Passed, Spent, without_hop_by_hop};
+
+/// A request that is to be forwarded. It has come in whole, and nothing of its body is known.
+pub(super) struct ToForward {
+    /// `None`: the registry does not know it.
+    pub(super) callback: Option<&'static Callback>,
+    pub(super) policy: CallbackPolicy,
+    pub(super) deadline: Deadline,
+    pub(super) operation_id: OperationId,
+    pub(super) body: Bytes,
+    /// The body's share of `limits.body_bytes`, held until the answer is there.
+    pub(super) permit: Permit,
+}
+
+impl Bridge {
+    /// The request as the receiver gets it. Credentials that the bridge has checked are not the receiver's to know.
+    pub(super) fn forwarded(&self, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> Forwarded {
+        without_hop_by_hop(&mut headers);
+        headers.remove(header::HOST);
+        // The client sends on when it is told to, which the bridge has done.
+        headers.remove(header::EXPECT);
+        if self.settings.access.basic_auth.is_some() {
+            headers.remove(header::AUTHORIZATION);
+        }
+        let url = UrlCommand::of(uri);
+        let is_in_path = url.parameter.is_none();
+        let segment = uri.path().rsplit('/').find(|segment| !segment.is_empty()).filter(|_| is_in_path);
+        Forwarded {
+            command: segment.unwrap_or_default().to_owned(),
+            query: uri.query().map(str::to_owned),
+            headers,
+            body,
+        }
+    }
+
+    /// The receiver's answer; or the fallback where there is none.
+    pub(super) async fn forward(
+        &self,
+        request: ToForward,
+        head: &mut Parts,
+        trace: Propagation,
+        span: Option<Box<CallbackSpan>>,
+    ) -> Answer {
+        let ToForward { callback, policy, deadline, operation_id, body, permit: _held } = request;
+        let (uri, headers) = (std::mem::take(&mut head.uri), std::mem::take(&mut head.headers));
+        let mut forwarded = self.forwarded(&uri, headers, body.clone());
+        if let Some(callback) = callback.filter(|callback| callback.is_after()) {
+            let key = self.decoded(callback, &body, &operation_id).and_then(|question| question.body.delivery_key());
+            let payload = Payload::Forward(Box::new(forwarded));
+            let is_queued =
+                self.deliveries.enqueue(callback, key, payload, operation_id.clone(), trace, self.settings.delivery);
+            let outcome = Outcome::queued(callback, is_queued).of(operation_id).recorded_by(span);
+            self.record(&outcome, deadline);
+            return self.encode(&outcome);
+        }
+        trace.write(trace.next_span(), &mut forwarded.headers);
+        let Passed { answer, endpoint, spent } = match self.limits.in_flight.take(1) {
+            Some(_place) => self.pass(&forwarded, deadline).await,
+            None => {
+                Passed { answer: Err(CallError::Limit("limits.in_flight")), endpoint: None, spent: Spent::default() }
+            }
+        };
+        let (outcome, answer) = match answer {
+            Ok(answer) => (Outcome::forwarded(callback, &Reading::of(&answer.body)), Some(answer)),
+            Err(error) => {
+                let class = error.class(deadline.remaining());
+                let body = callback.and_then(|callback| self.decoded(callback, &body, &operation_id));
+                let fallback = match (body, callback) {
+                    (Some(Question { body, .. }), _) => {
+                        Outcome::fallback(&self.settings.fallback, policy.fallback, class, body, Some(error))
+                    }
+                    (None, callback) => {
+                        let command = UrlCommand::of(&uri);
+                        let harms = callback.zip(command.name()).is_some_and(|(it, command)| it.needs_echo(command));
+                        let own = policy.fallback;
+                        Outcome::fallback_unread(&self.settings.fallback, own, class, callback, harms, Some(error))
+                    }
+                };
+                (fallback, None)
+            }
+        };
+        let outcome = outcome.of(operation_id).after(spent, endpoint, vec![]).recorded_by(span);
+        self.record(&outcome, deadline);
+        match answer {
+            Some(answer) => as_it_came(answer),
+            None => self.encode(&outcome),
+        }
+    }
+
+    /// The receiver decides for somebody whom `enforce_percent` leaves out. The service is asked in the background, and
+    /// the two are compared.
+    pub(super) async fn forward_and_compare(
+        self: &Rc<Self>,
+        arrived: Arrived,
+        mut forwarded: Forwarded,
+        place: Option<Permit>,
+        trace: Propagation,
+        span: Option<Box<CallbackSpan>>,
+    ) -> Answer {
+        let (deadline, policy) = (arrived.deadline, arrived.policy);
+        let (operation_id, body) = (arrived.operation_id.clone(), Rc::clone(&arrived.question.body));
+        trace.write(trace.next_span(), &mut forwarded.headers);
+        let (tell, told) = tokio::sync::oneshot::channel::<Bytes>();
+        let (bridge, of_service) = (Rc::clone(self), trace.clone());
+        // Ends by the deadline, as the receiver does.
+        tokio::task::spawn_local(async move {
+            let outcome = bridge.decide(arrived, place, &of_service).await.in_shadow();
+            bridge.record(&outcome, deadline);
+            if let Ok(answer) = told.await {
+                let compared = compare(&outcome, &answer);
+                bridge.metrics.compared(outcome.callback, compared.result());
+                log::compared(&outcome, &compared);
+            }
+        });
+        let Passed { answer, endpoint, spent } = self.pass(&forwarded, deadline).await;
+        let (outcome, answer) = match answer {
+            Ok(answer) => {
+                // Fails only when the service's side has panicked.
+                let _compared = tell.send(answer.body.clone());
+                (Outcome::forwarded(Some(body.callback()), &Reading::of(&answer.body)), Some(answer))
+            }
+            Err(error) => {
+                let class = error.class(deadline.remaining());
+                (Outcome::fallback(&self.settings.fallback, policy.fallback, class, body, Some(error)), None)
+            }
+        };
+        let outcome = outcome.of(operation_id).after(spent, endpoint, vec![]).recorded_by(span);
+        self.record(&outcome, deadline);
+        match answer {
+            Some(answer) => as_it_came(answer),
+            None => self.encode(&outcome),
+        }
+    }
+
+    async fn pass(&self, request: &Forwarded, deadline: Deadline) -> Passed {
+        match &self.forwarder {
+            Some(forwarder) => forwarder.pass(request, deadline).await,
+            None => Passed { answer: Err(ForwardError::NotStarted.into()), endpoint: None, spent: Spent::default() },
+        }
+    }
+
+    fn decoded(&self, callback: &'static Callback, body: &Bytes, operation_id: &OperationId) -> Option<Question> {
+        (self.callbacks.codec.decode)(callback, body.clone(), operation_id).ok()
+    }
+}
+
+/// The receiver's own answer.
+fn as_it_came(ForwardAnswer { status, mut headers, body }: ForwardAnswer) -> Answer {
+    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    Answer { status, origin: Origin::Forwarded, hint: None, headers: Some(Box::new(headers)), body }
+}
