@@ -5,11 +5,11 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::{
-    contender::{ALL, BRIDGE, BY_HAND, Contender, ENVOY, FLOOR},
     figures::Figure,
     lab::Scenario,
     scenario::{HUNG, IDLE, KEEP_ALIVE, NEW_CONNECTION, OPEN_LOOP, OPENIM_HTTP, OPENIM_HTTPS, START},
 };
+use openim_bridge_bench::contender::{ALL, BRIDGE, BY_HAND, Contender, ENVOY, FLOOR};
 
 /// Those with a load of callbacks.
 static LOADS: [&Scenario; 6] = [&KEEP_ALIVE, &NEW_CONNECTION, &OPENIM_HTTP, &OPENIM_HTTPS, &OPEN_LOOP, &IDLE];

@@ -15,6 +15,7 @@ use anyhow::{Context as _, anyhow, bail};
 use nix::time::{ClockId, clock_gettime};
 use openim_bridge_bench::{
     certificates::{Authority, Secret},
+    contender::{Contender, Programs, Setup},
     program::Program,
 };
 use tokio::{
@@ -25,7 +26,6 @@ use tokio_rustls::TlsConnector;
 
 use crate::{
     client::first_answer,
-    contender::{Contender, Programs, Setup},
     figures::{Figure, Figures, latencies},
     load::Load,
 };

@@ -1,7 +1,6 @@
 //! The bridge against what else could be put in its place: side by side, in one run, on one machine, in front of the same
 //! decision service.
 //!
-//! - `contender`: what is compared, and how each is started.
 //! - `client`, `load`: one callback and its answer, which is checked whole; many of them, closed or open loop.
 //! - `lab`: what every scenario needs.
 //! - `scenario`: the scenarios.
@@ -12,7 +11,6 @@
 //! Exits with 0 when no figure is void, 1 when one is (or, with --goals, a goal is missed), 2 for a usage error.
 
 mod client;
-mod contender;
 mod figures;
 mod goals;
 mod lab;
@@ -25,9 +23,11 @@ use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
-use contender::{Contender, Programs};
 use lab::{Effort, Lab, Scenario};
-use openim_bridge_bench::runtime;
+use openim_bridge_bench::{
+    contender::{self, Contender, Programs},
+    runtime,
+};
 use report::Report;
 
 /// Compares the bridge with what else could be put in its place.

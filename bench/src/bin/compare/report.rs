@@ -1,21 +1,22 @@
 //! What was measured: tables for people, JSON for programs, a page's part; with what it was measured on.
 
-mod table;
-
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use anyhow::Context as _;
-use openim_bridge_bench::{docs, machine::Machine};
+use openim_bridge_bench::{
+    contender::{BRIDGE, Contender, size_mb},
+    docs,
+    machine::Machine,
+    table::Table,
+};
 use serde_json::{Value, json};
 
 use crate::{
-    contender::{BRIDGE, Contender, size_mb},
     figures::{Cell, Figure},
     goals::{self, Goal, Medians},
     lab::{Effort, Lab, Scenario},
     rounds::Results,
 };
-use table::Table;
 
 /// Everything that a run has to tell.
 pub(crate) struct Report {

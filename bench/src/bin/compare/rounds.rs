@@ -6,10 +6,10 @@ use std::io::{self, IsTerminal as _};
 use anyhow::Context as _;
 
 use crate::{
-    contender::Contender,
     figures::Cell,
     lab::{Lab, Scenario},
 };
+use openim_bridge_bench::contender::Contender;
 
 /// A scenario's row for each contender that takes it.
 pub(crate) struct Results {

@@ -1,11 +1,11 @@
 //! Callbacks as fast as they are answered: over kept connections, and over a new one each.
 
 use crate::{
-    contender::Contender,
     figures::{Figure, Figures},
     lab::{CONCURRENCY, Lab, Scenario},
     load::{Connections, Load},
 };
+use openim_bridge_bench::contender::Contender;
 
 /// Callbacks at one time, each on a connection of its own.
 const NEW: u8 = 32;

@@ -4,11 +4,11 @@ use std::{iter, net::SocketAddr};
 
 use super::idle::growth;
 use crate::{
-    contender::Contender,
     figures::{Figure, Figures},
     lab::{CONCURRENCY, Lab, Scenario, TIMEOUT, serve},
     load::{Connections, Load},
 };
+use openim_bridge_bench::contender::Contender;
 
 const MANY: usize = 100;
 

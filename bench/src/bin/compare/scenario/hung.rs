@@ -7,10 +7,10 @@ use openim_bridge_bench::{
 };
 
 use crate::{
-    contender::Contender,
     figures::{Figure, Figures},
     lab::{Lab, Scenario},
 };
+use openim_bridge_bench::contender::Contender;
 
 const OUTSTANDING: usize = 1000;
 

@@ -4,11 +4,11 @@ use tokio::{net::TcpStream, task::JoinSet};
 
 use crate::{
     client::{connect, exchange},
-    contender::Contender,
     figures::{Figure, Figures},
     lab::{CONCURRENCY, Lab, Scenario},
     load::{Connections, Load},
 };
+use openim_bridge_bench::contender::Contender;
 
 /// This many times as many connections as are opened at one time.
 const EACH: u16 = 100;

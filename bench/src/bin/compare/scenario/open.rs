@@ -2,11 +2,11 @@
 
 use super::closed::FIGURES;
 use crate::{
-    contender::Contender,
     figures::Figures,
     lab::{CONCURRENCY, Lab, Scenario},
     load::Load,
 };
+use openim_bridge_bench::contender::Contender;
 
 /// Callbacks a second: what every contender carries on two cores beside the load and the decision service.
 const RATE: u32 = 1500;

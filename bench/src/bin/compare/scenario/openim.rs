@@ -8,10 +8,10 @@ use tokio::process::Command;
 
 use super::closed::FIGURES;
 use crate::{
-    contender::Contender,
     figures::{Figure, Figures},
     lab::{CONCURRENCY, Contending, Lab, Scenario, TIMEOUT},
 };
+use openim_bridge_bench::contender::Contender;
 
 pub(crate) static OPENIM_HTTP: Scenario = Scenario {
     name: "openim-http",

@@ -6,10 +6,10 @@ use openim_bridge_bench::stats::median;
 use tokio::time::sleep;
 
 use crate::{
-    contender::Contender,
     figures::{Figure, Figures},
     lab::{Lab, Scenario},
 };
+use openim_bridge_bench::contender::Contender;
 
 /// Until what starting needs is given back.
 const SETTLED: Duration = Duration::from_secs(1);

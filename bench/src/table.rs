@@ -7,22 +7,26 @@ const GAP: usize = 3;
 
 /// Rows under a head. The first column is text, the others are numbers and words of one width.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(super) fn new(head: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    /// Without a row.
+    #[must_use]
+    pub fn new(head: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
     /// One that is shorter than the head has its last value across what is left.
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 
-    pub(super) fn text(&self) -> String {
+    /// Aligned, for a terminal.
+    #[must_use]
+    pub fn text(&self) -> String {
         let width = |column: usize| {
             let whole = self.rows.iter().filter(|row| row.len() == self.head.len());
             whole.chain([&self.head]).map(|row| row[column].chars().count()).max().unwrap_or_default()
@@ -45,7 +49,9 @@ impl Table {
         text
     }
 
-    pub(super) fn markdown(&self) -> String {
+    /// For a page.
+    #[must_use]
+    pub fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let mut rules = vec!["---:".to_owned(); self.head.len()];
         "---".clone_into(&mut rules[0]);

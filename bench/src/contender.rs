@@ -9,57 +9,67 @@ use std::{
 
 /// A program that answers OpenIM's callbacks by asking a decision service over gRPC.
 #[derive(Debug)]
-pub(crate) struct Contender {
+pub struct Contender {
     /// Its file among the built ones, and its name on the command line.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// For tables.
-    pub(crate) title: &'static str,
+    pub title: &'static str,
     /// Whether it answers when the decision service does not.
-    pub(crate) has_deadline: bool,
+    pub has_deadline: bool,
 }
 
 /// This project's own.
-pub(crate) static BRIDGE: Contender = Contender { name: "bridge", title: "openim-bridge", has_deadline: true };
+pub static BRIDGE: Contender = Contender { name: "bridge", title: "openim-bridge", has_deadline: true };
 /// What the bridge's cost is held against.
-pub(crate) static FLOOR: Contender = Contender { name: "floor", title: "axum + tonic", has_deadline: false };
-pub(crate) static ENVOY: Contender = Contender { name: "envoy", title: "Envoy", has_deadline: true };
-pub(crate) static BY_HAND: Contender = Contender { name: "byhand", title: "Go by hand", has_deadline: true };
-pub(crate) static GATEWAY: Contender = Contender { name: "gateway", title: "grpc-gateway", has_deadline: true };
+pub static FLOOR: Contender = Contender { name: "floor", title: "axum + tonic", has_deadline: false };
+/// `grpc_json_transcoder`.
+pub static ENVOY: Contender = Contender { name: "envoy", title: "Envoy", has_deadline: true };
+/// net/http and grpc-go.
+pub static BY_HAND: Contender = Contender { name: "byhand", title: "Go by hand", has_deadline: true };
+/// grpc-gateway.
+pub static GATEWAY: Contender = Contender { name: "gateway", title: "grpc-gateway", has_deadline: true };
 
 /// All, in the order of the tables.
-pub(crate) static ALL: [&Contender; 5] = [&BRIDGE, &FLOOR, &ENVOY, &BY_HAND, &GATEWAY];
+pub static ALL: [&Contender; 5] = [&BRIDGE, &FLOOR, &ENVOY, &BY_HAND, &GATEWAY];
 
 /// Where the programs are.
 #[derive(Debug)]
-pub(crate) struct Programs {
+pub struct Programs {
     /// The release build of openim-bridge.
-    pub(crate) bridge: PathBuf,
+    pub bridge: PathBuf,
     /// The folder of the others.
-    pub(crate) built: PathBuf,
+    pub built: PathBuf,
 }
 
 /// What a contender is told.
 #[derive(Debug)]
-pub(crate) struct Setup<'a> {
-    pub(crate) listen: SocketAddr,
+pub struct Setup<'a> {
+    /// Where it listens.
+    pub listen: SocketAddr,
     /// The decision service: one for all but the bridge, which takes several.
-    pub(crate) upstreams: &'a [SocketAddr],
-    pub(crate) timeout: Duration,
+    pub upstreams: &'a [SocketAddr],
+    /// Its deadline.
+    pub timeout: Duration,
     /// Certificate and key.
-    pub(crate) tls: Option<(&'a str, &'a str)>,
+    pub tls: Option<(&'a str, &'a str)>,
 }
 
 impl Contender {
-    pub(crate) fn is_bridge(&self) -> bool {
+    /// Whether it is this project's own.
+    #[must_use]
+    pub fn is_bridge(&self) -> bool {
         self.name == BRIDGE.name
     }
 
-    pub(crate) fn file(&self, programs: &Programs) -> PathBuf {
+    /// Its program.
+    #[must_use]
+    pub fn file(&self, programs: &Programs) -> PathBuf {
         if self.is_bridge() { programs.bridge.clone() } else { programs.built.join(self.name) }
     }
 
     /// Its arguments. The bridge has its defaults, but that its fallback is a refusal: it cannot pass for a decision.
-    pub(crate) fn arguments(&self, setup: &Setup<'_>) -> Vec<OsString> {
+    #[must_use]
+    pub fn arguments(&self, setup: &Setup<'_>) -> Vec<OsString> {
         let Setup { listen, upstreams, timeout, tls } = setup;
         let (listen, timeout) = (listen.to_string(), format!("{}ms", timeout.as_millis()));
         let mut arguments: Vec<String> = Vec::new();
@@ -85,29 +95,44 @@ impl Contender {
 }
 
 impl Programs {
-    pub(crate) fn service(&self) -> PathBuf {
+    /// The decision service.
+    #[must_use]
+    pub fn service(&self) -> PathBuf {
         self.built.join("service")
     }
 
     /// The load client in OpenIM's own pattern.
-    pub(crate) fn openim(&self) -> PathBuf {
+    #[must_use]
+    pub fn openim(&self) -> PathBuf {
         self.built.join("openim")
     }
 
+    /// OpenIM's own queue of after callbacks, with its client.
+    #[must_use]
+    pub fn queue(&self) -> PathBuf {
+        self.built.join("queue")
+    }
+
     /// What the contenders are made of.
-    pub(crate) fn versions(&self) -> PathBuf {
+    #[must_use]
+    pub fn versions(&self) -> PathBuf {
         self.built.join("versions.json")
     }
 }
 
 /// The contender of that name.
-pub(crate) fn named(name: &str) -> Result<&'static Contender, String> {
+///
+/// # Errors
+///
+/// When there is none: then the names that there are.
+pub fn named(name: &str) -> Result<&'static Contender, String> {
     let found = ALL.into_iter().find(|contender| contender.name == name);
     found.ok_or_else(|| format!("there is {}", ALL.map(|contender| contender.name).join(", ")))
 }
 
 /// A file's size in MB.
-pub(crate) fn size_mb(file: &Path) -> Option<f64> {
+#[must_use]
+pub fn size_mb(file: &Path) -> Option<f64> {
     #[allow(clippy::cast_precision_loss, reason = "a file of less than 8 PB")]
     file.metadata().ok().map(|metadata| metadata.len() as f64 / 1e6)
 }
