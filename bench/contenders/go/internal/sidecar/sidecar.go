@@ -24,8 +24,8 @@ import (
 // MaxBody is how many bytes a callback may have: the bridge's default.
 const MaxBody = 3 << 20
 
-// Path is where OpenIM posts the callback to, as shipped.
-const Path = "/callbackExample/callbackBeforeSetFriendRemarkCommand"
+// Folder is where OpenIM posts its callbacks to, as shipped; the command follows.
+const Folder = "/callbackExample/"
 
 // Flags are those that every contender of the benchmark takes.
 type Flags struct {
