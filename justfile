@@ -30,6 +30,14 @@ bench-full *args: (bench "--full" args)
 # The same, and its tables into docs/performance.md.
 bench-docs: (bench-full "--docs" "docs/performance.md")
 
+# After callbacks from OpenIM's own queue, beside what answers only once the service was told: about 4 minutes.
+delivery *args:
+    bench/contenders/build
+    cargo run --release --locked --manifest-path bench/Cargo.toml --bin delivery -- --bridge "$(deploy/build)" {{ args }}
+
+# The same, and its tables into docs/performance.md.
+delivery-docs: (delivery "--docs" "docs/performance.md")
+
 # 1,000 callbacks to a decision service that hangs: `just hung --callbacks 500`.
 hung *args:
     cargo run --release --locked --manifest-path bench/Cargo.toml --bin hung -- --bridge "$(deploy/build)" {{ args }}
