@@ -5,6 +5,7 @@
 mod kit;
 
 use std::{
+    num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -115,6 +116,16 @@ fn an_event_is_kept_for_a_service_that_comes_later() {
     is_there.store(true, Relaxed);
     eventually("all are told", || bridge.server.load().queued == 0);
     assert_eq!(results(&bridge, "delivered"), 20.0);
+}
+
+#[test]
+fn an_attempt_is_one_call_and_leaves_the_retries_to_decisions() {
+    let service = any_service(|_| Err(UNAVAILABLE));
+    // So that the endpoint stays, and each attempt is made.
+    let bridge = asks(with(|_| {}).with(|all| all.upstream.eject.failures = NonZeroUsize::MAX), &service);
+    send(&bridge, &event("u1", "x"));
+    let asked: Vec<_> = (0..3).map(|_| service.next()).collect();
+    assert_eq!(asked.iter().map(|asked| asked.metadata("attempt")).collect::<Vec<_>>(), ["1", "2", "3"]);
 }
 
 #[test]

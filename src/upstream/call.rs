@@ -106,7 +106,8 @@ impl Upstream {
         self.balancer.has_endpoint()
     }
 
-    /// Asks, and asks once more, elsewhere if possible, where that is safe.
+    /// Asks, and asks once more, elsewhere if possible, where that is safe. A delivery is one call, unless the service has not
+    /// seen it.
     pub async fn ask(&self, call: &Call<'_>, deadline: Deadline) -> Asked {
         let mut spent = Spent::default();
         let mut tried = None;
@@ -130,7 +131,12 @@ impl Upstream {
         tried: &mut Option<Tried>,
         tries: &mut Vec<Try>,
     ) -> Result<Bytes, CallError> {
-        self.pool.budget.deposit();
+        // What is only told comes again by itself, after a pause, and leaves the budget to decisions.
+        let is_decision = call.delivery.is_none();
+        if is_decision {
+            self.pool.budget.deposit();
+        }
+        let withdraw = || is_decision && self.pool.budget.withdraw();
         let mut unsent = 0;
         loop {
             let span = call.trace.next_span();
@@ -146,8 +152,7 @@ impl Upstream {
                 Err(error) => error,
             };
             let retry = error.retry();
-            let is_within_budget = || unsent == 0 || self.pool.budget.withdraw();
-            if retry == Retry::Unsent && unsent < MAX_UNSENT && is_within_budget() {
+            if retry == Retry::Unsent && unsent < MAX_UNSENT && (unsent == 0 || withdraw()) {
                 unsent += 1;
                 continue;
             }
@@ -155,7 +160,7 @@ impl Upstream {
                 && match retry {
                     Retry::Never => false,
                     Retry::Unsent | Retry::Free => true,
-                    Retry::Budgeted => self.pool.budget.withdraw(),
+                    Retry::Budgeted => withdraw(),
                 };
             if !may_retry {
                 return Err(error);
