@@ -48,3 +48,6 @@ chaos *args:
 
 # The same, and its table into docs/reliability.md.
 chaos-docs: (chaos "--docs" "docs/reliability.md")
+
+# 100 times the after callbacks that the service takes, and the table into docs/after-callbacks.md.
+overload-docs: (chaos "--overload" "--docs" "docs/after-callbacks.md")

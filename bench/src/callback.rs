@@ -35,6 +35,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Whether it says that its connection closes.
     pub closes: bool,
+    /// Where the bridge says that it came from.
+    pub origin: String,
     /// When the last byte had been read.
     pub at: Instant,
 }
@@ -54,8 +56,8 @@ pub async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> anyhow::Resul
             0 => bail!("the connection was closed within the answer"),
             _ => {}
         }
-        if let Some(Parsed { status, body, closes }) = parse(&bytes)? {
-            return Ok(Answer { status, body: body.to_vec(), closes, at });
+        if let Some(Parsed { status, body, closes, origin }) = parse(&bytes)? {
+            return Ok(Answer { status, body: body.to_vec(), closes, origin: origin.to_owned(), at });
         }
     }
 }
@@ -65,6 +67,7 @@ struct Parsed<'a> {
     status: u16,
     body: &'a [u8],
     closes: bool,
+    origin: &'a str,
 }
 
 /// An answer, once all of it is there.
@@ -82,7 +85,8 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<Parsed<'_>>> {
         bail!("{} bytes behind the answer", body.len() - length);
     }
     let closes = header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-    Ok((body.len() == length).then_some(Parsed { status, body, closes }))
+    let origin = header("openim-bridge").unwrap_or_default();
+    Ok((body.len() == length).then_some(Parsed { status, body, closes, origin }))
 }
 
 #[cfg(test)]
@@ -106,9 +110,12 @@ mod tests {
         for end in 0..whole.len() {
             assert_eq!(parse(&whole[..end]).expect("so far good"), None, "at {end}");
         }
-        assert_eq!(parse(whole).expect("good"), Some(Parsed { status: 200, body: b"{}", closes: false }));
-        let last = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\nContent-Length: 2\r\n\r\n{}";
-        assert_eq!(parse(last).expect("good"), Some(Parsed { status: 400, body: b"{}", closes: true }));
+        let parsed = Parsed { status: 200, body: b"{}", closes: false, origin: "" };
+        assert_eq!(parse(whole).expect("good"), Some(parsed));
+        let last =
+            b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\nopenim-bridge: queued\r\nContent-Length: 2\r\n\r\n{}";
+        let parsed = Parsed { status: 400, body: b"{}", closes: true, origin: "queued" };
+        assert_eq!(parse(last).expect("good"), Some(parsed));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! What the benchmarks share.
 //!
 //! - [`answer`]: what OpenIM would make of an answer.
+//! - [`allowing`]: a decision service that allows whatever it is asked.
 //! - [`callback`]: OpenIM's request in its own bytes, and an answer read as bytes.
 //! - [`certificates`]: an authority, and folders of what it signed that are swapped as Kubernetes does.
 //! - [`contender`]: what the bridge is compared with, and how each is started.
 //! - [`docs`]: the part of a page that a command makes.
+//! - [`events`]: after callbacks at a constant rate, of many keys.
 //! - [`load`]: callbacks at a constant rate, on connections as OpenIM's client makes them.
 //! - [`machine`]: what a benchmark ran on.
+//! - [`metrics`]: what a running bridge counts.
 //! - [`namespace`]: a network namespace that can lose every packet.
 //! - [`program`]: the bridge's commands, and other programs that listen, as child processes, which end with the benchmark.
 //! - [`outstanding`]: many callbacks at one time to a decision service that hangs, and how late their answers come.
@@ -25,8 +28,10 @@ pub mod callback;
 pub mod certificates;
 pub mod contender;
 pub mod docs;
+pub mod events;
 pub mod load;
 pub mod machine;
+pub mod metrics;
 pub mod namespace;
 pub mod outstanding;
 pub mod program;

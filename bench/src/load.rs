@@ -176,6 +176,11 @@ impl Callbacks {
         self.0.iter().filter(|callback| matches!(callback.told, Told::Wrong(_) | Told::Missing(_)))
     }
 
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Callback> {
+        self.0.iter()
+    }
+
     /// Those answered by a fallback.
     pub fn fell_back(&self) -> impl Iterator<Item = &Callback> {
         self.0.iter().filter(|callback| matches!(callback.told, Told::FellBack(_)))

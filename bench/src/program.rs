@@ -20,6 +20,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
+    task::JoinHandle,
     time::{self, Instant},
 };
 
@@ -34,6 +35,7 @@ const KEPT_LINES: usize = 1000;
 pub struct Program {
     child: Child,
     log: Arc<Mutex<Log>>,
+    reading: Option<JoinHandle<()>>,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -42,6 +44,8 @@ pub struct Program {
 #[derive(Debug, Default)]
 struct Log {
     answered: usize,
+    logged: usize,
+    admin: Option<SocketAddr>,
     lines: VecDeque<(Instant, String)>,
 }
 
@@ -103,8 +107,8 @@ impl Program {
             Err(_) => bail!("{name}: no log line with an address within {START:?}; it said:\n{said}"),
         };
         let log = Arc::<Mutex<Log>>::default();
-        tokio::spawn(read(stderr, Arc::clone(&log)));
-        Ok(Self { child, log, address })
+        let reading = Some(tokio::spawn(read(stderr, Arc::clone(&log))));
+        Ok(Self { child, log, reading, address })
     }
 
     /// Starts a command that has been told to listen at `address`, and does not wait until it does. Its output is where
@@ -116,7 +120,7 @@ impl Program {
     pub fn launch(command: Command, address: SocketAddr) -> anyhow::Result<Self> {
         let name = command.as_std().get_program().display().to_string();
         let child = spawn(command).with_context(|| format!("cannot start {name}"))?;
-        Ok(Self { child, log: Arc::default(), address })
+        Ok(Self { child, log: Arc::default(), reading: None, address })
     }
 
     /// Calls that it has answered, as the mock.
@@ -129,6 +133,18 @@ impl Program {
     #[must_use]
     pub fn said(&self, text: &str, since: Instant) -> Option<Instant> {
         self.log().lines.iter().find(|(at, line)| *at >= since && line.contains(text)).map(|(at, _)| *at)
+    }
+
+    /// Where it listens for operators, once it has said so.
+    #[must_use]
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.log().admin
+    }
+
+    /// How many lines it has logged since it listens, those of a mock's calls left aside.
+    #[must_use]
+    pub fn logged(&self) -> usize {
+        self.log().logged
     }
 
     /// Lines of its log that hold `text`, the oldest of those that are kept first.
@@ -189,6 +205,19 @@ impl Program {
         Ok(self.child.try_wait()?)
     }
 
+    /// Waits until it has ended, and all that it has logged is read.
+    ///
+    /// # Errors
+    ///
+    /// When that takes over 30 s.
+    pub async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        let status = time::timeout(Duration::from_secs(30), self.child.wait()).await.context("it does not end")??;
+        if let Some(reading) = self.reading.take() {
+            reading.await?;
+        }
+        Ok(status)
+    }
+
     /// Asks it to end, and waits until it has.
     ///
     /// # Errors
@@ -228,6 +257,10 @@ async fn read(stderr: impl AsyncRead + Unpin, log: Arc<Mutex<Log>>) {
         if line.contains("\"message\":\"answered\"") {
             log.answered += 1;
             continue;
+        }
+        log.logged += 1;
+        if log.admin.is_none() && line.contains("listening for operators") {
+            log.admin = address(&line);
         }
         if log.lines.len() == KEPT_LINES {
             log.lines.pop_front();

@@ -244,3 +244,8 @@ pub(crate) fn still_running(bridge: &mut Program) -> anyhow::Result<()> {
         None => Ok(()),
     }
 }
+
+#[allow(clippy::cast_precision_loss, reason = "a number for people")]
+pub(crate) fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}

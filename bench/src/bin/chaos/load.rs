@@ -9,7 +9,7 @@ use openim_bridge_bench::{
 };
 use tokio::time::Instant;
 
-use crate::lab::{GRACE, Lab, PROMPT, Run, Scenario, seconds, still_running, until};
+use crate::lab::{GRACE, Lab, PROMPT, Run, Scenario, mib, seconds, still_running, until};
 
 /// What the service works on at one time, and for how long: 200 calls a second.
 const CONCURRENCY: u32 = 20;
@@ -100,9 +100,4 @@ async fn goaway(lab: &Lab) -> anyhow::Result<Run> {
     run.note(format!("{goaways} GOAWAYs"));
     run.promise(goaways >= 20, "too few connections were ended to show anything");
     Ok(run)
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a number for people")]
-fn mib(kib: u64) -> f64 {
-    kib as f64 / 1024.0
 }

@@ -6,32 +6,44 @@
 //! Times are taken at the client and include connecting.
 //!
 //! - `lab`: what every scenario needs: services, a bridge, a load, promises.
-//! - `endpoints`, `network`, `certificates`, `load`: the scenarios.
+//! - `endpoints`, `network`, `certificates`, `load`, `deliveries`: the scenarios. `flood`: those of `--overload`.
+//! - `told`: a service that writes down of which events it was told, and what must come out even. `service`: its process.
 //! - `report`: the table, the machine, and `docs/reliability.md`.
 //!
 //! Exits with 0 when every promise was kept, 1 when not, 2 for a usage error.
 
 mod certificates;
+mod deliveries;
 #[path = "../../../../tests/kit/dns.rs"]
 mod dns;
 mod endpoints;
+mod flood;
 mod lab;
 mod load;
 mod network;
 mod report;
+mod service;
+mod told;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use lab::{Lab, Scenario};
 use openim_bridge_bench::runtime;
 use report::Row;
+use service::ServiceArguments;
 
 /// Brings about the faults of production under a steady load, and shows what became of the callbacks.
 #[derive(Debug, Parser)]
 #[command(after_help = "Exits with 0 when every promise was kept, 1 when not, 2 for a usage error.")]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Arguments {
+    #[command(subcommand)]
+    own: Option<Own>,
+    /// The overload by after callbacks, in place of the other scenarios.
+    #[arg(long)]
+    overload: bool,
     /// These scenarios only.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -52,6 +64,13 @@ struct Arguments {
     docs: Option<PathBuf>,
 }
 
+/// What a scenario starts.
+#[derive(Debug, Subcommand)]
+enum Own {
+    #[command(hide = true)]
+    Service(ServiceArguments),
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
@@ -63,24 +82,35 @@ fn main() -> ExitCode {
     }
 }
 
-fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    endpoints::ALL.iter().chain(network::ALL).chain(certificates::ALL).chain(load::ALL)
+fn scenarios(overload: bool) -> impl Iterator<Item = &'static Scenario> {
+    let groups: &[&'static [Scenario]] = if overload {
+        &[flood::ALL]
+    } else {
+        &[endpoints::ALL, network::ALL, certificates::ALL, load::ALL, deliveries::ALL]
+    };
+    groups.iter().flat_map(|group| group.iter())
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(Own::Service(service)) = arguments.own {
+        runtime::run(service::serve(service))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let scenarios: Vec<_> = scenarios(arguments.overload).collect();
     if arguments.list {
-        for scenario in scenarios() {
-            println!("{:<20} {}", scenario.name, scenario.fault);
+        for scenario in scenarios {
+            println!("{:<22} {}", scenario.name, scenario.fault);
         }
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(unknown) = arguments.names.iter().find(|name| !scenarios().any(|scenario| scenario.name == **name)) {
+    if let Some(unknown) = arguments.names.iter().find(|name| !scenarios.iter().any(|scenario| scenario.name == **name))
+    {
         eprintln!("error: no scenario is called \"{unknown}\"; --list names them");
         return Ok(ExitCode::from(2));
     }
     rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit on open files")?;
     let lab = Lab { bridge: arguments.bridge.context("--bridge is needed")?, rate: arguments.rate };
-    let rows = runtime::run(run_all(&lab, &arguments.names))?;
+    let rows = runtime::run(run_all(&lab, &scenarios, &arguments.names))?;
     let kept = rows.iter().all(Row::is_kept);
     if arguments.markdown {
         print!("{}", report::markdown(&rows));
@@ -91,14 +121,16 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         if !kept {
             bail!("{} is left as it is, since a promise was not kept", docs.display());
         }
-        report::write(docs, &rows)?;
+        let command = if arguments.overload { "just overload-docs" } else { "just chaos-docs" };
+        report::write(docs, command, &rows)?;
     }
     Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn run_all(lab: &Lab, names: &[String]) -> anyhow::Result<Vec<Row>> {
+async fn run_all(lab: &Lab, scenarios: &[&'static Scenario], names: &[String]) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for scenario in scenarios().filter(|scenario| names.is_empty() || names.iter().any(|name| name == scenario.name)) {
+    let is_wanted = |scenario: &Scenario| names.is_empty() || names.iter().any(|name| name == scenario.name);
+    for scenario in scenarios.iter().filter(|scenario| is_wanted(scenario)) {
         let run = (scenario.run)(lab).await.with_context(|| scenario.name)?;
         let row = Row::new(scenario, run);
         eprintln!("{}", row.progress());

@@ -72,7 +72,7 @@ impl Row {
 
 pub(crate) fn text(rows: &[Row]) -> String {
     let mut text = format!(
-        "\n{:<18}{:>7}{:>10}{:>11}{:>14}  {:<8}promised\n",
+        "\n{:<22}{:>7}{:>10}{:>11}{:>14}  {:<8}promised\n",
         "fault", "sent", "answered", "fell back", "slowest (ms)", "result"
     );
     for row in rows {
@@ -80,7 +80,7 @@ pub(crate) fn text(rows: &[Row]) -> String {
         let Scenario { name, promise, .. } = row.scenario;
         let _infallible = writeln!(
             text,
-            "{name:<18}{sent:>7}{answered:>10}{fell_back:>11}{slowest:>14}  {:<8}{promise}",
+            "{name:<22}{sent:>7}{answered:>10}{fell_back:>11}{slowest:>14}  {:<8}{promise}",
             row.result()
         );
     }
@@ -106,7 +106,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
 }
 
 /// Puts the table, and the machine's name, between the markers in `docs`.
-pub(crate) fn write(docs: &Path, rows: &[Row]) -> anyhow::Result<()> {
+pub(crate) fn write(docs: &Path, command: &str, rows: &[Row]) -> anyhow::Result<()> {
     let text = format!("{}; services, bridge and client on it together.\n\n{}", Machine::this(), markdown(rows));
-    docs::write(docs, "just chaos-docs", &text)
+    docs::write(docs, command, &text)
 }
