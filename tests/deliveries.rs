@@ -102,6 +102,25 @@ fn what_the_service_does_not_want_is_told_once_and_what_it_fails_at_a_few_times(
 }
 
 #[test]
+fn an_event_that_always_fails_holds_up_its_key_for_seconds() {
+    let service = any_service_at(([127, 0, 0, 1], 0).into(), |asked| match &*remark(asked).1 {
+        "poison" => Err(RESOURCE_EXHAUSTED),
+        _ => Ok(vec![]),
+    });
+    let bridge = asks(with(|_| {}), &service);
+    let sent = Instant::now();
+    for of_key in ["poison", "next"] {
+        send(&bridge, &event("u1", of_key));
+    }
+    let asked: Vec<_> = (0..6).map(|_| remark(&service.next()).1).collect();
+    assert_eq!(asked, ["poison", "poison", "poison", "poison", "poison", "next"]);
+    // The pauses are 2.25 s at most; the bound is far from a minute.
+    assert!(sent.elapsed() < Duration::from_secs(20), "{:?}", sent.elapsed());
+    eventually("both are done", || bridge.server.load().queued == 0);
+    assert_eq!((results(&bridge, "rejected"), results(&bridge, "delivered")), (1.0, 1.0));
+}
+
+#[test]
 fn an_event_is_kept_for_a_service_that_comes_later() {
     let is_there = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&is_there);
