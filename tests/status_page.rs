@@ -252,3 +252,20 @@ fn a_browser_finds_nothing_wrong_with_it() {
         .expect("Node.js");
     assert!(looked.success());
 }
+
+#[test]
+fn after_callbacks_are_there_while_they_wait_and_when_they_are_told() {
+    let hung = kit::rpc::any_service(|_| Err(kit::rpc::HANGS));
+    let command = "callbackAfterAddFriendCommand";
+    let body = format!(r#"{{"callbackCommand":"{command}","fromUserID":"u1","toUserID":"u2"}}"#);
+    let after = Request::new().target(&format!("/cb/{command}")).body(body);
+    let waits = bridge().admin().asking_at(hung.address).start();
+    assert_eq!(waits.send(&after).origin(), "queued");
+    assert!(text(&page(&waits).body).contains("After callbacks 1 queued, the oldest for"), "{}", page(&waits).body);
+
+    let tells = kit::rpc::any_service(|_| Ok(vec![]));
+    let told = bridge().admin().asking_at(tells.address).start();
+    assert_eq!(told.send(&after).origin(), "queued");
+    eventually("it is delivered", || text(&page(&told).body).contains("After callbacks 0 queued."));
+    assert_eq!(row(&page(&told).body, "delivered")[..3], ["delivered", "1", "100 %"]);
+}

@@ -53,6 +53,9 @@ struct Page<'a> {
     reasons: Vec<CountRow<'a>>,
     retries: u64,
     abandoned: u64,
+    oldest_queued: String,
+    deliveries: Vec<DeliveryRow<'a>>,
+    delivery_retries: u64,
     times: Vec<TimeRow>,
     limits: [LimitRow; 4],
     sides: [SideRow; 3],
@@ -91,6 +94,14 @@ struct TimeRow {
 struct TimeCell {
     about: String,
     bucket: Option<String>,
+}
+
+struct DeliveryRow<'a> {
+    result: &'a str,
+    count: u64,
+    share: String,
+    /// Events a second, since the start.
+    rate: String,
 }
 
 struct LimitRow {
@@ -157,6 +168,9 @@ impl<'a> Page<'a> {
             reasons: rows(all.filter_map(|counted| Some((reason(counted)?, counted.count))), callbacks),
             retries: counts.retries,
             abandoned: counts.abandoned,
+            oldest_queued: if state.queued > 0 { time(state.oldest_queued) } else { String::new() },
+            deliveries: delivery_rows(&counts.deliveries, uptime),
+            delivery_retries: counts.delivery_retries,
             times: time_rows([&counts.callback_duration, &counts.decision_duration]),
             limits: [
                 LimitRow::of("Callbacks in flight", state.in_flight, state.in_flight_limit),
@@ -193,6 +207,17 @@ impl<'a> EndpointRow<'a> {
         };
         Self { status, trouble }
     }
+}
+
+fn delivery_rows(by_result: &BTreeMap<String, u64>, uptime: Duration) -> Vec<DeliveryRow<'_>> {
+    let all = by_result.values().sum();
+    // Counts stay below 2^53.
+    #[allow(clippy::cast_precision_loss)]
+    let rate = |count: u64| format!("{:.2}", count as f64 / uptime.as_secs_f64().max(1.0));
+    by_result
+        .iter()
+        .map(|(result, count)| DeliveryRow { result, count: *count, share: share(*count, all), rate: rate(*count) })
+        .collect()
 }
 
 /// Adds up what is of one kind; the most first.

@@ -1,5 +1,7 @@
 //! What callbacks have written so far, for people: the same numbers as in the text for Prometheus.
 
+use std::collections::BTreeMap;
+
 use prometheus::{
     core::Collector as _,
     proto::{Metric, MetricFamily},
@@ -15,6 +17,9 @@ pub(crate) struct CallbackCounts {
     pub(crate) decision_duration: Times,
     pub(crate) retries: u64,
     pub(crate) abandoned: u64,
+    /// After callbacks by what became of them, added up over all callbacks.
+    pub(crate) deliveries: BTreeMap<String, u64>,
+    pub(crate) delivery_retries: u64,
 }
 
 /// How many callbacks ended alike. Names are those of the labels.
@@ -54,21 +59,40 @@ impl Metrics {
             decision_duration: Times::of(&self.decision_duration),
             retries: self.retries.get(),
             abandoned: self.abandoned.get(),
+            deliveries: self.deliveries_by_result(),
+            delivery_retries: self.delivery_retries.get(),
         }
     }
 }
 
+impl Metrics {
+    fn deliveries_by_result(&self) -> BTreeMap<String, u64> {
+        let mut sums = BTreeMap::new();
+        for metric in self.deliveries.collect().iter().flat_map(MetricFamily::get_metric) {
+            *sums.entry(value_of(metric, "result")).or_insert(0) += count_of(metric);
+        }
+        sums
+    }
+}
+
+fn value_of(metric: &Metric, name: &str) -> String {
+    let label = metric.get_label().iter().find(|label| label.name() == name);
+    label.map(|label| label.value().to_owned()).unwrap_or_default()
+}
+
+/// The library hands on whole numbers as floating point.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn count_of(metric: &Metric) -> u64 {
+    metric.get_counter().get_value() as u64
+}
+
 impl OutcomeCount {
     fn of(metric: &Metric) -> Self {
-        let label = |name| metric.get_label().iter().find(|label| label.name() == name);
-        let value = |name| label(name).map(|label| label.value().to_owned()).unwrap_or_default();
         Self {
-            outcome: value("outcome"),
-            source: value("source"),
-            reason: Some(value("reason")).filter(|reason| reason != NO_REASON),
-            // The library hands on whole numbers as floating point.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            count: metric.get_counter().get_value() as u64,
+            outcome: value_of(metric, "outcome"),
+            source: value_of(metric, "source"),
+            reason: Some(value_of(metric, "reason")).filter(|reason| reason != NO_REASON),
+            count: count_of(metric),
         }
     }
 }
