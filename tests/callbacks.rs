@@ -141,6 +141,7 @@ fn replay(bridge: &Bridge, callback: &Callback) -> Reply {
 fn every_recorded_request_is_asked_as_by_another_implementation() {
     let service = allowing();
     let bridge = asking(&service).start();
+    let mut ids = BTreeSet::new();
     for callback in CALLBACKS {
         let request = fixture(callback);
         let head = String::from_utf8_lossy(&request).into_owned();
@@ -149,6 +150,10 @@ fn every_recorded_request_is_asked_as_by_another_implementation() {
         assert_eq!(reply.origin(), if callback.is_after() { "queued" } else { "decision" }, "{}", callback.name);
         let asked = service.next();
         assert_eq!(asked.path, callback.rpc.path);
+        // A UUIDv7.
+        let callback_id = asked.metadata("callback-id").to_owned();
+        assert!(callback_id.len() == 36 && callback_id.as_bytes()[14] == b'7', "{callback_id}");
+        assert!(ids.insert(callback_id), "an ID comes twice");
         let message = DynamicMessage::decode(request_of(callback), asked.message).expect("protobuf");
         let body = std::str::from_utf8(body_of(&request)).expect("UTF-8");
         assert_eq!(message, expected(callback, body, id).expect("a message"), "{}", callback.name);

@@ -11,7 +11,7 @@ use crate::base::{deadline::Deadline, trace_context::Propagation};
 use crate::callback::{Body, Question};
 use crate::outcome::Outcome;
 use crate::policy::Route;
-use crate::upstream::{Asked, Call, CallError, ErrorClass, Spent};
+use crate::upstream::{Asked, Call, CallError, CallId, ErrorClass, Spent};
 
 impl Bridge {
     /// The decision, or the fallback where there is none: also where there is no `place` among the callbacks being
@@ -26,7 +26,7 @@ impl Bridge {
         let deciding = async {
             let path = self.callbacks.path(body.callback());
             let operation_id = operation_id.metadata();
-            let call = Call { path: &path, frame: &frame, deadline_counts: true, delivery: None, operation_id, trace };
+            let call = Call { path: &path, frame: &frame, id: CallId::now(), attempt: None, operation_id, trace };
             self.outcome(Rc::clone(&body), self.ask(&call, place, deadline).await, &policy, deadline)
         };
         let outcome = AssertUnwindSafe(deciding).catch_unwind().await;

@@ -373,10 +373,9 @@ impl WorkerDeliveries {
         let call = Call {
             path: &path,
             frame,
-            // A service that hangs at what it is told may decide well.
-            deadline_counts: false,
             operation_id: event.operation_id.metadata(),
-            delivery: Some((event.id.clone(), attempt)),
+            id: event.id.clone(),
+            attempt: Some(attempt),
             trace: &event.trace,
         };
         self.upstream.ask(&call, deadline).await.reply.map(|_| ())

@@ -61,7 +61,8 @@ impl CallId {
         let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
         // Letters, digits and hyphens.
-        Self(HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static("")))
+        let value = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text));
+        Self(unary::once(value.unwrap_or(HeaderValue::from_static(""))))
     }
 }
 
@@ -72,15 +73,22 @@ pub struct Call<'a> {
     pub path: &'a PathAndQuery,
     /// The request, in its frame.
     pub frame: &'a Bytes,
-    /// Whether no answer by the deadline may count against the endpoint: one that does not answer what it is only told may
-    /// decide well.
-    pub deadline_counts: bool,
-    /// For the metadata `callback-id` and `attempt`, of what is only told.
-    pub delivery: Option<(CallId, u32)>,
+    /// For the metadata `callback-id`: the same for every time that the service may get to see the callback.
+    pub id: CallId,
+    /// For the metadata `attempt`, of what is only told.
+    pub attempt: Option<u32>,
     /// For the metadata `operation-id`.
     pub operation_id: Option<HeaderValue>,
     /// For the metadata `traceparent` and `tracestate`.
     pub trace: &'a Propagation,
+}
+
+impl Call<'_> {
+    /// Whether somebody waits for it. No answer by the deadline then counts against the endpoint; one that does not answer
+    /// what it is only told may decide well.
+    const fn is_decision(&self) -> bool {
+        self.attempt.is_none()
+    }
 }
 
 #[derive(Debug)]
@@ -114,7 +122,7 @@ impl Upstream {
         let mut tries = Vec::new();
         let attempts = self.attempts(call, deadline, &mut spent, &mut tried, &mut tries);
         let reply = timeout_at(deadline.at(), attempts).await.unwrap_or(Err(CallError::Deadline));
-        if let (true, Err(CallError::Deadline), Some(tried)) = (call.deadline_counts, &reply, &tried)
+        if let (true, Err(CallError::Deadline), Some(tried)) = (call.is_decision(), &reply, &tried)
             && tried.sent.is_some_and(|sent| deadline.leaves_half(sent))
         {
             tried.endpoint.failed();
@@ -132,7 +140,7 @@ impl Upstream {
         tries: &mut Vec<Try>,
     ) -> Result<Bytes, CallError> {
         // What is only told comes again by itself, after a pause, and leaves the budget to decisions.
-        let is_decision = call.delivery.is_none();
+        let is_decision = call.is_decision();
         if is_decision {
             self.pool.budget.deposit();
         }
@@ -193,9 +201,9 @@ impl Upstream {
         if let Some(value) = &call.operation_id {
             head.headers_mut().insert(OPERATION_ID, unary::once(value.clone()));
         }
-        if let Some((CallId(id), attempt)) = &call.delivery {
-            head.headers_mut().insert(CALLBACK_ID, unary::once(id.clone()));
-            head.headers_mut().insert(ATTEMPT, HeaderValue::from(*attempt));
+        head.headers_mut().insert(CALLBACK_ID, call.id.0.clone());
+        if let Some(attempt) = call.attempt {
+            head.headers_mut().insert(ATTEMPT, HeaderValue::from(attempt));
         }
         call.trace.write(span, head.headers_mut());
         match unary(place.sender(), head, call.frame.clone()).await {

@@ -32,7 +32,7 @@ pub(super) fn head(origin: &Uri, path: PathAndQuery, timeout: Duration) -> Reque
     // An origin has all that a URI needs beside a path.
     *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
     let headers = request.headers_mut();
-    headers.reserve(5);
+    headers.reserve(6);
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(GRPC_TIMEOUT, once(timeout_value(timeout)));

@@ -17,9 +17,9 @@
 //   the bridge then finds out early which of your endpoints are healthy.
 // - Any call may be repeated, such as when its connection breaks before the answer. Make decisions idempotent, and
 //   handle an event that comes twice.
-// - The call of an after callback has the metadata `callback-id`, a UUIDv7 that the bridge makes when it receives the
-//   callback. It is the same for every attempt and holds the time of receipt. OpenIM sends some callbacks twice (the rpc's comment says
-//   so): these have different IDs.
+// - Every call has the metadata `callback-id`, a UUIDv7 that the bridge makes when it receives the callback. It is the
+//   same each time that the call is repeated, and holds the time of receipt. The call of an after callback also has
+//   `attempt`, from 1. OpenIM sends some callbacks twice (the rpc's comment says so): these have different IDs.
 // - Other metadata: `operation-id`, if it is visible ASCII of at most 256 bytes, and W3C `traceparent` if tracing is
 //   on.
 // - Texts are what a user's client or a caller of OpenIM's API sent. A text may be empty, long (up to the bridge's
