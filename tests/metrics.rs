@@ -83,6 +83,7 @@ fn every_metric_is_there_before_anything_happens_also_without_tls() {
         "openim_bridge_config_reloads_total",
         "openim_bridge_config_reload_errors_total",
         "openim_bridge_config_last_reload_successful",
+        "openim_bridge_config_needs_restart",
         "openim_bridge_build_info{",
         "openim_bridge_tls_handshake_errors_total",
         "openim_bridge_log_lines_suppressed_total{of=\"queue\"}",

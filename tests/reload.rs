@@ -170,6 +170,10 @@ fn a_level_set_by_hand_stays_until_the_file_s_own_changes() {
     assert!(said.contains("the configuration was reloaded; changed: limits.in_flight, log.level"), "{said}");
     let shown = operate("GET", "/config", "").json();
     assert_eq!(shown["needs_restart"], serde_json::json!(["workers"]));
+    let waiting = || operate("GET", "/metrics", "").body;
+    assert!(waiting().contains("\nopenim_bridge_config_needs_restart 1\n"), "{}", waiting());
+    reload(&mut serve, &file, "log: {level: debug}\n");
+    eventually("nothing waits", || waiting().contains("\nopenim_bridge_config_needs_restart 0\n"));
 }
 
 #[test]

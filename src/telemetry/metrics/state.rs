@@ -32,6 +32,8 @@ pub(crate) struct BridgeState {
     pub(crate) receiver: Option<ReceiverStatus>,
     /// What came of reading the configuration again.
     pub(crate) configuration: Reloads,
+    /// How many settings would have another value after a restart.
+    pub(crate) needs_restart: usize,
 }
 
 /// A certificate and what came of replacing it.
@@ -173,6 +175,11 @@ impl BridgeState {
                 "openim_bridge_config_last_reload_successful",
                 "0 while the configuration file is wrong: a restart would fail.",
                 f64::from(u8::from(!self.configuration.last_refused)),
+            ),
+            gauge(
+                "openim_bridge_config_needs_restart",
+                "Settings whose change waits for a restart.",
+                number(self.needs_restart),
             ),
         ]);
         families
