@@ -53,7 +53,7 @@ fn it_asks_where_the_configuration_has_the_admin_listener_whatever_else_is_wrong
     let port = bridge.server.admin_address().expect("an admin listener").port();
     let file = tempfile::NamedTempFile::new().expect("a file");
     // All addresses are listened on, and the loopback is asked.
-    fs::write(file.path(), format!("admin:\n  listen: 0.0.0.0:{port}\ndecision:\n  timeout: soon\nnonsense: 1\n"))
+    fs::write(file.path(), format!("admin:\n  listen: '[::]:{port}'\ndecision:\n  timeout: soon\nnonsense: 1\n"))
         .expect("written");
     let path = file.path().to_str().expect("UTF-8");
     says(&probe(&[("OPENIM_BRIDGE_CONFIG", path)], &["--live"]), 0, "live", "");

@@ -2,11 +2,12 @@
 
 use std::{
     io,
-    net::{Shutdown, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr},
     os::fd::AsFd,
     time::Duration,
 };
 
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpStream;
 
@@ -43,8 +44,28 @@ pub(crate) fn listen(address: SocketAddr, workers: u16) -> io::Result<Vec<std::n
     (0..workers).map(listen).collect()
 }
 
+/// `[::]` takes IPv4 too, whatever the system's default is. Where a system has no IPv6 it means all addresses all the same:
+/// a manifest does for every cluster so.
 fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    match bind_as_is(address, shared) {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
+            bind_as_is((Ipv4Addr::UNSPECIFIED, address.port()).into(), shared)
+        }
+        bound => bound,
+    }
+}
+
+/// The kernel was built or started without IPv6, or has it disabled.
+fn lacks_ipv6(error: &io::Error) -> bool {
+    let lacking = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL];
+    Errno::from_io_error(error).is_some_and(|errno| lacking.contains(&errno))
+}
+
+fn bind_as_is(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        socket.set_only_v6(false)?;
+    }
     // So that a restart does not wait for the old process's connections to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
     if shared {
@@ -136,5 +157,14 @@ mod tests {
         let seconds = Duration::from_secs;
         assert_eq!(options(&to_service), (true, seconds(15), seconds(3), Some(seconds(3))));
         assert_eq!(options(&from_client), (true, seconds(60), seconds(15), Some(seconds(30))));
+    }
+
+    #[test]
+    fn the_wildcard_of_ipv6_takes_ipv4_too() {
+        for workers in [1, 2] {
+            let listeners = listen((Ipv6Addr::UNSPECIFIED, 0).into(), workers).expect("with or without IPv6");
+            let port = listeners[0].local_addr().expect("an address").port();
+            std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it takes IPv4");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
     time::Duration,
 };
@@ -105,12 +105,9 @@ async fn ask(method: Method, address: SocketAddr, path: &str) -> anyhow::Result<
     Ok((StatusCode::from_u16(status)?, String::from_utf8_lossy(&answer[end..]).trim_end().to_owned()))
 }
 
-/// Where a listener on this address is reached from the same machine.
+/// Where a listener on this address is reached from the same machine. `[::]` takes IPv4 too, and is IPv4 where there is no
+/// IPv6.
 fn from_here(listen: SocketAddr) -> SocketAddr {
-    let address = match listen.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        other => other,
-    };
+    let address = if listen.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { listen.ip() };
     SocketAddr::new(address, listen.port())
 }

@@ -24,6 +24,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::base::file_watch::WatchedFiles;
+use crate::server::admin::plain_http;
 use tonic::transport::server::Connected;
 
 /// How long a handshake may take.
@@ -120,7 +121,7 @@ impl Listener {
     pub(super) async fn bind(address: &MockAddress) -> io::Result<Self> {
         match address {
             MockAddress::Tcp(address) => {
-                let listener = TcpListener::bind(address).await?;
+                let listener = TcpListener::from_std(plain_http::bind(*address)?)?;
                 let address = MockAddress::Tcp(listener.local_addr()?);
                 Ok(Self { socket: Socket::Tcp(listener), _file: None, address })
             }
