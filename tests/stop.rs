@@ -1,6 +1,7 @@
 //! Stopping the program: what its signals do, and that nobody who was accepted is left without an answer.
 
-#![allow(clippy::expect_used)] // clippy.toml allows it in test functions only, not in what they share
+// clippy.toml allows the first in test functions only, not in what they share; a service that is slow sleeps.
+#![allow(clippy::expect_used, clippy::disallowed_methods)]
 
 mod kit;
 
@@ -10,8 +11,9 @@ use std::{
 };
 
 use kit::{
-    App, Client, Request, app, eventually,
+    App, Client, Request, app, eventually, ms,
     process::{self, Serve},
+    rpc::{AnyService, any_service},
 };
 use openim_bridge::mock::CallStage;
 
@@ -194,5 +196,71 @@ fn sighup_ends_no_drain() {
     serve.says("draining");
     serve.signal("HUP");
     client.reply().goes_on_with("mock:delay=1s");
+    assert_eq!(serve.exit_code(), Some(0));
+}
+
+/// An event. All are of one key, so that one is delivered after the other.
+fn event(serve: &Serve) {
+    let command = "callbackAfterSetFriendRemarkCommand";
+    let event = Request::new().target(&format!("/cb/{command}")).callback(command, "u1", "u2", "pal");
+    assert_eq!(serve.send(&event).origin(), "queued");
+}
+
+/// What the bridge holds of these events, and what became of them.
+fn events(admin: SocketAddr, metric: &str) -> usize {
+    let mut client = Client::connect(admin);
+    client.write(&Request::new().method("GET").target("/metrics").body("").bytes());
+    let text = client.reply().body;
+    let value = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().expect("a count"))
+}
+
+const QUEUE: &str = "openim_bridge_delivery_queue";
+const DELIVERED: &str = "openim_bridge_deliveries_total{callback=\"afterSetFriendRemark\",result=\"delivered\"}";
+
+/// A bridge beside its App, as deploy/kustomize has it, at the moment at which kubelet begins to end the pod: the hooks of both
+/// begin, and the bridge's announces the end.
+fn pod_that_ends() -> (AnyService, Serve, SocketAddr) {
+    // It takes 20 ms for each event.
+    let app = any_service(|_| {
+        thread::sleep(ms(20));
+        Ok(vec![])
+    });
+    let url = format!("http://{}", app.address);
+    let mut serve = process::serve(&flags(&url, &["--drain-delay", "0s"]));
+    let admin = serve.admin_address();
+    let serve = serve.started();
+    for _ in 0..50 {
+        event(&serve);
+    }
+    assert!(events(admin, QUEUE) > 10, "they are delivered one after the other");
+    let hook = std::process::Command::new(env!("CARGO_BIN_EXE_openim-bridge"))
+        .args(["probe", "--drain", "--admin-listen", &admin.to_string()])
+        .output()
+        .expect("the program");
+    assert!(hook.status.success(), "{}", String::from_utf8_lossy(&hook.stderr));
+    // What OpenIM sends until its connections have moved.
+    event(&serve);
+    (app, serve, admin)
+}
+
+#[test]
+fn what_is_queued_goes_out_while_the_app_sleeps_before_it_stops() {
+    let (app, mut serve, admin) = pod_that_ends();
+    // The App's hook sleeps for longer than this takes; then the App gets SIGTERM, and the bridge after it.
+    eventually("the queue is empty", || events(admin, QUEUE) == 0);
+    assert_eq!(events(admin, DELIVERED), 51);
+    app.stop();
+    serve.signal("TERM");
+    assert_eq!(serve.exit_code(), Some(0));
+    assert!(serve.rest().iter().all(|line| !line.contains("lost")));
+}
+
+#[test]
+fn what_is_queued_is_lost_and_told_where_the_app_does_not_sleep() {
+    let (app, mut serve, _) = pod_that_ends();
+    app.stop();
+    serve.signal("TERM");
+    assert!(serve.says("after callbacks are lost").contains("WARN"));
     assert_eq!(serve.exit_code(), Some(0));
 }

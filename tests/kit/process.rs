@@ -67,6 +67,11 @@ impl Serve {
         next_with(&self.log, text)
     }
 
+    /// The lines that are left, once it has ended.
+    pub fn rest(&self) -> Vec<String> {
+        self.log.iter().collect()
+    }
+
     /// Where operators are served, from the next line that tells it.
     #[track_caller]
     pub fn admin_address(&mut self) -> SocketAddr {

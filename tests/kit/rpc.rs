@@ -10,6 +10,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response};
+use tokio::sync::oneshot;
 
 use super::PATIENCE;
 
@@ -21,6 +22,8 @@ pub const HANGS: i32 = -1;
 /// A running service.
 pub struct AnyService {
     pub address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: thread::JoinHandle<()>,
     asked: Mutex<mpsc::Receiver<Asked>>,
 }
 
@@ -53,10 +56,11 @@ pub fn any_service_at(
     listener.set_nonblocking(true).expect("a listener");
     let address = listener.local_addr().expect("an address");
     let (tell, asked) = mpsc::channel();
+    let (stop, stopped) = oneshot::channel();
     let answer = Arc::new(answer);
-    thread::spawn(move || {
+    let thread = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
+        let serve = async {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             while let Ok((stream, _)) = listener.accept().await {
                 let (tell, answer) = (tell.clone(), Arc::clone(&answer));
@@ -101,9 +105,16 @@ pub fn any_service_at(
                     }
                 });
             }
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                () = serve => {}
+                // A service that nobody holds any more stays for whoever still asks it.
+                Ok(()) = stopped => {}
+            }
         });
     });
-    AnyService { address, asked: Mutex::new(asked) }
+    AnyService { address, stop, thread, asked: Mutex::new(asked) }
 }
 
 /// The frame must be whole, and hold the one message.
@@ -122,6 +133,12 @@ fn framed(message: &[u8]) -> Bytes {
 }
 
 impl AnyService {
+    /// Ends the service: its connections break, and its port refuses new ones.
+    pub fn stop(self) {
+        let _ended = self.stop.send(());
+        self.thread.join().expect("the service ends");
+    }
+
     /// What it is asked next.
     #[track_caller]
     pub fn next(&self) -> Asked {
