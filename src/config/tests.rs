@@ -685,6 +685,29 @@ fn the_schema_is_up_to_date() {
     is_up_to_date("src/config/schema.json", &schema_file());
 }
 
+/// The chart checks its `config` by the schema of the bridge's file. The rest of its values stands as it is.
+#[test]
+fn the_charts_schema_is_up_to_date() {
+    let file = "deploy/helm/openim-bridge/values.schema.json";
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("the chart's schema");
+    let mut values: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let mut settings = schema();
+    let object = settings.as_object_mut().expect("an object");
+    object.shift_remove("$schema");
+    // Where its own references lead.
+    values["$defs"] = object.shift_remove("$defs").expect("what its references name");
+    values["definitions"]["settings"] = settings;
+    is_up_to_date(file, &format!("{values:#}\n"));
+}
+
+/// What the chart reads to know which changes must restart the pods: the settings that need it, with their defaults.
+#[test]
+fn the_charts_settings_that_need_a_restart_are_up_to_date() {
+    let restart = leaves().iter().filter(|leaf| !leaf.live).map(|leaf| (leaf.key.clone(), leaf.default.clone()));
+    let restart: serde_json::Map<_, _> = restart.collect();
+    is_up_to_date("deploy/helm/openim-bridge/restart.json", &format!("{:#}\n", serde_json::Value::from(restart)));
+}
+
 #[test]
 fn the_reference_is_up_to_date() {
     is_up_to_date("docs/configuration.md", &reference());

@@ -17,40 +17,62 @@ app.kubernetes.io/name: {{ include "openim-bridge.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* Of every object. The chart's own win over commonLabels, since selectors rely on them. */}}
 {{- define "openim-bridge.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{ include "openim-bridge.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- $own := include "openim-bridge.selector" . | fromYaml }}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") }}
+{{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service }}
+{{- toYaml (merge $own .Values.commonLabels) }}
+{{- end }}
+
+{{/* The same with further ones, given as a list of the root and those. */}}
+{{- define "openim-bridge.labelsWith" -}}
+{{- toYaml (merge (include "openim-bridge.labels" (index . 0) | fromYaml) (index . 1)) }}
+{{- end }}
+
+{{/* Another name than the bridge's: its Service must not select the test's pod. */}}
+{{- define "openim-bridge.testSelector" -}}
+app.kubernetes.io/name: {{ include "openim-bridge.name" . | trunc 58 }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "openim-bridge.image" -}}
+{{- $repository := required "set image.repository to where you pushed the image, such as registry.example.com/openim-bridge: deploy/README.md, \"The image\"" .Values.image.repository }}
 {{- if .Values.image.digest }}
-{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
+{{- printf "%s@%s" $repository .Values.image.digest }}
 {{- else }}
-{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion .Values.image.tag) }}
 {{- end }}
 {{- end }}
 
 {{- define "openim-bridge.serviceAccountName" -}}
-{{- default (include "openim-bridge.fullname" .) .Values.serviceAccount.name }}
+{{- default (ternary (include "openim-bridge.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
 {{- end }}
 
-{{- define "openim-bridge.securityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
+{{/* What changes whenever a setting does that the bridge takes up at a restart only, and by nothing else: restart.json has
+them with their defaults, from the bridge's own list. */}}
+{{- define "openim-bridge.restart" -}}
+{{- $config := include "openim-bridge.config" . | fromYaml }}
+{{- $settings := dict }}
+{{- range $key, $default := .Files.Get "restart.json" | fromJson }}
+{{- $value := $config }}
+{{- range splitList "." $key }}
+{{- $value = index (ternary $value dict (kindIs "map" $value)) . }}
+{{- end }}
+{{- if kindIs "invalid" $value }}
+{{- $value = $default }}
+{{- end }}
+{{- $_ := set $settings $key $value }}
+{{- end }}
+{{- toJson $settings | sha256sum }}
 {{- end }}
 
-{{- define "openim-bridge.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-# So that the secrets' files may be read by nobody else.
-fsGroup: 65532
-seccompProfile:
-  type: RuntimeDefault
+{{/* The admin port stays out of a mesh, of Istio or Linkerd; podAnnotations win. They mean nothing without a mesh. */}}
+{{- define "openim-bridge.podAnnotations" -}}
+{{- $port := include "openim-bridge.port" .Values.config.admin.listen }}
+{{- $own := dict "traffic.sidecar.istio.io/excludeInboundPorts" $port "config.linkerd.io/skip-inbound-ports" $port }}
+{{- toYaml (merge (dict "checksum/restart" (include "openim-bridge.restart" .)) .Values.podAnnotations $own) }}
 {{- end }}
 
 {{/* The port of an address such as 0.0.0.0:10006 or [::]:10006. */}}
