@@ -60,6 +60,19 @@ impl Pair {
 // The URL.
 
 #[test]
+fn a_request_is_answered_although_nothing_more_comes_behind_it() {
+    let app = app();
+    let bridge = bridge().asking(&app).start();
+    for remark in ["pal", "mock:delay=100ms"] {
+        let mut client = bridge.connect();
+        client.write(&Request::new().remark(remark).bytes());
+        client.has_sent_all();
+        client.reply().goes_on_with(remark);
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
 fn the_command_is_the_last_segment_under_any_prefix() {
     let pair = pair();
     for target in [

@@ -4,7 +4,7 @@
 
 mod kit;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroUsize};
 
 use kit::{App, Bridge, COMMAND, Client, Reply, Request, app, bridge};
 use openim_bridge::policy::Credentials;
@@ -211,4 +211,53 @@ fn the_address_is_checked_first_then_the_credentials_then_the_method() {
     guarded.turns_away(&wrong.header("Authorization", OPENIM), METHOD);
     guarded.turns_away(&Request::new().callback(&COMMAND[1..], "u1", "u2", "pal"), CREDENTIALS);
     guarded.lets_in(&with_authorization(OPENIM));
+}
+
+// A place is for those who may call.
+
+#[test]
+fn a_peer_that_may_not_call_keeps_no_connection() {
+    for guarded in [guarded(&["192.0.2.0/24"], ""), guarded(&[], "openim:s3cret")] {
+        let mut client = guarded.bridge.connect();
+        client.write(&Request::new().bytes());
+        assert!(client.reply().announces_close());
+        assert!(client.is_closed());
+        // Nor is it waited for, when it says that more comes.
+        let mut slow = guarded.bridge.connect();
+        let bytes = Request::new().bytes();
+        slow.write(&bytes[..bytes.len() - 1]);
+        assert!(slow.reply().announces_close());
+        assert!(slow.is_closed());
+    }
+}
+
+#[test]
+fn one_call_that_is_let_in_keeps_the_connection_whatever_credentials_others_send_on_it() {
+    let guarded = guarded(&[], "openim:s3cret");
+    let mut client = guarded.bridge.connect();
+    for value in [OPENIM, OTHER, OPENIM] {
+        client.write(&with_authorization(value).bytes());
+        let reply = client.reply();
+        assert_eq!(reply.status, if value == OPENIM { 200 } else { 401 });
+        assert!(!reply.announces_close());
+    }
+}
+
+#[test]
+fn who_may_not_call_makes_room_for_who_may() {
+    let app = app();
+    let bridge = bridge().asking(&app).with(|settings| {
+        settings.connections = NonZeroUsize::new(2);
+        settings.bridge.access.basic_auth = Some(Credentials::parse("openim:s3cret").expect("credentials"));
+    });
+    let bridge = bridge.start();
+    // They have been rejected, and read no answer: what they have said does not count as a call.
+    let bytes = Request::new().bytes();
+    let mut strangers: Vec<_> = (0..2).map(|_| bridge.connect()).collect();
+    for stranger in &mut strangers {
+        stranger.write(&bytes[..bytes.len() - 1]);
+    }
+    let mut client = bridge.connect();
+    client.write(&with_authorization(OPENIM).bytes());
+    client.reply().goes_on_with("pal");
 }

@@ -34,6 +34,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
     version::{TLS12, TLS13},
 };
+use socket2::SockRef;
 use tempfile::TempDir;
 use tokio::{
     net::TcpStream,
@@ -115,6 +116,7 @@ struct Trust {
     roots: Arc<RootCertStore>,
     protocols: Vec<&'static [u8]>,
     versions: Vec<&'static SupportedProtocolVersion>,
+    resets: bool,
 }
 
 impl Trust {
@@ -123,7 +125,7 @@ impl Trust {
         for pair in pairs {
             roots.add(pair.der()).expect("a root");
         }
-        Self { roots: Arc::new(roots), protocols: vec![HTTP2, HTTP1], versions: vec![&TLS12, &TLS13] }
+        Self { roots: Arc::new(roots), protocols: vec![HTTP2, HTTP1], versions: vec![&TLS12, &TLS13], resets: false }
     }
 
     fn offering(mut self, protocols: &[&'static [u8]]) -> Self {
@@ -136,6 +138,11 @@ impl Trust {
         self
     }
 
+    /// Closes no connection, but resets it.
+    fn resetting(self) -> Self {
+        Self { resets: true, ..self }
+    }
+
     async fn shake_hands(&self, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&self.versions)
@@ -144,6 +151,9 @@ impl Trust {
             .with_no_client_auth();
         config.alpn_protocols = self.protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let stream = TcpStream::connect(address).await?;
+        if self.resets {
+            SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+        }
         let name = ServerName::from(address.ip());
         let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream);
         timeout(PATIENCE, shaken).await.expect("the handshake ends")
@@ -383,7 +393,7 @@ fn a_client_that_gives_up_frees_what_its_callback_held() {
 fn a_client_that_leaves_is_noticed_over_http1_too() {
     let (app, bridge, trust) = with_app();
     runtime().block_on(async {
-        let mut client = trust.offering(&[HTTP1]).connect(bridge.address()).await;
+        let mut client = trust.offering(&[HTTP1]).resetting().connect(bridge.address()).await;
         let asked = tokio::spawn(async move { client.ask("mock:hang").await });
         while bridge.server.load().in_flight == 0 {
             yield_now().await;

@@ -6,6 +6,7 @@
 //! - [`socket`]: socket options, the only code that differs between systems.
 //! - [`trace_context`]: where a request stands in a distributed trace.
 //! - [`grpc_frame`]: how gRPC sends a message. [`grpc_status`]: the names of its statuses. [`json`]: reads JSON.
+//! - [`http2_frames`]: the heads of HTTP/2 frames, read beside h2.
 //! - [`error_chain`]: an error with its causes, in one line. [`text`]: texts of others, safe to show.
 
 pub(crate) mod chunks;
@@ -14,6 +15,7 @@ pub(crate) mod error_chain;
 pub mod file_watch;
 pub(crate) mod grpc_frame;
 pub(crate) mod grpc_status;
+pub(crate) mod http2_frames;
 pub(crate) mod json;
 pub(crate) mod socket;
 pub mod text;

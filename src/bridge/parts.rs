@@ -1,6 +1,6 @@
 //! What a bridge is made of, and what every stage of the path may use.
 
-use std::{rc::Rc, sync::Arc};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -94,6 +94,12 @@ impl Bridge {
     #[must_use]
     pub fn deadline(&self, started: Instant) -> Deadline {
         Deadline::new(started, self.settings.decision.timeout)
+    }
+
+    /// Whether this peer may call with these headers.
+    #[must_use]
+    pub fn admits(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        self.settings.access.check(peer, headers).is_ok()
     }
 
     /// Counts a callback whose connection went away before there was an answer, and so an outcome.

@@ -160,7 +160,7 @@ impl ConnectionSlot {
         self.is_silent.get()
     }
 
-    /// It has sent a request, and may stay.
+    /// It has sent a request that its peer may send, and may stay.
     pub(super) fn has_spoken(&self) {
         if self.is_silent.replace(false) {
             self.connections.silent().remove(&self.number);

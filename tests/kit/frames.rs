@@ -36,15 +36,15 @@ pub const INITIAL_WINDOW_SIZE: u16 = 0x4;
 pub const MAX_FRAME_SIZE: u16 = 0x5;
 
 // RFC 9113, section 6.
-const DATA: u8 = 0x0;
-const HEADERS: u8 = 0x1;
-const RST_STREAM: u8 = 0x3;
-const SETTINGS: u8 = 0x4;
-const PING: u8 = 0x6;
-const GOAWAY: u8 = 0x7;
-const WINDOW_UPDATE: u8 = 0x8;
-const END_STREAM: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
+pub const DATA: u8 = 0x0;
+pub const HEADERS: u8 = 0x1;
+pub const RST_STREAM: u8 = 0x3;
+pub const SETTINGS: u8 = 0x4;
+pub const PING: u8 = 0x6;
+pub const GOAWAY: u8 = 0x7;
+pub const WINDOW_UPDATE: u8 = 0x8;
+pub const END_STREAM: u8 = 0x1;
+pub const END_HEADERS: u8 = 0x4;
 const ACK: u8 = 0x1;
 const PREFACE_BYTES: usize = 24;
 
@@ -385,16 +385,16 @@ fn next_frame(stream: &mut TcpStream, checks: &mut HashSet<u32>) -> std::io::Res
 }
 
 /// HPACK (RFC 7541, section 6.2.2): literals without indexing, names and values as they are.
-fn block(headers: &[(&str, &str)]) -> Vec<u8> {
+pub fn block(headers: &[(&str, &str)]) -> Vec<u8> {
     let text = |text: &str| [length(text.len()), text.as_bytes().to_vec()].concat();
     headers.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
 }
 
-fn setting(name: u16, value: u32) -> Vec<u8> {
+pub fn setting(name: u16, value: u32) -> Vec<u8> {
     [&name.to_be_bytes()[..], &value.to_be_bytes()].concat()
 }
 
-fn frame(kind: u8, flags: u8, stream_id: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream_id: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short payload").to_be_bytes();
     [&length[1..], &[kind, flags], &stream_id.to_be_bytes(), payload].concat()
 }

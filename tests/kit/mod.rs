@@ -37,7 +37,7 @@ use openim_bridge::server::Server;
 use openim_bridge::server::Settings;
 use openim_bridge::upstream::ErrorClass;
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::sync::{mpsc, oneshot};
 
 /// How long a test waits for what must come.
@@ -464,9 +464,14 @@ impl Client {
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
 
-    /// Tells the bridge that nothing more comes, and goes.
+    /// Resets the connection.
     pub fn leave(self) {
-        let _gone = self.stream.shutdown(Shutdown::Both);
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("a setting");
+    }
+
+    /// Tells the bridge that nothing more comes, and goes on reading.
+    pub fn has_sent_all(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("a FIN");
     }
 
     fn fill(&mut self) -> usize {

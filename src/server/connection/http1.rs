@@ -22,35 +22,32 @@ use super::watched::{self, ConnectionWatch, WatchedSocket};
 use crate::server::connections::ConnectionSlot;
 use crate::server::context::{Context, LAST_LOOK};
 
-/// `plain` is the TCP connection where nothing lies between it and HTTP.
+/// `tcp` is the TCP connection under it.
 pub(super) async fn serve<S>(
     context: &Rc<Context>,
     stream: S,
     watch: Rc<ConnectionWatch>,
     place: &ConnectionSlot,
-    plain: fn(&S) -> Option<&TcpStream>,
+    tcp: fn(&S) -> &TcpStream,
 ) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let webhook = service_fn(|request| {
-        let (started, is_first) = watch.request();
-        if is_first {
-            place.has_spoken();
-        }
-        answer_http1(Rc::clone(context), Rc::clone(&watch), place.peer(), request, started)
+        let started = watch.request();
+        place.hears(context, &request);
+        answer_http1(Rc::clone(context), Rc::clone(&watch), place, request, started)
     });
-    let is_plain = plain(&stream).is_some();
     let socket = Rc::new(RefCell::new(stream));
     let watched = TokioIo::new(WatchedSocket::new(Rc::clone(&socket), Rc::clone(&watch)));
-    // A client that closes has gone, and is not waited for. Told that it may, hyper does not look for that; it would do so
-    // by reading on, which takes a new buffer for every callback.
+    // A client that has sent all may say so by a FIN, and waits for its answer. One that resets its connection has gone.
+    // Told that the first is fine, hyper does not look for the other; it would do so by reading on, which takes a new buffer
+    // for every callback.
     let mut connection = pin!(
-        http1::Builder::new().max_buf_size(HEAD_BYTES as usize).half_close(is_plain).serve_connection(watched, webhook)
+        http1::Builder::new().max_buf_size(HEAD_BYTES as usize).half_close(true).serve_connection(watched, webhook)
     );
-    let poll_gone = |context: &mut TaskContext<'_>| match plain(&socket.borrow()) {
-        Some(plain) if watch.has_read_whole() => watched::poll_gone(plain, context),
-        _ => Poll::Pending,
+    let poll_gone = |context: &mut TaskContext<'_>| {
+        if watch.has_read_whole() { watched::poll_gone(tcp(&socket.borrow()), context) } else { Poll::Pending }
     };
 
     let ended = context.finishing.or(&mut unless(poll_gone, connection.as_mut())).await;

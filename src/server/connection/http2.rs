@@ -6,6 +6,7 @@
 
 use std::{
     cell::Cell,
+    convert::Infallible,
     future::{Future, pending},
     pin::pin,
     rc::Rc,
@@ -21,6 +22,7 @@ use tokio::{
 };
 
 use super::limits::{Ended, HEAD_BYTES};
+use super::paced::PacedSocket;
 use super::request::answer_http2;
 use super::watched::ConnectionWatch;
 use crate::server::connections::ConnectionSlot;
@@ -33,6 +35,9 @@ const STREAMS: u32 = 1000;
 /// How often a drain that has come to its end looks whether a connection still answers. A client has this long to take in
 /// its last answer, and the GOAWAY.
 const LAST_LOOKS: Duration = Duration::from_secs(1);
+
+/// How often it looks at the most whether one that may not call has been answered.
+const LOOKS_AT_STRANGERS: usize = 5;
 
 /// What a connection is doing; shared by it and the requests on it.
 #[derive(Default)]
@@ -71,18 +76,20 @@ where
 {
     let streams = Rc::new(Streams::default());
     let webhook = service_fn(|request| {
-        if !streams.any.replace(true) {
-            place.has_spoken();
-        }
+        streams.any.set(true);
+        place.hears(context, &request);
         if context.announces_close() {
             streams.leave.notify_one();
         }
         let open = OpenStream::new(&streams);
         // Boxed, since hyper moves it several times, and it takes some kilobytes.
-        let answer = Box::pin(answer_http2(Rc::clone(context), place.peer(), request));
+        let answer = Box::pin(answer_http2(Rc::clone(context), place.peer(), place.is_silent(), request));
         async move {
-            let _open = open;
-            answer.await
+            let (response, is_last) = answer.await;
+            if is_last {
+                open.0.leave.notify_one();
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let mut connection = pin!(
@@ -91,8 +98,11 @@ where
             // All of them may give up while the worker has no time for them: h2 would take more than 20 for an attack,
             // and close on the others too.
             .max_pending_accept_reset_streams(STREAMS as usize)
+            // What comes late, for requests that were rejected, is no abuse. Over all of a connection's life h2 would count
+            // 1024 of them, and then end it. What they cost is counted by the socket.
+            .max_local_error_reset_streams(None)
             .max_header_list_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), webhook)
+            .serve_connection(TokioIo::new(PacedSocket::new(stream)), webhook)
     );
     tokio::select! {
         // A request that is there comes before its time being over.
@@ -105,6 +115,7 @@ where
         biased;
         ended = connection => Ok(ended?),
         () = all_over(context, &streams) => Ok(()),
+        () = shut_out(place, &streams) => Ok(()),
     }
 }
 
@@ -137,6 +148,19 @@ async fn all_over(context: &Context, streams: &Streams) {
     context.shared.drain.reached(DrainStage::Finishing).await;
     loop {
         sleep(LAST_LOOKS).await;
+        if streams.open.get() == 0 {
+            return;
+        }
+    }
+}
+
+/// After the GOAWAY a peer that may not call has this long. Returns when it is over.
+async fn shut_out(place: &ConnectionSlot, streams: &Streams) {
+    for _ in 0..LOOKS_AT_STRANGERS {
+        sleep(LAST_LOOKS).await;
+        if !place.is_silent() {
+            return pending().await;
+        }
         if streams.open.get() == 0 {
             return;
         }

@@ -4,11 +4,13 @@
 //! - [`http1`], [`http2`]: the two that it may speak.
 //! - [`tls`]: HTTPS: the handshake, and the certificate that follows its files.
 //! - [`watched`]: the wrapper around a socket that knows when a request began, and keeps the limits on its head.
+//! - [`paced`]: the same for HTTP/2: what one connection may cost the others.
 //! - [`request`]: one HTTP request to the bridge and back.
 
 mod http1;
 mod http2;
 mod limits;
+mod paced;
 mod request;
 pub(super) mod tls;
 mod watched;
@@ -36,7 +38,7 @@ pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: Connec
     let watch = ConnectionWatch::new();
     let mut serving = pin!(async {
         match &context.shared.tls {
-            None => http1::serve(&context, stream, watch, &place, |stream| Some(stream)).await,
+            None => http1::serve(&context, stream, watch, &place, |stream| stream).await,
             // Boxed, so that a plain connection does not pay for its size.
             Some(tls) => Box::pin(https(&context, tls, stream, watch, &place)).await,
         }
@@ -76,7 +78,7 @@ async fn https(
     if tls::is_http2(&stream) {
         http2::serve(context, stream, watch, place).await
     } else {
-        http1::serve(context, stream, watch, place, |_| None).await
+        http1::serve(context, stream, watch, place, |stream| stream.get_ref().0).await
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context as TaskContext, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -22,18 +23,34 @@ use tokio::time::{Instant, timeout_at};
 use super::watched::ConnectionWatch;
 use crate::base::deadline::Deadline;
 use crate::bridge::{Answer, Bridge};
-use crate::outcome::{HINT_HEADER, ORIGIN_HEADER};
+use crate::openim::ReservedCode;
+use crate::outcome::{HINT_HEADER, ORIGIN_HEADER, Origin};
+use crate::server::connections::ConnectionSlot;
 use crate::server::context::Context;
 
 /// How much of a body that nobody wants is read and thrown away, so that its sender gets to see the answer: most
 /// clients read none before they have sent all.
 const DISCARDED_BYTES: usize = 32 << 20;
 
-/// Answers one request of this peer over HTTP/1.1, whose first byte came at `started`.
+/// The same of a peer that may not call, and for how long.
+const DISCARDED_OF_STRANGERS: (usize, Duration) = (64 << 10, Duration::from_secs(1));
+/// A body over HTTP/2 that nobody wants and that is no longer than this is read before its answer.
+const SMALL_BODY: usize = 64 << 10;
+
+impl ConnectionSlot {
+    /// Takes note of a request. One that its peer may not send leaves the connection as silent as it was.
+    pub(super) fn hears<B>(&self, context: &Context, request: &Request<B>) {
+        if self.is_silent() && context.bridge().admits(self.peer(), request.headers()) {
+            self.has_spoken();
+        }
+    }
+}
+
+/// Answers one request over HTTP/1.1, whose first byte came at `started`.
 pub(super) async fn answer_http1(
     context: Rc<Context>,
     watch: Rc<ConnectionWatch>,
-    peer: IpAddr,
+    place: &ConnectionSlot,
     request: Request<Incoming>,
     started: Instant,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -41,31 +58,53 @@ pub(super) async fn answer_http1(
     let deadline = bridge.deadline(started);
     let (mut head, body) = request.into_parts();
     let mut body = Noted { body, watch: &watch, is_broken: false };
-    let mut response = response(answer(&bridge, peer, &mut head, &mut body, deadline).await);
+    let answer = answer(&bridge, place.peer(), &mut head, &mut body, deadline).await;
+    let is_stranger = is_of_stranger(&answer, place.is_silent());
+    let mut response = response(answer);
 
     let all_read = watch.has_read_whole() || body.is_there_whole();
     if all_read {
         watch.answered();
     } else {
-        tokio::task::spawn_local(discard(body.body, deadline));
+        let (most, time) = DISCARDED_OF_STRANGERS;
+        let (most, by) = if is_stranger { (most, Instant::now() + time) } else { (DISCARDED_BYTES, deadline.at()) };
+        tokio::task::spawn_local(discard(body.body, most, by));
     }
-    if !all_read || context.announces_close() {
+    if !all_read || is_stranger || context.announces_close() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }
 
-/// Answers one request of this peer over HTTP/2, whose head is there. A body that nobody wants is taken back from its sender by
-/// resetting the stream, and a connection is closed by GOAWAY, both of which is not this function's.
+/// Answers one request of this peer over HTTP/2, whose head is there, on a connection that `is_silent` or not. Returns also
+/// whether it is to end. A large body that nobody wants is taken back from its sender by resetting the stream, and a connection
+/// is closed by GOAWAY, both of which is not this function's.
 pub(super) async fn answer_http2(
     context: Rc<Context>,
     peer: IpAddr,
+    is_silent: bool,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> (Response<Full<Bytes>>, bool) {
     let bridge = context.bridge();
     let deadline = bridge.deadline(Instant::now());
     let (mut head, mut body) = request.into_parts();
-    Ok(response(answer(&bridge, peer, &mut head, &mut body, deadline).await))
+    let answer = answer(&bridge, peer, &mut head, &mut body, deadline).await;
+    // To reset the stream costs more than to read a small body, which mostly is on its way.
+    if !body.is_end_stream() && body.size_hint().lower() <= SMALL_BODY as u64 {
+        discard(body, SMALL_BODY, deadline.at()).await;
+    }
+    let is_stranger = is_of_stranger(&answer, is_silent);
+    (response(answer), is_stranger)
+}
+
+/// Whether a connection ends with this answer, since its peer may not call. On one that has carried a call, credentials may
+/// be those of somebody else who shares it.
+fn is_of_stranger(answer: &Answer, is_silent: bool) -> bool {
+    match answer.origin {
+        Origin::Rejected(ReservedCode::Address) => true,
+        Origin::Rejected(ReservedCode::Credentials) => is_silent,
+        _ => false,
+    }
 }
 
 async fn answer<B>(bridge: &Rc<Bridge>, peer: IpAddr, head: &mut Parts, body: &mut B, deadline: Deadline) -> Answer
@@ -140,9 +179,10 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     response
 }
 
-/// Reads and throws away what is left of a body. When this ends, hyper closes the connection.
-async fn discard(mut body: Incoming, deadline: Deadline) {
-    let mut left = DISCARDED_BYTES;
+/// Reads and throws away what is left of a body, up to so many bytes. Over HTTP/1.1 hyper closes the connection when this
+/// ends.
+async fn discard(mut body: Incoming, most: usize, by: Instant) {
+    let mut left = most;
     let reading = async {
         while let Some(Ok(frame)) = body.frame().await {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -153,5 +193,5 @@ async fn discard(mut body: Incoming, deadline: Deadline) {
         }
     };
     // Past the deadline its sender has had its chance.
-    let _late = timeout_at(deadline.at(), reading).await;
+    let _late = timeout_at(by, reading).await;
 }

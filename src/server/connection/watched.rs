@@ -20,7 +20,7 @@ use tokio::{
 /// From accepting a connection to its first request.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// From the first byte of a request to the end of its head.
-const HEAD: Duration = Duration::from_secs(5);
+pub(super) const HEAD: Duration = Duration::from_secs(5);
 
 /// What a connection is doing; shared by the socket's wrapper and the requests on it.
 #[derive(Debug)]
@@ -50,12 +50,12 @@ impl ConnectionWatch {
         Rc::new(Self { accepted: Instant::now(), phase: Cell::new(Phase::Silent), has_waited: Cell::new(false) })
     }
 
-    /// A head is complete. Returns when its first byte came, and whether it is the connection's first.
-    pub(super) fn request(&self) -> (Instant, bool) {
+    /// A head is complete. Returns when its first byte came.
+    pub(super) fn request(&self) -> Instant {
         match self.phase.replace(Phase::Serving) {
-            Phase::Head { first_byte, is_first } => (first_byte, is_first),
+            Phase::Head { first_byte, .. } => first_byte,
             // It was read together with the end of the request before it.
-            Phase::Silent | Phase::Serving | Phase::ReadWhole | Phase::Idle => (Instant::now(), false),
+            Phase::Silent | Phase::Serving | Phase::ReadWhole | Phase::Idle => Instant::now(),
         }
     }
 
@@ -110,11 +110,12 @@ impl ConnectionWatch {
     }
 }
 
-/// Returns when the other end has closed the connection, which sends nothing meanwhile. Reads nothing, and so takes no
-/// buffer: hyper would take one for every request, to find nothing in it.
+/// Returns when the other end has reset the connection. Reads nothing, and so takes no buffer: hyper would take one for every
+/// request, to find nothing in it.
 pub(super) fn poll_gone(socket: &TcpStream, context: &mut Context<'_>) -> Poll<()> {
     match socket.poll_peek(context, &mut ReadBuf::new(&mut [0])) {
-        Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
+        Poll::Ready(Err(_)) => Poll::Ready(()),
+        // A FIN: it sends no more, and waits for its answer.
         Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
     }
 }
@@ -212,16 +213,14 @@ mod tests {
         sleep(STEP);
         // Nothing was waited for: these bytes may be as old as the connection.
         watch.bytes_came();
-        let (first, is_first) = watch.request();
-        assert!(is_first);
+        let first = watch.request();
         assert_eq!(first, watch.accepted);
         watch.read_whole();
         watch.answered();
 
         // Nor is anything now, but the connection's age is not that of its second request.
         watch.bytes_came();
-        let (second, is_first) = watch.request();
-        assert!(!is_first);
+        let second = watch.request();
         assert!(second >= first + STEP);
     }
 }
