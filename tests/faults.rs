@@ -399,6 +399,44 @@ fn a_reply_that_is_no_good() {
 }
 
 #[test]
+fn a_reply_of_two_messages_is_no_good() {
+    let (allowed, refused) = ([0x0a, 0], [0x12, 3, 0x08, 0x89, 0x27]);
+    for second in [&allowed[..], &refused, &[]] {
+        fails([grpc().message(&allowed).message(second).trailers("0")], INVALID_REPLY, ONCE);
+        fails([grpc().message(&refused).message(second).trailers("0")], INVALID_REPLY, ONCE);
+    }
+    // Not even whole.
+    fails([grpc().message(&allowed).data(&[0], false).trailers("0")], INVALID_REPLY, ONCE);
+}
+
+#[test]
+fn of_two_statuses_the_last_one_counts() {
+    let head = |status| {
+        answer().headers(&[(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", status)], false)
+    };
+    recovers([head("7").message(&[0x0a, 0]).trailers("0")], ONCE);
+    fails([head("0").message(&[0x0a, 0]).trailers("7")], DENIED, ONCE);
+    fails([head("0").trailers("7")], DENIED, ONCE);
+    fails([head("14").trailers("7")], DENIED, ONCE);
+    // There is no other.
+    fails([head("7").data(b"", true)], DENIED, ONCE);
+    fails([head("7").reset(INTERNAL_ERROR)], DENIED, ONCE);
+    recovers([head("0").message(&[0x0a, 0]).data(b"", true)], ONCE);
+}
+
+#[test]
+fn empty_data_before_the_trailers_ends_no_connection() {
+    for empty in [1, 3, 200] {
+        let reply = (0..empty).fold(grpc().message(&[0x0a, 0]), |reply, _| reply.data(b"", false)).trailers("0");
+        let player = plays([reply]);
+        let bridge = asking_alone(&player).refusing().start();
+        let mut client = bridge.connect();
+        client.all_decided(250);
+        assert!(player.requests().iter().all(|connection| *connection == 0), "{empty} a reply: it has ended");
+    }
+}
+
+#[test]
 fn a_status_is_its_code_whatever_comes_with_it() {
     // Not base64, and too short for it.
     for details in ["!", "=", "a", "CAUSA%"] {

@@ -12,6 +12,7 @@ pub(crate) const HEADERS: u8 = 0x1;
 pub(crate) const SETTINGS: u8 = 0x4;
 pub(crate) const GOAWAY: u8 = 0x7;
 pub(crate) const CONTINUATION: u8 = 0x9;
+pub(crate) const END_STREAM: u8 = 0x1;
 pub(crate) const ACK: u8 = 0x1;
 pub(crate) const END_HEADERS: u8 = 0x4;
 
@@ -31,6 +32,11 @@ impl FrameHead {
     pub(crate) const fn of(bytes: [u8; HEAD]) -> Self {
         let [a, b, c, kind, flags, ..] = bytes;
         Self { length: u32::from_be_bytes([0, a, b, c]), kind, flags }
+    }
+
+    /// Whether it is a DATA frame with nothing in it, that ends nothing.
+    pub(crate) const fn says_nothing(self) -> bool {
+        self.length == 0 && self.kind == DATA && self.flags & END_STREAM == 0
     }
 }
 
@@ -106,15 +112,15 @@ mod tests {
             frame(SETTINGS, 0, &[]),
             frame(HEADERS, END_HEADERS, &[7; 300]),
             frame(DATA, 0, &[]),
-            frame(DATA, 1, &[8; 3]),
+            frame(DATA, END_STREAM, &[8; 3]),
         ]
         .concat();
         for step in 1..=bytes.len() {
             let (mut heads, mut seen) = (FrameHeads::of_client(), Vec::new());
             for part in bytes.chunks(step) {
-                heads.read(part, |head| seen.push((head.kind, head.length));
+                heads.read(part, |head| seen.push((head.kind, head.length, head.says_nothing())));
             }
-            assert_eq!(seen, [(4, 0), (1, 300), (0, 0), (0, 3)], "{step}");
+            assert_eq!(seen, [(4, 0, false), (1, 300, false), (0, 0, true), (0, 3, false)], "{step}");
             assert!(heads.is_between());
         }
     }

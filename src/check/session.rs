@@ -77,6 +77,8 @@ pub(super) enum NoReply {
     Late(Duration),
     #[error("the status {code} instead of a decision{message}")]
     Status { code: StatusName, message: String },
+    #[error("a reply with more than one message, where the rpc has one")]
+    TwoMessages,
     /// The connection could not be had, or broke.
     #[error("{0}")]
     Broken(String),
@@ -243,6 +245,7 @@ fn no_reply(error: &CallError, limit: Duration, left: Duration) -> NoReply {
             let message = if message.is_empty() { String::new() } else { format!(" ({})", quoted(message)) };
             NoReply::Status { code: StatusName(status.code()), message }
         }
+        CallError::TwoMessages => NoReply::TwoMessages,
         error => NoReply::Broken(error_chain::text(error)),
     }
 }

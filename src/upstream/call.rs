@@ -214,7 +214,7 @@ impl Upstream {
             Err(error) => {
                 match &error {
                     CallError::Status(status) if status.code() == Code::Unavailable => endpoint.failed(),
-                    CallError::Status(_) => endpoint.answered(),
+                    CallError::Status(_) | CallError::TwoMessages => endpoint.answered(),
                     // Counted once for the whole connection, where it broke.
                     _ => tried.broken_connection = Some(place.connection_number()),
                 }

@@ -22,6 +22,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use super::empty_data::WithoutEmptyData;
 use super::endpoint::Endpoint;
 use super::error::ConnectError;
 use super::pause::{Backoff, jittered, short};
@@ -410,7 +411,7 @@ impl Channel {
 }
 
 /// The half of a connection that does the work.
-type Driver = h2::client::Connection<Stream, Bytes>;
+type Driver = h2::client::Connection<WithoutEmptyData<Stream>, Bytes>;
 
 pub(super) struct Opened {
     pub(super) sender: Sender,
@@ -446,7 +447,7 @@ pub(super) async fn open(endpoint: &Endpoint, most_calls: Option<usize>) -> Resu
         // such frames, and the bytes of those that it passes over, and then end it.
         .max_local_error_reset_streams(None)
         .data_frame_budget(usize::MAX)
-        .handshake(stream)
+        .handshake(WithoutEmptyData::new(stream))
         .await
         .map_err(|error| ConnectError::Handshake(target.clone(), Arc::new(error)))?;
     Ok(Opened { sender, driver, end })

@@ -94,6 +94,9 @@ pub enum CallError {
     /// The reply does not decode, or holds no valid decision.
     #[error("the reply holds no valid decision")]
     InvalidReply,
+    /// A unary reply has one.
+    #[error("the reply holds more than one message")]
+    TwoMessages,
 }
 
 /// Why a forwarded request has no answer that OpenIM could be given.
@@ -145,6 +148,7 @@ impl CallError {
             | Self::Broken { .. }
             | Self::Forward(ForwardError::Broken(_) | ForwardError::NotStarted) => ErrorClass::Unavailable,
             Self::InvalidReply
+            | Self::TwoMessages
             | Self::Forward(ForwardError::Redirect(_) | ForwardError::NoBody(_) | ForwardError::TooLarge) => {
                 ErrorClass::InvalidReply
             }
@@ -168,6 +172,7 @@ impl CallError {
             Self::NoEndpoint | Self::Connect(_) | Self::Broken { .. } | Self::Forward(_) => Code::Unavailable,
             Self::Status(status) => status.code(),
             Self::InvalidReply => Code::Ok,
+            Self::TwoMessages => Code::Internal,
         }
     }
 

@@ -82,7 +82,7 @@ async fn ask(endpoint: &Endpoint, sender: &mut Sender, settings: &HealthSettings
             _ => Ok(()),
         },
         // Such as UNIMPLEMENTED or NOT_FOUND: it offers none. Whatever it says, it speaks.
-        Err(CallError::Status(_)) => Ok(()),
+        Err(CallError::Status(_) | CallError::TwoMessages) => Ok(()),
         Err(broken) => Err(NoLife::Broken(broken)),
     }
 }

@@ -10,6 +10,7 @@
 //! - `balancer`: which endpoint a worker's next call goes to.
 //! - `channel`: a worker's connections to one endpoint.
 //! - `stream`: what such a connection runs over. `tls`: how it is secured. `tls_words`: what goes wrong with that.
+//! - `empty_data`: takes out of it what h2 counts as an attack.
 //! - `unary`: one try of a call, as gRPC.
 //! - [`spent`](Spent): where a call's time goes. [`tries`](Try): each try of it, for its trace.
 //! - [`error`](CallError): what goes wrong, and the classes of it.
@@ -23,6 +24,7 @@ mod balancer;
 mod call;
 mod channel;
 mod direct;
+mod empty_data;
 mod endpoint;
 mod error;
 mod forward;

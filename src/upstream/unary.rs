@@ -61,22 +61,27 @@ pub(super) async fn unary(sender: &mut Sender, head: Request<()>, frame: Bytes) 
     let (response, mut request) = sender.send_request(head, false).map_err(never_sent)?;
     request.send_data(frame, true).map_err(no_response)?;
     let (head, mut body) = response.await.map_err(no_response)?.into_parts();
-    let at_once = outcome(&head.headers);
-    if let Some(Err(status)) = at_once {
-        return Err(status);
-    }
-    if head.status != StatusCode::OK && at_once.is_none() {
+    let in_head = outcome(&head.headers);
+    if head.status != StatusCode::OK && in_head.is_none() {
         // Something in the service's place has answered, such as a proxy.
         let text = format!("the answer is not gRPC, but HTTP status {}", head.status);
         return Err(status(code_of_http(head.status), text));
     }
-    let received = receive(&mut body).await?;
-    match (at_once, body.trailers().await.map_err(broken_within)?) {
-        (Some(_), _) => {}
-        (None, Some(trailers)) => outcome(&trailers).unwrap_or_else(|| Err(no_status()))?,
-        (None, None) => return Err(no_status()),
-    }
+    let (received, in_trailers) = match (rest(&mut body).await, in_head.as_ref()) {
+        // It has failed already, and ends early.
+        (Err(_), Some(Err(_))) => (Bytes::new(), None),
+        (rest, _) => rest?,
+    };
+    // Of two statuses the trailers' counts. An answer that is only a head has one alone.
+    in_trailers.or(in_head).unwrap_or_else(|| Err(no_status()))?;
     unframed(received)
+}
+
+/// What comes after the head: the body, and the status in the trailers.
+async fn rest(body: &mut RecvStream) -> Result<(Bytes, Option<Result<(), CallError>>), CallError> {
+    let received = receive(body).await?;
+    let trailers = body.trailers().await.map_err(broken_within)?;
+    Ok((received, trailers.as_ref().and_then(outcome)))
 }
 
 async fn receive(body: &mut RecvStream) -> Result<Bytes, CallError> {
@@ -111,7 +116,9 @@ fn unframed(mut received: Bytes) -> Result<Bytes, CallError> {
     if received.len() < length {
         return Err(status(Code::Internal, "the reply ends within the message"));
     }
-    received.truncate(length);
+    if received.len() > length {
+        return Err(CallError::TwoMessages);
+    }
     Ok(received)
 }
 
