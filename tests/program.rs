@@ -214,3 +214,45 @@ fn systemd_is_told_when_it_serves_and_when_it_stops() {
     assert_eq!(told(), "STOPPING=1\n");
     assert_eq!(serve.0.wait().expect("an exit").code(), Some(0));
 }
+
+#[test]
+fn a_file_steers_no_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let write = |name: &str, text: &str| std::fs::write(path(name), text).map(|()| path(name)).expect("the file");
+    // As YAML writes it, in a key; and in a file's name.
+    let keys = write("bridge.yaml", "\"\\e[2Jadmin\": 1\n");
+    let named = write("\u{1b}[2Jbridge.yaml", "{");
+    let rules = write("rules.yaml", "rules:\n  - \"\\e[2J\": 1\n");
+    let webhooks = write(
+        "webhooks.yml",
+        "url: http://127.0.0.1:10006\n\"\\e[2J\": {enable: true}\nbeforeSetFriendRemark: {enable: \"\\e[2J\", timeout: 5}\n",
+    );
+    for arguments in [
+        &["config", "check", "--config", &keys][..],
+        &["config", "check", "--output", "json", "--config", &keys],
+        &["serve", "--config", &keys],
+        &["config", "check", "--config", &named],
+        &["serve", "--config", &named],
+        &["mock", "--listen", "127.0.0.1:0", "--rules", &rules],
+        &["check", "--upstream", "http://127.0.0.1:1", "--expect", &rules],
+        &["doctor", "--webhooks", &webhooks],
+        &["doctor", "--fix", "--webhooks", &webhooks],
+    ] {
+        let output = openim_bridge(arguments).output().expect("the program");
+        let shown = [output.stderr, if arguments.contains(&"--fix") { Vec::new() } else { output.stdout }].concat();
+        assert_ne!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(!shown.is_empty() && !shown.contains(&0x1b), "{arguments:?}: {}", String::from_utf8_lossy(&shown));
+    }
+}
+
+#[test]
+fn a_configuration_that_never_comes_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fifo = folder.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
+    let output = openim_bridge(&["config", "check", "--config"]).arg(&fifo).output().expect("the program");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.ends_with("cannot be read: it is no regular file, and did not end within 10s\n"), "{said}");
+}

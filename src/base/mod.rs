@@ -1,6 +1,7 @@
 //! What every other module may use, and what knows nothing of what the bridge is for.
 //!
 //! - [`deadline`]: when an answer must be out.
+//! - [`bounded_file`]: files that people name.
 //! - [`chunks`]: a body that comes in pieces.
 //! - [`file_watch`]: files that are read again when they change. [`tls`]: those of TLS. [`yaml`]: YAML as people write it.
 //! - [`socket`]: socket options, the only code that differs between systems.
@@ -9,6 +10,7 @@
 //! - [`http2_frames`]: the heads of HTTP/2 frames, read beside h2.
 //! - [`error_chain`]: an error with its causes, in one line. [`text`]: texts of others, safe to show.
 
+pub(crate) mod bounded_file;
 pub(crate) mod chunks;
 pub mod deadline;
 pub(crate) mod error_chain;

@@ -24,6 +24,24 @@ pub(crate) fn one_line(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
+/// `text` in as many lines as it has. What else could steer a terminal or the order of what is read is escaped as JSON would:
+/// JSON stays what it is.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    let is_to_be_escaped = |char| steers(char) && !matches!(char, '\n' | '\t');
+    if !text.contains(is_to_be_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 5);
+    for char in text.chars() {
+        if is_to_be_escaped(char) {
+            let _ = write!(shown, "\\u{:04x}", u32::from(char));
+        } else {
+            shown.push(char);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// Control characters, line separators, and those that turn the direction of writing.
 fn steers(char: char) -> bool {
     char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
@@ -57,6 +75,14 @@ mod tests {
         assert!(matches!(one_line("äöü", 6), Cow::Borrowed("äöü")));
         assert_eq!(one_line("äöü", 5), "äö…");
         assert_eq!(one_line("a\nb", 2), r"a\n…");
+    }
+
+    #[test]
+    fn lines_stay_and_what_steers_a_terminal_is_seen() {
+        assert_eq!(visible("a\n\tb\r\x1b[2J\u{9b}\u{202e}é"), "a\n\tb\\u000d\\u001b[2J\\u009b\\u202eé");
+        let json = serde_json::json!({ "a": "\x1b\u{7f}\u{9b}\u{202e}" });
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&visible(&format!("{json:#}"))).expect("JSON"), json);
+        assert!(matches!(visible("a\nb"), Cow::Borrowed(_)));
     }
 
     #[test]

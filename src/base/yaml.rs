@@ -2,24 +2,20 @@
 //!
 //! For `config`, and for `doctor`, which reads another program's file.
 
-use std::{
-    fmt,
-    fs::File,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{fmt, io, path::Path};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 use serde_saphyr::{Spanned, UserMessageFormatter, options::DuplicateKeyPolicy};
+
+use super::bounded_file;
 
 /// The largest file that is read. Guards against a mistaken path, such as one to a device.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A whole file of text.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    let bytes = bounded_file::read(path, MAX_FILE_BYTES + 1)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB, which no configuration is"));
     }

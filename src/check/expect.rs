@@ -17,7 +17,7 @@
 //! takes any.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -27,6 +27,7 @@ use serde_saphyr::Spanned;
 use super::samples::{CheckSample, FRIEND, OWNER, quoted};
 use super::session::{Session, TimedReply, words};
 use super::verdict::CaseVerdict;
+use crate::base::yaml::read_text;
 use crate::openim::RefusalCode;
 use crate::proto::{Refuse, ReplaceRemark, before_set_friend_remark_response::Decision};
 
@@ -74,8 +75,7 @@ impl Expectations {
     /// # Errors
     /// Where it cannot be read or is not valid.
     pub fn load(path: &Path) -> Result<Self, ExpectationsError> {
-        let text =
-            fs::read_to_string(path).map_err(|source| ExpectationsError::Read { path: path.to_owned(), source })?;
+        let text = read_text(path).map_err(|source| ExpectationsError::Read { path: path.to_owned(), source })?;
         Self::parse(&path.display().to_string(), &text)
     }
 

@@ -15,7 +15,7 @@ use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
 
 use super::terminal::print;
-use crate::base::error_chain;
+use crate::base::{error_chain, text::visible};
 use crate::config::{self, EffectiveCallback, EffectiveValue, Loaded};
 use crate::policy::{Action, Rest, Route};
 use crate::server::inspect_files;
@@ -86,11 +86,11 @@ fn run_to(
             if json {
                 writeln!(out, "{:#}", json!({ "ok": false, "errors": errors }))?;
             }
-            errors.iter().try_for_each(|error| writeln!(log, "{error}"))?;
+            errors.iter().try_for_each(|error| writeln!(log, "{}", visible(error)))?;
             Ok(ExitCode::from(WRONG))
         }
         Ok((loaded, warnings)) => {
-            warnings.iter().try_for_each(|warning| writeln!(log, "warning: {warning}"))?;
+            warnings.iter().try_for_each(|warning| writeln!(log, "warning: {}", visible(warning)))?;
             match (name, json) {
                 ("check", false) => writeln!(out, "{}", verdict(&loaded))?,
                 ("check", true) => writeln!(out, "{:#}", facts(&loaded, &warnings))?,

@@ -1,8 +1,10 @@
 //! Printing, and what else every subcommand needs: a runtime, the signals that end it.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::base::text::visible;
 
 /// The exit code for a wrong command line or a wrong configuration.
 pub(super) const WRONG_USAGE: u8 = 2;
@@ -20,8 +22,17 @@ pub(super) async fn stop_signal() -> anyhow::Result<()> {
     }
 }
 
-/// Writes a result to stdout. That a reader such as `head` has seen enough is no failure.
+/// Writes a result to stdout, in which nothing steers a terminal, whoever has written what it holds. That a reader such as `head` has seen enough is no failure.
 pub(super) fn print(text: &str) -> io::Result<()> {
+    print_as_it_is(&visible(text))
+}
+
+/// Writes a file to stdout: as it is, but for a terminal.
+pub(super) fn print_file(text: &str) -> io::Result<()> {
+    if io::stdout().is_terminal() { print(text) } else { print_as_it_is(text) }
+}
+
+fn print_as_it_is(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -31,7 +42,7 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 
 /// An error for people. Nothing more can be done where stderr is closed.
 pub(super) fn complain(text: &str) {
-    let _closed = writeln!(io::stderr(), "error: {text}");
+    let _closed = writeln!(io::stderr(), "error: {}", visible(text));
 }
 
 /// How a result is printed.

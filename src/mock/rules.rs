@@ -20,9 +20,7 @@
 //! `examples/mock-rules.yaml` shows all of it.
 
 use std::{
-    fmt,
-    fs::File,
-    io::{self, Read as _},
+    fmt, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
     time::Duration,
@@ -38,6 +36,7 @@ use super::{
     answer::{MockAnswer, MockReply},
     command,
 };
+use crate::base::bounded_file;
 use crate::proto::BeforeSetFriendRemarkRequest;
 
 /// What would be right, under every error: what is wrong is said before it, but often not what else could be written.
@@ -144,8 +143,8 @@ impl Rules {
 /// What a rules file holds, for [`Rules::parse`].
 pub(super) fn read(path: &Path) -> Result<String, RulesError> {
     let read = || {
-        let mut text = String::new();
-        File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_string(&mut text)?;
+        let text = bounded_file::read(path, MAX_BYTES as u64 + 1)?;
+        let text = String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         if text.len() > MAX_BYTES { Err(io::Error::other("it is larger than 1 MiB")) } else { Ok(text) }
     };
     read().map_err(|source| RulesError::Read { path: path.to_owned(), source })

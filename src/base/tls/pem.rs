@@ -1,10 +1,6 @@
 //! PEM files that settings name: what they hold, and why it cannot be used.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    path::PathBuf,
-};
+use std::{io, path::PathBuf};
 
 use rustls::{
     RootCertStore,
@@ -17,6 +13,7 @@ use rustls::{
 };
 
 use super::validity::{Untimely, Validity};
+use crate::base::bounded_file;
 
 /// No more of a file is read. A chain of certificates is some kilobytes, a bundle of all public roots some hundred.
 const MAX_BYTES: u64 = 1 << 20;
@@ -60,9 +57,8 @@ pub struct PemFile {
 
 impl PemFile {
     pub(crate) fn read(&self) -> Result<Vec<u8>, TlsError> {
-        let mut bytes = Vec::new();
-        let read = File::open(&self.path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
-        read.map(|_| bytes).map_err(|source| TlsError::Unreadable { key: self.key, path: self.path.clone(), source })
+        let read = bounded_file::read(&self.path, MAX_BYTES);
+        read.map_err(|source| TlsError::Unreadable { key: self.key, path: self.path.clone(), source })
     }
 
     pub(crate) fn certificates(&self, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
-use super::terminal::{Output, WRONG_USAGE, complain, print, runtime};
+use super::terminal::{Output, WRONG_USAGE, complain, print, print_file, runtime};
 use crate::base::yaml::read_text;
 use crate::callback::CALLBACKS;
 use crate::config;
@@ -150,7 +150,7 @@ impl Read<'_> {
             doctor::examine(&webhooks, self.bridge())
         };
         let fixed = doctor::fix(text, path, examine)?;
-        print(&fixed.text)?;
+        print_file(&fixed.text)?;
         render::fixed(&fixed);
         Ok(code(&fixed.left))
     }

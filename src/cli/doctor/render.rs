@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use serde_json::json;
 
 use super::probe::Probed;
-use crate::base::text::{one_line, without_password};
+use crate::base::text::{one_line, visible, without_password};
 use crate::cli::terminal::Output;
 use crate::cli::text::wrap;
 use crate::doctor::{Finding, Fixed, Severity, WebhookValue, Webhooks};
@@ -86,7 +86,7 @@ pub(super) fn fixed(fixed: &Fixed) {
     }
     findings(&mut text, &fixed.left);
     let _ = writeln!(text, "\n{} corrected; left: {}", fixed.corrected.len(), summary(&fixed.left));
-    let _closed = io::stderr().write_all(text.as_bytes());
+    let _closed = io::stderr().write_all(visible(&text).as_bytes());
 }
 
 fn facts(report: &DoctorReport) -> serde_json::Value {
