@@ -350,3 +350,54 @@ fn a_busy_worker_delays_no_probe() {
     be(false);
     client.reply().goes_on_with("pal");
 }
+
+#[test]
+fn a_host_name_that_nobody_has_configured_is_not_answered() {
+    let configured =
+        bridge().admin().with(|settings| settings.admin.hosts = vec!["bridge.chat.svc".to_owned()]).start();
+    let ask = |bridge: &Bridge, target: &str, host: Option<&str>| {
+        let mut client = Client::connect(bridge.server.admin_address().expect("an admin listener"));
+        let head = host.map(|host| format!("Host: {host}\r\n")).unwrap_or_default();
+        let version = if host.is_some() { "1.1" } else { "1.0" };
+        client.write(format!("GET {target} HTTP/{version}\r\n{head}\r\n").as_bytes());
+        client.reply().status
+    };
+    for host in ["127.0.0.1", "10.1.2.3:10007", "[::1]:10007", "[fd00::1]", "localhost", "LocalHost:9", "localhost."] {
+        assert_eq!(ask(&configured, "/live", Some(host)), 200, "{host}");
+    }
+    for host in ["bridge.chat.svc", "Bridge.Chat.svc.:10007"] {
+        assert_eq!(ask(&configured, "/live", Some(host)), 200, "{host}");
+        assert_eq!(ask(&bridge().admin().start(), "/live", Some(host)), 421, "{host}");
+    }
+    for host in ["rebound.example", "127.0.0.1.example:10007", "localhost.example", "bridge", "user@", "", "a b"] {
+        for target in ["/live", "/", "/config", "/metrics", "/nothing"] {
+            assert_eq!(ask(&configured, target, Some(host)), 421, "{host}");
+        }
+    }
+    // A browser always names one.
+    assert_eq!(ask(&configured, "/live", None), 200);
+    assert_eq!(ask(&configured, "http://rebound.example/live", Some("127.0.0.1")), 421);
+}
+
+#[test]
+fn a_head_is_bounded() {
+    let bridge = bridge().admin().start();
+    let mut client = Client::connect(bridge.server.admin_address().expect("an admin listener"));
+    let head = format!("GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nX: {}\r\n\r\n", "x".repeat(40_000));
+    // It may be refused before all of it is sent.
+    let _refused = std::io::Write::write_all(&mut client.stream, head.as_bytes());
+    assert!(client.all().starts_with("HTTP/1.1 431 "));
+}
+
+#[test]
+fn what_is_being_answered_is_not_cut_off_by_however_many_connections() {
+    let bridge = bridge().admin().start();
+    let address = bridge.server.admin_address().expect("an admin listener");
+    let mut slow = Client::connect(address);
+    slow.write(b"PUT /log-level HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n\r\nin");
+    let mut silent: Vec<_> = (0..200).map(|_| Client::connect(address)).collect();
+    assert!(silent[0].is_closed(), "it has made room");
+    slow.write(b"fo");
+    assert_eq!(slow.reply().status, 200);
+    says(&get(&bridge, "/live"), 200, "live");
+}

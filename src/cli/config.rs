@@ -345,6 +345,7 @@ mod tests {
         delivery.queue_bytes          16777216                        default
         admin.listen                  off                             OPENIM_BRIDGE_ADMIN_LISTEN
         admin.write                   false                           default
+        admin.hosts                   []                              default
         ready.require_upstream        false                           default
         ready.wait_for_upstream       10s                             default
         drain.delay                   5s                              default

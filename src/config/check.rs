@@ -308,7 +308,7 @@ impl Raw {
             bridge,
             upstream,
             forward,
-            admin: AdminSettings { listen: self.admin.listen.0, write: self.admin.write },
+            admin: AdminSettings { listen: self.admin.listen.0, write: self.admin.write, hosts: self.admin.hosts.0 },
             ready: ReadySettings {
                 require_upstream: self.ready.require_upstream,
                 wait_for_upstream: self.ready.wait_for_upstream.0,

@@ -436,3 +436,27 @@ schema!([] Networks, json_schema!({
     "x-value": "RANGE",
     "x-expected": "a list of IP addresses and CIDR ranges, each from its first address on, such as [10.0.0.0/8, 192.0.2.7]",
 }));
+
+/// Names of hosts, without ports. In lower case.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct HostNames(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for HostNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        let is_name = |name: &String| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        if !names.iter().all(is_name) {
+            return Err(D::Error::custom("not a host name"));
+        }
+        Ok(Self(names.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect()))
+    }
+}
+
+schema!([] HostNames, json_schema!({
+    "type": "array",
+    "items": { "type": "string", "pattern": "^[0-9a-zA-Z._-]+$" },
+    "x-value": "NAME",
+    "x-expected": "a list of host names without ports, such as [openim-bridge, openim-bridge.chat.svc]",
+}));

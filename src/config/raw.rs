@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::field::{
-    AnyText, CallbackFallback, CertName, Code, FilePath, Listen, ListenOrOff, Networks, NonEmpty, Period, ReceiverUrl,
-    Share, UpstreamUrl, UpstreamUrls, Whole,
+    AnyText, CallbackFallback, CertName, Code, FilePath, HostNames, Listen, ListenOrOff, Networks, NonEmpty, Period,
+    ReceiverUrl, Share, UpstreamUrl, UpstreamUrls, Whole,
 };
 use crate::bridge::{BridgeSettings, DeliverySettings, MissingOperationId};
 use crate::openim::{self, NextCodeForm};
@@ -407,6 +407,10 @@ pub(super) struct RawAdmin {
     /// ones.
     #[schemars(extend("x-live" = true))]
     pub(super) write: bool,
+    /// The host names by which operators may ask, such as that of a Service, beside any IP address and `localhost`. A request
+    /// for another is answered with 421: a web page could have pointed its own name at this address.
+    #[schemars(extend("x-live" = true))]
+    pub(super) hosts: HostNames,
 }
 
 /// When the bridge says that it is ready.
@@ -626,7 +630,7 @@ impl Default for RawDelivery {
 impl Default for RawAdmin {
     fn default() -> Self {
         let admin = Settings::default().admin;
-        Self { listen: ListenOrOff(admin.listen), write: admin.write }
+        Self { listen: ListenOrOff(admin.listen), write: admin.write, hosts: HostNames(admin.hosts) }
     }
 }
 

@@ -116,6 +116,7 @@ fn every_setting_arrives_from_every_layer() {
         }
         "limits.request_bytes" | "limits.body_bytes" | "delivery.queue_bytes" => "1000".to_owned(),
         "decision.enforce_percent" => "50".to_owned(),
+        "admin.hosts" => "bridge,bridge.chat.svc".to_owned(),
         "access.allow" => "10.0.0.0/8,192.0.2.7".to_owned(),
         "access.basic_auth_file" | "forward.basic_auth_file" => users.to_owned(),
         "upstream.addresses" => "http://a:1,http://b:2".to_owned(),
@@ -456,7 +457,7 @@ fn unknown_keys_are_told_with_what_was_meant() {
 fn files_that_are_no_configuration() {
     assert_snapshot!(file_errors("just text"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, forward, decision, fallback, refusal, response, callbacks, operation_id, limits, delivery, admin, ready, drain, log");
     assert_snapshot!(file_errors("- listen: 127.0.0.1:1\n"), @"bridge.yaml:1:1: the file must be a mapping, with the keys listen, access, tls, workers, upstream, forward, decision, fallback, refusal, response, callbacks, operation_id, limits, delivery, admin, ready, drain, log");
-    assert_snapshot!(file_errors("admin: off\n"), @"bridge.yaml:1:8: `admin` must be a mapping, with the keys listen, write");
+    assert_snapshot!(file_errors("admin: off\n"), @"bridge.yaml:1:8: `admin` must be a mapping, with the keys listen, write, hosts");
     assert_snapshot!(file_errors("workers: 1\nlog: {level: info}\nworkers: 2\n"), @"bridge.yaml:3:1: `workers` is set twice, first at bridge.yaml:1:1: keep one");
     assert_snapshot!(file_errors("log:\n  level: info\n  level: info\n"), @"bridge.yaml:3:3: `log.level` is set twice, first at bridge.yaml:2:3: keep one");
     assert_snapshot!(file_errors("log: [\n"), @"bridge.yaml:1:6: not valid YAML: unclosed bracket '['");

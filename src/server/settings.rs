@@ -41,7 +41,11 @@ impl Default for Settings {
             bridge: BridgeSettings::default(),
             upstream: UpstreamSettings::default(),
             forward: None,
-            admin: AdminSettings { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 10007))), write: false },
+            admin: AdminSettings {
+                listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 10007))),
+                write: false,
+                hosts: Vec::new(),
+            },
             ready: ReadySettings { require_upstream: false, wait_for_upstream: Duration::from_secs(10) },
             drain: DrainSettings { delay: Duration::from_secs(5), timeout: Duration::from_secs(25) },
         }
@@ -59,12 +63,14 @@ pub struct TlsSettings {
     pub look_every: Duration,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct AdminSettings {
     /// Where it listens; `None` (`off`) is nowhere.
     pub listen: Option<SocketAddr>,
     /// Whether more than the loopback addresses may change something.
     pub write: bool,
+    /// The host names by which it may be asked, in lower case, beside any address and `localhost`.
+    pub hosts: Vec<String>,
 }
 
 /// When the bridge says that it is ready.

@@ -1,6 +1,6 @@
 //! The endpoints, as the table of [`super`] lists them.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, header, uri::Authority};
 use serde::{Deserialize as _, de::value::StrDeserializer};
 use tokio::time::{Instant, timeout};
 
@@ -56,6 +56,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .merge(writes)
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
+        .layer(from_fn_with_state(Arc::clone(&admin), is_asked_by_its_name))
         .with_state(admin)
 }
 
@@ -108,6 +109,29 @@ async fn drain(State(admin): State<Arc<Admin>>) -> Said {
         admin.shared.announce();
     }
     say(StatusCode::OK, "draining: not ready, and every response closes its connection; SIGTERM does the rest")
+}
+
+/// Lets requests through that are for an address, for `localhost`, or for a host that is configured. A browser sends the host
+/// of its page, and a page whose name points at this address for a moment could read what is here (DNS rebinding). No program
+/// that asks by another name than these is known, and one that says none is no browser.
+async fn is_asked_by_its_name(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    let in_target = request.uri().authority().map(Authority::as_str);
+    let in_head = request.headers().get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
+    let is_known = {
+        let settings = admin.shared.settings.borrow();
+        in_target.into_iter().chain(in_head).all(|host| is_known(host, &settings.admin.hosts))
+    };
+    if !is_known {
+        let why = "not by this host name: ask by an IP address, or list the name in `admin.hosts`";
+        return say(StatusCode::MISDIRECTED_REQUEST, why).into_response();
+    }
+    next.run(request).await
+}
+
+fn is_known(host: &str, names: &[String]) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let host = authority.host().trim_start_matches('[').trim_end_matches([']', '.']).to_ascii_lowercase();
+    host == "localhost" || host.parse::<IpAddr>().is_ok() || names.contains(&host)
 }
 
 /// Lets changes through from where they may come.
