@@ -14,7 +14,7 @@ use super::address::{Target, UpstreamAddress};
 use super::channel::{Opened, open};
 use super::error::{CallError, ConnectError};
 use super::pool::Maker;
-use super::resolve::{ResolveError, Resolver};
+use super::resolve::{LookupError, Resolver};
 use super::settings::UpstreamSettings;
 use super::unary::{self, Sender, unary};
 use crate::base::grpc_frame;
@@ -38,7 +38,7 @@ pub enum DirectError {
 
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct Unresolved(ResolveError);
+pub struct Unresolved(LookupError);
 
 impl Direct {
     /// Reads the files of TLS, where the address is `https`. `settings` must hold an address; its first is taken.
@@ -74,7 +74,7 @@ impl Direct {
                 Err(_) => error = Some(ConnectError::Timeout(target)),
             }
         }
-        let unresolved = || DirectError::Resolve(self.address.clone(), Unresolved(ResolveError::NoAddress));
+        let unresolved = || DirectError::Resolve(self.address.clone(), Unresolved(LookupError::no_address()));
         Err(error.map_or_else(unresolved, DirectError::Connect))
     }
 

@@ -166,15 +166,22 @@ impl ControlThread {
             // There is no name to resolve.
             return std::future::pending().await;
         }
-        let resolver = match self.maker.settings.name_server {
+        let resolver = || match self.maker.settings.name_server {
             Some(server) => Resolver::asking(server, self.maker.settings.resolve),
             None => Resolver::system(self.maker.settings.resolve),
         };
+        let mut asking = resolver();
         loop {
-            let valid_for = self.resolve(&resolver).await;
+            let valid_for = self.resolve(&asking).await;
             sleep(RESOLVE_PAUSE).await;
-            let _looked_again =
-                timeout(valid_for.saturating_sub(RESOLVE_PAUSE), self.maker.look_again.notified()).await;
+            let outdated = tokio::select! {
+                () = asking.outdated() => true,
+                _ = timeout(valid_for.saturating_sub(RESOLVE_PAUSE), self.maker.look_again.notified()) => false,
+            };
+            if outdated {
+                tracing::info!("/etc/resolv.conf or /etc/hosts has changed: names are resolved as they say now");
+                asking = resolver();
+            }
         }
     }
 

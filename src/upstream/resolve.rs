@@ -5,10 +5,11 @@
 //! answer for [`Resolved::valid_for`], and keeps the last good one when a lookup fails: nothing is remembered here.
 //!
 //! hickory sends the questions, and reads `/etc/resolv.conf` and `/etc/hosts`. What is done here is what it would do
-//! otherwise: the search list goes on only after "no such name", for both kinds of address at once, and half an answer
-//! is told from a whole one.
+//! otherwise: the search list goes on as glibc's does, except where a stranger could be meant, for both kinds of address
+//! at once, and half an answer is told from a whole one.
 
 use std::{
+    fmt, fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -26,7 +27,7 @@ use hickory_resolver::{
     },
     system_conf::read_system_conf,
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::settings::TtlBounds;
 
@@ -39,6 +40,12 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest that one name server may take. Two of these fit into [`LOOKUP_TIMEOUT`], so that a third name server, or
 /// the answer of one kind when the other never comes, is still of use. Lost datagrams are sent again within it.
 const QUERY_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// How often `/etc/resolv.conf` and `/etc/hosts` are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const HOSTS: &str = "/etc/hosts";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Resolved {
@@ -83,6 +90,67 @@ impl From<NetError> for ResolveError {
     }
 }
 
+/// A lookup that failed: why, and what an operator needs to see where.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}{asked}")]
+pub(super) struct LookupError {
+    pub(super) why: ResolveError,
+    asked: Asked,
+}
+
+impl LookupError {
+    /// Nothing was asked, and there is no address.
+    pub(super) fn no_address() -> Self {
+        Self { why: ResolveError::NoAddress, asked: Asked::default() }
+    }
+}
+
+/// Whom a lookup asked for what, and what came back. Empty, and shown as nothing, where nothing was asked.
+#[derive(Debug, Default)]
+struct Asked {
+    name_servers: String,
+    answers: Vec<(Name, &'static str)>,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, answer)) in self.answers.iter().enumerate() {
+            let before = if index == 0 { format!(" (asked {}: ", self.name_servers) } else { ", ".to_owned() };
+            write!(f, "{before}{name} {answer}")?;
+        }
+        f.write_str(if self.answers.is_empty() { "" } else { ")" })
+    }
+}
+
+impl Asked {
+    fn note(&mut self, name: &Name, outcome: &Result<Resolved, ResolveError>) {
+        let answer = match outcome {
+            Ok(_) => "found",
+            Err(ResolveError::NotAName(_)) => "not asked",
+            Err(ResolveError::NoSuchName) => "NXDOMAIN",
+            Err(ResolveError::NoAddress) => "no address",
+            Err(ResolveError::Timeout) => "no answer",
+            Err(ResolveError::Failed(error)) => match error {
+                NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => "SERVFAIL",
+                NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => "REFUSED",
+                NetError::Dns(_) => "error",
+                _ => "not reached",
+            },
+        };
+        self.answers.push((name.clone(), answer));
+    }
+}
+
+/// What `/etc/resolv.conf` and `/etc/hosts` held; `None` for one that could not be read.
+#[derive(Debug, PartialEq, Eq)]
+struct SystemFiles([Option<Vec<u8>>; 2]);
+
+impl SystemFiles {
+    fn read() -> Self {
+        Self([RESOLV_CONF, HOSTS].map(|file| fs::read(file).ok()))
+    }
+}
+
 /// Asks the name servers. To be used within one tokio runtime.
 #[derive(Debug)]
 pub(super) struct Resolver {
@@ -93,18 +161,33 @@ pub(super) struct Resolver {
     ndots: usize,
     bounds: TtlBounds,
     timeout: Duration,
+    /// For logs.
+    name_servers: String,
+    /// What this was made of. `None`: not of the system's files.
+    files: Option<SystemFiles>,
 }
 
 impl Resolver {
-    /// As `/etc/resolv.conf` and `/etc/hosts` say, read here and never again. Without a usable `/etc/resolv.conf` the
-    /// name server is 127.0.0.1, as resolv.conf(5) has it.
+    /// As `/etc/resolv.conf` and `/etc/hosts` say, read here: [`Self::outdated`] tells when they have changed. Without a
+    /// usable `/etc/resolv.conf` the name server is 127.0.0.1, as resolv.conf(5) has it.
     pub(super) fn system(bounds: TtlBounds) -> Self {
+        // Before they are read: what is written meanwhile is a change.
+        let files = Some(SystemFiles::read());
         let (config, options) = read_system_conf().unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot use /etc/resolv.conf: asking a name server at 127.0.0.1");
             let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
             (ResolverConfig::from_name_servers(vec![local]), ResolverOpts::default())
         });
-        Self::new(config, options, Hosts::from_system().unwrap_or_default(), bounds)
+        let hosts = Hosts::from_system().unwrap_or_default();
+        Self { files, ..Self::new(config, options, hosts, bounds) }
+    }
+
+    /// Returns once the system's files are others than those that this was made of. For good where it was not.
+    pub(super) async fn outdated(&self) {
+        let Some(files) = &self.files else { return std::future::pending().await };
+        while *files == SystemFiles::read() {
+            sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Asks only this name server, over UDP and TCP: no search list, no `/etc/hosts`.
@@ -123,21 +206,29 @@ impl Resolver {
             Some(domain) if config.search.is_empty() => vec![domain.clone()],
             _ => config.search.clone(),
         };
+        let name_servers: Vec<_> = config.name_servers().iter().map(|server| server.ip.to_string()).collect();
+        let name_servers = name_servers.join(" ");
         let dns =
             TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options).build();
-        Self { dns, hosts, search, ndots, bounds, timeout: LOOKUP_TIMEOUT }
+        Self { dns, hosts, search, ndots, bounds, timeout: LOOKUP_TIMEOUT, name_servers, files: None }
     }
 
     /// The addresses that `host`, a name or an IP address without brackets, has now. Takes at most 2 s.
-    pub(super) async fn lookup(&self, host: &str) -> Result<Resolved, ResolveError> {
+    pub(super) async fn lookup(&self, host: &str) -> Result<Resolved, LookupError> {
         if let Ok(address) = host.parse() {
             return Ok(Resolved { addresses: vec![address], valid_for: self.bounds.max, complete: true });
         }
-        let name = Name::from_str_relaxed(host).map_err(ResolveError::NotAName)?;
-        if let Some(resolved) = self.in_hosts(&name) {
-            return Ok(resolved);
-        }
-        timeout(self.timeout, self.search(name)).await.unwrap_or(Err(ResolveError::Timeout))
+        let mut asked = Asked { name_servers: self.name_servers.clone(), answers: Vec::new() };
+        let outcome = match Name::from_str_relaxed(host).map_err(ResolveError::NotAName) {
+            Ok(name) => match self.in_hosts(&name) {
+                Some(resolved) => Ok(resolved),
+                None => {
+                    timeout(self.timeout, self.search(name, &mut asked)).await.unwrap_or(Err(ResolveError::Timeout))
+                }
+            },
+            Err(not_a_name) => Err(not_a_name),
+        };
+        outcome.map_err(|why| LookupError { why, asked })
     }
 
     /// A name in the hosts file is not asked for: not even for the kind of address that is missing there.
@@ -149,29 +240,47 @@ impl Resolver {
         (!answers.is_empty()).then(|| self.resolved(&answers, true))
     }
 
-    /// The first of the search list that is there. Any other failure than "no such name" ends it: were `users.dev` to be
-    /// asked for while the cluster's name server has a bad moment, what was meant for a Service would go to a stranger.
-    async fn search(&self, name: Name) -> Result<Resolved, ResolveError> {
-        for candidate in self.candidates(name) {
-            match self.ask(candidate).await {
+    /// The first candidate that has an address. As in glibc, "no such name", "no address" and SERVFAIL lead to the next
+    /// one, and any other failure ends the search; but see [`ends_with`].
+    async fn search(&self, name: Name, asked: &mut Asked) -> Result<Resolved, ResolveError> {
+        let mut result = ResolveError::NoSuchName;
+        for candidate in self.candidates(&name) {
+            let outcome = self.ask(candidate.clone()).await;
+            asked.note(&candidate, &outcome);
+            match outcome {
                 Err(ResolveError::NoSuchName) => {}
+                Err(error) if !ends_with(&error, &name, &candidate) => {
+                    // A server that could not tell may know better the next time: that is what is reported.
+                    if !matches!(result, ResolveError::Failed(_)) {
+                        result = error;
+                    }
+                }
                 outcome => return outcome,
             }
         }
-        Err(ResolveError::NoSuchName)
+        Err(result)
     }
 
-    /// Fully qualified names to ask for, in this order.
-    fn candidates(&self, mut name: Name) -> Vec<Name> {
-        let searched: Vec<_> = if name.is_fqdn() {
-            Vec::new()
-        } else {
-            // A name that gets too long with a domain cannot be in it.
-            self.search.iter().filter_map(|domain| name.clone().append_domain(domain).ok()).collect()
-        };
-        let as_it_is_first = usize::from(name.num_labels()) > self.ndots || name.is_localhost();
-        name.set_fqdn(true);
-        if as_it_is_first { [vec![name], searched].concat() } else { [searched, vec![name]].concat() }
+    /// Fully qualified names to ask for, in this order. A name within a domain of the search list is complete: nothing
+    /// else is asked for, since whatever else is found, by a wildcard of the node's own domain, is a stranger.
+    fn candidates(&self, name: &Name) -> Vec<Name> {
+        let mut as_it_is = name.clone();
+        as_it_is.set_fqdn(true);
+        if name.is_fqdn() || self.search.iter().any(|domain| is_within(&as_it_is, domain)) {
+            return vec![as_it_is];
+        }
+        // A name that gets too long with a domain cannot be in it.
+        let mut candidates: Vec<_> =
+            self.search.iter().filter_map(|domain| name.clone().append_domain(domain).ok()).collect();
+        for candidate in &mut candidates {
+            candidate.set_fqdn(true);
+        }
+        // `search .` means the name as it is, at that place.
+        if !candidates.contains(&as_it_is) {
+            let as_it_is_first = usize::from(name.num_labels()) > self.ndots || name.is_localhost();
+            candidates.insert(if as_it_is_first { 0 } else { candidates.len() }, as_it_is);
+        }
+        candidates
     }
 
     async fn ask(&self, name: Name) -> Result<Resolved, ResolveError> {
@@ -200,6 +309,27 @@ impl Resolver {
         let ttl = if complete { records().map(|record| record.ttl).min().unwrap_or(0) } else { 0 };
         Resolved { addresses, valid_for: self.bounds.clamp(Duration::from_secs(ttl.into())), complete }
     }
+}
+
+/// Whether this failure of `candidate`, which was made of `name`, ends the search. So does "no address" or SERVFAIL for a
+/// name without dots, and for what Kubernetes calls a Service, `<service>.<namespace>.svc.…`: were `users.dev` to be asked
+/// for while the cluster's name server has a bad moment, what was meant for a Service would go to a stranger.
+fn ends_with(error: &ResolveError, name: &Name, candidate: &Name) -> bool {
+    let may_go_on = matches!(
+        error,
+        ResolveError::NoAddress | ResolveError::Failed(NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)))
+    );
+    let dots = name.num_labels().saturating_sub(1);
+    let is_service = dots <= 2 && candidate.iter().nth(2).is_some_and(|label| label.eq_ignore_ascii_case(b"svc"));
+    !may_go_on || dots == 0 || is_service
+}
+
+/// Whether a fully qualified name is below a domain of the search list. One label alone is no domain here: `users.dev` is
+/// a Service in the namespace `dev` rather than a host of the domain `dev`.
+fn is_within(name: &Name, domain: &Name) -> bool {
+    let mut domain = domain.clone();
+    domain.set_fqdn(true);
+    domain.num_labels() >= 2 && domain.num_labels() < name.num_labels() && domain.zone_of(name)
 }
 
 fn only(name_server: SocketAddr) -> ResolverConfig {
@@ -354,6 +484,11 @@ mod tests {
         addresses.iter().map(|address| address.parse().unwrap()).collect()
     }
 
+    /// Why there is no address.
+    async fn why(resolver: &Resolver, host: &str) -> Option<ResolveError> {
+        resolver.lookup(host).await.err().map(|error| error.why)
+    }
+
     #[tokio::test]
     async fn all_addresses_of_both_kinds_sorted_and_each_once() {
         let server = NameServer::start().await;
@@ -376,7 +511,7 @@ mod tests {
         assert_eq!(resolver.lookup("app.test").await.unwrap().addresses, ips(&["10.0.0.2", "10.0.0.3"]));
 
         server.state.lock().unwrap().zone.clear();
-        assert!(matches!(resolver.lookup("app.test").await, Err(ResolveError::NoSuchName)));
+        assert!(matches!(why(&resolver, "app.test").await, Some(ResolveError::NoSuchName)));
 
         server.has("app.test.", 600, &["10.0.0.1"]);
         assert_eq!(resolver.lookup("app.test").await.unwrap().addresses, ips(&["10.0.0.1"]));
@@ -442,8 +577,8 @@ mod tests {
         let server = NameServer::start().await;
         server.has("app.test.", 7, &[]);
 
-        assert!(matches!(server.resolver().lookup("app.test").await, Err(ResolveError::NoAddress)));
-        assert!(matches!(server.resolver().lookup("other.test").await, Err(ResolveError::NoSuchName)));
+        assert!(matches!(why(&server.resolver(), "app.test").await, Some(ResolveError::NoAddress)));
+        assert!(matches!(why(&server.resolver(), "other.test").await, Some(ResolveError::NoSuchName)));
     }
 
     #[tokio::test]
@@ -451,7 +586,7 @@ mod tests {
         let server = NameServer::start().await;
         server.set("app.test.", RecordType::A, Reply::Code(ResponseCode::ServFail));
 
-        assert!(matches!(server.resolver().lookup("app.test").await, Err(ResolveError::Failed(_))));
+        assert!(matches!(why(&server.resolver(), "app.test").await, Some(ResolveError::Failed(_))));
     }
 
     #[tokio::test]
@@ -463,7 +598,7 @@ mod tests {
         let mut resolver = server.resolver();
         resolver.timeout = Duration::from_millis(50);
 
-        assert!(matches!(resolver.lookup("app.test").await, Err(ResolveError::Timeout)));
+        assert!(matches!(why(&resolver, "app.test").await, Some(ResolveError::Timeout)));
         server.has("app.test.", 7, &["10.0.0.1"]);
         let resolver = patient(resolver);
         assert_eq!(resolver.lookup("app.test").await.unwrap().addresses, ips(&["10.0.0.1"]));
@@ -521,7 +656,7 @@ mod tests {
         let server = NameServer::start().await;
         let too_long = "a".repeat(64);
         for name in ["a..b", &too_long] {
-            assert!(matches!(server.resolver().lookup(name).await, Err(ResolveError::NotAName(_))), "{name}");
+            assert!(matches!(why(&server.resolver(), name).await, Some(ResolveError::NotAName(_))), "{name}");
         }
     }
 
@@ -535,12 +670,102 @@ mod tests {
     /// The search list of a pod in the namespace `ns`.
     fn in_kubernetes(server: &NameServer, hosts: Hosts) -> Resolver {
         let mut config = only(server.address);
-        for domain in ["ns.svc.cluster.local", "svc.cluster.local", "cluster.local"] {
+        for domain in CLUSTER {
             config.add_search(Name::from_ascii(domain).unwrap());
         }
+        with_search(config, hosts)
+    }
+
+    const CLUSTER: [&str; 3] = ["ns.svc.cluster.local", "svc.cluster.local", "cluster.local"];
+
+    fn with_search(config: ResolverConfig, hosts: Hosts) -> Resolver {
         let mut options = ResolverOpts::default();
         options.ndots = 5;
         patient(Resolver::new(config, options, hosts, BOUNDS))
+    }
+
+    /// The same, with these domains after the cluster's, as the node's own are.
+    fn with_domains_of_the_node(server: &NameServer, domains: &[&str]) -> Resolver {
+        let mut config = only(server.address);
+        for domain in CLUSTER.iter().chain(domains) {
+            config.add_search(Name::from_ascii(domain).unwrap());
+        }
+        with_search(config, Hosts::default())
+    }
+
+    #[tokio::test]
+    async fn a_name_within_a_search_domain_is_asked_for_as_it_is_and_nothing_else() {
+        let server = NameServer::start().await;
+        let resolver = with_domains_of_the_node(&server, &["corp.example"]);
+        let name = "app.ns.svc.cluster.local";
+        server.has("app.ns.svc.cluster.local.corp.example.", 5, &["192.0.2.66"]);
+
+        assert!(matches!(why(&resolver, name).await, Some(ResolveError::NoSuchName)));
+        server.has("app.ns.svc.cluster.local.", 5, &[]);
+        assert!(matches!(why(&resolver, name).await, Some(ResolveError::NoAddress)));
+        server.has("app.ns.svc.cluster.local.", 5, &["10.0.0.1"]);
+        assert_eq!(resolver.lookup("APP.ns.SVC.cluster.local").await.unwrap().addresses, ips(&["10.0.0.1"]));
+        assert_eq!(server.names_asked().iter().filter(|asked| asked.contains("corp")).count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_namespace_that_is_called_as_a_domain_of_the_node_is_found_first() {
+        let server = NameServer::start().await;
+        let resolver = with_domains_of_the_node(&server, &["internal"]);
+        server.has("users.internal.svc.cluster.local.", 5, &["10.0.0.1"]);
+        server.has("users.internal.", 5, &["192.0.2.66"]);
+
+        assert_eq!(resolver.lookup("users.internal").await.unwrap().addresses, ips(&["10.0.0.1"]));
+    }
+
+    #[tokio::test]
+    async fn no_address_and_servfail_in_a_search_domain_lead_to_the_next_name() {
+        for way in [Reply::Records(Vec::new()), Reply::Code(ResponseCode::ServFail)] {
+            let server = NameServer::start().await;
+            let resolver = with_domains_of_the_node(&server, &["corp.example", "lab.example"]);
+            let broken = ["api.example.org.corp.example.", "example.org.corp.example."];
+            for (name, kind) in broken.into_iter().flat_map(|name| [(name, RecordType::A), (name, RecordType::AAAA)]) {
+                server.set(name, kind, way.clone());
+            }
+
+            server.has("api.example.org.", 5, &["10.0.0.1"]);
+            assert_eq!(resolver.lookup("api.example.org").await.unwrap().addresses, ips(&["10.0.0.1"]));
+            server.has("example.org.lab.example.", 5, &["10.0.0.2"]);
+            assert_eq!(resolver.lookup("example.org").await.unwrap().addresses, ips(&["10.0.0.2"]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_could_not_tell_is_reported_and_a_refusal_ends_the_search() {
+        let server = NameServer::start().await;
+        let resolver = with_domains_of_the_node(&server, &["corp.example"]);
+        server.set("api.example.org.corp.example.", RecordType::A, Reply::Code(ResponseCode::ServFail));
+
+        let error = resolver.lookup("api.example.org").await.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the name servers gave no answer (asked 127.0.0.1: api.example.org.ns.svc.cluster.local. NXDOMAIN, \
+             api.example.org.svc.cluster.local. NXDOMAIN, api.example.org.cluster.local. NXDOMAIN, \
+             api.example.org.corp.example. SERVFAIL, api.example.org. NXDOMAIN)"
+        );
+        server.has("api.example.org.", 5, &["10.0.0.1"]);
+        server.set("api.example.org.corp.example.", RecordType::A, Reply::Code(ResponseCode::Refused));
+        assert!(matches!(why(&resolver, "api.example.org").await, Some(ResolveError::Failed(_))));
+    }
+
+    #[tokio::test]
+    async fn a_search_for_the_root_is_the_name_as_it_is() {
+        let server = NameServer::start().await;
+        let resolver = with_domains_of_the_node(&server, &[".", "corp.example"]);
+        resolver.lookup("users.dev").await.unwrap_err();
+        let asked = ["ns.svc.cluster.local.", "svc.cluster.local.", "cluster.local.", "", "corp.example."];
+        assert_eq!(server.names_asked(), asked.map(|domain| format!("users.dev.{domain}")));
+    }
+
+    #[tokio::test]
+    async fn a_root_alone_is_no_host() {
+        let server = NameServer::start().await;
+        in_kubernetes(&server, Hosts::default()).lookup(".").await.unwrap_err();
     }
 
     #[tokio::test]
@@ -573,8 +798,12 @@ mod tests {
         let resolver = in_kubernetes(&server, Hosts::default());
 
         server.set("users.dev.svc.cluster.local.", RecordType::A, Reply::Code(ResponseCode::ServFail));
-        assert!(matches!(resolver.lookup("users.dev").await, Err(ResolveError::Failed(_))));
+        assert!(matches!(why(&resolver, "users.dev").await, Some(ResolveError::Failed(_))));
         server.has("users.dev.svc.cluster.local.", 5, &[]);
-        assert!(matches!(resolver.lookup("users.dev").await, Err(ResolveError::NoAddress)));
+        assert!(matches!(why(&resolver, "users.dev").await, Some(ResolveError::NoAddress)));
+
+        server.set("users.ns.svc.cluster.local.", RecordType::A, Reply::Code(ResponseCode::ServFail));
+        server.has("users.svc.cluster.local.", 5, &["203.0.113.1"]);
+        assert!(matches!(why(&resolver, "users").await, Some(ResolveError::Failed(_))));
     }
 }
