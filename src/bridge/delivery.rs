@@ -391,7 +391,9 @@ fn fate(error: &CallError, payload: &Payload) -> Fate {
         },
         CallError::NoEndpoint | CallError::Connect(_) | CallError::Broken { .. } | CallError::Limit(_) => Fate::Retry,
         CallError::Deadline => Fate::RetryAFewTimes,
-        CallError::InvalidReply | CallError::TwoMessages | CallError::Forward(_) => Fate::Reject,
+        CallError::InvalidReply | CallError::TwoMessages | CallError::Forward(_) | CallError::RefusalCode { .. } => {
+            Fate::Reject
+        }
         CallError::Status(status) => match status.code() {
             Code::Unavailable => Fate::Retry,
             Code::DeadlineExceeded

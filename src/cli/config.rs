@@ -330,6 +330,7 @@ mod tests {
         fallback.refusal.detail       "12"                            bridge.yaml:4:13
         refusal.default_code          5000                            default
         refusal.default_message       This is not allowed             default
+        refusal.codes                 []                              default
         response.next_code            integer                         default
         callbacks.default.route       service                         default
         callbacks.unknown.route       refuse                          default

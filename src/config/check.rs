@@ -253,7 +253,11 @@ impl Raw {
                     detail: self.fallback.refusal.detail.0,
                 },
             },
-            refusal: RefusalDefaults { code: self.refusal.default_code.0, message: self.refusal.default_message.0 },
+            refusal: RefusalDefaults {
+                code: self.refusal.default_code.0,
+                message: self.refusal.default_message.0,
+                codes: self.refusal.codes.0,
+            },
             response: ResponseSettings { next_code: self.response.next_code },
             routes: self.callbacks.into_routes(),
             operation_id: OperationIdSettings { missing: self.operation_id.missing },

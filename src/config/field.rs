@@ -18,7 +18,7 @@ use rustls::pki_types::ServerName;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::openim::RefusalCode;
+use crate::openim::{RefusalCode, ServiceCodes};
 use crate::policy::{Action, FallbackActions, Percent};
 use crate::upstream::{ErrorClass, ForwardUrl, UpstreamAddress};
 
@@ -110,6 +110,41 @@ schema!([const MAX: i32] Code<MAX>, json_schema!({
     "maximum": MAX,
     "x-value": "NUMBER",
     "x-expected": format!("a whole number from 5000 to {MAX}"),
+}));
+
+/// Further codes of refusals, such as `73001` or `100-499`. A number alone is a code, too.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Codes(pub(super) ServiceCodes);
+
+impl Serialize for Codes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.0.iter().map(ToString::to_string))
+    }
+}
+
+impl<'de> Deserialize<'de> for Codes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Item {
+            Code(u32),
+            Range(String),
+        }
+        let items = Vec::<Item>::deserialize(deserializer)?;
+        let range = |item: Item| match item {
+            Item::Code(code) => code.to_string().parse(),
+            Item::Range(text) => text.parse(),
+        };
+        let ranges: Result<_, _> = items.into_iter().map(range).collect();
+        ranges.map(|ranges| Self(ServiceCodes(ranges))).map_err(D::Error::custom)
+    }
+}
+
+schema!([] Codes, json_schema!({
+    "type": "array",
+    "items": { "type": ["string", "integer"], "pattern": "^[0-9]+(-[0-9]+)?$" },
+    "x-value": "CODES",
+    "x-expected": "a list of codes and ranges from 100 on, without 1000 to 1999, 9900 to 9999 and 90000 to 90999, such as [100-499, 73001]",
 }));
 
 /// A duration such as `500ms`, of at least `MIN` and under `MAX` milliseconds.

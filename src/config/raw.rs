@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::field::{
-    AnyText, CallbackFallback, CertName, Code, FilePath, HostNames, Listen, ListenOrOff, Networks, NonEmpty, Period,
-    ReceiverUrl, Share, UpstreamUrl, UpstreamUrls, Whole,
+    AnyText, CallbackFallback, CertName, Code, Codes, FilePath, HostNames, Listen, ListenOrOff, Networks, NonEmpty,
+    Period, ReceiverUrl, Share, UpstreamUrl, UpstreamUrls, Whole,
 };
 use crate::bridge::{BridgeSettings, DeliverySettings, MissingOperationId};
 use crate::openim::{self, NextCodeForm};
@@ -292,6 +292,8 @@ pub(super) struct RawRefusal {
     pub(super) default_code: Code<9899>,
     /// The `errMsg` of a refusal that the decision service gave no message. It reaches the user.
     pub(super) default_message: NonEmpty,
+    /// Further codes that the decision service may refuse with, besides 5000 to 9899. Any other code is sent as 9925.
+    pub(super) codes: Codes,
 }
 
 /// How answers are written.
@@ -586,7 +588,11 @@ impl Default for RawFallbackRefusal {
 impl Default for RawRefusal {
     fn default() -> Self {
         let refusal = BridgeSettings::default().refusal;
-        Self { default_code: Code(refusal.code), default_message: NonEmpty(refusal.message) }
+        Self {
+            default_code: Code(refusal.code),
+            default_message: NonEmpty(refusal.message),
+            codes: Codes(refusal.codes),
+        }
     }
 }
 

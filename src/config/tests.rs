@@ -133,6 +133,7 @@ fn every_setting_arrives_from_every_layer() {
         "decision.timeout" | "drain.delay" | "delivery.max_age" | "delivery.attempt_timeout" => "6s".to_owned(),
         "drain.timeout" => "40s".to_owned(),
         "fallback.refusal.code" | "refusal.default_code" => "5007".to_owned(),
+        "refusal.codes" => "100-499,73001".to_owned(),
         "response.next_code" => "string".to_owned(),
         "callbacks.unknown.route" => "allow".to_owned(),
         "decision.rest" => "forward".to_owned(),

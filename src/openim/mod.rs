@@ -16,7 +16,9 @@ mod operation_id;
 mod rejection;
 mod response;
 
-pub use codes::{InvalidRefusalCode, Refusal, RefusalCode, RefusalDefaults, ReservedCode};
+pub use codes::{
+    CodeRange, InvalidCodeRange, InvalidRefusalCode, Refusal, RefusalCode, RefusalDefaults, ReservedCode, ServiceCodes,
+};
 pub use command::{UrlCommand, without_secrets};
 pub use operation_id::{OPERATION_ID_HEADER, OperationId};
 pub use rejection::Rejection;

@@ -20,9 +20,7 @@ use http::{StatusCode, Uri};
 
 use crate::callback::{Body, Callback, Decision};
 use crate::openim::client::{OpenIm, Reading};
-use crate::openim::{
-    Fields, OperationId, Refusal, RefusalCode, RefusalDefaults, Rejection, ReservedCode, Verdict, without_secrets,
-};
+use crate::openim::{Fields, OperationId, Refusal, RefusalDefaults, Rejection, ReservedCode, Verdict, without_secrets};
 use crate::policy::{FallbackActions, FallbackPolicy};
 use crate::proto::Refuse;
 use crate::upstream::{CallError, ErrorClass, Spent, Target, Try};
@@ -126,11 +124,17 @@ impl Outcome {
             Decision::Change(fields) => new(OutcomeKind::Change, None, Verdict::go_on(fields)),
             Decision::Refuse(refuse) => {
                 // A refusal stays a refusal.
-                let (refusal, reason) = match completed(refuse, defaults) {
+                let code = refuse.code;
+                let (refusal, error) = match completed(refuse, defaults) {
                     Ok(refusal) => (refusal, None),
-                    Err(refusal) => (refusal, Some(Reason::Error(ErrorClass::InvalidReply))),
+                    Err(refusal) => {
+                        let allowed = Box::new(defaults.codes.clone());
+                        (refusal, Some(CallError::RefusalCode { code, allowed }))
+                    }
                 };
-                new(OutcomeKind::Refuse, reason, Verdict { refusal: Some(refusal), fields: body.echo() })
+                let reason = error.is_some().then_some(Reason::Error(ErrorClass::InvalidReply));
+                let verdict = Verdict { refusal: Some(refusal), fields: body.echo() };
+                Self { error, ..new(OutcomeKind::Refuse, reason, verdict) }
             }
         };
         outcome.about(body)
@@ -304,7 +308,7 @@ impl Outcome {
 fn completed(refuse: Refuse, defaults: &RefusalDefaults) -> Result<Refusal, Refusal> {
     let code = match refuse.code {
         0 => Some(defaults.code),
-        code => RefusalCode::from_app(code),
+        code => defaults.codes.allowed(code),
     };
     let Some(code) = code else {
         let code = ReservedCode::InvalidReply.into();

@@ -6,7 +6,7 @@ use http::StatusCode;
 use tonic::{Code, Status};
 
 use super::address::Target;
-use crate::openim::ReservedCode;
+use crate::openim::{ReservedCode, ServiceCodes};
 
 /// An error that comes with less than this left is a matter of the deadline: a server enforces `grpc-timeout` too, and
 /// its CANCELLED races the bridge's own timer.
@@ -94,6 +94,9 @@ pub enum CallError {
     /// The reply does not decode, or holds no valid decision.
     #[error("the reply holds no valid decision")]
     InvalidReply,
+    /// The reply refuses, with a code that is not among `allowed`.
+    #[error("code {code} is not one of {allowed}: sent as {}", ReservedCode::InvalidReply as i32)]
+    RefusalCode { code: i32, allowed: Box<ServiceCodes> },
     /// A unary reply has one.
     #[error("the reply holds more than one message")]
     TwoMessages,
@@ -149,6 +152,7 @@ impl CallError {
             | Self::Forward(ForwardError::Broken(_) | ForwardError::NotStarted) => ErrorClass::Unavailable,
             Self::InvalidReply
             | Self::TwoMessages
+            | Self::RefusalCode { .. }
             | Self::Forward(ForwardError::Redirect(_) | ForwardError::NoBody(_) | ForwardError::TooLarge) => {
                 ErrorClass::InvalidReply
             }
@@ -171,7 +175,7 @@ impl CallError {
             Self::Limit(_) => Code::ResourceExhausted,
             Self::NoEndpoint | Self::Connect(_) | Self::Broken { .. } | Self::Forward(_) => Code::Unavailable,
             Self::Status(status) => status.code(),
-            Self::InvalidReply => Code::Ok,
+            Self::InvalidReply | Self::RefusalCode { .. } => Code::Ok,
             Self::TwoMessages => Code::Internal,
         }
     }
