@@ -323,8 +323,10 @@ fn large_heads_and_bodies_over_http2() {
     let (_app, bridge, trust) = with_app();
     runtime().block_on(async {
         let mut client = trust.connect(bridge.address()).await;
-        let long = "x".repeat(40_000);
+        let long = "x".repeat(15_000);
         client.send(&Request::new().header("operationID", &long)).await.goes_on_with("pal");
+        let reply = client.send(&Request::new().header("operationID", "x".repeat(17_000))).await;
+        assert_eq!((reply.status, &*reply.body), (431, ""), "16 KiB of a head");
         let remark = "r".repeat(900_000);
         client.ask(&remark).await.goes_on_with(&remark);
         client.ask(&"r".repeat(3 << 20)).await.refuses(413, 9904);
@@ -566,12 +568,18 @@ fn the_connection_too_many_pushes_out_a_silent_one() {
     runtime().block_on(async {
         let trust = Trust::of([&pair]);
         let mut first = trust.connect(bridge.address()).await;
-        // All places are taken, so it is told to go, once it has its answer.
         first.ask("pal").await.goes_on_with("pal");
-        first.is_closed().await;
         let mut second = trust.connect(bridge.address()).await;
         second.ask("pal").await.goes_on_with("pal");
-        second.is_closed().await;
+        eventually("the silent one is gone", || bridge.server.load().connections == 2);
+        let mut third = trust.connect(bridge.address()).await;
+        third.ask("pal").await.goes_on_with("pal");
+        // It has been idle longest, so it is told to go, once it has its answer.
+        first.ask("pal").await.goes_on_with("pal");
+        first.is_closed().await;
+        second.ask("pal").await.goes_on_with("pal");
+        third.ask("pal").await.goes_on_with("pal");
+        assert_eq!(bridge.server.load().connections, 2);
     });
 }
 
@@ -745,4 +753,49 @@ fn the_demo_shows_https() {
     let shown = String::from_utf8(demo.stdout).expect("UTF-8");
     assert!(demo.status.success(), "{shown}");
     assert_eq!(shown.matches("POST https://127.0.0.1:").count(), 6, "{shown}");
+}
+
+/// Asks for a remark of 900 kB, and lets out nothing of the answer. Returns its body.
+async fn ask_behind_a_closed_window(bridge: &Bridge, trust: &Trust) -> h2::RecvStream {
+    let stream = trust.shake_hands(bridge.address()).await.expect("a handshake");
+    let shaken = h2::client::Builder::new().initial_window_size(0).handshake::<_, hyper::body::Bytes>(stream);
+    let (mut sender, connection) = shaken.await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let asked = Request::new().remark(&"r".repeat(900_000));
+    let request = hyper::Request::post(format!("https://127.0.0.1{}", asked.target));
+    let request = request.header("content-type", "application/json").header("operationid", "op").body(());
+    let (response, mut body) = sender.send_request(request.expect("a request"), false).expect("it is sent");
+    body.send_data(asked.body.into(), true).expect("it is sent");
+    let response = timeout(PATIENCE, response).await.expect("in time").expect("an answer");
+    assert_eq!(response.status(), 200);
+    response.into_body()
+}
+
+#[test]
+fn an_answer_counts_until_it_is_taken() {
+    let (_app, bridge, trust) = with_app();
+    runtime().block_on(async {
+        let body = ask_behind_a_closed_window(&bridge, &trust).await;
+        assert!(bridge.server.load().body_bytes > 900_000, "it is not taken");
+        drop(body);
+        let dropped = async {
+            while bridge.server.load().body_bytes > 0 {
+                tokio::time::sleep(ms(2)).await;
+            }
+        };
+        timeout(PATIENCE, dropped).await.expect("it is dropped");
+    });
+}
+
+#[test]
+#[ignore = "takes half a minute: .ci/full memory"]
+fn an_answer_that_makes_no_progress_is_reset() {
+    let (_app, bridge, trust) = with_app();
+    runtime().block_on(async {
+        let mut body = ask_behind_a_closed_window(&bridge, &trust).await;
+        let ended = timeout(ms(40_000), body.data()).await.expect("the limit is 30 s").expect("no end of the answer");
+        assert_eq!(ended.expect_err("no data").reason(), Some(h2::Reason::CANCEL));
+        eventually("nothing is held", || bridge.server.load().body_bytes == 0);
+        assert_eq!(bridge.server.load().connections, 1, "the connection stays");
+    });
 }

@@ -6,7 +6,7 @@ mod kit;
 
 use std::num::{NonZeroU16, NonZeroUsize};
 
-use kit::{Bridge, Client, Request, app, bridge, eventually, ms};
+use kit::{Bridge, Client, Request, app, app_ruled_by, bridge, eventually, ms};
 use openim_bridge::callback::Callbacks;
 use openim_bridge::server::Settings;
 use openim_bridge::server::{Load, Server, StartError};
@@ -96,26 +96,27 @@ fn large(bytes: usize) -> (Vec<u8>, usize) {
 }
 
 #[test]
-fn the_body_too_many_gets_the_fallback() {
+fn the_unfinished_body_that_has_waited_longest_gets_the_fallback() {
     let app = app();
     for number in [1, 2] {
         let start = || {
             bridge().asking(&app).timeout(LONG).with(workers(number)).with(|settings| {
                 settings.bridge.limits.request_bytes = some(100_000);
-                settings.bridge.limits.body_bytes = some(250_000);
+                // For two: a body counts twice, and a quarter is for small ones.
+                settings.bridge.limits.body_bytes = some(600_000);
             })
         };
         for bridge in [start().start(), start().refusing().start()] {
             let (request, last) = large(90_000);
-            let mut slow = [bridge.connect(), bridge.connect()];
-            for client in &mut slow {
+            let mut slow = [bridge.connect(), bridge.connect(), bridge.connect()];
+            for (number, client) in slow.iter_mut().enumerate() {
                 client.write(&request[..last]);
+                let held = 180_000 * (number + 1).min(2);
+                eventually("it is held", || bridge.server.load().body_bytes > held);
             }
-            eventually("two bodies are held", || bridge.server.load().body_bytes > 180_000);
-
-            let mut client = bridge.connect();
-            client.write(&request[..last]);
-            let reply = client.reply();
+            let [given_up, ref mut others @ ..] = slow;
+            let mut given_up = given_up;
+            let reply = given_up.reply();
             assert!(reply.announces_close(), "its body was not read");
             if reply.json()["nextCode"] == 1 {
                 reply.refuses(200, OVERLOADED);
@@ -123,20 +124,126 @@ fn the_body_too_many_gets_the_fallback() {
                 // The remark was not read: OpenIM keeps its user's.
                 reply.goes_on();
             }
-            client.leave();
+            given_up.leave();
             assert_eq!(app.calls(), 0, "none is whole yet");
-            bridge.ask("pal").goes_on_with("pal");
-            assert_eq!(app.calls(), 1, "a small one still finds room");
-
-            for client in &mut slow {
+            for client in others {
                 client.write(&request[last..]);
                 client.reply().goes_on_with(&"r".repeat(90_000));
             }
             assert_eq!(app.calls(), 2);
-            drop(slow);
-            holds_nothing(&bridge);
+            holds_no_bytes(&bridge);
         }
     }
+}
+
+#[track_caller]
+fn holds_no_bytes(bridge: &Bridge) {
+    eventually("no bytes are held", || bridge.server.load().body_bytes == 0);
+}
+
+#[test]
+fn small_bodies_are_decided_beside_any_number_of_large_unfinished_ones() {
+    let app = app();
+    let bridge = bridge().asking(&app).timeout(LONG).with(|settings| {
+        settings.bridge.limits.request_bytes = some(100_000);
+        settings.bridge.limits.body_bytes = some(600_000);
+    });
+    let bridge = bridge.start();
+    let (request, last) = large(90_000);
+    let mut slow = Vec::new();
+    for _ in 0..32 {
+        let mut client = bridge.connect();
+        client.write(&request[..last]);
+        slow.push(client);
+        bridge.ask("mock:refuse=5001,no").refuses(200, 5001);
+    }
+    eventually("two are held", || bridge.server.load().body_bytes > 360_000);
+    drop(slow);
+    holds_nothing(&bridge);
+}
+
+#[test]
+fn what_is_asked_is_not_given_up_for_a_body_that_comes() {
+    let app = app_ruled_by("rules:\n  - when: {}\n    then: allow\n    delay: 2s\n");
+    let bridge = bridge().asking(&app).timeout(LONG).refusing().with(|settings| {
+        settings.bridge.limits.request_bytes = some(100_000);
+        settings.bridge.limits.body_bytes = some(600_000);
+    });
+    let bridge = bridge.start();
+    let (request, _) = large(90_000);
+    let ask = |_| {
+        let mut client = bridge.connect();
+        client.write(&request);
+        client
+    };
+    let mut asked: Vec<_> = (0..2).map(ask).collect();
+    let _asked = [app.next_call(), app.next_call()];
+    // Body and question are held while the service is asked.
+    assert!(bridge.server.load().body_bytes > 360_000);
+    let mut client = ask(2);
+    client.reply().refuses(200, OVERLOADED);
+    bridge.ask("pal").goes_on_with("pal");
+    for client in &mut asked {
+        client.reply().goes_on_with(&"r".repeat(90_000));
+    }
+    drop((asked, client));
+    holds_nothing(&bridge);
+}
+
+#[test]
+fn beyond_the_connections_the_one_that_is_idle_longest_is_told_to_close() {
+    let app = app();
+    let bridge = bridge().asking(&app).with(|settings| settings.connections = Some(some(3))).start();
+    let mut kept: Vec<_> = (0..3).map(|_| bridge.connect()).collect();
+    for client in &mut kept {
+        client.write(&Request::new().bytes());
+        assert!(!client.reply().announces_close());
+        std::thread::sleep(ms(5));
+    }
+    // It waits for nobody to be answered, since one more is accepted, which leaves when it has its answer.
+    assert!(bridge.ask("pal").announces_close());
+    for (number, client) in kept.iter_mut().enumerate().rev() {
+        client.write(&Request::new().bytes());
+        let reply = client.reply();
+        reply.goes_on_with("pal");
+        assert_eq!(reply.announces_close(), number == 0, "connection {number}");
+    }
+    eventually("it has closed", || bridge.server.load().connections == 2);
+}
+
+#[test]
+fn a_silent_connection_goes_before_one_that_has_spoken() {
+    let app = app();
+    let bridge = bridge().asking(&app).with(|settings| settings.connections = Some(some(3))).start();
+    let mut kept = bridge.connect();
+    kept.write(&Request::new().bytes());
+    kept.reply().goes_on_with("pal");
+    let silent: Vec<_> = (0..20).map(|_| bridge.connect()).collect();
+    eventually("the silent ones make room for each other", || {
+        bridge.server.load().connections <= 4 && bridge.ask("pal").json()["nextCode"] == 0
+    });
+    kept.write(&Request::new().bytes());
+    assert!(!kept.reply().announces_close());
+    drop(silent);
+}
+
+#[test]
+fn connections_are_counted_with_what_they_hold() {
+    let app = app();
+    let bridge = bridge().asking(&app).admin().with(|settings| settings.connection_bytes = Some(200_000)).start();
+    let mut kept = bridge.connect();
+    kept.write(&Request::new().bytes());
+    kept.reply().goes_on_with("pal");
+    let silent: Vec<_> = (0..50).map(|_| bridge.connect()).collect();
+    eventually("most are turned out", || bridge.ask("pal").json()["nextCode"] == 0);
+    let sample = bridge.scrape();
+    assert!(sample["openim_bridge_connections"] <= 22.0, "{sample:?}");
+    assert!(sample["openim_bridge_connection_bytes"] <= 230_000.0, "{sample:?}");
+    assert_eq!(sample["openim_bridge_connections_limit"].to_bits(), 21.0_f64.to_bits());
+    kept.write(&Request::new().bytes());
+    assert!(!kept.reply().announces_close());
+    drop((silent, kept));
+    eventually("nothing is held", || bridge.scrape()["openim_bridge_connection_bytes"] < 1.0);
 }
 
 #[test]

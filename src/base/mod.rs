@@ -4,6 +4,7 @@
 //! - [`bounded_file`]: files that people name.
 //! - [`chunks`]: a body that comes in pieces.
 //! - [`file_watch`]: files that are read again when they change. [`tls`]: those of TLS. [`yaml`]: YAML as people write it.
+//! - [`memory`]: how much the process may use, and what it holds of that.
 //! - [`socket`]: socket options, the only code that differs between systems.
 //! - [`trace_context`]: where a request stands in a distributed trace.
 //! - [`grpc_frame`]: how gRPC sends a message. [`grpc_status`]: the names of its statuses. [`json`]: reads JSON.
@@ -19,6 +20,7 @@ pub(crate) mod grpc_frame;
 pub(crate) mod grpc_status;
 pub(crate) mod http2_frames;
 pub(crate) mod json;
+pub mod memory;
 pub(crate) mod socket;
 pub mod text;
 pub mod tls;

@@ -7,9 +7,8 @@ use std::rc::Rc;
 use http::StatusCode;
 
 use super::delivery::Payload;
-use super::limits::Permit;
 use super::parts::{Answer, Arrived, Bridge};
-use crate::base::{deadline::Deadline, trace_context::Propagation};
+use crate::base::{deadline::Deadline, memory::Permit, trace_context::Propagation};
 use crate::callback::Question;
 use crate::openim::Verdict;
 use crate::outcome::{CallbackSpan, Origin, Outcome};
@@ -34,7 +33,7 @@ impl Bridge {
     /// Answers an after callback, and hands it on to be delivered.
     pub(super) fn deliver(
         &self,
-        Arrived { operation_id, question, permit: _held, .. }: Arrived,
+        Arrived { operation_id, question, held, .. }: Arrived,
         trace: Propagation,
         span: Option<Box<CallbackSpan>>,
         deadline: Deadline,
@@ -45,7 +44,7 @@ impl Bridge {
         let is_queued = self.deliveries.enqueue(callback, key, payload, operation_id.clone(), trace, delivery);
         let outcome = Outcome::queued(callback, is_queued).read(body).of(operation_id).recorded_by(span);
         self.record(&outcome, deadline);
-        self.encode(&outcome)
+        self.encode(&outcome, Some(held))
     }
 
     /// Answers, and then asks. `place`: among the callbacks being decided; `None` when there is none.
@@ -64,10 +63,12 @@ impl Bridge {
         let bridge = Rc::clone(self);
         // Ends by the deadline.
         tokio::task::spawn_local(async move {
-            let outcome = bridge.decide(arrived, place, &trace).await;
+            let (outcome, _held) = bridge.decide(arrived, place, &trace).await;
             bridge.record(&outcome.recorded_by(span).in_shadow(), deadline);
         });
         self.metrics.answered(deadline.elapsed());
-        Answer { status: StatusCode::OK, origin: Origin::Shadow, hint: None, headers: None, body: self.body(&go_on) }
+        let body = self.body(&go_on);
+        let held = self.limits.answer(body.len());
+        Answer { status: StatusCode::OK, origin: Origin::Shadow, hint: None, headers: None, body, held }
     }
 }

@@ -4,10 +4,10 @@ use std::{panic::AssertUnwindSafe, rc::Rc};
 
 use futures_util::future::FutureExt as _;
 
-use super::limits::Permit;
+use super::limits::Held;
 use super::parts::{Arrived, Bridge};
 use super::settings::CallbackPolicy;
-use crate::base::{deadline::Deadline, trace_context::Propagation};
+use crate::base::{deadline::Deadline, memory::Permit, trace_context::Propagation};
 use crate::callback::{Body, Question};
 use crate::outcome::Outcome;
 use crate::policy::Route;
@@ -15,22 +15,24 @@ use crate::upstream::{Asked, Call, CallError, CallId, ErrorClass, Spent};
 
 impl Bridge {
     /// The decision, or the fallback where there is none: also where there is no `place` among the callbacks being
-    /// decided, and after a panic.
+    /// decided, and after a panic. And what the callback holds.
     pub(super) async fn decide(
         &self,
-        Arrived { operation_id, question, permit: _held, policy, deadline }: Arrived,
+        Arrived { operation_id, question, held, policy, deadline }: Arrived,
         place: Option<Permit>,
         trace: &Propagation,
-    ) -> Outcome {
+    ) -> (Outcome, Held) {
         let Question { frame, body } = question;
         let deciding = async {
             let path = self.callbacks.path(body.callback());
-            let operation_id = operation_id.metadata();
-            let call = Call { path: &path, frame: &frame, id: CallId::now(), attempt: None, operation_id, trace };
+            let (operation_id, memory) = (operation_id.metadata(), &self.limits.body_bytes);
+            let call =
+                Call { path: &path, frame: &frame, id: CallId::now(), attempt: None, operation_id, trace, memory };
             self.outcome(Rc::clone(&body), self.ask(&call, place, deadline).await, &policy, deadline)
         };
         let outcome = AssertUnwindSafe(deciding).catch_unwind().await;
-        outcome.unwrap_or_else(|_panicked| self.fall_back(body, &policy, ErrorClass::Internal, None)).of(operation_id)
+        let outcome = outcome.unwrap_or_else(|_panicked| self.fall_back(body, &policy, ErrorClass::Internal, None));
+        (outcome.of(operation_id), held)
     }
 
     async fn ask(&self, call: &Call<'_>, place: Option<Permit>, deadline: Deadline) -> Asked {
@@ -42,8 +44,9 @@ impl Bridge {
     }
 
     fn outcome(&self, body: Rc<Body>, asked: Asked, policy: &CallbackPolicy, deadline: Deadline) -> Outcome {
-        let decision =
-            asked.reply.and_then(|reply| (self.callbacks.codec.read)(&body, &reply).ok_or(CallError::InvalidReply));
+        let decision = asked
+            .reply
+            .and_then(|reply| (self.callbacks.codec.read)(&body, &reply.message).ok_or(CallError::InvalidReply));
         match decision {
             Ok(decision) => Outcome::decided(decision, body, &self.settings.refusal),
             Err(error) => self.fall_back(body, policy, error.class(deadline.remaining()), Some(error)),
@@ -62,7 +65,8 @@ impl Bridge {
     }
 
     /// What the configuration says, without asking anybody.
-    pub(super) fn routed(&self, Arrived { operation_id, question, policy, .. }: Arrived) -> Outcome {
-        Outcome::routed(question.body, policy.route == Route::Refuse, &self.settings.refusal).of(operation_id)
+    pub(super) fn routed(&self, Arrived { operation_id, question, policy, held, .. }: Arrived) -> (Outcome, Held) {
+        let outcome = Outcome::routed(question.body, policy.route == Route::Refuse, &self.settings.refusal);
+        (outcome.of(operation_id), held)
     }
 }

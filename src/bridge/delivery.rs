@@ -23,14 +23,18 @@ use tokio::{
 };
 use tonic::Code;
 
-use super::limits::{Gauge, Permit};
+use super::limits::SharedLimits;
 use super::settings::DeliverySettings;
-use crate::base::{deadline::Deadline, trace_context::Propagation};
+use crate::base::{
+    deadline::Deadline,
+    memory::{Gauge, Permit},
+    trace_context::Propagation,
+};
 use crate::callback::{Callback, Callbacks};
 use crate::openim::OperationId;
 use crate::outcome::Delivered;
 use crate::telemetry::{log, metrics::Metrics};
-use crate::upstream::{Call, CallError, CallId, ForwardError, Forwarded, Forwarder, Upstream};
+use crate::upstream::{Call, CallError, CallId, ForwardError, Forwarded, Forwarder, Upstream, bytes_of};
 
 /// The pause before the first retry; each further one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -39,8 +43,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Over how long the retries are spread when one is.
 const SPREAD: Duration = Duration::from_secs(1);
-/// What an event holds beside its message.
-const OVERHEAD: usize = 512;
+/// What an event holds beside its message: mostly the task that sees to its key.
+const OVERHEAD: usize = 2 << 10;
 
 /// What the process holds of events, whatever the number of workers.
 #[derive(Debug)]
@@ -93,10 +97,7 @@ impl Payload {
     fn len(&self) -> usize {
         match self {
             Self::Service(frame) => frame.len(),
-            Self::Forward(request) => {
-                let headers = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-                request.body.len() + headers.sum::<usize>()
-            }
+            Self::Forward(request) => request.body.len() + bytes_of(&request.headers),
         }
     }
 }
@@ -227,6 +228,7 @@ pub(super) struct WorkerDeliveries {
     deliveries: Arc<Deliveries>,
     upstream: Rc<Upstream>,
     forwarder: Option<Rc<Forwarder>>,
+    limits: Arc<SharedLimits>,
     /// What waits behind the event of the same key that is being delivered.
     waiting: RefCell<HashMap<u64, Line>>,
     /// Held by the one that looks whether an endpoint is healthy again: all wait for that, and may be thousands.
@@ -256,10 +258,11 @@ impl WorkerDeliveries {
         deliveries: Arc<Deliveries>,
         upstream: Rc<Upstream>,
         forwarder: Option<Rc<Forwarder>>,
+        limits: Arc<SharedLimits>,
         mut events: Events,
     ) {
         let (waiting, looking) = (RefCell::default(), Mutex::default());
-        let worker = Rc::new(Self { deliveries, upstream, forwarder, waiting, looking });
+        let worker = Rc::new(Self { deliveries, upstream, forwarder, limits, waiting, looking });
         tokio::task::spawn_local(async move {
             while let Some(event) = events.recv().await {
                 Rc::clone(&worker).take(event);
@@ -314,7 +317,8 @@ impl WorkerDeliveries {
                 return self.give_up(event, Delivered::Expired, attempts, None);
             }
             attempts += 1;
-            let Err(error) = self.attempt(event, attempts).await else {
+            // Boxed, since thousands wait that are not attempted.
+            let Err(error) = Box::pin(self.attempt(event, attempts)).await else {
                 return self.deliveries.done(event, Delivered::Delivered);
             };
             let fate = fate(&error, &event.payload);
@@ -377,6 +381,7 @@ impl WorkerDeliveries {
             id: event.id.clone(),
             attempt: Some(attempt),
             trace: &event.trace,
+            memory: &self.limits.body_bytes,
         };
         self.upstream.ask(&call, deadline).await.reply.map(|_| ())
     }

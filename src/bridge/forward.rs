@@ -8,15 +8,15 @@ use http::{HeaderMap, HeaderValue, Uri, header, request::Parts};
 
 use super::compare::compare;
 use super::delivery::Payload;
-use super::limits::Permit;
+use super::limits::Held;
 use super::parts::{Answer, Arrived, Bridge};
 use super::settings::CallbackPolicy;
-use crate::base::{deadline::Deadline, trace_context::Propagation};
+use crate::base::{deadline::Deadline, memory::Permit, trace_context::Propagation};
 use crate::callback::{Callback, Question};
 use crate::openim::{OperationId, UrlCommand, client::Reading};
 use crate::outcome::{CallbackSpan, Origin, Outcome};
 use crate::telemetry::log;
-use crate::upstream::{CallError, ForwardAnswer, ForwardError, Forwarded, Passed, Spent, without_hop_by_hop};
+use crate::upstream::{CallError, ForwardAnswer, ForwardError, Forwarded, Passed, Spent, bytes_of, without_hop_by_hop};
 
 /// A request that is to be forwarded. It has come in whole, and nothing of its body is known.
 pub(super) struct ToForward {
@@ -26,8 +26,7 @@ pub(super) struct ToForward {
     pub(super) deadline: Deadline,
     pub(super) operation_id: OperationId,
     pub(super) body: Bytes,
-    /// The body's share of `limits.body_bytes`, held until the answer is there.
-    pub(super) permit: Permit,
+    pub(super) held: Held,
 }
 
 impl Bridge {
@@ -59,7 +58,7 @@ impl Bridge {
         trace: Propagation,
         span: Option<Box<CallbackSpan>>,
     ) -> Answer {
-        let ToForward { callback, policy, deadline, operation_id, body, permit: _held } = request;
+        let ToForward { callback, policy, deadline, operation_id, body, held } = request;
         let (uri, headers) = (std::mem::take(&mut head.uri), std::mem::take(&mut head.headers));
         let mut forwarded = self.forwarded(&uri, headers, body.clone());
         if let Some(callback) = callback.filter(|callback| callback.is_after()) {
@@ -69,7 +68,7 @@ impl Bridge {
                 self.deliveries.enqueue(callback, key, payload, operation_id.clone(), trace, self.settings.delivery);
             let outcome = Outcome::queued(callback, is_queued).of(operation_id).recorded_by(span);
             self.record(&outcome, deadline);
-            return self.encode(&outcome);
+            return self.encode(&outcome, Some(held));
         }
         trace.write(trace.next_span(), &mut forwarded.headers);
         let Passed { answer, endpoint, spent } = match self.limits.in_flight.take(1) {
@@ -100,8 +99,8 @@ impl Bridge {
         let outcome = outcome.of(operation_id).after(spent, endpoint, vec![]).recorded_by(span);
         self.record(&outcome, deadline);
         match answer {
-            Some(answer) => as_it_came(answer),
-            None => self.encode(&outcome),
+            Some(answer) => as_it_came(answer, held),
+            None => self.encode(&outcome, Some(held)),
         }
     }
 
@@ -122,7 +121,8 @@ impl Bridge {
         let (bridge, of_service) = (Rc::clone(self), trace.clone());
         // Ends by the deadline, as the receiver does.
         tokio::task::spawn_local(async move {
-            let outcome = bridge.decide(arrived, place, &of_service).await.in_shadow();
+            let (outcome, _held) = bridge.decide(arrived, place, &of_service).await;
+            let outcome = outcome.in_shadow();
             bridge.record(&outcome, deadline);
             if let Ok(answer) = told.await {
                 let compared = compare(&outcome, &answer);
@@ -145,8 +145,8 @@ impl Bridge {
         let outcome = outcome.of(operation_id).after(spent, endpoint, vec![]).recorded_by(span);
         self.record(&outcome, deadline);
         match answer {
-            Some(answer) => as_it_came(answer),
-            None => self.encode(&outcome),
+            Some(answer) => as_it_came(answer, self.limits.answer(0)),
+            None => self.encode(&outcome, None),
         }
     }
 
@@ -163,7 +163,8 @@ impl Bridge {
 }
 
 /// The receiver's own answer.
-fn as_it_came(ForwardAnswer { status, mut headers, body }: ForwardAnswer) -> Answer {
+fn as_it_came(ForwardAnswer { status, mut headers, body }: ForwardAnswer, mut held: Held) -> Answer {
+    held.answered(body.len() + bytes_of(&headers));
     headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-    Answer { status, origin: Origin::Forwarded, hint: None, headers: Some(Box::new(headers)), body }
+    Answer { status, origin: Origin::Forwarded, hint: None, headers: Some(Box::new(headers)), body, held }
 }

@@ -11,6 +11,7 @@
 //! - [`background`]: what goes on when OpenIM has its answer. [`delivery`]: of that, what OpenIM only tells.
 //! - [`forward`]: what another receiver decides, which a team already has. [`compare`]: what the two say.
 //! - [`parts`]: what a bridge is made of. [`limits`]: how much the process holds at most.
+//! - [`shares`](Shares): what the process's memory leaves for each thing that is held.
 //! - [`settings`](BridgeSettings): what the configuration says of all this.
 //!
 //! Called by `server` for each request. Knows nothing of sockets, and names no callback.
@@ -24,6 +25,7 @@ mod limits;
 mod parts;
 mod receive;
 mod settings;
+mod shares;
 
 use std::{
     net::IpAddr,
@@ -36,12 +38,13 @@ use http::{HeaderMap, Uri, request::Parts};
 use http_body::Body;
 
 pub use delivery::{Deliveries, Events};
-pub use limits::{Gauge, Permit, SharedLimits};
+pub use limits::{Held, SharedLimits};
 pub use parts::{Answer, Bridge};
 pub use settings::{
     BridgeLimits, BridgeSettings, CallbackPolicy, DecisionSettings, DeliverySettings, MissingOperationId,
     OperationIdSettings, ResponseSettings,
 };
+pub use shares::Shares;
 
 use crate::base::deadline::Deadline;
 use crate::policy::Route;
@@ -73,8 +76,11 @@ impl Bridge {
         // They are part of what the connection read, which takes 8 KiB for as long as any of it is held.
         (head.uri, head.headers) = (Uri::default(), HeaderMap::default());
 
-        let outcome = match arrived {
-            Continue(arrived) if arrived.policy.route != Route::Service => self.routed(arrived),
+        let (outcome, held) = match arrived {
+            Continue(arrived) if arrived.policy.route != Route::Service => {
+                let (outcome, held) = self.routed(arrived);
+                (outcome, Some(held))
+            }
             // What OpenIM only tells is answered before anybody is told.
             Continue(arrived) if arrived.question.body.callback().is_after() => {
                 return self.deliver(arrived, trace, span, deadline);
@@ -89,15 +95,16 @@ impl Bridge {
                     };
                 }
                 // Ask, and fall back.
-                self.decide(arrived, place, &trace).await
+                let (outcome, held) = self.decide(arrived, place, &trace).await;
+                (outcome, Some(held))
             }
-            Break(outcome) => outcome,
+            Break(outcome) => (outcome, None),
         };
 
         // Record and encode: from the same value, so that nobody is told another thing.
         let outcome = outcome.recorded_by(span);
         self.record(&outcome, deadline);
-        self.encode(&outcome)
+        self.encode(&outcome, held)
     }
 
     /// The answer when a panic has ended the path before the decision, or after it: then nothing is known of the request any
@@ -107,6 +114,6 @@ impl Bridge {
         let (_, span) = traces::begin(head, self.https);
         let outcome = self.fall_back_unread(ErrorClass::Internal, None, head).recorded_by(span);
         self.record(&outcome, deadline);
-        self.encode(&outcome)
+        self.encode(&outcome, None)
     }
 }

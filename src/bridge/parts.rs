@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
 use super::delivery::{Deliveries, Events, WorkerDeliveries};
-use super::limits::{Permit, SharedLimits};
+use super::limits::{Held, SharedLimits};
 use super::settings::{BridgeSettings, CallbackPolicy};
 use crate::base::deadline::Deadline;
 use crate::callback::{Callbacks, Question};
@@ -36,14 +36,13 @@ pub struct Bridge {
 pub(super) struct Arrived {
     pub(super) operation_id: OperationId,
     pub(super) question: Question,
-    /// The body's share of `limits.body_bytes`, held until the answer is there.
-    pub(super) permit: Permit,
+    pub(super) held: Held,
     pub(super) policy: CallbackPolicy,
     /// As the callback's policy has it.
     pub(super) deadline: Deadline,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Answer {
     /// For people and proxies: OpenIM never looks at it.
     pub status: StatusCode,
@@ -53,6 +52,8 @@ pub struct Answer {
     /// Those of another receiver, whose answer this is.
     pub headers: Option<Box<HeaderMap>>,
     pub body: Bytes,
+    /// What the answer holds of `limits.body_bytes`, until it has been taken or dropped.
+    pub held: Held,
 }
 
 impl Bridge {
@@ -70,7 +71,8 @@ impl Bridge {
     ) -> Self {
         let upstream = Rc::new(Upstream::new(pool));
         let forwarder = receiver.map(|receiver| Rc::new(Forwarder::new(receiver)));
-        WorkerDeliveries::start(Arc::clone(&deliveries), Rc::clone(&upstream), forwarder.clone(), events);
+        let (told, bounds) = (Rc::clone(&upstream), Arc::clone(&limits));
+        WorkerDeliveries::start(Arc::clone(&deliveries), told, forwarder.clone(), bounds, events);
         let (metrics, callbacks) = (Arc::clone(deliveries.metrics()), Arc::clone(deliveries.callbacks()));
         Self { settings, limits, metrics, callbacks, upstream, deliveries, forwarder, https }
     }
@@ -112,13 +114,16 @@ impl Bridge {
         telemetry::record(outcome, deadline.elapsed(), &self.metrics, &self.settings.log);
     }
 
-    /// What OpenIM is told.
-    pub(super) fn encode(&self, outcome: &Outcome) -> Answer {
+    /// What OpenIM is told. `held`: what its callback holds until now.
+    pub(super) fn encode(&self, outcome: &Outcome, held: Option<Held>) -> Answer {
         let body = match outcome.source() {
             Source::Shadow => self.body(&Verdict::go_on(Fields::default())),
             _ => self.body(outcome.verdict()),
         };
-        Answer { status: outcome.status(), origin: outcome.origin(), hint: outcome.hint(), headers: None, body }
+        let mut held = held.unwrap_or_else(|| self.limits.answer(0));
+        held.answered(body.len());
+        let (status, origin, hint) = (outcome.status(), outcome.origin(), outcome.hint());
+        Answer { status, origin, hint, headers: None, body, held }
     }
 
     pub(super) fn body(&self, verdict: &Verdict) -> Bytes {

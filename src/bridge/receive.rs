@@ -2,26 +2,27 @@
 //! the order of the README's table of codes.
 
 use std::{
+    future::poll_fn,
     net::IpAddr,
     ops::ControlFlow::{self, Break, Continue},
+    pin::Pin,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header, request::Parts};
-use http_body::Body;
-use http_body_util::BodyExt as _;
+use http_body::{Body, Frame};
 use tokio::time::timeout_at;
 
 use super::forward::ToForward;
-use super::limits::Permit;
+use super::limits::{GivenUp, Held, Reading};
 use super::parts::{Arrived, Bridge};
 use super::settings::{CallbackPolicy, MissingOperationId};
 use crate::base::{chunks::Chunks, deadline::Deadline};
 use crate::callback::{BodyError, Callback, Codec, command_of_unknown};
 use crate::openim::{OPERATION_ID_HEADER, OperationId, Rejection, UrlCommand};
 use crate::outcome::Outcome;
-use crate::policy::{FallbackActions, Percent, Route, UnknownRoute};
-use crate::upstream::{CallError, ErrorClass};
+use crate::policy::{FallbackActions, Percent, Rest, Route, UnknownRoute};
+use crate::upstream::{CallError, ErrorClass, bytes_of};
 
 /// A request that has come in whole, whose URL names a callback that is served. Its body is not decoded yet.
 pub(super) struct Received {
@@ -30,16 +31,15 @@ pub(super) struct Received {
     deadline: Deadline,
     operation_id: OperationId,
     body: Bytes,
-    /// The body's share of `limits.body_bytes`, held until the answer is there.
-    permit: Permit,
+    held: Held,
 }
 
 impl Received {
     /// OpenIM's JSON to the service's protobuf.
     pub(super) fn decode(self, codec: Codec, uri: &Uri) -> ControlFlow<Outcome, Arrived> {
-        let Received { callback, policy, deadline, operation_id, body, permit } = self;
+        let Received { callback, policy, deadline, operation_id, body, held } = self;
         match (codec.decode)(callback, body, &operation_id) {
-            Ok(question) => Continue(Arrived { operation_id, question, permit, policy, deadline }),
+            Ok(question) => Continue(Arrived { operation_id, question, held, policy, deadline }),
             Err(error) => Break(Outcome::rejected(error.into(), Some(callback)).of(operation_id).at(uri)),
         }
     }
@@ -52,13 +52,25 @@ pub(super) enum Request {
     Forward(ToForward),
 }
 
+/// Whose a request is that has come in whole.
+enum Found {
+    Callback(&'static Callback, CallbackPolicy),
+    Forward(Option<&'static Callback>, CallbackPolicy),
+}
+
 /// Why a request does not come in.
 enum NotReceived {
     /// It is not known, and may go on.
-    Unknown(OperationId),
+    Unknown,
     Rejected(Rejection),
     /// The limit of this name is reached.
     Overloaded(&'static str),
+}
+
+impl From<GivenUp> for NotReceived {
+    fn from(GivenUp: GivenUp) -> Self {
+        Self::Overloaded("limits.body_bytes")
+    }
 }
 
 impl From<Rejection> for NotReceived {
@@ -78,27 +90,62 @@ enum UrlTarget {
     Forward,
 }
 
+impl UrlTarget {
+    /// Whether what the head says may be another receiver's to know.
+    fn may_be_forwarded(&self) -> bool {
+        match self {
+            Self::Known(_, policy) => policy.route == Route::Forward || policy.rest == Rest::Forward,
+            Self::Forward => true,
+            Self::Ambiguous(_) | Self::Unknown(_) => false,
+        }
+    }
+}
+
 impl Bridge {
-    /// All that comes before the JSON.
+    /// All that comes before the JSON. Leaves no headers but where another receiver may get them: they may take more memory
+    /// than they had bytes, for as long as the body is waited for.
     pub(super) async fn receive<B>(
         &self,
         peer: IpAddr,
-        head: &Parts,
+        head: &mut Parts,
         body: &mut B,
         deadline: Deadline,
     ) -> ControlFlow<Outcome, Request>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        match self.request(peer, head, body, deadline).await {
-            Ok(request) => Continue(request),
-            Err(NotReceived::Unknown(operation_id)) => Break(Outcome::unserved().of(operation_id).at(&head.uri)),
+        let (target, operation_id) = match self.check(peer, head) {
+            Ok(found) => found,
+            Err(rejection) => {
+                let outcome = Outcome::rejected(rejection, self.named(&UrlCommand::of(&head.uri)));
+                return Break(identified(outcome, head).at(&head.uri));
+            }
+        };
+        let headers = std::mem::take(&mut head.headers);
+        let mut beside = operation_id.as_str().len() + head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+        if target.may_be_forwarded() {
+            beside += bytes_of(&headers);
+            head.headers = headers;
+        }
+        let deadline = match &target {
+            UrlTarget::Known(_, policy) => deadline.of(policy.timeout),
+            UrlTarget::Ambiguous(_) | UrlTarget::Unknown(_) | UrlTarget::Forward => deadline,
+        };
+        match self.request(target, &operation_id, beside, body, deadline).await {
+            Ok((Found::Callback(callback, policy), body, held)) => {
+                Continue(Request::Callback(Received { callback, policy, deadline, operation_id, body, held }))
+            }
+            Ok((Found::Forward(callback, policy), body, held)) => {
+                Continue(Request::Forward(ToForward { callback, policy, deadline, operation_id, body, held }))
+            }
+            Err(NotReceived::Unknown) => Break(Outcome::unserved().of(operation_id).at(&head.uri)),
             Err(NotReceived::Rejected(rejection)) => {
                 let outcome = Outcome::rejected(rejection, self.named(&UrlCommand::of(&head.uri)));
-                Break(identified(outcome, head).at(&head.uri))
+                Break(outcome.of(operation_id).at(&head.uri))
             }
             Err(NotReceived::Overloaded(limit)) => {
-                Break(self.fall_back_unread(ErrorClass::Overloaded, Some(CallError::Limit(limit)), head))
+                let error = Some(CallError::Limit(limit));
+                Break(self.fall_back_unread(ErrorClass::Overloaded, error, head).of(operation_id))
             }
         }
     }
@@ -125,51 +172,48 @@ impl Bridge {
         find(url.name()).or_else(|| find(url.segment.as_deref()))
     }
 
-    async fn request<B>(
-        &self,
-        peer: IpAddr,
-        head: &Parts,
-        body: &mut B,
-        deadline: Deadline,
-    ) -> Result<Request, NotReceived>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
+    /// What the head says.
+    fn check(&self, peer: IpAddr, head: &Parts) -> Result<(UrlTarget, OperationId), Rejection> {
         self.settings.access.check(peer, &head.headers)?;
         if head.method != Method::POST {
-            return Err(Rejection::Method.into());
+            return Err(Rejection::Method);
         }
         let url = UrlCommand::of(&head.uri);
         let target = self.target(&url)?;
         if url.content_type.is_some_and(|value| !value.eq_ignore_ascii_case("json")) {
-            return Err(Rejection::ContentTypeParameter.into());
+            return Err(Rejection::ContentTypeParameter);
         }
         if !is_json(&head.headers) {
-            return Err(Rejection::ContentType.into());
+            return Err(Rejection::ContentType);
         }
-        let operation_id = self.operation_id(&head.headers)?;
-        let deadline = match &target {
-            UrlTarget::Known(_, policy) => deadline.of(policy.timeout),
-            UrlTarget::Ambiguous(_) | UrlTarget::Unknown(_) | UrlTarget::Forward => deadline,
-        };
-        let (body, permit) = self.read(body, deadline).await?;
-        let to_forward = |callback, policy, body, permit, operation_id| {
-            Ok(Request::Forward(ToForward { callback, policy, deadline, operation_id, body, permit }))
-        };
+        Ok((target, self.operation_id(&head.headers)?))
+    }
+
+    /// And what the body says. `beside`: what is held with it.
+    async fn request<B>(
+        &self,
+        target: UrlTarget,
+        operation_id: &OperationId,
+        beside: usize,
+        body: &mut B,
+        deadline: Deadline,
+    ) -> Result<(Found, Bytes, Held), NotReceived>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (body, held) = self.read(body, beside, deadline).await?;
         match target {
             UrlTarget::Known(callback, policy) if policy.route == Route::Forward => {
-                to_forward(Some(callback), policy, body, permit, operation_id)
+                Ok((Found::Forward(Some(callback), policy), body, held))
             }
-            UrlTarget::Forward => to_forward(None, self.settings.policy_of_unknown(), body, permit, operation_id),
-            UrlTarget::Known(callback, policy) => {
-                Ok(Request::Callback(Received { callback, policy, deadline, operation_id, body, permit }))
-            }
-            UrlTarget::Ambiguous(callback) => match (self.callbacks.codec.decode)(callback, body, &operation_id) {
+            UrlTarget::Forward => Ok((Found::Forward(None, self.settings.policy_of_unknown()), body, held)),
+            UrlTarget::Known(callback, policy) => Ok((Found::Callback(callback, policy), body, held)),
+            UrlTarget::Ambiguous(callback) => match (self.callbacks.codec.decode)(callback, body, operation_id) {
                 Err(BodyError::Malformed) => Err(Rejection::BodyMalformed.into()),
                 Ok(_) | Err(BodyError::OtherCommand) => Err(Rejection::CommandAmbiguous.into()),
             },
             UrlTarget::Unknown(name) => match command_of_unknown(&body) {
-                Some(command) if command == name => Err(NotReceived::Unknown(operation_id)),
+                Some(command) if command == name => Err(NotReceived::Unknown),
                 None if is_command(&name) => Err(Rejection::BodyMalformed.into()),
                 _ => Err(not_served(&name).into()),
             },
@@ -204,34 +248,52 @@ impl Bridge {
     }
 
     /// The whole body, within the limits and the deadline.
-    async fn read<B>(&self, body: &mut B, deadline: Deadline) -> Result<(Bytes, Permit), NotReceived>
+    async fn read<B>(&self, body: &mut B, beside: usize, deadline: Deadline) -> Result<(Bytes, Held), NotReceived>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let limit = self.settings.limits.request_bytes.get();
-        if body.size_hint().lower() > limit as u64 {
+        let announced = body.size_hint().lower();
+        if announced > limit as u64 {
             return Err(Rejection::BodyTooLarge.into());
         }
-        let overloaded = NotReceived::Overloaded("limits.body_bytes");
-        let Some(mut permit) = self.limits.body_bytes.take(0) else { return Err(overloaded) };
+        let expected = usize::try_from(announced).unwrap_or(limit);
+        let mut reading = Reading::begin(&self.limits, expected, beside);
         let mut whole = Chunks::default();
-        let reading = async {
-            while let Some(frame) = body.frame().await {
+        let all = async {
+            while let Some(frame) = next_frame(body, &mut reading).await? {
                 let frame = frame.map_err(|_| Rejection::BodyIncomplete)?;
                 let Ok(chunk) = frame.into_data() else { continue };
                 if whole.len() + chunk.len() > limit {
                     return Err(Rejection::BodyTooLarge.into());
                 }
-                if !permit.grow(chunk.len()) {
-                    return Err(overloaded);
-                }
-                whole.push(chunk);
+                reading.hold(whole.capacity_with(chunk.len(), expected))?;
+                whole.push(chunk, expected);
             }
-            Ok(())
+            Ok::<_, NotReceived>(())
         };
-        timeout_at(deadline.at(), reading).await.unwrap_or(Err(Rejection::BodyIncomplete.into()))?;
-        Ok((whole.into_bytes(), permit))
+        timeout_at(deadline.at(), all).await.unwrap_or(Err(Rejection::BodyIncomplete.into()))?;
+        Ok((whole.into_bytes(), reading.done()?))
     }
+}
+
+/// What comes next of a body, unless it is given up before that.
+async fn next_frame<B>(
+    body: &mut B,
+    reading: &mut Reading<'_>,
+) -> Result<Option<Result<Frame<Bytes>, B::Error>>, GivenUp>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    poll_fn(|context| {
+        reading.resume()?;
+        let polled = Pin::new(&mut *body).poll_frame(context);
+        if polled.is_pending() {
+            reading.wait(context.waker());
+        }
+        polled.map(Ok)
+    })
+    .await
 }
 
 /// With the head's operation ID, where there is one.

@@ -5,6 +5,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::shares::Shares;
 use crate::base::at_least_one;
 use crate::callback::Callback;
 use crate::openim::{NextCodeForm, RefusalDefaults};
@@ -84,7 +85,8 @@ pub struct BridgeLimits {
     /// Bytes of one request's body; beyond it 413 and code 9904. A push to 100,000 members has 2.5 MB, and gRPC servers take
     /// 4 MiB unless told otherwise.
     pub request_bytes: NonZeroUsize,
-    /// Bytes of all request bodies in memory; beyond it the fallback, as `overloaded`. At least `request_bytes`.
+    /// Bytes of memory for callbacks that are read, asked or answered; beyond it the fallback, as `overloaded`. A body counts
+    /// twice, since its question is as long. At least `request_bytes`.
     pub body_bytes: NonZeroUsize,
     /// Callbacks in flight; beyond it the fallback, as `overloaded`.
     pub in_flight: NonZeroUsize,
@@ -144,13 +146,23 @@ impl Default for DeliverySettings {
             max_attempts: at_least_one(5),
             attempt_timeout: Duration::from_secs(5),
             concurrency: at_least_one(64),
-            queue_bytes: at_least_one(16 << 20),
+            queue_bytes: at_least_one(Shares::of_process().queue),
         }
+    }
+}
+
+impl BridgeLimits {
+    /// Unless configured: the callbacks' share of the process's memory, and enough for one of the longest requests.
+    #[must_use]
+    pub fn body_bytes_for(request_bytes: NonZeroUsize) -> NonZeroUsize {
+        // With the share that large bodies cannot take.
+        at_least_one(Shares::of_process().callbacks.max(request_bytes.get().saturating_mul(3)))
     }
 }
 
 impl Default for BridgeLimits {
     fn default() -> Self {
-        Self { request_bytes: at_least_one(3 << 20), body_bytes: at_least_one(32 << 20), in_flight: at_least_one(1024) }
+        let request_bytes = at_least_one(3 << 20);
+        Self { request_bytes, body_bytes: Self::body_bytes_for(request_bytes), in_flight: at_least_one(1024) }
     }
 }

@@ -283,7 +283,12 @@ mod tests {
         assert_eq!((&*code, &*log), ("0", ""));
         let (settings, callbacks) = out.split_once("\n\n").expect("two tables");
         assert_eq!(callbacks.lines().count(), 1 + CALLBACKS.len());
-        assert_snapshot!(settings, @r#"
+        // They depend on the machine's memory.
+        let limits = ["limits.body_bytes ", "delivery.queue_bytes "];
+        let is_default = |key: &&str| settings.lines().any(|line| line.starts_with(key) && line.ends_with("default"));
+        assert!(limits.iter().all(is_default));
+        let lines = settings.split_inclusive('\n').filter(|line| !limits.iter().any(|key| line.starts_with(key)));
+        assert_snapshot!(lines.collect::<String>(), @r#"
         KEY                           VALUE                           FROM
         listen                        127.0.0.1:10006                 default
         access.allow                  []                              default
@@ -336,14 +341,12 @@ mod tests {
         callbacks.unknown.route       refuse                          default
         operation_id.missing          refuse                          default
         limits.request_bytes          3145728                         default
-        limits.body_bytes             33554432                        default
         limits.connections            unset                           default
         limits.in_flight              1024                            default
         delivery.max_age              5m                              default
         delivery.max_attempts         5                               default
         delivery.attempt_timeout      5s                              default
         delivery.concurrency          64                              default
-        delivery.queue_bytes          16777216                        default
         admin.listen                  off                             OPENIM_BRIDGE_ADMIN_LISTEN
         admin.write                   false                           default
         admin.hosts                   []                              default

@@ -10,12 +10,12 @@ use std::{
 use super::{
     entry::Entry,
     error::{Problem, ValueSource, Warning},
-    field::{FilePath, human},
-    raw::{Raw, RawCallback, RawCallbacks, RawForward, RawLogIds, RawResolve},
+    field::{FilePath, Whole, human},
+    raw::{MAX_BYTES, Raw, RawCallback, RawCallbacks, RawForward, RawLogIds, RawResolve},
 };
 use crate::base::{file_watch::LOOK_EVERY, yaml::read_text};
 use crate::bridge::{
-    BridgeLimits, BridgeSettings, DecisionSettings, DeliverySettings, OperationIdSettings, ResponseSettings,
+    BridgeLimits, BridgeSettings, DecisionSettings, DeliverySettings, OperationIdSettings, ResponseSettings, Shares,
 };
 use crate::callback::CALLBACKS;
 use crate::openim::RefusalDefaults;
@@ -23,7 +23,7 @@ use crate::policy::{
     AccessSettings, Action, Credentials, FallbackActions, FallbackPolicy, FallbackRefusal, OwnPolicy, Rest, Route,
     Routes, UnknownRoute,
 };
-use crate::server::{AdminSettings, DrainSettings, ReadySettings, Settings, TlsSettings};
+use crate::server::{AdminSettings, CONNECTION_BYTES, DrainSettings, ReadySettings, Settings, TlsSettings};
 use crate::telemetry::log::{LogIds, LogSettings, PseudonymKey};
 use crate::upstream::{
     EjectSettings, ForwardCredentials, ForwardSettings, HealthSettings, TlsKeys, TtlBounds, UpstreamSettings,
@@ -59,7 +59,8 @@ fn meet(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 impl Raw {
-    /// The checks that need more than one setting. Caps `upstream.connect_timeout` where nobody has set it.
+    /// The checks that need more than one setting. Caps `upstream.connect_timeout`, and
+    /// fills in what depends on the process's memory, where nobody has set it.
     pub(super) fn check(&mut self, origins: &impl Origins) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut wrong = |text: String| problems.push(Problem::Combination(text));
@@ -151,7 +152,9 @@ impl Raw {
             let admin = say("admin.listen", &admin);
             wrong(format!("{admin} must have another port than {}", say("listen", &self.listen.0)));
         }
-        let (request, body) = (self.limits.request_bytes.0, self.limits.body_bytes.0);
+        let request = self.limits.request_bytes.0;
+        let body = self.limits.body_bytes.get_or_insert(Whole(BridgeLimits::body_bytes_for(request))).0;
+        self.delivery.queue_bytes.get_or_insert(Whole(DeliverySettings::default().queue_bytes));
         if body < request {
             let body = say("limits.body_bytes", &body);
             wrong(format!("{body} must be at least {}", say("limits.request_bytes", &request)));
@@ -162,16 +165,31 @@ impl Raw {
     /// What is odd, where [`Self::check`] found nothing wrong.
     pub(super) fn warnings(&self, origins: &impl Origins) -> Vec<Warning> {
         let harms = self.callbacks.harmful_refusals();
-        let harms = harms.map(|key| Warning::LosesMessages { at: origins.source(&key), key }).collect();
+        let harms = harms.map(|key| Warning::LosesMessages { at: origins.source(&key), key });
+        harms.chain(self.unused_tls(origins)).chain(self.beyond_memory(Shares::of_process())).collect()
+    }
+
+    /// Whether the limits allow more than the process's memory holds.
+    fn beyond_memory(&self, shares: Shares) -> Option<Warning> {
+        let budget = shares.budget?;
+        let of = |value: Option<Whole<{ MAX_BYTES }>>, share: usize| value.map_or(share, |value| value.0.get());
+        let callbacks = of(self.limits.body_bytes, shares.callbacks);
+        let queue = of(self.delivery.queue_bytes, shares.queue);
+        let connections = self.limits.connections.map_or(0, |count| count.0.get().saturating_mul(CONNECTION_BYTES));
+        let all = callbacks.saturating_add(queue).saturating_add(connections);
+        (all > budget).then_some(Warning::BeyondMemory { callbacks, queue, connections, budget })
+    }
+
+    fn unused_tls(&self, origins: &impl Origins) -> Vec<Warning> {
         if self.upstream.addresses.0.iter().any(|address| address.0.is_secured()) {
-            return harms;
+            return Vec::new();
         }
-        let unused = ["upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server_name"]
+        ["upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server_name"]
             .into_iter()
             .map(|key| (key, origins.source(key)))
             .filter(|(_, at)| *at != ValueSource::Default)
-            .map(|(key, at)| Warning::UnusedTls { key, at });
-        harms.into_iter().chain(unused).collect()
+            .map(|(key, at)| Warning::UnusedTls { key, at })
+            .collect()
     }
 
     /// What the file with the credentials holds, if one is named.
@@ -228,6 +246,7 @@ impl Raw {
         let Beside { basic_auth, log_ids: ids, forward: credentials } = beside;
         let forward = self.forward.into_settings(credentials, &self.upstream.resolve);
         let class = self.fallback.class;
+        let (limits, delivery) = (BridgeLimits::default(), DeliverySettings::default());
         let bridge = BridgeSettings {
             access: AccessSettings { allow: self.access.allow.0, basic_auth },
             decision: DecisionSettings {
@@ -266,11 +285,11 @@ impl Raw {
                 max_attempts: self.delivery.max_attempts.0,
                 attempt_timeout: self.delivery.attempt_timeout.0,
                 concurrency: self.delivery.concurrency.0,
-                queue_bytes: self.delivery.queue_bytes.0,
+                queue_bytes: self.delivery.queue_bytes.map_or(delivery.queue_bytes, |bytes| bytes.0),
             },
             limits: BridgeLimits {
                 request_bytes: self.limits.request_bytes.0,
-                body_bytes: self.limits.body_bytes.0,
+                body_bytes: self.limits.body_bytes.map_or(limits.body_bytes, |bytes| bytes.0),
                 in_flight: self.limits.in_flight.0,
             },
             log: LogSettings { level: self.log.level, format: self.log.format, private: self.log.private, ids },
@@ -309,6 +328,7 @@ impl Raw {
             // 256 at most, by its type.
             workers: NonZeroU16::try_from(self.workers.0).unwrap_or(NonZeroU16::MAX),
             connections: self.limits.connections.map(|connections| connections.0),
+            connection_bytes: None,
             bridge,
             upstream,
             forward,

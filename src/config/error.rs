@@ -115,6 +115,13 @@ pub enum Warning {
     /// A setting that refuses what OpenIM takes no refusal of without losing something.
     #[error("`{key}` ({at}): OpenIM loses the messages of what is refused here, and its API reports success")]
     LosesMessages { key: String, at: ValueSource },
+    /// What may be held by the limits is more than the process's memory leaves for that. All in bytes.
+    #[error(
+        "`limits.body_bytes` ({callbacks}), `delivery.queue_bytes` ({queue}) and `limits.connections` (at least \
+         {connections} bytes for all) are more than the {budget} bytes that the cgroup's limit on memory leaves: the \
+         process may be killed. Lower them, leave them unset, or raise the limit"
+    )]
+    BeyondMemory { callbacks: usize, queue: usize, connections: usize, budget: usize },
 }
 
 fn did_you_mean(hint: Option<&str>) -> String {

@@ -26,7 +26,7 @@ const OPENIM_CAP: u64 = openim::TIMEOUT_CAP.as_secs() * 1000;
 /// Milliseconds.
 const HOUR: u64 = 3_600_000;
 /// 2 GiB.
-const MAX_BYTES: usize = 1 << 31;
+pub(super) const MAX_BYTES: usize = 1 << 31;
 const MAX_COUNT: usize = 1_000_000;
 
 /// openim-bridge: from OpenIM Server's callbacks to your own decision service.
@@ -371,9 +371,11 @@ pub(super) struct RawOperationId {
 pub(super) struct RawLimits {
     /// Bytes of one request's body. Beyond it, 413 and code 9904.
     pub(super) request_bytes: Whole<MAX_BYTES>,
-    /// Bytes of all request bodies in memory. Beyond it, the fallback, as `overloaded`. At least `limits.request_bytes`.
-    pub(super) body_bytes: Whole<MAX_BYTES>,
-    /// Open connections from OpenIM. Unset: 80 % of the limit on open files.
+    /// Bytes of memory for callbacks that are read, asked or answered. A body counts twice, beside the question that is made
+    /// of it, until its answer has been taken. Beyond it, the fallback, as `overloaded`. At least `limits.request_bytes`.
+    /// Unset: half of the budget, which is the cgroup's limit on memory less 16 MiB; 64 MiB without such a limit.
+    pub(super) body_bytes: Option<Whole<MAX_BYTES>>,
+    /// Open connections from OpenIM. Unset: 80 % of the limit on open files, and no more than what the budget leaves allows.
     pub(super) connections: Option<Whole<MAX_COUNT>>,
     /// Callbacks in flight. Beyond it, the fallback, as `overloaded`.
     pub(super) in_flight: Whole<MAX_COUNT>,
@@ -395,8 +397,9 @@ pub(super) struct RawDelivery {
     #[schemars(extend("x-live" = false))]
     pub(super) concurrency: Whole<MAX_COUNT>,
     /// Bytes of after callbacks that are not delivered yet. Beyond it the newest is dropped, counted and logged. What is to
-    /// be delivered in one order (a conversation, a group, a user) has a quarter of them at most.
-    pub(super) queue_bytes: Whole<MAX_BYTES>,
+    /// be delivered in one order (a conversation, a group, a user) has a quarter of them at most. Unset: a quarter of the
+    /// budget (see `limits.body_bytes`), and at most 16 MiB.
+    pub(super) queue_bytes: Option<Whole<MAX_BYTES>>,
 }
 
 /// The listener for operators.
@@ -613,7 +616,7 @@ impl Default for RawLimits {
         let (limits, connections) = (BridgeSettings::default().limits, Settings::default().connections);
         Self {
             request_bytes: Whole(limits.request_bytes),
-            body_bytes: Whole(limits.body_bytes),
+            body_bytes: None,
             connections: connections.map(Whole),
             in_flight: Whole(limits.in_flight),
         }
@@ -628,7 +631,7 @@ impl Default for RawDelivery {
             max_attempts: Whole(delivery.max_attempts),
             attempt_timeout: Period(delivery.attempt_timeout),
             concurrency: Whole(delivery.concurrency),
-            queue_bytes: Whole(delivery.queue_bytes),
+            queue_bytes: None,
         }
     }
 }

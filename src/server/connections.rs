@@ -1,12 +1,14 @@
 //! The process's connections from OpenIM: how many there are, and which one goes when there are too many.
 //!
 //! A connection that has carried a request is never closed unannounced (OpenIM would not send the next request again),
-//! so only one that has never sent any may be turned out.
+//! so only one that has never sent any may be turned out. Where there is none, the one that has been idle longest is told
+//! to close at its next answer, and so is the new one; further ones wait in the accept queue meanwhile.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::BTreeMap,
     net::IpAddr,
+    rc::Rc,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -15,15 +17,34 @@ use std::{
     time::Duration,
 };
 
+use slab::Slab;
 use tokio::{
     sync::Notify,
     time::{Instant, timeout},
 };
 
+use crate::base::memory::{Gauge, Permit};
+
 /// How long a new connection cannot be turned out: its first request is likely to be on its way, or there already.
 const TIME_TO_SPEAK: Duration = Duration::from_millis(100);
 /// How often a silent connection is looked for that has had its time.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long one that was told to close is waited for, before another one is told too.
+const TIME_TO_LEAVE: Duration = Duration::from_secs(1);
+
+/// How many there may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ConnectionLimits {
+    pub(super) count: usize,
+    /// Of memory, for all of them.
+    pub(super) bytes: usize,
+}
+
+/// What a connection holds, in this process and in the kernel: over plain HTTP; over TLS; and over HTTP/2. Without what it
+/// reads into, which is counted as it is.
+pub(super) const PLAIN_BYTES: usize = 9 << 10;
+pub(super) const TLS_BYTES: usize = 24 << 10;
+pub(super) const HTTP2_BYTES: usize = 48 << 10;
 
 /// In order of age.
 type Silent = BTreeMap<u64, SilentConnection>;
@@ -34,16 +55,39 @@ struct SilentConnection {
     task: Waker,
 }
 
+/// One that has sent a request.
+#[derive(Debug)]
+struct KeptConnection {
+    /// When its last request came, in milliseconds after `Connections::started`.
+    asked: AtomicU64,
+    is_to_leave: AtomicBool,
+}
+
 #[derive(Debug)]
 pub(super) struct Connections {
     limit: AtomicUsize,
+    /// What they hold.
+    memory: Arc<Gauge>,
+    started: Instant,
     /// The system has no file descriptor or memory for another one.
     starved: AtomicBool,
     open: AtomicUsize,
     next: AtomicU64,
     /// Those that have never sent a request, but for those that have been turned out.
     silent: Mutex<Silent>,
+    kept: Mutex<Slab<Arc<KeptConnection>>>,
+    /// When the last one was told to close.
+    told: Mutex<Option<Instant>>,
     closed: Notify,
+}
+
+/// What one connection holds.
+#[derive(Debug)]
+pub(super) struct ConnectionMemory {
+    permit: RefCell<Permit>,
+    /// Without its buffers.
+    itself: Cell<usize>,
+    buffers: Cell<usize>,
 }
 
 /// One connection's place, given back when dropped.
@@ -53,24 +97,32 @@ pub(super) struct ConnectionSlot {
     number: u64,
     peer: IpAddr,
     is_silent: Cell<bool>,
+    kept: Arc<KeptConnection>,
+    /// Its place among those that are kept, once it has spoken.
+    place: Cell<usize>,
+    memory: Rc<ConnectionMemory>,
 }
 
 impl Connections {
-    pub(super) fn new(limit: usize) -> Arc<Self> {
+    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
         Arc::new(Self {
-            limit: AtomicUsize::new(limit),
+            limit: AtomicUsize::new(limits.count),
+            memory: Gauge::new(limits.bytes),
+            started: Instant::now(),
             starved: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             next: AtomicU64::new(0),
             silent: Mutex::default(),
+            kept: Mutex::default(),
+            told: Mutex::default(),
             closed: Notify::new(),
         })
     }
 
-    /// Another limit from now on. Connections beyond a lower one close after their next answer, and those that have sent
-    /// no request make room.
-    pub(super) fn change_limit(&self, limit: usize) {
-        self.limit.store(limit, Relaxed);
+    /// Other limits from now on. Where there are more connections than a lower one allows, they make room as for a new one.
+    pub(super) fn change_limits(&self, limits: ConnectionLimits) {
+        self.limit.store(limits.count, Relaxed);
+        self.memory.change(limits.bytes);
         // Whoever waits for room looks again.
         self.closed.notify_waiters();
     }
@@ -87,9 +139,18 @@ impl Connections {
         self.open.load(Relaxed)
     }
 
-    /// Whether there is no place left. Responses then announce that their connection closes.
-    pub(super) fn are_full(&self) -> bool {
-        self.open() >= self.limit() || self.starved.load(Relaxed)
+    /// Bytes that they hold, and the limit.
+    pub(super) fn bytes(&self) -> (usize, usize) {
+        (self.memory.held(), self.memory.limit())
+    }
+
+    fn are_too_many(&self) -> bool {
+        self.open() > self.limit() || self.memory.held() > self.memory.limit()
+    }
+
+    /// Whether the system has no place left. Responses then announce that their connection closes, so that others get one.
+    pub(super) fn are_starved(&self) -> bool {
+        self.starved.load(Relaxed)
     }
 
     /// Notes whether the system has room for another one. Returns what was noted before.
@@ -97,22 +158,56 @@ impl Connections {
         self.starved.swap(starved, Relaxed)
     }
 
-    /// A place for a new connection. Beyond the limit, the oldest that has never sent a request makes room, where it has
-    /// had time to send one.
+    /// A place for a new connection. Beyond the limit, another one makes room.
     pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> ConnectionSlot {
         let number = self.next.fetch_add(1, Relaxed);
-        if self.open.fetch_add(1, Relaxed) >= self.limit() {
-            self.turn_out_oldest();
+        self.open.fetch_add(1, Relaxed);
+        let memory = ConnectionMemory::new(&self.memory);
+        let is_beyond = self.are_too_many();
+        if is_beyond {
+            self.make_room();
         }
-        ConnectionSlot { connections: Arc::clone(self), number, peer, is_silent: Cell::new(true) }
+        // It leaves with its first answer: those that are idle may never ask again, and others wait for a place.
+        let kept = KeptConnection { asked: AtomicU64::new(0), is_to_leave: AtomicBool::new(is_beyond) };
+        ConnectionSlot {
+            connections: Arc::clone(self),
+            number,
+            peer,
+            is_silent: Cell::new(true),
+            kept: Arc::new(kept),
+            place: Cell::new(0),
+            memory,
+        }
     }
 
-    /// Turns out the oldest connection that has never sent a request, where it has had time to.
-    pub(super) fn turn_out_oldest(&self) {
+    /// Turns out the oldest connection that has never sent a request, once it has had time to. Where there is none, tells
+    /// the one that has been idle longest to close.
+    pub(super) fn make_room(&self) {
         let mut silent = self.silent();
-        let Some(oldest) = silent.first_entry() else { return };
+        let Some(oldest) = silent.first_entry() else {
+            drop(silent);
+            return self.tell_the_longest_idle();
+        };
         if oldest.get().since.elapsed() >= TIME_TO_SPEAK {
             oldest.remove().task.wake();
+        }
+    }
+
+    fn tell_the_longest_idle(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept();
+        // Others than the newest have sent nothing, and go first: they close already, or have just come.
+        if self.open() > kept.len() + 1 {
+            return;
+        }
+        let waits_for_one = || kept.iter().any(|(_, kept)| kept.is_to_leave.load(Relaxed));
+        if told.is_some_and(|told| told.elapsed() < TIME_TO_LEAVE) && waits_for_one() {
+            return;
+        }
+        let staying = kept.iter().map(|(_, kept)| kept).filter(|kept| !kept.is_to_leave.load(Relaxed));
+        if let Some(longest) = staying.min_by_key(|kept| kept.asked.load(Relaxed)) {
+            longest.is_to_leave.store(true, Relaxed);
+            *told = Some(Instant::now());
         }
     }
 
@@ -120,11 +215,11 @@ impl Connections {
     pub(super) async fn room(&self) {
         loop {
             let closed = self.closed.notified();
-            if self.open() <= self.limit() {
+            if !self.are_too_many() {
                 return;
             }
             if timeout(LOOK_AGAIN, closed).await.is_err() {
-                self.turn_out_oldest();
+                self.make_room();
             }
         }
     }
@@ -132,6 +227,10 @@ impl Connections {
     /// Waits until one connection has closed.
     pub(super) async fn one_closed(&self) {
         self.closed.notified().await;
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Slab<Arc<KeptConnection>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn silent(&self) -> MutexGuard<'_, Silent> {
@@ -164,13 +263,60 @@ impl ConnectionSlot {
     pub(super) fn has_spoken(&self) {
         if self.is_silent.replace(false) {
             self.connections.silent().remove(&self.number);
+            self.place.set(self.connections.kept().insert(Arc::clone(&self.kept)));
         }
+    }
+
+    /// A request has come, at this time.
+    pub(super) fn asks(&self, at: Instant) {
+        let since_start = at.saturating_duration_since(self.connections.started);
+        self.kept.asked.store(u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Whether its next answer announces that it closes.
+    pub(super) fn is_to_leave(&self) -> bool {
+        self.kept.is_to_leave.load(Relaxed)
+    }
+
+    /// What it holds.
+    pub(super) fn memory(&self) -> &Rc<ConnectionMemory> {
+        &self.memory
+    }
+}
+
+impl ConnectionMemory {
+    pub(super) fn new(gauge: &Arc<Gauge>) -> Rc<Self> {
+        let permit = RefCell::new(gauge.hold(PLAIN_BYTES));
+        Rc::new(Self { permit, itself: Cell::new(PLAIN_BYTES), buffers: Cell::new(0) })
+    }
+
+    /// Its own size, without its buffers, is this from now on.
+    pub(super) fn is_itself(&self, bytes: usize) {
+        self.itself.set(bytes);
+        self.permit.borrow_mut().set(bytes + self.buffers.get());
+    }
+
+    /// Its buffers hold so many bytes.
+    pub(super) fn has_buffers(&self, bytes: usize) {
+        if self.buffers.replace(bytes) != bytes {
+            self.permit.borrow_mut().set(self.itself.get() + bytes);
+        }
+    }
+
+    pub(super) fn buffers(&self) -> usize {
+        self.buffers.get()
     }
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.has_spoken();
+        if self.is_silent() {
+            self.connections.silent().remove(&self.number);
+        } else {
+            self.connections.kept().remove(self.place.get());
+        }
+        // Its bytes before its place, for whoever waits for either.
+        self.memory.permit.borrow_mut().set(0);
         self.connections.open.fetch_sub(1, Relaxed);
         self.connections.closed.notify_waiters();
     }

@@ -112,9 +112,9 @@ impl Context {
         Rc::clone(&latest.bridge)
     }
 
-    /// Whether answers announce that their connection closes: draining, or out of places for new ones.
+    /// Whether all answers announce that their connection closes.
     pub(super) fn announces_close(&self) -> bool {
-        self.shared.drain.stage() >= DrainStage::Announcing || self.shared.connections.are_full()
+        self.shared.drain.stage() >= DrainStage::Announcing || self.shared.connections.are_starved()
     }
 
     /// Returns when a connection that has sent no request by `latest` has had its time, or the drain waits no longer for one.

@@ -22,7 +22,6 @@ mod worker;
 use std::{
     io,
     net::SocketAddr,
-    num::NonZeroUsize,
     sync::{Arc, OnceLock, RwLock},
     thread,
     time::Duration,
@@ -40,13 +39,13 @@ pub use shown::{ShownConfiguration, ShownSetting};
 use crate::base::file_watch::{ReloadCounts, Reloads};
 use crate::base::socket;
 use crate::base::tls::{TlsError, Untimely};
-use crate::bridge::{Deliveries, SharedLimits};
+use crate::bridge::{Deliveries, SharedLimits, Shares};
 use crate::callback::Callbacks;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{Pool, PoolError, Receiver};
 use admin::plain_http;
 use connection::tls::ListenerTls;
-use connections::Connections;
+use connections::{ConnectionLimits, Connections};
 use context::Shared;
 use drain::Drain;
 
@@ -118,8 +117,18 @@ impl Server {
         });
         let admin = admin.transpose()?;
 
-        let limit = connection_limit(settings.connections);
-        tracing::info!(%address, workers, https = tls.is_some(), connections = limit, "listening");
+        let limits = connection_limits(&settings);
+        tracing::info!(
+            %address,
+            workers,
+            https = tls.is_some(),
+            connections = limits.count,
+            connection_bytes = bounded(limits.bytes),
+            body_bytes = settings.bridge.limits.body_bytes,
+            queue_bytes = settings.bridge.delivery.queue_bytes,
+            budget = Shares::of_process().budget,
+            "listening"
+        );
         if let Some(tls) = &tls {
             tls.tell_untimely();
         }
@@ -135,7 +144,7 @@ impl Server {
             settings: watch::Sender::new(Arc::new(settings)),
             configuration: RwLock::default(),
             configuration_reloads: OnceLock::new(),
-            connections: Connections::new(limit),
+            connections: Connections::new(limits),
             drain: Drain::default(),
             tls,
             deliveries,
@@ -256,7 +265,7 @@ impl Reconfigure {
     pub fn apply(&self, settings: Settings, shown: ShownConfiguration) {
         self.0.limits.change(&settings.bridge.limits);
         self.0.deliveries.change(&settings.bridge.delivery);
-        self.0.connections.change_limit(connection_limit(settings.connections));
+        self.0.connections.change_limits(connection_limits(&settings));
         self.0.settings.send_replace(Arc::new(settings));
         self.0.show_configuration(shown);
     }
@@ -278,13 +287,24 @@ pub struct Load {
     pub queued: usize,
 }
 
-/// Unless configured, 80 % of the limit on open files: the rest is for the upstream, the log and the listeners.
-fn connection_limit(configured: Option<NonZeroUsize>) -> usize {
-    configured.map_or_else(
-        || {
-            let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
-            usize::try_from(files / 5 * 4).unwrap_or(usize::MAX).max(1)
-        },
-        NonZeroUsize::get,
-    )
+/// What each holds at least of the process's memory.
+pub const CONNECTION_BYTES: usize = connections::PLAIN_BYTES;
+
+/// Unless configured, 80 % of the limit on open files (the rest is for the upstream, the log and the listeners), and what
+/// the process's memory leaves. A number that is configured counts alone.
+fn connection_limits(settings: &Settings) -> ConnectionLimits {
+    if let Some(count) = settings.connections {
+        return ConnectionLimits { count: count.get(), bytes: settings.connection_bytes.unwrap_or(usize::MAX) };
+    }
+    let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
+    let files = usize::try_from(files / 5 * 4).unwrap_or(usize::MAX).max(1);
+    let (callbacks, queue) = (settings.bridge.limits.body_bytes, settings.bridge.delivery.queue_bytes);
+    let share = || Shares::of_process().for_connections(callbacks.get(), queue.get());
+    let bytes = settings.connection_bytes.unwrap_or_else(share);
+    ConnectionLimits { count: files.min(bytes / CONNECTION_BYTES).max(1), bytes }
+}
+
+/// `None` where there is no limit.
+fn bounded(limit: usize) -> Option<usize> {
+    (limit < usize::MAX).then_some(limit)
 }

@@ -19,8 +19,11 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// Worker threads, each with its own runtime, listener and connections to the decision service.
     pub workers: NonZeroU16,
-    /// Open connections from OpenIM. `None`: 80 % of the limit on open files.
+    /// Open connections from OpenIM. `None`: what the limit on open files and the process's memory allow.
     pub connections: Option<NonZeroUsize>,
+    /// What all of them may hold. Not to be configured: `None`, but in tests, is what the process's memory leaves, and has no
+    /// limit where `connections` is set.
+    pub connection_bytes: Option<usize>,
     pub bridge: BridgeSettings,
     pub upstream: UpstreamSettings,
     /// The receiver that a team already has.
@@ -38,6 +41,7 @@ impl Default for Settings {
             tls: None,
             workers: NonZeroU16::MIN,
             connections: None,
+            connection_bytes: None,
             bridge: BridgeSettings::default(),
             upstream: UpstreamSettings::default(),
             forward: None,

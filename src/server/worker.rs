@@ -101,7 +101,7 @@ async fn accept_all(context: &Rc<Context>, listener: &TcpListener) {
                 if !context.shared.connections.starved(true) {
                     tracing::error!(%error, "cannot accept connections; retrying until it works");
                 }
-                context.shared.connections.turn_out_oldest();
+                context.shared.connections.make_room();
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -122,7 +122,7 @@ async fn accept_waiting(context: &Rc<Context>, listener: TcpListener) -> io::Res
             Err(error) if is_of_one_connection(&error) => {}
             // Those that are open make room: each closes with its next answer, or when all is answered.
             Err(_) if context.shared.connections.open() > 0 => {
-                context.shared.connections.turn_out_oldest();
+                context.shared.connections.make_room();
                 let _one_closed = timeout(ACCEPT_PAUSE, context.shared.connections.one_closed()).await;
             }
             Err(error) => return Err(error),

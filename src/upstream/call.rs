@@ -21,9 +21,9 @@ use super::error::{CallError, Retry};
 use super::pool::Pool;
 use super::spent::{Spent, Stopwatch};
 use super::tries::{TriedServer, Try};
-use super::unary::{self, unary};
-use crate::base::deadline::Deadline;
+use super::unary::{self, Reply, unary};
 use crate::base::trace_context::Propagation;
+use crate::base::{deadline::Deadline, memory::Gauge};
 
 /// The metadata that carries OpenIM's operation ID.
 const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
@@ -81,6 +81,8 @@ pub struct Call<'a> {
     pub operation_id: Option<HeaderValue>,
     /// For the metadata `traceparent` and `tracestate`.
     pub trace: &'a Propagation,
+    /// Where the reply is counted.
+    pub memory: &'a Arc<Gauge>,
 }
 
 impl Call<'_> {
@@ -94,7 +96,7 @@ impl Call<'_> {
 #[derive(Debug)]
 pub struct Asked {
     /// The reply, not decoded, or why there is none.
-    pub reply: Result<Bytes, CallError>,
+    pub reply: Result<Reply, CallError>,
     pub endpoint: Option<Target>,
     pub spent: Spent,
     /// Each time that it was tried; empty where no trace records it.
@@ -138,7 +140,7 @@ impl Upstream {
         spent: &mut Spent,
         tried: &mut Option<Tried>,
         tries: &mut Vec<Try>,
-    ) -> Result<Bytes, CallError> {
+    ) -> Result<Reply, CallError> {
         // What is only told comes again by itself, after a pause, and leaves the budget to decisions.
         let is_decision = call.is_decision();
         if is_decision {
@@ -185,7 +187,7 @@ impl Upstream {
         spent: &mut Spent,
         tried: &mut Option<Tried>,
         noted: Option<&mut Try>,
-    ) -> Result<Bytes, CallError> {
+    ) -> Result<Reply, CallError> {
         let channel = self.balancer.pick(tried.as_ref().map(|tried| &tried.endpoint), spent).await?;
         let avoided = tried.take().filter(|tried| Arc::ptr_eq(&tried.endpoint, &channel.endpoint));
         let endpoint = Arc::clone(&channel.endpoint);
@@ -206,7 +208,7 @@ impl Upstream {
             head.headers_mut().insert(ATTEMPT, HeaderValue::from(attempt));
         }
         call.trace.write(span, head.headers_mut());
-        match unary(place.sender(), head, call.frame.clone()).await {
+        match unary(place.sender(), head, call.frame.clone(), Some(call.memory)).await {
             Ok(reply) => {
                 endpoint.answered();
                 Ok(reply)
@@ -214,7 +216,9 @@ impl Upstream {
             Err(error) => {
                 match &error {
                     CallError::Status(status) if status.code() == Code::Unavailable => endpoint.failed(),
-                    CallError::Status(_) | CallError::TwoMessages => endpoint.answered(),
+                    CallError::Status(_) | CallError::TwoMessages | CallError::InvalidReply | CallError::Limit(_) => {
+                        endpoint.answered();
+                    }
                     // Counted once for the whole connection, where it broke.
                     _ => tried.broken_connection = Some(place.connection_number()),
                 }

@@ -40,8 +40,8 @@ const RECONNECT_MAX: Duration = Duration::from_secs(2);
 /// How many calls a peer is taken to allow until it says so.
 const MOST_CALLS: usize = 100;
 /// How much of a reply, and of all on a connection, may be on its way.
-const STREAM_WINDOW: u32 = 2 << 20;
-const CONNECTION_WINDOW: u32 = 5 << 20;
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
 /// The longest head of a reply, and the longest trailers.
 const HEADERS: u32 = 16 << 10;
 /// How often a connection that is out of use is looked at, whether its calls have ended.

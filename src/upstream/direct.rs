@@ -133,7 +133,8 @@ impl DirectConnection {
             &mut sender,
             unary::head(&self.origin, PathAndQuery::from_static(method), limit),
             grpc_frame::of(&message),
+            None,
         );
-        timeout_at(at, call).await.unwrap_or(Err(CallError::Deadline))
+        timeout_at(at, call).await.unwrap_or(Err(CallError::Deadline)).map(|reply| reply.message)
     }
 }

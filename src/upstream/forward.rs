@@ -291,6 +291,12 @@ pub fn without_hop_by_hop(headers: &mut HeaderMap) {
     headers.remove(header::TRAILER);
 }
 
+/// What they hold, names and values.
+#[must_use]
+pub fn bytes_of(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
 /// Which address answered.
 #[derive(Debug, Clone)]
 struct ReceiverTarget(Target);

@@ -75,9 +75,10 @@ async fn ask(endpoint: &Endpoint, sender: &mut Sender, settings: &HealthSettings
         sender,
         unary::head(&endpoint.origin, PathAndQuery::from_static(CHECK), settings.timeout),
         grpc_frame::of(&message),
+        None,
     );
     match timeout(settings.timeout, asked).await.map_err(|_| NoLife::Unanswered)? {
-        Ok(reply) => match HealthCheckResponse::decode(reply) {
+        Ok(reply) => match HealthCheckResponse::decode(reply.message) {
             Ok(reply) if reply.status() == ServingStatus::NotServing => Err(NoLife::NotServing),
             _ => Ok(()),
         },

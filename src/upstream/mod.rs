@@ -48,7 +48,7 @@ pub use direct::{Direct, DirectConnection, DirectError};
 pub use error::{CallError, ConnectError, ErrorClass, ForwardError, Retry};
 pub use forward::{
     ForwardAnswer, ForwardCredentials, ForwardSettings, Forwarded, Forwarder, Passed, Receiver, ReceiverStatus,
-    without_hop_by_hop,
+    bytes_of, without_hop_by_hop,
 };
 pub use forward_url::{ForwardUrl, InvalidForwardUrl};
 pub use pool::{Pool, PoolError};

@@ -4,7 +4,7 @@
 //! two tasks, four boxes and two buffers of 8 KiB. The codes of a status are tonic's all the same.
 //! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Buf as _, Bytes};
 use h2::{Reason, RecvStream, client::SendRequest};
@@ -13,12 +13,26 @@ use percent_encoding::percent_decode;
 use tonic::{Code, Status};
 
 use super::error::{CallError, Retry};
-use crate::base::{chunks::Chunks, grpc_frame};
+use crate::base::{
+    chunks::Chunks,
+    grpc_frame,
+    memory::{Gauge, Permit},
+};
 
 pub(super) type Sender = SendRequest<Bytes>;
 
-/// The longest reply that is taken: what gRPC's own clients take unless told otherwise.
-const MESSAGE_BYTES: usize = 4 << 20;
+/// The message with which a call was answered.
+#[derive(Debug)]
+pub struct Reply {
+    pub message: Bytes,
+    /// What a long one holds of the process's memory.
+    _held: Option<Permit>,
+}
+
+/// A reply may be so much longer than the question: a decision needs no more.
+const BEYOND_QUESTION: usize = 64 << 10;
+/// A reply up to here is part of what is held for every callback.
+const SMALL: usize = 1 << 10;
 
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -56,8 +70,15 @@ fn timeout_value(timeout: Duration) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0u"))
 }
 
-/// Makes the call, with a message in its frame. Dropped before its end, it is cancelled.
-pub(super) async fn unary(sender: &mut Sender, head: Request<()>, frame: Bytes) -> Result<Bytes, CallError> {
+/// Makes the call, with a message in its frame. Dropped before its end, it is cancelled. A reply that is longer
+/// than a decision can be is invalid; the others are counted in `memory`.
+pub(super) async fn unary(
+    sender: &mut Sender,
+    head: Request<()>,
+    frame: Bytes,
+    memory: Option<&Arc<Gauge>>,
+) -> Result<Reply, CallError> {
+    let longest = frame.len() + BEYOND_QUESTION;
     let (response, mut request) = sender.send_request(head, false).map_err(never_sent)?;
     request.send_data(frame, true).map_err(no_response)?;
     let (head, mut body) = response.await.map_err(no_response)?.into_parts();
@@ -67,36 +88,64 @@ pub(super) async fn unary(sender: &mut Sender, head: Request<()>, frame: Bytes) 
         let text = format!("the answer is not gRPC, but HTTP status {}", head.status);
         return Err(status(code_of_http(head.status), text));
     }
-    let (received, in_trailers) = match (rest(&mut body).await, in_head.as_ref()) {
+    let (received, in_trailers) = match (rest(&mut body, longest, memory).await, in_head.as_ref()) {
         // It has failed already, and ends early.
-        (Err(_), Some(Err(_))) => (Bytes::new(), None),
+        (Err(_), Some(Err(_))) => ((Bytes::new(), None), None),
         (rest, _) => rest?,
     };
     // Of two statuses the trailers' counts. An answer that is only a head has one alone.
     in_trailers.or(in_head).unwrap_or_else(|| Err(no_status()))?;
-    unframed(received)
+    let (message, held) = received;
+    Ok(Reply { message: unframed(message)?, _held: held })
 }
 
+/// The body, and what it holds.
+type Received = (Bytes, Option<Permit>);
+
 /// What comes after the head: the body, and the status in the trailers.
-async fn rest(body: &mut RecvStream) -> Result<(Bytes, Option<Result<(), CallError>>), CallError> {
-    let received = receive(body).await?;
+async fn rest(
+    body: &mut RecvStream,
+    longest: usize,
+    memory: Option<&Arc<Gauge>>,
+) -> Result<(Received, Option<Result<(), CallError>>), CallError> {
+    let received = receive(body, longest, memory).await?;
     let trailers = body.trailers().await.map_err(broken_within)?;
     Ok((received, trailers.as_ref().and_then(outcome)))
 }
 
-async fn receive(body: &mut RecvStream) -> Result<Bytes, CallError> {
+async fn receive(body: &mut RecvStream, longest: usize, memory: Option<&Arc<Gauge>>) -> Result<Received, CallError> {
     let mut received = Chunks::default();
+    let mut held: Option<Permit> = None;
     while let Some(chunk) = body.data().await {
         let chunk = chunk.map_err(broken_within)?;
         // It fails only for more than was received.
         let _released = body.flow_control().release_capacity(chunk.len());
-        received.push(chunk);
-        let is_too_long = |length| length > MESSAGE_BYTES;
-        if received.len() > grpc_frame::HEAD + MESSAGE_BYTES || announced(received.bytes()).is_some_and(is_too_long) {
-            return Err(status(Code::OutOfRange, "the reply is too long"));
+        if received.len() + chunk.len() > longest {
+            return Err(too_long(if received.len() > 0 { received.bytes() } else { &chunk }));
+        }
+        let expected = announced(received.bytes()).map_or(0, |length| grpc_frame::HEAD + length);
+        let bytes = received.capacity_with(chunk.len(), expected);
+        if let Some(memory) = memory.filter(|_| bytes > SMALL) {
+            let held = held.get_or_insert_with(|| memory.hold(0));
+            if !held.grow(bytes.saturating_sub(held.amount())) {
+                return Err(CallError::Limit("limits.body_bytes"));
+            }
+        }
+        received.push(chunk, expected);
+        if announced(received.bytes()).is_some_and(|length| length > longest) {
+            return Err(too_long(received.bytes()));
         }
     }
-    Ok(received.into_bytes())
+    Ok((received.into_bytes(), held))
+}
+
+/// What has begun like this is longer than a decision can be, or no message at all.
+fn too_long(begun: &[u8]) -> CallError {
+    match begun.first() {
+        // Whether it is compressed.
+        Some(0 | 1) => CallError::InvalidReply,
+        _ => status(Code::Internal, "the answer is not gRPC"),
+    }
 }
 
 /// How long the message is said to be, once that is there.

@@ -57,7 +57,7 @@ struct Page<'a> {
     deliveries: Vec<DeliveryRow<'a>>,
     delivery_retries: u64,
     times: Vec<TimeRow>,
-    limits: [LimitRow; 4],
+    limits: Vec<LimitRow>,
     sides: [SideRow; 3],
     configuration: &'a ShownConfiguration,
     set: Vec<&'a ShownSetting>,
@@ -172,16 +172,7 @@ impl<'a> Page<'a> {
             deliveries: delivery_rows(&counts.deliveries, uptime),
             delivery_retries: counts.delivery_retries,
             times: time_rows([&counts.callback_duration, &counts.decision_duration]),
-            limits: [
-                LimitRow::of("Callbacks in flight", state.in_flight, state.in_flight_limit),
-                LimitRow::of(
-                    "KiB of after callbacks queued",
-                    state.queue_bytes.div_ceil(1024),
-                    state.queue_bytes_limit / 1024,
-                ),
-                LimitRow::of("KiB of bodies", state.body_bytes.div_ceil(1024), state.body_bytes_limit / 1024),
-                LimitRow::of("Connections from OpenIM", state.connections, state.connections_limit),
-            ],
+            limits: limits(state),
             sides: [
                 SideRow::of("From OpenIM", &state.certificate, "no certificate: plain HTTP"),
                 SideRow::of("To the decision service", &state.upstream_certificate, "no TLS file that expires"),
@@ -218,6 +209,20 @@ fn delivery_rows(by_result: &BTreeMap<String, u64>, uptime: Duration) -> Vec<Del
         .iter()
         .map(|(result, count)| DeliveryRow { result, count: *count, share: share(*count, all), rate: rate(*count) })
         .collect()
+}
+
+/// What is held of each thing that has a limit.
+fn limits(state: &BridgeState) -> Vec<LimitRow> {
+    let kib = |what, held: usize, limit: usize| LimitRow::of(what, held.div_ceil(1024), limit / 1024);
+    let connections = kib("KiB of connections", state.connection_bytes, state.connection_bytes_limit);
+    let mut rows = vec![
+        LimitRow::of("Callbacks in flight", state.in_flight, state.in_flight_limit),
+        kib("KiB of after callbacks queued", state.queue_bytes, state.queue_bytes_limit),
+        kib("KiB of callbacks and answers", state.body_bytes, state.body_bytes_limit),
+        LimitRow::of("Connections from OpenIM", state.connections, state.connections_limit),
+    ];
+    rows.extend((state.connection_bytes_limit < usize::MAX).then_some(connections));
+    rows
 }
 
 /// Adds up what is of one kind; the most first.

@@ -1,6 +1,7 @@
 //! The state of the running bridge, for a scrape.
 
 use crate::base::file_watch::{ReloadCounts, Reloads};
+use crate::bridge::Shares;
 use crate::server::context::Shared;
 use crate::server::drain::DrainStage;
 use crate::telemetry::metrics::{BridgeState, CertificateState};
@@ -17,7 +18,11 @@ pub(super) fn state(shared: &Shared) -> BridgeState {
     let forward = forward.map_or(CertificateState::NONE, |(expires_in, reloads)| of(expires_in, reloads));
     let (queued, oldest_queued) = shared.deliveries.queued();
     let (queue_bytes, queue_bytes_limit) = shared.deliveries.bytes();
+    let (connection_bytes, connection_bytes_limit) = shared.connections.bytes();
     BridgeState {
+        budget: Shares::of_process().budget,
+        connection_bytes,
+        connection_bytes_limit,
         queued,
         oldest_queued: oldest_queued.as_secs_f64(),
         queue_bytes,

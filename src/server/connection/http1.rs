@@ -36,6 +36,7 @@ where
     let webhook = service_fn(|request| {
         let started = watch.request();
         place.hears(context, &request);
+        place.asks(started);
         answer_http1(Rc::clone(context), Rc::clone(&watch), place, request, started)
     });
     let socket = Rc::new(RefCell::new(stream));
@@ -43,9 +44,8 @@ where
     // A client that has sent all may say so by a FIN, and waits for its answer. One that resets its connection has gone.
     // Told that the first is fine, hyper does not look for the other; it would do so by reading on, which takes a new buffer
     // for every callback.
-    let mut connection = pin!(
-        http1::Builder::new().max_buf_size(HEAD_BYTES as usize).half_close(true).serve_connection(watched, webhook)
-    );
+    let mut connection =
+        pin!(http1::Builder::new().max_buf_size(HEAD_BYTES).half_close(true).serve_connection(watched, webhook));
     let poll_gone = |context: &mut TaskContext<'_>| {
         if watch.has_read_whole() { watched::poll_gone(tcp(&socket.borrow()), context) } else { Poll::Pending }
     };

@@ -4,24 +4,18 @@
 //! is. Here the first request is due by the same time, h2 bounds what a head may be, and a request's time runs from its
 //! head.
 
-use std::{
-    cell::Cell,
-    convert::Infallible,
-    future::{Future, pending},
-    pin::pin,
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::Cell, convert::Infallible, future::pending, pin::pin, rc::Rc, time::Duration};
 
-use hyper::{rt::Executor, server::conn::http2, service::service_fn};
+use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Notify,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
-use super::limits::{Ended, HEAD_BYTES};
+use super::answer::{self, Answers};
+use super::limits::Ended;
 use super::paced::PacedSocket;
 use super::request::answer_http2;
 use super::watched::ConnectionWatch;
@@ -32,12 +26,18 @@ use crate::server::drain::DrainStage;
 /// How many requests one connection may have open. OpenIM's services send all of theirs over a few connections.
 const STREAMS: u32 = 1000;
 
+/// The longest head that is taken: its names and values, and 32 bytes for each, as HTTP/2 counts. In memory it takes up to
+/// four times as much until it has been read.
+const HEAD_BYTES: u32 = 16 << 10;
+
 /// How often a drain that has come to its end looks whether a connection still answers. A client has this long to take in
 /// its last answer, and the GOAWAY.
 const LAST_LOOKS: Duration = Duration::from_secs(1);
 
 /// How often it looks at the most whether one that may not call has been answered.
 const LOOKS_AT_STRANGERS: usize = 5;
+/// Why a connection ends whose client takes none of its answers.
+const STUCK: &str = "an answer made no progress for 30 s";
 
 /// What a connection is doing; shared by it and the requests on it.
 #[derive(Default)]
@@ -75,25 +75,28 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let streams = Rc::new(Streams::default());
+    let answers = Rc::<Answers>::default();
     let webhook = service_fn(|request| {
         streams.any.set(true);
         place.hears(context, &request);
-        if context.announces_close() {
+        place.asks(Instant::now());
+        if context.announces_close() || place.is_to_leave() {
             streams.leave.notify_one();
         }
         let open = OpenStream::new(&streams);
         // Boxed, since hyper moves it several times, and it takes some kilobytes.
         let answer = Box::pin(answer_http2(Rc::clone(context), place.peer(), place.is_silent(), request));
+        let answers = Rc::clone(&answers);
         async move {
             let (response, is_last) = answer.await;
             if is_last {
                 open.0.leave.notify_one();
             }
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(response.map(|body| answers.begin(body)))
         }
     });
     let mut connection = pin!(
-        http2::Builder::new(OnThisThread)
+        http2::Builder::new(answer::Streams(Rc::clone(&answers)))
             .max_concurrent_streams(STREAMS)
             // All of them may give up while the worker has no time for them: h2 would take more than 20 for an attack,
             // and close on the others too.
@@ -110,12 +113,14 @@ where
         ended = connection.as_mut() => return Ok(ended?),
         () = too_late(context, &watch, &streams) => return Ok(()),
         () = to_leave(context, &streams) => connection.as_mut().graceful_shutdown(),
+        () = answers.stuck() => return Err(STUCK.into()),
     }
     tokio::select! {
         biased;
         ended = connection => Ok(ended?),
         () = all_over(context, &streams) => Ok(()),
         () = shut_out(place, &streams) => Ok(()),
+        () = answers.stuck() => Err(STUCK.into()),
     }
 }
 
@@ -164,15 +169,5 @@ async fn shut_out(place: &ConnectionSlot, streams: &Streams) {
         if streams.open.get() == 0 {
             return;
         }
-    }
-}
-
-/// Spawns on the worker's own thread.
-#[derive(Clone, Copy)]
-struct OnThisThread;
-
-impl<F: Future + 'static> Executor<F> for OnThisThread {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
     }
 }

@@ -5,8 +5,10 @@
 //! - [`tls`]: HTTPS: the handshake, and the certificate that follows its files.
 //! - [`watched`]: the wrapper around a socket that knows when a request began, and keeps the limits on its head.
 //! - [`paced`]: the same for HTTP/2: what one connection may cost the others.
+//! - [`answer`]: an answer on its way to the client.
 //! - [`request`]: one HTTP request to the bridge and back.
 
+mod answer;
 mod http1;
 mod http2;
 mod limits;
@@ -20,7 +22,7 @@ use std::{future::poll_fn, io, pin::pin, rc::Rc, task::Poll, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::bell::this_task;
-use super::connections::ConnectionSlot;
+use super::connections::{ConnectionSlot, HTTP2_BYTES, TLS_BYTES};
 use super::context::Context;
 use crate::base::socket;
 use crate::telemetry::log;
@@ -35,7 +37,7 @@ pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: Connec
     if let Err(error) = socket::accepted(&stream) {
         return tracing::debug!(%error, "a connection went away at once");
     }
-    let watch = ConnectionWatch::new();
+    let watch = ConnectionWatch::new(Rc::clone(place.memory()));
     let mut serving = pin!(async {
         match &context.shared.tls {
             None => http1::serve(&context, stream, watch, &place, |stream| stream).await,
@@ -75,7 +77,9 @@ async fn https(
         stream = tls.accept(stream) => stream.inspect_err(|error| no_handshake(context, place, error))?,
         () = context.too_late_to_speak(watch.first_request_by()) => return Ok(()),
     };
-    if tls::is_http2(&stream) {
+    let is_http2 = tls::is_http2(&stream);
+    place.memory().is_itself(if is_http2 { HTTP2_BYTES } else { TLS_BYTES });
+    if is_http2 {
         http2::serve(context, stream, watch, place).await
     } else {
         http1::serve(context, stream, watch, place, |stream| stream.get_ref().0).await

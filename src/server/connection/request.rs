@@ -15,11 +15,12 @@ use bytes::Bytes;
 use futures_util::future::FutureExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use scopeguard::ScopeGuard;
 use tokio::time::{Instant, timeout_at};
 
+use super::answer::AnswerBody;
 use super::watched::ConnectionWatch;
 use crate::base::deadline::Deadline;
 use crate::bridge::{Answer, Bridge};
@@ -53,7 +54,7 @@ pub(super) async fn answer_http1(
     place: &ConnectionSlot,
     request: Request<Incoming>,
     started: Instant,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<AnswerBody>, Infallible> {
     let bridge = context.bridge();
     let deadline = bridge.deadline(started);
     let (mut head, body) = request.into_parts();
@@ -70,7 +71,7 @@ pub(super) async fn answer_http1(
         let (most, by) = if is_stranger { (most, Instant::now() + time) } else { (DISCARDED_BYTES, deadline.at()) };
         tokio::task::spawn_local(discard(body.body, most, by));
     }
-    if !all_read || is_stranger || context.announces_close() {
+    if !all_read || is_stranger || place.is_to_leave() || context.announces_close() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -84,10 +85,12 @@ pub(super) async fn answer_http2(
     peer: IpAddr,
     is_silent: bool,
     request: Request<Incoming>,
-) -> (Response<Full<Bytes>>, bool) {
+) -> (Response<AnswerBody>, bool) {
     let bridge = context.bridge();
     let deadline = bridge.deadline(Instant::now());
-    let (mut head, mut body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    // Each piece would keep all that was read with it, for as long as the body is held.
+    let mut body = body.map_frame(|frame| frame.map_data(|data| Bytes::copy_from_slice(&data)));
     let answer = answer(&bridge, peer, &mut head, &mut body, deadline).await;
     // To reset the stream costs more than to read a small body, which mostly is on its way.
     if !body.is_end_stream() && body.size_hint().lower() <= SMALL_BODY as u64 {
@@ -157,9 +160,9 @@ impl Body for Noted<'_> {
     }
 }
 
-fn response(answer: Answer) -> Response<Full<Bytes>> {
+fn response(answer: Answer) -> Response<AnswerBody> {
     let status = answer.status;
-    let mut response = Response::new(Full::new(answer.body));
+    let mut response = Response::new(AnswerBody::new(answer.body, answer.held));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     match answer.headers {
@@ -181,7 +184,7 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
 
 /// Reads and throws away what is left of a body, up to so many bytes. Over HTTP/1.1 hyper closes the connection when this
 /// ends.
-async fn discard(mut body: Incoming, most: usize, by: Instant) {
+async fn discard(mut body: impl Body<Data = Bytes> + Unpin, most: usize, by: Instant) {
     let mut left = most;
     let reading = async {
         while let Some(Ok(frame)) = body.frame().await {

@@ -12,10 +12,17 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::{Instant, Sleep, sleep_until},
 };
+
+use super::limits::HEAD_BYTES;
+use crate::server::connections::ConnectionMemory;
+
+/// A body is read in pieces of less than 16 KiB: each time that hyper's buffer has been filled it takes a larger one, up to
+/// the longest head.
+const BODY_READ: usize = (16 << 10) - 1;
 
 /// From accepting a connection to its first request.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
@@ -29,6 +36,9 @@ pub(super) struct ConnectionWatch {
     phase: Cell<Phase>,
     /// Whether nothing was there to be read at first.
     has_waited: Cell<bool>,
+    /// Bytes of the head that is being read.
+    head: Cell<usize>,
+    memory: Rc<ConnectionMemory>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +56,14 @@ enum Phase {
 }
 
 impl ConnectionWatch {
-    pub(super) fn new() -> Rc<Self> {
-        Rc::new(Self { accepted: Instant::now(), phase: Cell::new(Phase::Silent), has_waited: Cell::new(false) })
+    pub(super) fn new(memory: Rc<ConnectionMemory>) -> Rc<Self> {
+        Rc::new(Self {
+            accepted: Instant::now(),
+            phase: Cell::new(Phase::Silent),
+            has_waited: Cell::new(false),
+            head: Cell::new(0),
+            memory,
+        })
     }
 
     /// A head is complete. Returns when its first byte came.
@@ -87,7 +103,17 @@ impl ConnectionWatch {
         matches!(self.phase.get(), Phase::ReadWhole)
     }
 
-    fn bytes_came(&self) {
+    /// How many bytes more may be read now.
+    fn room(&self) -> usize {
+        match self.phase.get() {
+            Phase::Silent | Phase::Idle => HEAD_BYTES,
+            Phase::Head { .. } => HEAD_BYTES.saturating_sub(self.head.get()),
+            Phase::Serving | Phase::ReadWhole => BODY_READ,
+        }
+    }
+
+    fn bytes_came(&self, count: usize) {
+        self.head.set(self.head.get() + count);
         let is_first = match self.phase.get() {
             Phase::Silent => true,
             Phase::Idle => false,
@@ -95,7 +121,14 @@ impl ConnectionWatch {
         };
         // What was there from the start may have waited as long as the connection itself.
         let first_byte = if is_first && !self.has_waited.get() { self.accepted } else { Instant::now() };
+        self.head.set(count);
         self.phase.set(Phase::Head { first_byte, is_first });
+    }
+
+    /// What it is read into has so many bytes.
+    fn reads_into(&self, bytes: usize) {
+        let is_idle = matches!(self.phase.get(), Phase::Silent | Phase::Idle);
+        self.memory.has_buffers(if is_idle { bytes } else { bytes.max(self.memory.buffers()) });
     }
 
     /// When waiting for more bytes ends.
@@ -154,11 +187,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = Pin::new(&mut *self.socket.borrow_mut()).poll_read(context, buffer);
+        self.watch.reads_into(buffer.capacity());
+        let room = self.watch.room();
+        let read = {
+            let mut socket = self.socket.borrow_mut();
+            if room < buffer.remaining() {
+                Pin::new(&mut (&mut *socket).take(room as u64)).poll_read(context, buffer)
+            } else {
+                Pin::new(&mut *socket).poll_read(context, buffer)
+            }
+        };
         match read {
             Poll::Ready(read) => {
-                if buffer.filled().len() > before {
-                    self.watch.bytes_came();
+                let count = buffer.filled().len() - before;
+                if count > 0 {
+                    self.watch.bytes_came(count);
                 }
                 Poll::Ready(read)
             }
@@ -203,23 +246,24 @@ mod tests {
     use std::thread::sleep;
 
     use super::*;
+    use crate::base::memory::Gauge;
 
     /// Longer than any clock's step.
     const STEP: Duration = Duration::from_millis(5);
 
     #[test]
     fn a_request_begins_with_its_first_byte_and_not_before() {
-        let watch = ConnectionWatch::new();
+        let watch = ConnectionWatch::new(ConnectionMemory::new(&Gauge::new(usize::MAX)));
         sleep(STEP);
         // Nothing was waited for: these bytes may be as old as the connection.
-        watch.bytes_came();
+        watch.bytes_came(1);
         let first = watch.request();
         assert_eq!(first, watch.accepted);
         watch.read_whole();
         watch.answered();
 
         // Nor is anything now, but the connection's age is not that of its second request.
-        watch.bytes_came();
+        watch.bytes_came(1);
         let second = watch.request();
         assert!(second >= first + STEP);
     }

@@ -17,6 +17,10 @@ pub(crate) struct BridgeState {
     pub(crate) oldest_queued: f64,
     pub(crate) queue_bytes: usize,
     pub(crate) queue_bytes_limit: usize,
+    /// The limit on the process's memory, less what the program needs. `None`: there is none.
+    pub(crate) budget: Option<usize>,
+    pub(crate) connection_bytes: usize,
+    pub(crate) connection_bytes_limit: usize,
     pub(crate) connections: usize,
     pub(crate) connections_limit: usize,
     pub(crate) connections_accepted: u64,
@@ -101,6 +105,39 @@ impl BridgeState {
         ]
     }
 
+    /// What is held of the process's memory, and of connections.
+    fn held(&self) -> [MetricFamily; 7] {
+        [
+            gauge(
+                "openim_bridge_memory_budget_bytes",
+                "What the cgroup's limit on memory leaves for all that is held; +Inf where there is none.",
+                self.budget.map_or(f64::INFINITY, number),
+            ),
+            gauge(
+                "openim_bridge_connection_bytes",
+                "Bytes that connections from OpenIM hold.",
+                number(self.connection_bytes),
+            ),
+            gauge(
+                "openim_bridge_connection_bytes_limit",
+                "What they may hold; +Inf where there is no limit.",
+                if self.connection_bytes_limit == usize::MAX {
+                    f64::INFINITY
+                } else {
+                    number(self.connection_bytes_limit)
+                },
+            ),
+            gauge(
+                "openim_bridge_body_bytes",
+                "Bytes held for callbacks: bodies, questions, replies, and answers that are not taken yet.",
+                number(self.body_bytes),
+            ),
+            gauge("openim_bridge_body_bytes_limit", "limits.body_bytes.", number(self.body_bytes_limit)),
+            gauge("openim_bridge_connections", "Open connections from OpenIM.", number(self.connections)),
+            gauge("openim_bridge_connections_limit", "limits.connections.", number(self.connections_limit)),
+        ]
+    }
+
     pub(super) fn families(&self) -> Vec<MetricFamily> {
         let upstream = &self.upstream;
         let in_state = |state| upstream.endpoints.iter().filter(|endpoint| endpoint.state == state).count();
@@ -109,6 +146,7 @@ impl BridgeState {
         let build = [LABEL_VERSION, LABEL_COMMIT].map(|(name, value)| label(name, value)).to_vec();
         let mut families = self.work().to_vec();
         families.extend(self.certificates());
+        families.extend(self.held());
         families.extend([
             family(
                 "openim_bridge_build_info",
@@ -116,10 +154,6 @@ impl BridgeState {
                 MetricType::GAUGE,
                 vec![(build, 1.0)],
             ),
-            gauge("openim_bridge_body_bytes", "Bytes of request bodies held.", number(self.body_bytes)),
-            gauge("openim_bridge_body_bytes_limit", "limits.body_bytes.", number(self.body_bytes_limit)),
-            gauge("openim_bridge_connections", "Open connections from OpenIM.", number(self.connections)),
-            gauge("openim_bridge_connections_limit", "limits.connections.", number(self.connections_limit)),
             counter(
                 "openim_bridge_connections_accepted_total",
                 "Connections from OpenIM that were accepted.",
