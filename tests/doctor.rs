@@ -301,6 +301,49 @@ fn a_timeout_that_is_not_above_the_bridges_is_found() {
 }
 
 #[test]
+fn a_timeout_is_held_against_the_callback_s_own() {
+    let own = |flags: &str| right().flags(flags).findings();
+    let found = own("--callback beforeSetFriendRemark.timeout=6s");
+    assert_eq!(found.iter().map(line).collect::<Vec<_>>(), ["wrong timeout-short webhooks.yml:9:12"]);
+    assert!(found[0].what.contains("`callbacks.beforeSetFriendRemark.timeout` is 6s"), "{}", found[0].what);
+    let route = "--timeout 6s --callback beforeSetFriendRemark.route=";
+    assert_eq!(own(&format!("{route}service")).len(), 1);
+    assert_eq!(own(&format!("{route}allow")).len(), 0, "answered at once");
+    assert_eq!(own("--timeout 6s --callback beforeSetFriendRemark.timeout=2s").len(), 0);
+}
+
+#[test]
+fn what_happens_to_each_callback_is_told() {
+    let file = RIGHT
+        .replace("enable: false\n  timeout: 5\n  failedContinue:", "enable: true\n  timeout: 5")
+        .replace("afterAddFriend:\n  enable: false", "afterAddFriend:\n  enable: true")
+        + "beforeLater:\n  enable: true\n  timeout: 5\n";
+    let arguments = [
+        "--listen=0.0.0.0:10006",
+        "--forward-url=http://me:secret@old:8080/cb",
+        "--callbacks-unknown-route=forward",
+        "--callback=beforeAddFriend.route=forward",
+        "--callback=beforeSetFriendRemark.enforce_percent=0",
+        "--callback=beforeSetFriendRemark.rest=forward",
+        "--callback=afterAddFriend.route=allow",
+    ];
+    let text = out(&doctor(&arguments, &file));
+    for line in [
+        "beforeAddFriend        forwarded to http://...@old:8080/cb; within 4s; fallback: allow",
+        "beforeSetFriendRemark  forwarded to http://...@old:8080/cb, and compared with your service; within 4s",
+        "afterAddFriend         acknowledged by the configuration; nobody is told",
+        "beforeLater            unknown to this bridge: forwarded to http://...@old:8080/cb",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let json = out(&doctor(&[&arguments[..], &["--output=json"]].concat(), &file));
+    assert!(!json.contains("secret"), "{json}");
+    let json: Json = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["callbacks"][0]["known"]["route"], "forward");
+    assert_eq!((&json["callbacks"][3]["known"], &json["callbacks"][3]["unknown"]), (&Json::Null, &"forward".into()));
+}
+
+#[test]
 fn callbacks_that_the_bridge_does_not_know_are_found_with_what_it_does() {
     let enabled = |name: &str| right().with("afterAddFriend:\n  enable: false", &format!("{name}:\n  enable: true"));
     let before = enabled("beforeLater");

@@ -4,12 +4,7 @@
 //! authorities that it would read. Exit codes: 0, or 2 for a wrong
 //! configuration.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ffi::OsString,
-    io,
-    process::ExitCode,
-};
+use std::{collections::BTreeSet, ffi::OsString, io, process::ExitCode};
 
 use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
@@ -17,7 +12,7 @@ use serde_json::json;
 use super::terminal::print;
 use crate::base::{error_chain, text::visible};
 use crate::config::{self, EffectiveCallback, EffectiveValue, Loaded};
-use crate::policy::{Action, Rest, Route};
+use crate::policy::{Rest, Route};
 use crate::server::inspect_files;
 
 /// The exit code for a wrong configuration, as clap's for wrong flags.
@@ -162,22 +157,13 @@ fn callback(it: &EffectiveCallback) -> [String; 6] {
         it.name.to_owned(),
         it.route.into_str().to_owned(),
         if_asked(it.timeout.clone()),
-        if_asked(it.fallback.as_ref().map(in_a_word)),
+        if_asked(it.fallback.as_ref().map(super::handling::in_a_word)),
         if_asked(it.enforce_percent.map(|percent| match it.rest {
             Some(Rest::Forward) if percent < 100 => format!("{percent}, rest: forward"),
             _ => percent.to_string(),
         })),
         if from.is_empty() { "default".to_owned() } else { from },
     ]
-}
-
-/// What most classes have, and those that have another.
-fn in_a_word(by_class: &BTreeMap<&'static str, Action>) -> String {
-    let refused = by_class.values().filter(|action| **action == Action::Refuse).count();
-    let most = if refused * 2 > by_class.len() { Action::Refuse } else { Action::Allow };
-    let others = by_class.iter().filter(|(_, action)| **action != most);
-    let others: Vec<_> = others.map(|(class, action)| format!("{class}: {action}")).collect();
-    if others.is_empty() { most.to_string() } else { format!("{most} ({})", others.join(", ")) }
 }
 
 fn table<const COLUMNS: usize>(

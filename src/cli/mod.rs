@@ -7,6 +7,7 @@ pub mod check;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+mod handling;
 pub mod mock;
 pub mod probe;
 mod progress;

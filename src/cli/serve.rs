@@ -8,11 +8,12 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use super::handling;
 use super::terminal::{WRONG_USAGE, complain, runtime};
 use crate::base::socket;
 use crate::callback::Callbacks;
-use crate::config::{self, Configuration, Reloaded, Sources};
-use crate::policy::{Action, Percent};
+use crate::config::{self, Configuration, Loaded, Reloaded, Sources};
+use crate::policy::{Action, Rest, Route, UnknownRoute};
 use crate::server::{Server, Settings, StartError};
 use crate::telemetry::{log, traces};
 use crate::upstream::ErrorClass;
@@ -68,12 +69,13 @@ pub fn run(
         if let Err(error) = files {
             warn!(%error, "cannot raise the limit on open files");
         }
-        say_what_is_decided(&loaded.settings);
+        say_what_is_decided(&loaded);
         let reconfigure = server.reconfigure();
         let changed = move |change: &Reloaded| {
             reconfigure.apply(change.loaded.settings.clone(), change.effective().shown());
-            if change.changed.iter().any(|key| key.starts_with("fallback.") || key.starts_with("decision.")) {
-                say_what_is_decided(&change.loaded.settings);
+            let of_decisions = ["fallback.", "decision.", "callbacks."];
+            if change.changed.iter().any(|key| of_decisions.iter().any(|prefix| key.starts_with(prefix))) {
+                say_what_is_decided(&change.loaded);
             }
         };
         let configuration =
@@ -149,16 +151,60 @@ impl Signals {
 }
 
 /// Said at start and after a change, since it is what matters most and is seldom looked at.
-fn say_what_is_decided(settings: &Settings) {
+fn say_what_is_decided(loaded: &Loaded) {
+    let settings = &loaded.settings;
     info!("{}", what_happens_when_unreachable(settings));
-    let percent = settings.bridge.decision.enforce_percent;
-    if percent != Percent::ALL {
+    let decision = &settings.bridge.decision;
+    let percent = decision.enforce_percent.get();
+    if percent != 100 {
+        let others = match decision.rest {
+            Rest::Allow => "the others' actions are allowed".to_owned(),
+            Rest::Forward => format!("{} decides for the others, and is compared", handling::receiver(settings)),
+        };
         warn!(
-            "decisions have effect for {} % of the owners only; the others' actions are allowed, and the log shows what \
-             would have been decided, as source=shadow",
-            percent.get()
+            "decisions have effect for {percent} % of the owners only; {others}, and the log shows what would have been \
+             decided, as source=shadow"
         );
     }
+    for line in what_is_not_the_default(loaded) {
+        info!("{line}");
+    }
+}
+
+/// The callbacks of which something else holds than `decision` and `fallback` say, those alike on one line. The largest
+/// group is last; a large one is counted, not listed.
+fn what_is_not_the_default(loaded: &Loaded) -> Vec<String> {
+    const MANY: usize = 8;
+    let settings = &loaded.settings;
+    let plain = &settings.bridge.decision;
+    let plain_timeout = humantime::format_duration(plain.timeout).to_string();
+    let all = loaded.callbacks();
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for callback in &all {
+        let is_plain = callback.route == Route::Service
+            && callback.timeout.as_ref().is_none_or(|timeout| *timeout == plain_timeout)
+            && callback.enforce_percent.is_none_or(|percent| percent == plain.enforce_percent.get())
+            && callback.rest.is_none_or(|rest| rest == plain.rest || callback.enforce_percent == Some(100))
+            && !callback.has_own_fallback;
+        if is_plain {
+            continue;
+        }
+        let words = handling::words(callback, settings);
+        match groups.iter_mut().find(|(other, _)| *other == words) {
+            Some((_, names)) => names.push(callback.name),
+            None => groups.push((words, vec![callback.name])),
+        }
+    }
+    groups.sort_by_key(|(_, names)| names.len());
+    let line = |(words, names): (String, Vec<&str>)| {
+        let names = if names.len() > MANY { format!("{} callbacks", names.len()) } else { names.join(", ") };
+        format!("{names}: {words}")
+    };
+    let mut lines: Vec<String> = groups.into_iter().map(line).collect();
+    if settings.bridge.routes.unknown != UnknownRoute::Refuse {
+        lines.push(format!("callbacks {}", handling::of_unknown(settings)));
+    }
+    lines
 }
 
 fn what_happens_when_unreachable(settings: &Settings) -> String {

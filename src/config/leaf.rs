@@ -318,7 +318,7 @@ pub fn listener_args() -> Vec<Arg> {
     args_of(|key| {
         key.starts_with("tls.")
             || key.starts_with("callback")
-            || ["listen", "decision.timeout", "access.basic_auth_file"].contains(&key)
+            || ["listen", "decision.timeout", "access.basic_auth_file", "forward.url"].contains(&key)
     })
 }
 

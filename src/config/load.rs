@@ -20,7 +20,7 @@ use super::{
     raw::Raw,
 };
 use crate::callback::{CALLBACKS, Callback};
-use crate::policy::{Action, Rest, Route};
+use crate::policy::{Action, FallbackActions, Rest, Route};
 use crate::server::{Settings, ShownConfiguration, ShownSetting};
 use crate::telemetry::log::LogIds;
 use crate::upstream::ErrorClass;
@@ -72,6 +72,7 @@ impl Loaded {
                 fallback: decides.then(|| ErrorClass::ALL.iter().map(|it| (it.into_str(), action(it))).collect()),
                 enforce_percent: decides.then(|| policy.enforce_percent.get()),
                 rest: decides.then_some(policy.rest),
+                has_own_fallback: policy.fallback != FallbackActions::default(),
                 sources: own.map(|(_, value)| value.source.clone()).collect(),
             }
         };
@@ -117,6 +118,9 @@ pub struct EffectiveCallback {
     pub enforce_percent: Option<u8>,
     /// What is done for the others.
     pub rest: Option<Rest>,
+    /// Whether a fallback is set for it alone.
+    #[serde(skip)]
+    pub has_own_fallback: bool,
     /// Where what is said of it alone came from.
     pub sources: Vec<ValueSource>,
 }

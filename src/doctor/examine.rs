@@ -14,8 +14,7 @@ use crate::base::text::without_password;
 use crate::callback::Callback;
 use crate::config::Loaded;
 use crate::openim::TIMEOUT_CAP;
-use crate::policy::AccessSettings;
-use crate::policy::UnknownRoute;
+use crate::policy::{AccessSettings, Route, UnknownRoute};
 use crate::server::Settings;
 
 const FAILS: &str = "OpenIM lets the user's action fail when it has no answer that it can read";
@@ -357,29 +356,30 @@ fn callback_findings(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding
         enable.is_some_and(|value| !value.json.is_null() && value.flag() != Some(false))
     };
     let mut findings = Vec::new();
-    let mut sent: Vec<&Callback> = bridge.served.iter().filter(enabled).collect();
+    let mut sent: Vec<&'static Callback> = bridge.served.iter().filter(enabled).collect();
     if sent.is_empty() {
         sent.extend(bridge.served.first());
         findings.extend(sent.iter().map(|first| match webhooks.callback_named(first.name) {
-            Some(callback) => disabled(callback, first.name, bridge),
-            None => absent(webhooks, first.name, bridge),
+            Some(callback) => disabled(callback, first, bridge),
+            None => absent(webhooks, first, bridge),
         }));
     }
-    let set = |served: &Callback| timeout(webhooks.callback_named(served.name)?, served.name, bridge);
+    let set = |served: &'static Callback| timeout(webhooks.callback_named(served.name)?, served, bridge);
     findings.extend(sent.into_iter().filter_map(set));
     findings
 }
 
 /// Whole seconds that leave the bridge its time.
-fn enough(bridge: BridgeSide<'_>) -> u64 {
-    (bridge.settings().bridge.decision.timeout.as_secs() + 1).clamp(5, TIMEOUT_CAP.as_secs())
+fn enough(callback: &'static Callback, bridge: BridgeSide<'_>) -> u64 {
+    (bridge.settings().bridge.policy(callback).timeout.as_secs() + 1).clamp(5, TIMEOUT_CAP.as_secs())
 }
 
-fn absent(webhooks: &Webhooks, key: &str, bridge: BridgeSide<'_>) -> Finding {
+fn absent(webhooks: &Webhooks, served: &'static Callback, bridge: BridgeSide<'_>) -> Finding {
+    let (key, enough) = (served.name, enough(served, bridge));
     let others = webhooks.others.iter().map(|(name, at)| (name, at));
     let mut others = others.chain(webhooks.callbacks.iter().map(|callback| (&callback.name, &callback.at)));
     let meant = others.find(|(name, _)| is_meant(name, key));
-    let block = serde_json::json!({ WebhookField::Enable.key(): true, WebhookField::Timeout.key(): enough(bridge) });
+    let block = serde_json::json!({ WebhookField::Enable.key(): true, WebhookField::Timeout.key(): enough });
     let finding = Finding::wrong("callback-disabled", format!("`{key}` is not there")).why(NOT_CALLED);
     // A variable has no effect without its key in the file.
     let finding = match whole_file(webhooks) {
@@ -389,10 +389,7 @@ fn absent(webhooks: &Webhooks, key: &str, bridge: BridgeSide<'_>) -> Finding {
     match meant {
         Some((name, at)) => finding.at(Some(at)).remedy(format!("write `{key}` for `{name}`")),
         None => finding
-            .remedy(format!(
-                "add `{key}:` with `enable: true` and `timeout: {}` under it, and restart OpenIM",
-                enough(bridge)
-            ))
+            .remedy(format!("add `{key}:` with `enable: true` and `timeout: {enough}` under it, and restart OpenIM"))
             .change(&[key], block),
     }
 }
@@ -401,7 +398,8 @@ fn whole_file(webhooks: &Webhooks) -> Option<super::Place> {
     webhooks.path.clone().map(|path| super::Place::File { path, line: 1, column: 1 })
 }
 
-fn disabled(callback: &CallbackConfig, key: &str, bridge: BridgeSide<'_>) -> Finding {
+fn disabled(callback: &CallbackConfig, served: &'static Callback, bridge: BridgeSide<'_>) -> Finding {
+    let key = served.name;
     let enable = WebhookField::Enable.key();
     let value = callback.value(WebhookField::Enable);
     let finding = Finding::wrong(
@@ -423,7 +421,7 @@ fn disabled(callback: &CallbackConfig, key: &str, bridge: BridgeSide<'_>) -> Fin
         "set `{enable}: true` under `{key}`, and restart OpenIM, which reads its configuration at its start only"
     ));
     if callback.is_empty {
-        let block = serde_json::json!({ enable: true, WebhookField::Timeout.key(): enough(bridge) });
+        let block = serde_json::json!({ enable: true, WebhookField::Timeout.key(): enough(served, bridge) });
         return finding.change(&[&callback.name], block);
     }
     finding.change(&[&callback.name, enable], true)
@@ -435,11 +433,12 @@ fn is_meant(name: &str, key: &str) -> bool {
     strsim::levenshtein(&letters(name), &letters(key)) <= 2
 }
 
-fn timeout(callback: &CallbackConfig, key: &str, bridge: BridgeSide<'_>) -> Option<Finding> {
+fn timeout(callback: &CallbackConfig, served: &'static Callback, bridge: BridgeSide<'_>) -> Option<Finding> {
+    let key = served.name;
     let value = callback.value(WebhookField::Timeout)?;
     let seconds = value.whole()?;
     let field = WebhookField::Timeout.key();
-    let right = enough(bridge);
+    let right = enough(served, bridge);
     let variable = format!("{}={right}", name_of(&[key, field]));
     let cap = TIMEOUT_CAP.as_secs();
     if u64::try_from(seconds).is_ok_and(|seconds| seconds > cap) {
@@ -454,11 +453,17 @@ fn timeout(callback: &CallbackConfig, key: &str, bridge: BridgeSide<'_>) -> Opti
     }
     // 0 and below set no limit but the client's own.
     let waits = u64::try_from(seconds).ok().filter(|&seconds| seconds > 0).map(Duration::from_secs)?;
-    (waits <= bridge.settings().bridge.decision.timeout).then(|| {
-        Finding::wrong("timeout-short", format!("`{key}.{field}` is {seconds} s, and {}", bridge.said("decision.timeout")))
+    // An after callback is answered at once, and so is what the configuration decides.
+    let policy = bridge.settings().bridge.policy(served);
+    let waits_for_somebody = !served.is_after() && matches!(policy.route, Route::Service | Route::Forward);
+    let own = format!("callbacks.{key}.timeout");
+    let has_own = bridge.settings().bridge.routes.own(served).timeout.is_some();
+    let setting = if has_own { &*own } else { "decision.timeout" };
+    (waits_for_somebody && waits <= policy.timeout).then(|| {
+        Finding::wrong("timeout-short", format!("`{key}.{field}` is {seconds} s, and {}", bridge.said(setting)))
             .at(Some(&value.at))
-            .why("OpenIM gives up before the bridge has used its time, so that a slow decision service fails users' actions and the fallback never counts")
-            .remedy(format!("give OpenIM more than the bridge: `{field}: {right}`, or a shorter `decision.timeout`"))
+            .why("OpenIM gives up before the bridge has used its time: a slow service or receiver fails users' actions, and the fallback never counts")
+            .remedy(format!("give OpenIM more than the bridge: `{field}: {right}`, or a shorter `{setting}`"))
             .variable(variable)
             .change(&[&callback.name, field], right)
     })
@@ -469,6 +474,10 @@ fn other_callbacks(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> 
     let is_served = |it: &CallbackConfig| bridge.served.iter().any(|served| served.name.eq_ignore_ascii_case(&it.name));
     let others = || webhooks.callbacks.iter().filter(|callback| callback.is_enabled() && !is_served(callback));
     let (before, after): (Vec<_>, Vec<_>) = others().partition(|it| it.name.to_ascii_lowercase().starts_with("before"));
+    // Forwarded, they are the receiver's to answer.
+    if bridge.settings().bridge.routes.unknown == UnknownRoute::Forward {
+        return vec![];
+    }
     let unserved = bridge.said("callbacks.unknown.route");
     let refuses = bridge.settings().bridge.routes.unknown == UnknownRoute::Refuse;
     let mut findings = Vec::new();
@@ -476,7 +485,7 @@ fn other_callbacks(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> 
         findings.push(if refuses {
             Finding::wrong("other-callbacks", format!("the bridge will be called for {} too, and refuses", names(&before)))
                 .why(format!("OpenIM has one `url` for all callbacks, and {unserved}: the answer is 9901, which refuses what the user does"))
-                .remedy("disable them")
+                .remedy("disable them; or let the receiver that you have answer them, by `callbacks.unknown.route: forward`")
         } else {
             Finding::advice("other-callbacks", format!("the bridge will be called for {} too, and allows", names(&before)))
                 .why(format!("OpenIM has one `url` for all callbacks, and {unserved}: nobody decides about these"))

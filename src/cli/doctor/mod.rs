@@ -23,8 +23,8 @@ const COULD_NOT_RUN: u8 = 3;
 /// Say what is wrong between OpenIM's webhooks.yml and the bridge, and what to do
 ///
 /// Holds OpenIM's file, and the `IMENV_WEBHOOKS_…` variables over it, against the bridge's configuration: the callback not
-/// enabled, a url that loses the command or leads elsewhere, timeouts, other callbacks that arrive too, and more. Changes
-/// nothing, and calls nothing without --probe.
+/// enabled, a url that loses the command or leads elsewhere, timeouts, other callbacks that arrive too, and more; and lists what
+/// happens to each callback that OpenIM sends. Changes nothing, and calls nothing without --probe.
 ///
 /// Exit codes: 0 nothing is wrong (advice is not wrong), 1 something is, 2 wrong flags or files, 3 it could not be found
 /// out, or the result could not be written.
@@ -138,7 +138,8 @@ impl Read<'_> {
         let mut findings = doctor::examine(&self.webhooks, self.bridge());
         let probed = probe.map(|probe| Ok::<_, anyhow::Error>(runtime()?.block_on(probe.run()))).transpose()?;
         findings.extend(probed.iter().filter_map(|probed| probed.finding.clone()));
-        let report = DoctorReport { webhooks: self.webhooks, findings, probed };
+        let handled = render::handled(&self.webhooks, &self.loaded);
+        let report = DoctorReport { webhooks: self.webhooks, findings, handled, probed };
         print(&render::report(&report, output))?;
         Ok(code(&report.findings))
     }

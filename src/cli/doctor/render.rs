@@ -7,15 +7,46 @@ use serde_json::json;
 
 use super::probe::Probed;
 use crate::base::text::{one_line, visible, without_password};
+use crate::cli::handling;
 use crate::cli::terminal::Output;
 use crate::cli::text::wrap;
-use crate::doctor::{Finding, Fixed, Severity, WebhookValue, Webhooks};
+use crate::config::{EffectiveCallback, Loaded};
+use crate::doctor::{CallbackConfig, Finding, Fixed, Severity, WebhookValue, Webhooks};
+use crate::policy::UnknownRoute;
 
 pub(super) struct DoctorReport {
     pub(super) webhooks: Webhooks,
     pub(super) findings: Vec<Finding>,
+    pub(super) handled: Vec<Handled>,
     /// What came of `--probe`.
     pub(super) probed: Option<Probed>,
+}
+
+/// A callback that OpenIM sends, and what the bridge does with it.
+#[derive(serde::Serialize)]
+pub(super) struct Handled {
+    /// As it stands in webhooks.yml.
+    callback: String,
+    words: String,
+    /// `None`: the bridge does not know it.
+    known: Option<EffectiveCallback>,
+    /// What is done with it where the bridge does not know it.
+    unknown: Option<UnknownRoute>,
+}
+
+/// In the order of webhooks.yml.
+pub(super) fn handled(webhooks: &Webhooks, loaded: &Loaded) -> Vec<Handled> {
+    let all = loaded.callbacks();
+    let of_one = |sent: &CallbackConfig| {
+        let known = all.iter().find(|callback| callback.name.eq_ignore_ascii_case(&sent.name)).cloned();
+        let words = match &known {
+            Some(known) => handling::words(known, &loaded.settings),
+            None => handling::of_unknown(&loaded.settings),
+        };
+        let unknown = known.is_none().then_some(loaded.settings.bridge.routes.unknown);
+        Handled { callback: sent.name.clone(), words, known, unknown }
+    };
+    webhooks.callbacks.iter().filter(|callback| callback.is_enabled()).map(of_one).collect()
 }
 
 impl DoctorReport {
@@ -41,6 +72,14 @@ fn text(report: &DoctorReport) -> String {
     findings(&mut text, &report.findings);
     if let Some(probed) = report.probed.as_ref().filter(|probed| probed.finding.is_none()) {
         let _ = writeln!(text, "{:8}  {}", "passed", one_line(&probed.seen, usize::MAX));
+    }
+    let width = report.handled.iter().map(|handled| handled.callback.chars().count()).max().unwrap_or_default();
+    if width > 0 {
+        let _ = writeln!(text, "\nwhat happens to the callbacks that OpenIM sends");
+    }
+    for Handled { callback, words, .. } in &report.handled {
+        let line = format!("{callback:width$}  {words}");
+        let _ = writeln!(text, "  {}", one_line(&line, usize::MAX));
     }
     let _ = writeln!(text, "\n{}", summary(&report.findings));
     text
@@ -98,6 +137,7 @@ fn facts(report: &DoctorReport) -> serde_json::Value {
         "wrong": report.count(Severity::Wrong),
         "advice": report.count(Severity::Advice),
         "findings": report.findings,
+        "callbacks": report.handled,
         "probe": report.probed.as_ref().map(|probed| json!({ "ok": probed.finding.is_none(), "seen": probed.seen })),
     })
 }

@@ -1,0 +1,57 @@
+//! What happens to a callback, in words. `serve` says it at its start, `doctor` in its table.
+
+use std::collections::BTreeMap;
+
+use crate::config::EffectiveCallback;
+use crate::policy::{Action, Rest, Route, UnknownRoute};
+use crate::server::Settings;
+
+/// Such as `your service decides for 10 %, http://old:8080/cb for the others; within 800ms; fallback: refuse`.
+pub(super) fn words(callback: &EffectiveCallback, settings: &Settings) -> String {
+    let receiver = receiver(settings);
+    let (Some(timeout), Some(fallback), Some(percent)) =
+        (&callback.timeout, &callback.fallback, callback.enforce_percent)
+    else {
+        return match callback.route {
+            Route::Service => "your service is told, in the background".to_owned(),
+            Route::Forward => format!("forwarded to {receiver}, in the background"),
+            Route::Allow | Route::Refuse => "acknowledged by the configuration; nobody is told".to_owned(),
+        };
+    };
+    let who = match callback.route {
+        Route::Allow => return "allowed by the configuration; nobody is asked".to_owned(),
+        Route::Refuse => return "refused by the configuration with code 9910; nobody is asked".to_owned(),
+        Route::Forward => format!("forwarded to {receiver}"),
+        Route::Service => match (percent, callback.rest) {
+            (100, _) => "your service decides".to_owned(),
+            (0, Some(Rest::Forward)) => format!("forwarded to {receiver}, and compared with your service"),
+            (0, _) => "allowed; your service is only asked".to_owned(),
+            (_, Some(Rest::Forward)) => format!("your service decides for {percent} %, {receiver} for the others"),
+            _ => format!("your service decides for {percent} %, the others are allowed"),
+        },
+    };
+    format!("{who}; within {timeout}; fallback: {}", in_a_word(fallback))
+}
+
+/// What happens to the callbacks that the bridge does not know.
+pub(super) fn of_unknown(settings: &Settings) -> String {
+    match settings.bridge.routes.unknown {
+        UnknownRoute::Refuse => "unknown to this bridge: refused with code 9901".to_owned(),
+        UnknownRoute::Allow => "unknown to this bridge: allowed; nobody is asked".to_owned(),
+        UnknownRoute::Forward => format!("unknown to this bridge: forwarded to {}", receiver(settings)),
+    }
+}
+
+/// Without secrets. A configuration that forwards has a URL.
+pub(super) fn receiver(settings: &Settings) -> String {
+    settings.forward.as_ref().map(|forward| forward.url.to_string()).unwrap_or_default()
+}
+
+/// What most classes have, and those that have another.
+pub(super) fn in_a_word(by_class: &BTreeMap<&'static str, Action>) -> String {
+    let refused = by_class.values().filter(|action| **action == Action::Refuse).count();
+    let most = if refused * 2 > by_class.len() { Action::Refuse } else { Action::Allow };
+    let others = by_class.iter().filter(|(_, action)| **action != most);
+    let others: Vec<_> = others.map(|(class, action)| format!("{class}: {action}")).collect();
+    if others.is_empty() { most.to_string() } else { format!("{most} ({})", others.join(", ")) }
+}
