@@ -87,6 +87,23 @@ fn the_configuration_file_is_right() {
 }
 
 #[test]
+fn every_step_of_a_migration_is_a_right_configuration() {
+    let page = include_str!("../../docs/migrating.md");
+    let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let steps: Vec<&str> = blocks.filter(|block| block.starts_with("forward:")).collect();
+    assert_eq!(steps.len(), 3);
+    for yaml in steps {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("bridge.yaml");
+        fs::write(&file, yaml).expect("the file");
+        let arguments = ["serve".as_ref(), "--config".as_ref(), file.as_os_str()];
+        let flags = clap::Command::new("serve").args(config::args()).get_matches_from(arguments);
+        let loaded = config::load(&flags, []).unwrap_or_else(|error| panic!("{error}"));
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    }
+}
+
+#[test]
 fn the_table_of_flags_names_settings_and_their_defaults() {
     let args = config::args();
     let flags = clap::Command::new("serve").args(args.clone()).get_matches_from(["serve"]);
