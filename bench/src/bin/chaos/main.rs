@@ -6,8 +6,9 @@
 //! Times are taken at the client and include connecting.
 //!
 //! - `lab`: what every scenario needs: services, a bridge, a load, promises.
-//! - `endpoints`, `network`, `certificates`, `load`, `deliveries`: the scenarios. `flood`: those of `--overload`.
+//! - `endpoints`, `network`, `certificates`, `load`, `deliveries`, `forwarding`: the scenarios. `flood`: those of `--overload`.
 //! - `told`: a service that writes down of which events it was told, and what must come out even. `service`: its process.
+//! - `old_receiver`: the receiver of forwarded callbacks, and its ways to fail.
 //! - `report`: the table, the machine, and `docs/reliability.md`.
 //!
 //! Exits with 0 when every promise was kept, 1 when not, 2 for a usage error.
@@ -18,9 +19,11 @@ mod deliveries;
 mod dns;
 mod endpoints;
 mod flood;
+mod forwarding;
 mod lab;
 mod load;
 mod network;
+mod old_receiver;
 mod report;
 mod service;
 mod told;
@@ -86,7 +89,7 @@ fn scenarios(overload: bool) -> impl Iterator<Item = &'static Scenario> {
     let groups: &[&'static [Scenario]] = if overload {
         &[flood::ALL]
     } else {
-        &[endpoints::ALL, network::ALL, certificates::ALL, load::ALL, deliveries::ALL]
+        &[endpoints::ALL, network::ALL, certificates::ALL, load::ALL, deliveries::ALL, forwarding::ALL]
     };
     groups.iter().flat_map(|group| group.iter())
 }
