@@ -125,10 +125,11 @@ fn credentials_are_those_of_the_receiver() {
     assert_eq!(sent(of_file).as_deref(), Some("Basic b2Y6ZmlsZQ=="));
 }
 
+type Answer = Box<dyn Fn() -> Said + Send + Sync>;
+
 #[test]
 fn without_an_answer_that_can_be_passed_on_there_is_the_fallback() {
     let large = format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20));
-    type Answer = Box<dyn Fn() -> Said + Send + Sync>;
     let answers: [(&str, Answer); 5] = [
         ("unavailable", Box::new(|| Said::Closes)),
         ("invalid_reply", Box::new(|| said("307 Temporary Redirect", "Location: /elsewhere\r\n", "{}"))),

@@ -230,7 +230,7 @@ pub(crate) fn all() -> Vec<Kind> {
         http2(
             "CONTINUATION of 16 KiB",
             frame(HEADERS, 0, 1, &head(SERVED)),
-            repeat(&frame(CONTINUATION, 0, 1, &block(&[("a", "b"); 3000])), 2),
+            repeat(&frame(CONTINUATION, 0, 1, &block(&vec![("a", "b"); 3000])), 2),
         ),
         http2("headers by reference, 12,000 of 4 kB", vec![], move |round| {
             frame(HEADERS, END_HEADERS | END_STREAM, 1 + 2 * round, &bomb)
@@ -272,7 +272,7 @@ pub(crate) fn all() -> Vec<Kind> {
             })
         }),
         http2("PUSH_PROMISE", vec![], repeat(&frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2]), 100)),
-        http2("frames too large", vec![], repeat(&frame(DATA, 0, 1, &[0; 17_000]), 2)),
+        http2("frames too large", vec![], repeat(&frame(DATA, 0, 1, &vec![0; 17_000]), 2)),
         http2("a new connection for each request", callback(1), |_| Vec::new()).reconnecting(),
         http2("a new connection for a thousand requests", blocked(), |_| Vec::new()).reconnecting(),
         Kind { in_bytes: true, ..http2("TLS records of one byte", vec![], repeat(&ping, 50)) },

@@ -7,6 +7,9 @@
 //!
 //! Exits with 0 when nobody waited longer than the limit, 1 when somebody did, 2 for a usage error.
 
+// Each flood has a thread of its own, and no callback waits on it.
+#![allow(clippy::disallowed_methods)]
+
 mod kinds;
 
 use std::{
@@ -235,7 +238,7 @@ impl Stream {
     /// Reads what is there.
     fn drain(&mut self) -> io::Result<()> {
         self.socket().set_nonblocking(true)?;
-        let mut buffer = [0; 64 << 10];
+        let mut buffer = vec![0; 64 << 10];
         let ended = loop {
             match self.read(&mut buffer) {
                 Ok(0) => break Err(io::ErrorKind::UnexpectedEof.into()),
@@ -250,7 +253,7 @@ impl Stream {
 }
 
 /// Floods on one connection until it ends or is to stop.
-fn flood(connector: &Connector, kind: &Kind, stop: &AtomicBool, sent: &AtomicU64) -> io::Result<()> {
+fn flood(connector: &Connector, kind: &Kind, is_over: &AtomicBool, count: &AtomicU64) -> io::Result<()> {
     let mut stream = connector.connect(matches!(kind.over, Over::Http1 | Over::NoTls))?;
     // Not for ever, where the bridge reads no more.
     stream.socket().set_write_timeout(Some(Duration::from_millis(500)))?;
@@ -258,7 +261,7 @@ fn flood(connector: &Connector, kind: &Kind, stop: &AtomicBool, sent: &AtomicU64
         let step = if kind.in_bytes { 1 } else { bytes.len().max(1) };
         for part in bytes.chunks(step) {
             stream.send(part)?;
-            sent.fetch_add(part.len() as u64, Relaxed);
+            count.fetch_add(part.len() as u64, Relaxed);
         }
         io::Result::Ok(())
     };
@@ -268,7 +271,7 @@ fn flood(connector: &Connector, kind: &Kind, stop: &AtomicBool, sent: &AtomicU64
     }
     send(&mut stream, &kind.first)?;
     for round in 0.. {
-        if stop.load(Relaxed) {
+        if is_over.load(Relaxed) {
             break;
         }
         send(&mut stream, &(kind.again)(round))?;
