@@ -160,7 +160,9 @@ fn the_operators_page_has_every_metric_and_no_other() {
     let (_, page) = page.split_once("\n## Metrics\n").expect("the chapter on metrics");
     let rows = page.lines().skip_while(|line| !line.starts_with("| `")).take_while(|line| line.starts_with("| `"));
     let names = rows.flat_map(|row| row.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2));
-    let told: BTreeSet<&str> = names.map(|name| name.split('{').next().unwrap_or_default()).collect();
+    let mut told: BTreeSet<&str> = names.map(|name| name.split('{').next().unwrap_or_default()).collect();
+    // Its first series comes with the first comparison: tests/forward.rs.
+    assert!(told.remove("openim_bridge_comparisons_total"));
     // Those of the process are there on Linux alone.
     let everywhere = |name: &&&str| cfg!(target_os = "linux") || !name.starts_with("process_");
     assert_eq!(told.iter().filter(everywhere).collect::<Vec<_>>(), is.iter().collect::<Vec<_>>());
