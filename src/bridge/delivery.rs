@@ -43,8 +43,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Over how long the retries are spread when one is.
 const SPREAD: Duration = Duration::from_secs(1);
-/// What an event holds beside its message: mostly the task that sees to its key.
-const OVERHEAD: usize = 2 << 10;
+/// What an event holds beside its message.
+const OVERHEAD: usize = 768;
+/// What the task holds that sees to a key, or to an event without one.
+const TASK: usize = 1536;
 
 /// What the process holds of events, whatever the number of workers.
 #[derive(Debug)]
@@ -272,23 +274,27 @@ impl WorkerDeliveries {
 
     fn take(self: Rc<Self>, event: Event) {
         let Some(key) = event.key else {
-            tokio::task::spawn_local(async move { self.deliver(&event).await });
+            let Some(task) = self.deliveries.bytes.take(TASK) else { return self.drop_newest(&event) };
+            tokio::task::spawn_local(async move {
+                let _held = task;
+                self.deliver(&event).await;
+            });
             return;
         };
         let mut waiting = self.waiting.borrow_mut();
         if let Some(line) = waiting.get_mut(&key) {
             if line.bytes + event.bytes > self.deliveries.bytes.limit() / 4 {
-                self.deliveries.done(&event, Delivered::Dropped);
-                log::undelivered(event.callback, &event.operation_id, Delivered::Dropped, 0, None);
-                return;
+                return self.drop_newest(&event);
             }
             line.bytes += event.bytes;
             line.events.push_back(event);
             return;
         }
+        let Some(task) = self.deliveries.bytes.take(TASK) else { return self.drop_newest(&event) };
         waiting.insert(key, Line { bytes: event.bytes, events: VecDeque::from([event]) });
         drop(waiting);
         tokio::task::spawn_local(async move {
+            let _held = task;
             while let Some(event) = self.next_of(key) {
                 self.deliver(&event).await;
                 if let Some(line) = self.waiting.borrow_mut().get_mut(&key) {
@@ -296,6 +302,12 @@ impl WorkerDeliveries {
                 }
             }
         });
+    }
+
+    /// There is no room for it, after all.
+    fn drop_newest(&self, event: &Event) {
+        self.deliveries.done(event, Delivered::Dropped);
+        log::undelivered(event.callback, &event.operation_id, Delivered::Dropped, 0, None);
     }
 
     /// `None`, and the key is forgotten, when nothing waits for it.
