@@ -18,7 +18,6 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::{
     client::legacy::{
         Client,
@@ -234,7 +233,7 @@ impl Forwarder {
         passed.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let response = self.client.request(passed).await.map_err(failed)?;
         let (mut head, body) = response.into_parts();
-        *endpoint = head.extensions.remove::<ReceiverTarget>().map(|ReceiverTarget(target)| target);
+        *endpoint = head.extensions.remove::<Target>();
         if head.status.is_redirection() {
             return Err(ForwardError::Redirect(head.status).into());
         }
@@ -297,9 +296,17 @@ pub fn bytes_of(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// Which address answered.
-#[derive(Debug, Clone)]
-struct ReceiverTarget(Target);
+/// For hyper's client, which keeps with a connection what is known of it, and hands that out with each response.
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        let connected = Connected::new();
+        let connected = match self.peer() {
+            Some(address) => connected.extra(Target::Tcp(address)),
+            None => connected,
+        };
+        if matches!(self, Self::Tls(stream) if tls::is_http2(stream)) { connected.negotiated_h2() } else { connected }
+    }
+}
 
 /// Makes the connections of one worker.
 #[derive(Debug, Clone)]
@@ -315,9 +322,9 @@ struct ConnectorState {
 }
 
 impl Service<Uri> for Connector {
-    type Response = ReceiverConnection;
+    type Response = TokioIo<Stream>;
     type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<ReceiverConnection, ConnectError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Stream>, ConnectError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
         Poll::Ready(Ok(()))
@@ -325,13 +332,13 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let state = Arc::clone(&self.0);
-        Box::pin(async move { state.connect().await })
+        Box::pin(async move { state.connect().await.map(TokioIo::new) })
     }
 }
 
 impl ConnectorState {
     /// To the first address that takes a connection.
-    async fn connect(&self) -> Result<ReceiverConnection, ConnectError> {
+    async fn connect(&self) -> Result<Stream, ConnectError> {
         let settings = &self.receiver.settings;
         let mut error = None;
         for target in &*self.targets().await? {
@@ -378,69 +385,19 @@ impl ConnectorState {
         Ok(targets)
     }
 
-    async fn connect_to(&self, target: &Target) -> Result<ReceiverConnection, ConnectError> {
+    async fn connect_to(&self, target: &Target) -> Result<Stream, ConnectError> {
         let connected = Stream::connect(target).await;
         let (stream, _) = connected.map_err(|error| ConnectError::Io(target.clone(), Arc::new(error)))?;
         let settings = &self.receiver.settings;
-        let (stream, is_http2) = match (&settings.url.address, &self.receiver.tls) {
-            (UpstreamAddress::Http { tls: Some(of_host), .. }, Some(files)) => {
-                let name = settings.tls.server_name.as_ref().unwrap_or(of_host).clone();
-                let shaken = Secured { files: Arc::clone(files), name }.connect(stream).await;
-                let stream = shaken.map_err(|error| ConnectError::Tls(target.clone(), Arc::new(error)))?;
-                let is_http2 = tls::is_http2(&stream);
-                (Stream::Tls(Box::new(stream)), is_http2)
-            }
-            _ => (stream, false),
+        let (UpstreamAddress::Http { tls: Some(of_host), .. }, Some(files)) =
+            (&settings.url.address, &self.receiver.tls)
+        else {
+            return Ok(stream);
         };
-        Ok(ReceiverConnection { stream: TokioIo::new(stream), is_http2, target: target.clone() })
-    }
-}
-
-struct ReceiverConnection {
-    stream: TokioIo<Stream>,
-    is_http2: bool,
-    target: Target,
-}
-
-impl Connection for ReceiverConnection {
-    fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(ReceiverTarget(self.target.clone()));
-        if self.is_http2 { connected.negotiated_h2() } else { connected }
-    }
-}
-
-impl Read for ReceiverConnection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl Write for ReceiverConnection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let name = settings.tls.server_name.as_ref().unwrap_or(of_host).clone();
+        let shaken = Secured { files: Arc::clone(files), name }.connect(stream).await;
+        shaken
+            .map(|stream| Stream::Tls(Box::new(stream)))
+            .map_err(|error| ConnectError::Tls(target.clone(), Arc::new(error)))
     }
 }
