@@ -97,11 +97,7 @@ impl Bridge {
             }
         };
         let outcome = outcome.of(operation_id).after(spent, endpoint, vec![]).recorded_by(span);
-        self.record(&outcome, deadline);
-        match answer {
-            Some(answer) => as_it_came(answer, held),
-            None => self.encode(&outcome, Some(held)),
-        }
+        self.told(&outcome, answer, Some(held), deadline)
     }
 
     /// The receiver decides for somebody whom `enforce_percent` leaves out. The service is asked in the background, and
@@ -143,10 +139,15 @@ impl Bridge {
             }
         };
         let outcome = outcome.of(operation_id).after(spent, endpoint, vec![]).recorded_by(span);
-        self.record(&outcome, deadline);
+        self.told(&outcome, answer, None, deadline)
+    }
+
+    /// Records what became of it, and answers: as the receiver did, or else as the outcome says.
+    fn told(&self, outcome: &Outcome, answer: Option<ForwardAnswer>, held: Option<Held>, deadline: Deadline) -> Answer {
+        self.record(outcome, deadline);
         match answer {
-            Some(answer) => as_it_came(answer, self.limits.answer(0)),
-            None => self.encode(&outcome, None),
+            Some(answer) => as_it_came(answer, held.unwrap_or_else(|| self.limits.answer(0))),
+            None => self.encode(outcome, held),
         }
     }
 

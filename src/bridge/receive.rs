@@ -21,7 +21,7 @@ use crate::base::{chunks::Chunks, deadline::Deadline};
 use crate::callback::{BodyError, Callback, Codec, command_of_unknown};
 use crate::openim::{OPERATION_ID_HEADER, OperationId, Rejection, UrlCommand};
 use crate::outcome::Outcome;
-use crate::policy::{FallbackActions, Percent, Rest, Route, UnknownRoute};
+use crate::policy::{Percent, Rest, Route, UnknownRoute};
 use crate::upstream::{CallError, ErrorClass, bytes_of};
 
 /// A request that has come in whole, whose URL names a callback that is served. Its body is not decoded yet.
@@ -156,12 +156,11 @@ impl Bridge {
         let url = UrlCommand::of(&head.uri);
         let callback = self.named(&url);
         let allow_harms = callback.zip(url.name()).is_some_and(|(callback, command)| callback.needs_echo(command));
-        let (percent, own) = match callback.map(|callback| self.settings.policy(callback)) {
-            Some(policy) => (policy.enforce_percent, policy.fallback),
-            None => (self.settings.decision.enforce_percent, FallbackActions::default()),
-        };
-        let outcome = Outcome::fallback_unread(&self.settings.fallback, own, class, callback, allow_harms, error);
-        let is_in_shadow = percent == Percent::NONE && !allow_harms;
+        let of_unknown = || self.settings.policy_of_unknown();
+        let policy = callback.map_or_else(of_unknown, |callback| self.settings.policy(callback));
+        let (all, own) = (&self.settings.fallback, policy.fallback);
+        let outcome = Outcome::fallback_unread(all, own, class, callback, allow_harms, error);
+        let is_in_shadow = policy.enforce_percent == Percent::NONE && !allow_harms;
         let outcome = if is_in_shadow { outcome.in_shadow() } else { outcome };
         identified(outcome, head)
     }

@@ -107,7 +107,7 @@ pub struct CallbackPolicy {
 }
 
 impl BridgeSettings {
-    /// What is done with a command that the registry does not know, where it is forwarded.
+    /// What is done with a command that the registry does not know, where anything is.
     #[must_use]
     pub fn policy_of_unknown(&self) -> CallbackPolicy {
         CallbackPolicy {
@@ -122,12 +122,12 @@ impl BridgeSettings {
     /// What is done with this callback.
     #[must_use]
     pub fn policy(&self, callback: &'static Callback) -> CallbackPolicy {
-        let own = self.routes.own(callback);
+        let (own, general) = (self.routes.own(callback), self.policy_of_unknown());
         CallbackPolicy {
             route: self.routes.of(callback),
-            timeout: own.timeout.unwrap_or(self.decision.timeout),
-            enforce_percent: own.enforce_percent.unwrap_or(self.decision.enforce_percent),
-            rest: own.rest.unwrap_or(self.decision.rest),
+            timeout: own.timeout.unwrap_or(general.timeout),
+            enforce_percent: own.enforce_percent.unwrap_or(general.enforce_percent),
+            rest: own.rest.unwrap_or(general.rest),
             fallback: own.fallback,
         }
     }
