@@ -4,9 +4,11 @@
 
 use std::rc::Rc;
 
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use http::StatusCode;
 
 use super::delivery::Payload;
+use super::limits::Held;
 use super::parts::{Answer, Arrived, Bridge};
 use crate::base::{deadline::Deadline, memory::Permit, trace_context::Propagation};
 use crate::callback::Question;
@@ -33,7 +35,8 @@ impl Bridge {
     /// Answers an after callback, and hands it on to be delivered.
     pub(super) fn deliver(
         &self,
-        Arrived { operation_id, question, held, .. }: Arrived,
+        Arrived { operation_id, question, .. }: Arrived,
+        held: Held,
         trace: Propagation,
         span: Option<Box<CallbackSpan>>,
         deadline: Deadline,
@@ -47,10 +50,31 @@ impl Bridge {
         self.encode(&outcome, Some(held))
     }
 
+    /// What would have become of it, recorded, while OpenIM is told another thing. Ends by the deadline. Boxed, for it to be
+    /// compiled once for whoever spawns it.
+    pub(super) fn decide_in_shadow(
+        self: Rc<Self>,
+        arrived: Arrived,
+        held: Held,
+        place: Option<Permit>,
+        trace: Propagation,
+        span: Option<Box<CallbackSpan>>,
+    ) -> LocalBoxFuture<'static, Outcome> {
+        let deciding = async move {
+            let _held = held;
+            let deadline = arrived.deadline;
+            let outcome = self.decide(arrived, place, &trace).await.recorded_by(span).in_shadow();
+            self.record(&outcome, deadline);
+            outcome
+        };
+        deciding.boxed_local()
+    }
+
     /// Answers, and then asks. `place`: among the callbacks being decided; `None` when there is none.
     pub(super) fn decide_in_background(
         self: &Rc<Self>,
         arrived: Arrived,
+        held: Held,
         place: Option<Permit>,
         trace: Propagation,
         mut span: Option<Box<CallbackSpan>>,
@@ -60,12 +84,7 @@ impl Bridge {
         if let Some(span) = &mut span {
             span.answered(deadline.elapsed());
         }
-        let bridge = Rc::clone(self);
-        // Ends by the deadline.
-        tokio::task::spawn_local(async move {
-            let (outcome, _held) = bridge.decide(arrived, place, &trace).await;
-            bridge.record(&outcome.recorded_by(span).in_shadow(), deadline);
-        });
+        tokio::task::spawn_local(Rc::clone(self).decide_in_shadow(arrived, held, place, trace, span));
         self.metrics.answered(deadline.elapsed());
         let body = self.body(&go_on);
         let held = self.limits.answer(body.len());

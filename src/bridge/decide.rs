@@ -4,7 +4,6 @@ use std::{panic::AssertUnwindSafe, rc::Rc};
 
 use futures_util::future::FutureExt as _;
 
-use super::limits::Held;
 use super::parts::{Arrived, Bridge};
 use super::settings::CallbackPolicy;
 use crate::base::{deadline::Deadline, memory::Permit, trace_context::Propagation};
@@ -15,13 +14,13 @@ use crate::upstream::{Asked, Call, CallError, CallId, ErrorClass, Spent};
 
 impl Bridge {
     /// The decision, or the fallback where there is none: also where there is no `place` among the callbacks being
-    /// decided, and after a panic. And what the callback holds.
+    /// decided, and after a panic.
     pub(super) async fn decide(
         &self,
-        Arrived { operation_id, question, held, policy, deadline }: Arrived,
+        Arrived { operation_id, question, policy, deadline }: Arrived,
         place: Option<Permit>,
         trace: &Propagation,
-    ) -> (Outcome, Held) {
+    ) -> Outcome {
         let Question { frame, body } = question;
         let deciding = async {
             let path = self.callbacks.path(body.callback());
@@ -32,7 +31,7 @@ impl Bridge {
         };
         let outcome = AssertUnwindSafe(deciding).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_panicked| self.fall_back(body, &policy, ErrorClass::Internal, None));
-        (outcome.of(operation_id), held)
+        outcome.of(operation_id)
     }
 
     async fn ask(&self, call: &Call<'_>, place: Option<Permit>, deadline: Deadline) -> Asked {
@@ -65,8 +64,8 @@ impl Bridge {
     }
 
     /// What the configuration says, without asking anybody.
-    pub(super) fn routed(&self, Arrived { operation_id, question, policy, held, .. }: Arrived) -> (Outcome, Held) {
+    pub(super) fn routed(&self, Arrived { operation_id, question, policy, .. }: Arrived) -> Outcome {
         let outcome = Outcome::routed(question.body, policy.route == Route::Refuse, &self.settings.refusal);
-        (outcome.of(operation_id), held)
+        outcome.of(operation_id)
     }
 }

@@ -105,6 +105,7 @@ impl Bridge {
     pub(super) async fn forward_and_compare(
         self: &Rc<Self>,
         arrived: Arrived,
+        held: Held,
         mut forwarded: Forwarded,
         place: Option<Permit>,
         trace: Propagation,
@@ -117,9 +118,7 @@ impl Bridge {
         let (bridge, of_service) = (Rc::clone(self), trace.clone());
         // Ends by the deadline, as the receiver does.
         tokio::task::spawn_local(async move {
-            let (outcome, _held) = bridge.decide(arrived, place, &of_service).await;
-            let outcome = outcome.in_shadow();
-            bridge.record(&outcome, deadline);
+            let outcome = Rc::clone(&bridge).decide_in_shadow(arrived, held, place, of_service, None).await;
             if let Ok(answer) = told.await {
                 let compared = compare(&outcome, &answer);
                 bridge.metrics.compared(outcome.callback, compared.result());

@@ -68,7 +68,7 @@ impl Bridge {
             Break(outcome) => Break(outcome),
         };
         let forwarded = match &arrived {
-            Continue(arrived) if arrived.is_for_the_receiver() => {
+            Continue((arrived, _)) if arrived.is_for_the_receiver() => {
                 Some(self.forwarded(&head.uri, std::mem::take(&mut head.headers), arrived.question.body.json()))
             }
             _ => None,
@@ -77,26 +77,22 @@ impl Bridge {
         (head.uri, head.headers) = (Uri::default(), HeaderMap::default());
 
         let (outcome, held) = match arrived {
-            Continue(arrived) if arrived.policy.route != Route::Service => {
-                let (outcome, held) = self.routed(arrived);
-                (outcome, Some(held))
-            }
+            Continue((arrived, held)) if arrived.policy.route != Route::Service => (self.routed(arrived), Some(held)),
             // What OpenIM only tells is answered before anybody is told.
-            Continue(arrived) if arrived.question.body.callback().is_after() => {
-                return self.deliver(arrived, trace, span, deadline);
+            Continue((arrived, held)) if arrived.question.body.callback().is_after() => {
+                return self.deliver(arrived, held, trace, span, deadline);
             }
-            Continue(arrived) => {
+            Continue((arrived, held)) => {
                 let place = self.limits.in_flight.take(1);
                 // Roll-out: so are those whom it does not concern.
                 if !arrived.has_effect() {
                     return match forwarded {
-                        Some(forwarded) => self.forward_and_compare(arrived, forwarded, place, trace, span).await,
-                        None => self.decide_in_background(arrived, place, trace, span),
+                        Some(forwarded) => self.forward_and_compare(arrived, held, forwarded, place, trace, span).await,
+                        None => self.decide_in_background(arrived, held, place, trace, span),
                     };
                 }
                 // Ask, and fall back.
-                let (outcome, held) = self.decide(arrived, place, &trace).await;
-                (outcome, Some(held))
+                (self.decide(arrived, place, &trace).await, Some(held))
             }
             Break(outcome) => (outcome, None),
         };

@@ -36,7 +36,6 @@ pub struct Bridge {
 pub(super) struct Arrived {
     pub(super) operation_id: OperationId,
     pub(super) question: Question,
-    pub(super) held: Held,
     pub(super) policy: CallbackPolicy,
     /// As the callback's policy has it.
     pub(super) deadline: Deadline,

@@ -36,10 +36,11 @@ pub(super) struct Received {
 
 impl Received {
     /// OpenIM's JSON to the service's protobuf.
-    pub(super) fn decode(self, codec: Codec, uri: &Uri) -> ControlFlow<Outcome, Arrived> {
+    /// And what it holds.
+    pub(super) fn decode(self, codec: Codec, uri: &Uri) -> ControlFlow<Outcome, (Arrived, Held)> {
         let Received { callback, policy, deadline, operation_id, body, held } = self;
         match (codec.decode)(callback, body, &operation_id) {
-            Ok(question) => Continue(Arrived { operation_id, question, held, policy, deadline }),
+            Ok(question) => Continue((Arrived { operation_id, question, policy, deadline }, held)),
             Err(error) => Break(Outcome::rejected(error.into(), Some(callback)).of(operation_id).at(uri)),
         }
     }

@@ -140,20 +140,20 @@ fn verdict(loaded: &Loaded) -> String {
 
 /// The settings, and what is done with each callback.
 fn show(loaded: &Loaded, out: &mut dyn io::Write) -> io::Result<()> {
-    let setting = |it: &EffectiveValue| [it.key.to_owned(), it.yaml(), it.source.to_string()];
-    table(["KEY", "VALUE", "FROM"], &loaded.settings_in_force().map(setting).collect::<Vec<_>>(), out)?;
+    let setting = |it: &EffectiveValue| vec![it.key.to_owned(), it.yaml(), it.source.to_string()];
+    table(&["KEY", "VALUE", "FROM"], &loaded.settings_in_force().map(setting).collect::<Vec<_>>(), out)?;
     writeln!(out)?;
     let callbacks: Vec<_> = loaded.callbacks().iter().map(callback).collect();
-    table(["CALLBACK", "ROUTE", "TIMEOUT", "FALLBACK", "PERCENT", "FROM"], &callbacks, out)
+    table(&["CALLBACK", "ROUTE", "TIMEOUT", "FALLBACK", "PERCENT", "FROM"], &callbacks, out)
 }
 
-fn callback(it: &EffectiveCallback) -> [String; 6] {
+fn callback(it: &EffectiveCallback) -> Vec<String> {
     let if_asked = |text: Option<String>| {
         text.filter(|_| [Route::Service, Route::Forward].contains(&it.route)).unwrap_or_else(|| "-".to_owned())
     };
     let sources: BTreeSet<String> = it.sources.iter().map(ToString::to_string).collect();
     let from = sources.into_iter().collect::<Vec<_>>().join(", ");
-    [
+    vec![
         it.name.to_owned(),
         it.route.into_str().to_owned(),
         if_asked(it.timeout.clone()),
@@ -166,17 +166,13 @@ fn callback(it: &EffectiveCallback) -> [String; 6] {
     ]
 }
 
-fn table<const COLUMNS: usize>(
-    header: [&str; COLUMNS],
-    rows: &[[String; COLUMNS]],
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    let header = header.map(str::to_owned);
+fn table(header: &[&str], rows: &[Vec<String>], out: &mut dyn io::Write) -> io::Result<()> {
+    let header = header.iter().copied().map(str::to_owned).collect();
     let all = || std::iter::once(&header).chain(rows);
     let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
     for row in all() {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         writeln!(out, "{}", cells.join("  ").trim_end())?;
     }
     Ok(())

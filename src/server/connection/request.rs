@@ -110,13 +110,19 @@ fn is_of_stranger(answer: &Answer, is_silent: bool) -> bool {
     }
 }
 
-async fn answer<B>(bridge: &Rc<Bridge>, peer: IpAddr, head: &mut Parts, body: &mut B, deadline: Deadline) -> Answer
-where
-    B: Body<Data = Bytes> + Unpin,
-{
+/// A request's body. The path is compiled once for both versions of HTTP.
+type AnyBody<'a> = dyn Body<Data = Bytes, Error = hyper::Error> + Unpin + 'a;
+
+async fn answer(
+    bridge: &Rc<Bridge>,
+    peer: IpAddr,
+    head: &mut Parts,
+    mut body: &mut AnyBody<'_>,
+    deadline: Deadline,
+) -> Answer {
     // Dropped where OpenIM does not wait for the end.
     let abandoned = scopeguard::guard((), |()| bridge.abandoned());
-    let answered = AssertUnwindSafe(bridge.answer(peer, head, body, deadline)).catch_unwind().await;
+    let answered = AssertUnwindSafe(bridge.answer(peer, head, &mut body, deadline)).catch_unwind().await;
     let answer = answered.unwrap_or_else(|_| bridge.answer_to_panic(head, deadline));
     ScopeGuard::into_inner(abandoned);
     answer
