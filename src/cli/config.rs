@@ -157,7 +157,7 @@ fn callback(it: &EffectiveCallback) -> Vec<String> {
         it.name.to_owned(),
         it.route.into_str().to_owned(),
         if_asked(it.timeout.clone()),
-        if_asked(it.fallback.as_ref().map(super::handling::in_a_word)),
+        if_asked(it.fallback.map(super::handling::in_a_word)),
         if_asked(it.enforce_percent.map(|percent| match it.rest {
             Some(Rest::Forward) if percent < 100 => format!("{percent}, rest: forward"),
             _ => percent.to_string(),

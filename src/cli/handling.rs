@@ -1,8 +1,6 @@
 //! What happens to a callback, in words. `serve` says it at its start, `doctor` in its table.
 
-use std::collections::BTreeMap;
-
-use crate::config::EffectiveCallback;
+use crate::config::{EffectiveCallback, EffectiveFallback};
 use crate::policy::{Action, Rest, Route, UnknownRoute};
 use crate::server::Settings;
 
@@ -30,7 +28,7 @@ pub(super) fn words(callback: &EffectiveCallback, settings: &Settings) -> String
             _ => format!("your service decides for {percent} %, the others are allowed"),
         },
     };
-    format!("{who}; within {timeout}; fallback: {}", in_a_word(fallback))
+    format!("{who}; within {timeout}; fallback: {}", in_a_word(*fallback))
 }
 
 /// What happens to the callbacks that the bridge does not know.
@@ -48,10 +46,11 @@ pub(super) fn receiver(settings: &Settings) -> String {
 }
 
 /// What most classes have, and those that have another.
-pub(super) fn in_a_word(by_class: &BTreeMap<&'static str, Action>) -> String {
-    let refused = by_class.values().filter(|action| **action == Action::Refuse).count();
-    let most = if refused * 2 > by_class.len() { Action::Refuse } else { Action::Allow };
-    let others = by_class.iter().filter(|(_, action)| **action != most);
+pub(super) fn in_a_word(fallback: EffectiveFallback) -> String {
+    let by_class = fallback.by_class();
+    let refused = by_class.clone().filter(|(_, action)| *action == Action::Refuse).count();
+    let most = if refused * 2 > by_class.clone().count() { Action::Refuse } else { Action::Allow };
+    let others = by_class.filter(|(_, action)| *action != most);
     let others: Vec<_> = others.map(|(class, action)| format!("{class}: {action}")).collect();
     if others.is_empty() { most.to_string() } else { format!("{most} ({})", others.join(", ")) }
 }

@@ -3,7 +3,6 @@
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroU16,
-    path::Path,
     time::Duration,
 };
 
@@ -122,26 +121,19 @@ impl Raw {
                 human(least),
             ));
         }
-        let needs = |one: &str, path: &Path, other: &str, why: &str| {
-            format!("{} needs `{other}` too: {why}", say(one, &path.display()))
-        };
-        let why = "HTTPS takes both, plain HTTP neither";
-        match (&self.tls.cert, &self.tls.key) {
-            (Some(cert), None) => wrong(needs("tls.cert", &cert.0, "tls.key", why)),
-            (None, Some(key)) => wrong(needs("tls.key", &key.0, "tls.cert", why)),
-            _ => {}
-        }
-        let why = "a certificate is shown with its key, or none is";
-        match (&self.upstream.tls.cert, &self.upstream.tls.key) {
-            (Some(cert), None) => wrong(needs("upstream.tls.cert", &cert.0, "upstream.tls.key", why)),
-            (None, Some(key)) => wrong(needs("upstream.tls.key", &key.0, "upstream.tls.cert", why)),
-            _ => {}
-        }
-        let why = "a certificate is shown with its key, or none is";
-        match (&self.forward.tls.cert, &self.forward.tls.key) {
-            (Some(cert), None) => wrong(needs("forward.tls.cert", &cert.0, "forward.tls.key", why)),
-            (None, Some(key)) => wrong(needs("forward.tls.key", &key.0, "forward.tls.cert", why)),
-            _ => {}
+        let shown = "a certificate is shown with its key, or none is";
+        for (group, cert, key, why) in [
+            ("tls", &self.tls.cert, &self.tls.key, "HTTPS takes both, plain HTTP neither"),
+            ("upstream.tls", &self.upstream.tls.cert, &self.upstream.tls.key, shown),
+            ("forward.tls", &self.forward.tls.cert, &self.forward.tls.key, shown),
+        ] {
+            let (path, one, other) = match (cert, key) {
+                (Some(cert), None) => (cert, "cert", "key"),
+                (None, Some(key)) => (key, "key", "cert"),
+                _ => continue,
+            };
+            let one = say(&format!("{group}.{one}"), &path.0.display());
+            wrong(format!("{one} needs `{group}.{other}` too: {why}"));
         }
         let rest = (self.decision.rest == Rest::Forward).then(|| "decision.rest".to_owned());
         for key in self.callbacks.forwarding().chain(rest).filter(|_| self.forward.url.is_none()) {

@@ -1,7 +1,6 @@
 //! Putting the layers together: default, file, environment, flags, each over the one before.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -64,12 +63,12 @@ impl Loaded {
             let is_of_it = |leaf: &Leaf| leaf.callback.is_some_and(|it| it.name == callback.name);
             let own = leaves().iter().zip(&self.values).filter(|(leaf, value)| is_of_it(leaf) && value.is_set());
             let decides = !callback.is_after();
-            let action = |class: &ErrorClass| bridge.fallback.action_for(*class, Some(callback), policy.fallback);
+            let action = |class| bridge.fallback.action_for(class, Some(callback), policy.fallback);
             EffectiveCallback {
                 name: callback.name,
                 route: policy.route,
                 timeout: decides.then(|| human(policy.timeout).to_string()),
-                fallback: decides.then(|| ErrorClass::ALL.iter().map(|it| (it.into_str(), action(it))).collect()),
+                fallback: decides.then(|| EffectiveFallback(ErrorClass::ALL.map(action))),
                 enforce_percent: decides.then(|| policy.enforce_percent.get()),
                 rest: decides.then_some(policy.rest),
                 has_own_fallback: policy.fallback != FallbackActions::default(),
@@ -106,6 +105,23 @@ impl Effective {
     }
 }
 
+/// What is done for each error class, indexed as [`ErrorClass::ALL`].
+#[derive(Debug, Clone, Copy)]
+pub struct EffectiveFallback([Action; ErrorClass::ALL.len()]);
+
+impl EffectiveFallback {
+    /// Each class with its action.
+    pub fn by_class(self) -> impl Iterator<Item = (ErrorClass, Action)> + Clone {
+        ErrorClass::ALL.into_iter().zip(self.0)
+    }
+}
+
+impl serde::Serialize for EffectiveFallback {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.by_class().map(|(class, action)| (class.into_str(), action)))
+    }
+}
+
 /// What is done with one callback, for people. Of what OpenIM only tells there is no more than the route.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct EffectiveCallback {
@@ -114,7 +130,7 @@ pub struct EffectiveCallback {
     pub route: Route,
     pub timeout: Option<String>,
     /// By error class.
-    pub fallback: Option<BTreeMap<&'static str, Action>>,
+    pub fallback: Option<EffectiveFallback>,
     pub enforce_percent: Option<u8>,
     /// What is done for the others.
     pub rest: Option<Rest>,

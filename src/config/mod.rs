@@ -30,7 +30,7 @@ use std::ffi::OsString;
 
 pub use error::{ConfigError, Problem, ValueSource, Warning};
 pub use leaf::{admin_args, args, listener_args, schema, upstream_args};
-pub use load::{Effective, EffectiveCallback, EffectiveValue, Loaded, Reloaded, Sources};
+pub use load::{Effective, EffectiveCallback, EffectiveFallback, EffectiveValue, Loaded, Reloaded, Sources};
 pub use reload::Configuration;
 
 /// Reads and checks the configuration that the flags of [`args`] and an environment such as [`std::env::vars_os`] name.

@@ -741,8 +741,10 @@ callbacks:
     let shown = |name: &str| {
         let callbacks = loaded.callbacks();
         let it = callbacks.iter().find(|callback| callback.name == name).expect("a callback");
-        let refused = it.fallback.iter().flatten().filter(|(_, action)| **action == Action::Refuse);
-        let refused: Vec<_> = refused.map(|(class, _)| *class).collect();
+        let by_class = it.fallback.into_iter().flat_map(EffectiveFallback::by_class);
+        let refused = by_class.filter(|(_, action)| *action == Action::Refuse);
+        let mut refused: Vec<_> = refused.map(|(class, _)| class.into_str()).collect();
+        refused.sort_unstable();
         format!("{} {:?} {refused:?} {:?}", it.route.into_str(), it.timeout, it.enforce_percent)
     };
     assert_snapshot!(shown("beforeSendSingleMsg"), @r#"service Some("900ms") ["denied", "internal", "invalid_reply", "overloaded", "unavailable"] Some(10)"#);
