@@ -4,7 +4,7 @@
 //! authorities that it would read. Exit codes: 0, or 2 for a wrong
 //! configuration.
 
-use std::{collections::BTreeSet, ffi::OsString, io, process::ExitCode};
+use std::{ffi::OsString, io, process::ExitCode};
 
 use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
@@ -151,8 +151,10 @@ fn callback(it: &EffectiveCallback) -> Vec<String> {
     let if_asked = |text: Option<String>| {
         text.filter(|_| [Route::Service, Route::Forward].contains(&it.route)).unwrap_or_else(|| "-".to_owned())
     };
-    let sources: BTreeSet<String> = it.sources.iter().map(ToString::to_string).collect();
-    let from = sources.into_iter().collect::<Vec<_>>().join(", ");
+    let mut from: Vec<String> = it.sources.iter().map(ToString::to_string).collect();
+    from.sort_unstable();
+    from.dedup();
+    let from = from.join(", ");
     vec![
         it.name.to_owned(),
         it.route.into_str().to_owned(),

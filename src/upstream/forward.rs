@@ -5,7 +5,6 @@
 //! than any receiver's own bound are not used again.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     future::Future,
     net::SocketAddr,
@@ -89,7 +88,7 @@ pub struct Receiver {
     settings: ForwardSettings,
     tls: Option<Arc<ClientFiles>>,
     /// What came of connecting to each address, last.
-    seen: Mutex<BTreeMap<Target, Option<String>>>,
+    seen: Mutex<Vec<(Target, Option<String>)>>,
 }
 
 /// How the receiver is, for operators.
@@ -131,21 +130,25 @@ impl Receiver {
 
     #[must_use]
     pub fn status(&self) -> ReceiverStatus {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let addresses = seen.iter().map(|(target, error)| (target.clone(), error.clone())).collect();
+        let addresses = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         ReceiverStatus { url: self.settings.url.to_string(), addresses }
     }
 
     /// Only addresses of the last lookup are kept.
     fn found(&self, targets: &[Target]) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).retain(|target, _| targets.contains(target));
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).retain(|(target, _)| targets.contains(target));
     }
 
     fn connected(&self, target: &Target, error: Option<&ConnectError>) {
         let error = error.map(|error| error_chain::text(error));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = seen.insert(target.clone(), error.clone());
-        match (before.flatten(), error) {
+        let before = if let Some((_, known)) = seen.iter_mut().find(|(seen, _)| seen == target) {
+            std::mem::replace(known, error.clone())
+        } else {
+            seen.push((target.clone(), error.clone()));
+            None
+        };
+        match (before, error) {
             (None, Some(error)) => {
                 tracing::warn!(endpoint = %target, error, "the receiver of forwarded callbacks cannot be reached");
             }
