@@ -1,6 +1,6 @@
 //! The decision, or the fallback where there is none.
 
-use std::{panic::AssertUnwindSafe, rc::Rc};
+use std::{panic::AssertUnwindSafe, pin::pin, rc::Rc};
 
 use futures_util::future::FutureExt as _;
 
@@ -22,14 +22,16 @@ impl Bridge {
         trace: &Propagation,
     ) -> Outcome {
         let Question { frame, body } = question;
-        let deciding = async {
-            let path = self.callbacks.path(body.callback());
-            let (operation_id, memory) = (operation_id.metadata(), &self.limits.body_bytes);
-            let call =
-                Call { path: &path, frame: &frame, id: CallId::now(), attempt: None, operation_id, trace, memory };
-            self.outcome(Rc::clone(&body), self.ask(&call, place, deadline).await, &policy, deadline)
+        let outcome = {
+            let deciding = pin!(async {
+                let path = self.callbacks.path(body.callback());
+                let (operation_id, memory) = (operation_id.metadata(), &self.limits.body_bytes);
+                let call =
+                    Call { path: &path, frame: &frame, id: CallId::now(), attempt: None, operation_id, trace, memory };
+                self.outcome(Rc::clone(&body), self.ask(&call, place, deadline).await, &policy, deadline)
+            });
+            AssertUnwindSafe(deciding).catch_unwind().await
         };
-        let outcome = AssertUnwindSafe(deciding).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_panicked| self.fall_back(body, &policy, ErrorClass::Internal, None));
         outcome.of(operation_id)
     }

@@ -390,7 +390,7 @@ impl WorkerDeliveries {
             path: &path,
             frame,
             operation_id: event.operation_id.metadata(),
-            id: event.id.clone(),
+            id: event.id,
             attempt: Some(attempt),
             trace: &event.trace,
             memory: &self.limits.body_bytes,

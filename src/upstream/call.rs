@@ -2,6 +2,7 @@
 //! as a typed [`CallError`].
 
 use std::{
+    pin::pin,
     rc::Rc,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -46,8 +47,8 @@ pub struct Upstream {
 
 /// What a callback is known by, to whoever may be told of it more than once: a UUID of version 7, which holds when it was
 /// made.
-#[derive(Debug, Clone)]
-pub struct CallId(HeaderValue);
+#[derive(Debug, Clone, Copy)]
+pub struct CallId([u8; uuid::fmt::Hyphenated::LENGTH]);
 
 impl CallId {
     /// A new one, of now.
@@ -60,9 +61,14 @@ impl CallId {
         let millis = u64::try_from(now.as_millis()).unwrap_or_default();
         let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        id.hyphenated().encode_lower(&mut text);
+        Self(text)
+    }
+
+    /// For one call. Made for each: a copy of it would take as much memory, and a counter beside.
+    fn value(self) -> HeaderValue {
         // Letters, digits and hyphens.
-        let value = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text));
-        Self(unary::once(value.unwrap_or(HeaderValue::from_static(""))))
+        unary::once(HeaderValue::from_bytes(&self.0).unwrap_or(HeaderValue::from_static("")))
     }
 }
 
@@ -122,8 +128,11 @@ impl Upstream {
         let mut spent = Spent::default();
         let mut tried = None;
         let mut tries = Vec::new();
-        let attempts = self.attempts(call, deadline, &mut spent, &mut tried, &mut tries);
-        let reply = timeout_at(deadline.at(), attempts).await.unwrap_or(Err(CallError::Deadline));
+        let reply = {
+            // Pinned where it is: it takes some kilobytes to move.
+            let attempts = pin!(self.attempts(call, deadline, &mut spent, &mut tried, &mut tries));
+            timeout_at(deadline.at(), attempts).await.unwrap_or(Err(CallError::Deadline))
+        };
         if let (true, Err(CallError::Deadline), Some(tried)) = (call.is_decision(), &reply, &tried)
             && tried.sent.is_some_and(|sent| deadline.leaves_half(sent))
         {
@@ -203,7 +212,7 @@ impl Upstream {
         if let Some(value) = &call.operation_id {
             head.headers_mut().insert(OPERATION_ID, unary::once(value.clone()));
         }
-        head.headers_mut().insert(CALLBACK_ID, call.id.0.clone());
+        head.headers_mut().insert(CALLBACK_ID, call.id.value());
         if let Some(attempt) = call.attempt {
             head.headers_mut().insert(ATTEMPT, HeaderValue::from(attempt));
         }

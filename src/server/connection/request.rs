@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     net::IpAddr,
     panic::AssertUnwindSafe,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context as TaskContext, Poll},
     time::Duration,
@@ -122,7 +122,11 @@ async fn answer(
 ) -> Answer {
     // Dropped where OpenIM does not wait for the end.
     let abandoned = scopeguard::guard((), |()| bridge.abandoned());
-    let answered = AssertUnwindSafe(bridge.answer(peer, head, &mut body, deadline)).catch_unwind().await;
+    let answered = {
+        // Pinned where it is: it takes some kilobytes to move.
+        let answering = pin!(bridge.answer(peer, head, &mut body, deadline));
+        AssertUnwindSafe(answering).catch_unwind().await
+    };
     let answer = answered.unwrap_or_else(|_| bridge.answer_to_panic(head, deadline));
     ScopeGuard::into_inner(abandoned);
     answer
