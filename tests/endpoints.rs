@@ -154,6 +154,26 @@ fn an_endpoint_that_has_never_been_there_is_found_at_once_also_beside_others() {
 }
 
 #[test]
+fn one_that_was_ejected_beside_a_healthy_one_is_found_at_once_when_none_is_left() {
+    log::keep();
+    let [first, second] = [app_to_stop(), app_to_stop()];
+    let address = first.address;
+    let bridge = asking_without_patience(&[address, second.address]).start();
+    let mut client = bridge.connect();
+    eventually("both are asked", || {
+        client.all_decided(5);
+        first.calls() > 0 && second.calls() > 0
+    });
+    first.stop();
+    eventually("it is ejected", || is_allowed(&mut client) && was_ejected(address));
+    let other = second.address;
+    second.stop();
+    eventually("it is ejected", || !is_allowed(&mut client) && was_ejected(other));
+    let _back = app_at(address);
+    eventually("it is asked again", || is_allowed(&mut client));
+}
+
+#[test]
 fn where_no_endpoint_is_left_the_first_that_is_back_is_found_at_once() {
     log::keep();
     let apps = [app_to_stop(), app_to_stop()];

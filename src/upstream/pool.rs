@@ -278,6 +278,8 @@ async fn watch_over(endpoint: Arc<Endpoint>, all: watch::Receiver<Endpoints>, se
                 fails_by_tls = false;
                 continue;
             }
+            // The others may have gone since this one began to wait.
+            () = none_is_healthy(&all), if !is_urgent && !fails_by_tls && state != EndpointState::Healthy => {}
             // It is healthy as soon as it has answered, and not a pause later.
             () = endpoint.next_connection(), if state == EndpointState::New => {}
             () = sleep(wait) => {}
@@ -311,6 +313,16 @@ async fn watch_over(endpoint: Arc<Endpoint>, all: watch::Receiver<Endpoints>, se
                 // A connection that broke is noticed where it is used.
                 Err(NoLife::NotAsked | NoLife::Connect(_) | NoLife::Broken(_)) => {}
             },
+        }
+    }
+}
+
+/// Looks for that as often as an endpoint is then probed.
+async fn none_is_healthy(all: &watch::Receiver<Endpoints>) {
+    loop {
+        sleep(short()).await;
+        if !is_any_healthy(&all.borrow()) {
+            return;
         }
     }
 }
