@@ -1,5 +1,5 @@
 //! Compiles the public contract in `proto/` with protox (pure Rust), so that no `protoc` is needed, and makes of its
-//! descriptors the tables that the codec of `src/callback/` reads.
+//! descriptors the tables that the codec of `src/callback/` reads. The bodies of the fixtures are the samples of the tools.
 
 use std::{env, error::Error, fmt::Write as _, fs, path::PathBuf};
 
@@ -9,11 +9,15 @@ use prost_types::{
     field_descriptor_proto::Type,
 };
 
+/// A request of each callback, as a real server sent it: `NAME.http`.
+const FIXTURES: &str = "tests/fixtures/callbacks";
+
 /// The number of the decision that holds a change.
 const CHANGE: i32 = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
+    println!("cargo::rerun-if-changed={FIXTURES}");
     let mut files: Vec<PathBuf> = fs::read_dir("proto/openim/bridge/v1")?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_, std::io::Error>>()?;
@@ -49,7 +53,7 @@ fn tables(contract: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
                 field.number(),
                 kind(field)?,
                 field.label() == Label::Repeated,
-                field.proto3_optional(),
+                field.proto3_optional() || (field.r#type() == Type::Message && field.label() != Label::Repeated),
             )?;
         }
         most = most.max(count);
@@ -71,10 +75,13 @@ fn tables(contract: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
                 };
                 let key = name[..1].to_lowercase() + &name[1..];
                 let path = format!("/{}.{}/{name}", file.package(), service.name());
+                // One that is missing is what a test complains about.
+                let fixture = fs::read_to_string(format!("{FIXTURES}/{key}.http")).unwrap_or_default();
+                let sample = fixture.split_once("\r\n\r\n").map_or("", |(_, body)| body.trim());
                 writeln!(
                     tables,
                     "pub const {constant_name}: Rpc = Rpc {{ name: {key:?}, path: {path:?}, request: &{request}, \
-                     decides: {}, change: {change} }};",
+                     decides: {}, change: {change}, sample: {sample:?} }};",
                     decisions().next().is_some()
                 )?;
                 write!(all, "{constant_name}, ")?;

@@ -17,7 +17,7 @@ mod row;
 mod shape;
 
 pub use body::Body;
-pub use codec::{Codec, command_of_unknown};
+pub use codec::{Codec, ReplyDecision, command_of_unknown, reply_of};
 pub use question::{BodyError, Decision, Question};
 pub use registry::{CALLBACKS, Callbacks};
 pub use row::{Callback, Echo, Guard, Key, Kind};

@@ -12,6 +12,8 @@ pub struct Rpc {
     pub decides: bool,
     /// What its decision may change.
     pub change: Option<&'static Shape>,
+    /// Its JSON as a real server sent it, for the tools: the body of its fixture.
+    pub sample: &'static str,
 }
 
 /// A message: its fields but the operation ID, which comes from a header.
@@ -42,6 +44,14 @@ pub enum FieldKind {
     /// A `StringList`, in JSON the bare array.
     Texts,
     Message(&'static Shape),
+}
+
+impl FieldKind {
+    /// Whether it is a number: those of a list are packed, all in one.
+    #[must_use]
+    pub const fn is_number(&self) -> bool {
+        !matches!(self, Self::Text | Self::Texts | Self::Message(_))
+    }
 }
 
 impl Shape {

@@ -20,7 +20,7 @@ pub(super) enum Part<'a> {
 }
 
 /// A list of texts, which is bare in JSON.
-const TEXTS: Shape =
+pub(super) const TEXTS: Shape =
     Shape { fields: &[Field { key: "", number: 1, kind: FieldKind::Text, repeated: true, optional: false }] };
 
 impl<'a> Part<'a> {
@@ -69,14 +69,34 @@ fn next<'a>(rest: &mut &'a [u8]) -> Option<(u32, Part<'a>)> {
     Some((number, part))
 }
 
+/// A whole message, as a JSON object.
+pub(super) fn json_of(shape: &'static Shape, message: &[u8]) -> Option<String> {
+    check(shape, message)?;
+    let mut json = Vec::new();
+    write_one(&FieldKind::Message(shape), &[Part::Bytes(message)], &mut json);
+    String::from_utf8(json).ok()
+}
+
 /// The same of what has been checked.
 fn fields_of(mut rest: &[u8]) -> impl Iterator<Item = (u32, Part<'_>)> {
     std::iter::from_fn(move || next(&mut rest))
 }
 
+/// The numbers of a list, which are all in one.
+fn packed(mut bytes: &[u8]) -> Option<Vec<Part<'_>>> {
+    let mut numbers = Vec::new();
+    while !bytes.is_empty() {
+        numbers.push(Part::Number(decode_varint(&mut bytes).ok()?));
+    }
+    Some(numbers)
+}
+
 fn check(shape: &Shape, bytes: &[u8]) -> Option<()> {
     each_field(bytes, |number, part| match shape.fields.iter().find(|field| field.number == number) {
-        Some(field) => part.check(&field.kind),
+        Some(field) => match part {
+            Part::Bytes(numbers) if field.repeated && field.kind.is_number() => packed(numbers).map(|_| ()),
+            part => part.check(&field.kind),
+        },
         None => Some(()),
     })
 }
@@ -144,11 +164,18 @@ impl<'a> Change<'a> {
     pub(super) fn write(&self, field: &Field, json: &mut Vec<u8>) {
         if field.repeated {
             json.push(b'[');
-            for (place, value) in self.values(field).enumerate() {
-                if place > 0 {
+            let start = json.len();
+            let mut add = |value| {
+                if json.len() > start {
                     json.push(b',');
                 }
                 write_one(&field.kind, &[value], json);
+            };
+            for value in self.values(field) {
+                match value.bytes().filter(|_| field.kind.is_number()).and_then(packed) {
+                    Some(numbers) => numbers.into_iter().for_each(&mut add),
+                    None => add(value),
+                }
             }
             json.push(b']');
         } else {

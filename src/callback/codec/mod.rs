@@ -2,9 +2,11 @@
 //!
 //! - `request`: OpenIM's JSON, straight into the frame of a gRPC request.
 //! - `reply`: the service's reply, to a decision. `change`: what it changes. `guard`: which changes are none.
+//! - `message`: the other way round, for the tools.
 
 mod change;
 mod guard;
+mod message;
 mod reply;
 mod request;
 
@@ -15,6 +17,7 @@ use super::question::{BodyError, Decision, Question};
 use super::row::Callback;
 use crate::openim::OperationId;
 
+pub use message::{ReplyDecision, reply_of};
 pub use request::command_of_unknown;
 
 /// How OpenIM's JSON becomes a request, and a reply a decision.

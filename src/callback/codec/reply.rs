@@ -11,9 +11,9 @@ use crate::callback::body::Body;
 use crate::callback::question::Decision;
 use crate::proto::{Allow, Refuse};
 
-const ALLOW: u32 = 1;
-const REFUSE: u32 = 2;
-const CHANGE: u32 = 3;
+pub(super) const ALLOW: u32 = 1;
+pub(super) const REFUSE: u32 = 2;
+pub(super) const CHANGE: u32 = 3;
 
 /// The longest change that OpenIM is told. A reply has 4 MiB at most, and what it leaves out takes room in JSON.
 const MOST: usize = 8 << 20;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
+use super::change::TEXTS;
 use crate::base::grpc_frame;
 use crate::base::json::{JsonString, NESTING, Scanner};
 use crate::callback::body::{Body, Places};
@@ -53,6 +54,13 @@ pub fn command_of_unknown(body: &[u8]) -> Option<String> {
     let mut top = Top::default();
     encoder.object(&NOTHING_KNOWN, 1, Some(&mut top))?;
     top.command.filter(|_| encoder.json.is_at_end()).map(|command| command.decoded().into_owned())
+}
+
+/// The message of a JSON object.
+pub(super) fn message_of(shape: &Shape, json: &str) -> Option<Vec<u8>> {
+    let mut encoder = Encoder { json: Scanner::new(json), frame: Vec::new() };
+    encoder.object(shape, 1, None)?;
+    encoder.json.is_at_end().then_some(encoder.frame)
 }
 
 struct Encoder<'a> {
@@ -123,9 +131,7 @@ impl<'a> Encoder<'a> {
         if self.json.take(b']') {
             return Some(());
         }
-        // Numbers are packed: all in one.
-        let is_packed = !matches!(field.kind, FieldKind::Text | FieldKind::Texts | FieldKind::Message(_));
-        let packed = is_packed.then(|| self.begin(field.number));
+        let packed = field.kind.is_number().then(|| self.begin(field.number));
         loop {
             match packed {
                 Some(_) => encode_varint(self.number(&field.kind)?, &mut self.frame),
@@ -157,6 +163,11 @@ impl<'a> Encoder<'a> {
             FieldKind::Message(shape) => {
                 let start = self.begin(field.number);
                 self.object(shape, depth + 1, None)?;
+                self.end(start);
+            }
+            FieldKind::Texts => {
+                let start = self.begin(field.number);
+                self.value(&TEXTS.fields[0], depth)?;
                 self.end(start);
             }
             kind => {
