@@ -1,13 +1,25 @@
 //! Compiles the public contract in `proto/` with protox (pure Rust), so that no `protoc` is needed, and makes of its
 //! descriptors the tables that the codec of `src/callback/` reads. The bodies of the fixtures are the samples of the tools.
 
-use std::{env, error::Error, fmt::Write as _, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
+use flate2::{Compression, write::GzEncoder};
 use prost::Message as _;
 use prost_types::{
     DescriptorProto, FieldDescriptorProto, FileDescriptorSet, field_descriptor_proto::Label,
     field_descriptor_proto::Type,
 };
+
+/// What the settings are; see `src/config/leaf.rs`.
+const SCHEMA: &str = "src/config/schema.json";
 
 /// A request of each callback, as a real server sent it: `NAME.http`.
 const FIXTURES: &str = "tests/fixtures/callbacks";
@@ -30,6 +42,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     bare.file.iter_mut().for_each(|file| file.source_code_info = None);
     fs::write(out.join("openim_bridge_descriptor.bin"), bare.encode_to_vec())?;
     fs::write(out.join("tables.rs"), tables(&descriptors)?)?;
+    println!("cargo::rerun-if-changed={SCHEMA}");
+    pack(&out.join("schema.json.gz"), &fs::read(SCHEMA)?)?;
+    let mut contract = BTreeMap::new();
+    read_all(Path::new("proto"), &mut contract)?;
+    pack(&out.join("proto.json.gz"), &serde_json::to_vec(&contract)?)?;
     tonic_prost_build::configure().build_transport(false).generate_default_stubs(true).compile_fds(descriptors)?;
     Ok(())
 }
@@ -90,6 +107,28 @@ fn tables(contract: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
     }
     writeln!(tables, "/// Every rpc of the contract.\npub const RPCS: &[Rpc] = &[{all}];")?;
     Ok(tables)
+}
+
+/// Each file under the folder, by its path under `proto/`.
+fn read_all(folder: &Path, files: &mut BTreeMap<String, String>) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            read_all(&path, files)?;
+        } else {
+            let name = path.strip_prefix("proto")?.to_string_lossy().into_owned();
+            files.insert(name, fs::read_to_string(path)?);
+        }
+    }
+    Ok(())
+}
+
+/// For `src/base/packed.rs`.
+fn pack(file: &Path, text: &[u8]) -> Result<(), Box<dyn Error>> {
+    let mut packed = GzEncoder::new(fs::File::create(file)?, Compression::best());
+    packed.write_all(text)?;
+    packed.finish()?;
+    Ok(())
 }
 
 /// Whether the field is one of the decisions of a response.

@@ -9,6 +9,7 @@
 //! - [`trace_context`]: where a request stands in a distributed trace.
 //! - [`grpc_frame`]: how gRPC sends a message. [`grpc_status`]: the names of its statuses. [`json`]: reads JSON.
 //! - [`http2_frames`]: the heads of HTTP/2 frames, read beside h2.
+//! - [`packed`]: texts that the build packs.
 //! - [`error_chain`]: an error with its causes, in one line. [`text`]: texts of others, safe to show.
 
 pub(crate) mod bounded_file;
@@ -21,6 +22,7 @@ pub(crate) mod grpc_status;
 pub(crate) mod http2_frames;
 pub(crate) mod json;
 pub mod memory;
+pub(crate) mod packed;
 pub(crate) mod socket;
 pub mod text;
 pub mod tls;

@@ -1,26 +1,24 @@
 //! `openim-bridge proto`: writes out the contract that this version of the bridge speaks.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::LazyLock,
 };
 
 use anyhow::Context as _;
 
 use super::terminal::{complain, print};
+use crate::base::packed;
 
 /// Every file, by its path under `proto/`, as it was when the bridge was built.
-const FILES: [(&str, &str); 8] = [
-    ("buf.yaml", include_str!("../../proto/buf.yaml")),
-    ("openim/bridge/v1/conversation.proto", include_str!("../../proto/openim/bridge/v1/conversation.proto")),
-    ("openim/bridge/v1/decision.proto", include_str!("../../proto/openim/bridge/v1/decision.proto")),
-    ("openim/bridge/v1/friend.proto", include_str!("../../proto/openim/bridge/v1/friend.proto")),
-    ("openim/bridge/v1/group.proto", include_str!("../../proto/openim/bridge/v1/group.proto")),
-    ("openim/bridge/v1/message.proto", include_str!("../../proto/openim/bridge/v1/message.proto")),
-    ("openim/bridge/v1/push.proto", include_str!("../../proto/openim/bridge/v1/push.proto")),
-    ("openim/bridge/v1/user.proto", include_str!("../../proto/openim/bridge/v1/user.proto")),
-];
+static FILES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    let packed = include_bytes!(concat!(env!("OUT_DIR"), "/proto.json.gz"));
+    // A test holds it to be all of them.
+    serde_json::from_str(&packed::text_of(packed)).unwrap_or_default()
+});
 
 /// Write out the .proto files that this version of the bridge speaks, and a buf.yaml
 ///
@@ -40,7 +38,7 @@ pub struct ProtoArgs {
     list: bool,
 
     /// Write one file to standard output
-    #[arg(long, value_name = "NAME", group = "what", value_parser = clap::builder::PossibleValuesParser::new(FILES.map(|(name, _)| name)))]
+    #[arg(long, value_name = "NAME", group = "what", value_parser = clap::builder::PossibleValuesParser::new(FILES.keys().map(String::as_str)))]
     print: Option<String>,
 
     /// Replace files that hold something else
@@ -56,10 +54,10 @@ pub async fn run(args: ProtoArgs) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.out {
         return write(folder, args.force);
     }
-    for (name, text) in FILES {
+    for (name, text) in &*FILES {
         if args.list {
             print(&format!("{name}\n"))?;
-        } else if args.print.as_deref() == Some(name) {
+        } else if args.print.as_ref() == Some(name) {
             print(text)?;
         }
     }
@@ -69,7 +67,7 @@ pub async fn run(args: ProtoArgs) -> anyhow::Result<ExitCode> {
 /// All of them or none: a contract of two versions would be worse than either.
 fn write(folder: &Path, force: bool) -> anyhow::Result<ExitCode> {
     let mut others = Vec::new();
-    for (name, text) in FILES {
+    for (name, text) in &*FILES {
         let path = folder.join(name);
         match fs::read(&path) {
             Ok(found) if found != text.as_bytes() => others.push(path),
@@ -87,7 +85,7 @@ fn write(folder: &Path, force: bool) -> anyhow::Result<ExitCode> {
         ));
         return Ok(ExitCode::FAILURE);
     }
-    for (name, text) in FILES {
+    for (name, text) in &*FILES {
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
@@ -129,7 +127,7 @@ mod tests {
     #[test]
     fn every_file_of_the_contract_is_built_in() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
-        let built_in: BTreeSet<PathBuf> = FILES.iter().map(|(name, _)| root.join(name)).collect();
+        let built_in: BTreeSet<PathBuf> = FILES.keys().map(|name| root.join(name)).collect();
         assert_eq!(built_in, files_under(&root));
     }
 
@@ -140,8 +138,8 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(write(&out, false).expect("written"), ExitCode::SUCCESS);
             assert_eq!(files_under(&out).len(), FILES.len());
-            for (name, text) in FILES {
-                assert_eq!(fs::read_to_string(out.join(name)).expect("a file"), text, "{name}");
+            for (name, text) in &*FILES {
+                assert_eq!(fs::read_to_string(out.join(name)).expect("a file"), *text, "{name}");
             }
         }
     }
@@ -155,6 +153,6 @@ mod tests {
         assert_eq!(files_under(folder.path()).len(), 1);
         assert_eq!(fs::read_to_string(&mine).expect("a file"), "mine");
         assert_eq!(write(folder.path(), true).expect("written"), ExitCode::SUCCESS);
-        assert_eq!(fs::read_to_string(&mine).expect("a file"), FILES[0].1);
+        assert_eq!(fs::read_to_string(&mine).expect("a file"), FILES["buf.yaml"]);
     }
 }

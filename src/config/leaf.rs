@@ -10,6 +10,7 @@ use clap::{
 };
 use serde_json::{Map, Value as Json, json};
 
+use crate::base::packed;
 use crate::base::yaml::{document, quote};
 use crate::callback::{CALLBACKS, Callback};
 
@@ -78,7 +79,8 @@ pub(super) fn leaves() -> &'static [Leaf] {
 /// The schema of [`Raw`](super::raw::Raw) as it was when the program was built: what makes it is 250 kB of code.
 fn raw_schema() -> Json {
     // A test holds it to be JSON, and no other than the types say.
-    serde_json::from_str(include_str!("schema.json")).unwrap_or_default()
+    serde_json::from_str(&packed::text_of(include_bytes!(concat!(env!("OUT_DIR"), "/schema.json.gz"))))
+        .unwrap_or_default()
 }
 
 fn collect(prefix: &str, group: &Json, live: bool, callback: Option<&'static Callback>, leaves: &mut Vec<Leaf>) {
