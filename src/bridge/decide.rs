@@ -28,7 +28,7 @@ impl Bridge {
                 let (operation_id, memory) = (operation_id.metadata(), &self.limits.body_bytes);
                 let call =
                     Call { path: &path, frame: &frame, id: CallId::now(), attempt: None, operation_id, trace, memory };
-                self.outcome(Rc::clone(&body), self.ask(&call, place, deadline).await, &policy, deadline)
+                self.outcome(Rc::clone(&body), pin!(self.ask(&call, place, deadline)).await, &policy, deadline)
             });
             AssertUnwindSafe(deciding).catch_unwind().await
         };
@@ -41,7 +41,7 @@ impl Bridge {
             let reply = Err(CallError::Limit("limits.in_flight"));
             return Asked { reply, endpoint: None, spent: Spent::default(), tries: vec![] };
         };
-        self.upstream.ask(call, deadline).await
+        pin!(self.upstream.ask(call, deadline)).await
     }
 
     fn outcome(&self, body: Rc<Body>, asked: Asked, policy: &CallbackPolicy, deadline: Deadline) -> Outcome {

@@ -30,6 +30,7 @@ mod shares;
 use std::{
     net::IpAddr,
     ops::ControlFlow::{Break, Continue},
+    pin::pin,
     rc::Rc,
 };
 
@@ -62,9 +63,10 @@ impl Bridge {
         let (trace, span) = traces::begin(head, self.https);
 
         // Receive and decode: there is a callback to be decided, or an outcome already.
-        let arrived = match self.receive(peer, head, body, deadline).await {
+        let received = pin!(self.receive(peer, head, body, deadline)).await;
+        let arrived = match received {
             Continue(Request::Callback(received)) => received.decode(self.callbacks.codec, &head.uri),
-            Continue(Request::Forward(request)) => return self.forward(request, head, trace, span).await,
+            Continue(Request::Forward(request)) => return Box::pin(self.forward(request, head, trace, span)).await,
             Break(outcome) => Break(outcome),
         };
         let forwarded = match &arrived {
@@ -87,12 +89,14 @@ impl Bridge {
                 // Roll-out: so are those whom it does not concern.
                 if !arrived.has_effect() {
                     return match forwarded {
-                        Some(forwarded) => self.forward_and_compare(arrived, held, forwarded, place, trace, span).await,
+                        Some(forwarded) => {
+                            Box::pin(self.forward_and_compare(arrived, held, forwarded, place, trace, span)).await
+                        }
                         None => self.decide_in_background(arrived, held, place, trace, span),
                     };
                 }
                 // Ask, and fall back.
-                (self.decide(arrived, place, &trace).await, Some(held))
+                (pin!(self.decide(arrived, place, &trace)).await, Some(held))
             }
             Break(outcome) => (outcome, None),
         };

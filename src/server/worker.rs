@@ -132,7 +132,8 @@ async fn accept_waiting(context: &Rc<Context>, listener: TcpListener) -> io::Res
 
 fn spawn(context: &Rc<Context>, stream: TcpStream, peer: IpAddr) {
     let place = context.shared.connections.enter(peer);
-    tokio::task::spawn_local(connection::serve(Rc::clone(context), stream, place));
+    // Boxed, since the runtime moves a task's future about.
+    tokio::task::spawn_local(Box::pin(connection::serve(Rc::clone(context), stream, place)));
 }
 
 /// The connection that was to be accepted has gone already; the next one may be fine.

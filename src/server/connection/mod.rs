@@ -40,7 +40,7 @@ pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: Connec
     let watch = ConnectionWatch::new(Rc::clone(place.memory()));
     let mut serving = pin!(async {
         match &context.shared.tls {
-            None => http1::serve(&context, stream, watch, &place, |stream| stream).await,
+            None => pin!(http1::serve(&context, stream, watch, &place, |stream| stream)).await,
             // Boxed, so that a plain connection does not pay for its size.
             Some(tls) => Box::pin(https(&context, tls, stream, watch, &place)).await,
         }

@@ -59,7 +59,8 @@ pub(super) async fn answer_http1(
     let deadline = bridge.deadline(started);
     let (mut head, body) = request.into_parts();
     let mut body = Noted { body, watch: &watch, is_broken: false };
-    let answer = answer(&bridge, place.peer(), &mut head, &mut body, deadline).await;
+    // Pinned where it is: it takes some kilobytes to move, and an await would.
+    let answer = pin!(answer(&bridge, place.peer(), &mut head, &mut body, deadline)).await;
     let is_stranger = is_of_stranger(&answer, place.is_silent());
     let mut response = response(answer);
 
@@ -91,7 +92,7 @@ pub(super) async fn answer_http2(
     let (mut head, body) = request.into_parts();
     // Each piece would keep all that was read with it, for as long as the body is held.
     let mut body = body.map_frame(|frame| frame.map_data(|data| Bytes::copy_from_slice(&data)));
-    let answer = answer(&bridge, peer, &mut head, &mut body, deadline).await;
+    let answer = pin!(answer(&bridge, peer, &mut head, &mut body, deadline)).await;
     // To reset the stream costs more than to read a small body, which mostly is on its way.
     if !body.is_end_stream() && body.size_hint().lower() <= SMALL_BODY as u64 {
         discard(body, SMALL_BODY, deadline.at()).await;
@@ -123,7 +124,6 @@ async fn answer(
     // Dropped where OpenIM does not wait for the end.
     let abandoned = scopeguard::guard((), |()| bridge.abandoned());
     let answered = {
-        // Pinned where it is: it takes some kilobytes to move.
         let answering = pin!(bridge.answer(peer, head, &mut body, deadline));
         AssertUnwindSafe(answering).catch_unwind().await
     };
