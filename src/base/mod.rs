@@ -4,7 +4,7 @@
 //! - [`bounded_file`]: files that people name.
 //! - [`chunks`]: a body that comes in pieces.
 //! - [`file_watch`]: files that are read again when they change. [`tls`]: those of TLS. [`yaml`]: YAML as people write it.
-//! - [`memory`]: how much the process may use, and what it holds of that.
+//! - [`memory`]: counts what is held. [`cgroup`]: how much the system lets the process use.
 //! - [`socket`]: socket options, the only code that differs between systems.
 //! - [`trace_context`]: where a request stands in a distributed trace.
 //! - [`grpc_frame`]: how gRPC sends a message. [`grpc_status`]: the names of its statuses. [`json`]: reads JSON.
@@ -13,6 +13,7 @@
 //! - [`error_chain`]: an error with its causes, in one line. [`text`]: texts of others, safe to show.
 
 pub(crate) mod bounded_file;
+pub(crate) mod cgroup;
 pub(crate) mod chunks;
 pub mod deadline;
 pub(crate) mod error_chain;

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::base::memory;
+use crate::base::cgroup;
 
 const MIB: usize = 1 << 20;
 /// What the program itself needs: code, the metrics, the connections to the decision service, what is held for the length
@@ -31,7 +31,7 @@ impl Shares {
     #[must_use]
     pub fn of_process() -> Self {
         static SHARES: OnceLock<Shares> = OnceLock::new();
-        *SHARES.get_or_init(|| Self::of(memory::limit()))
+        *SHARES.get_or_init(|| Self::of(cgroup::memory_limit()))
     }
 
     fn of(limit: Option<u64>) -> Self {
