@@ -23,8 +23,8 @@ use crate::server::connections::ConnectionSlot;
 use crate::server::context::Context;
 use crate::server::drain::DrainStage;
 
-/// How many requests one connection may have open. OpenIM's services send all of theirs over a few connections.
-const STREAMS: u32 = 1000;
+/// How many requests one connection may have open: as many as Go's own servers take. OpenIM opens another connection beyond it.
+const STREAMS: u32 = 250;
 
 /// The longest head that is taken: its names and values, and 32 bytes for each, as HTTP/2 counts. In memory it takes up to
 /// four times as much until it has been read.

@@ -30,7 +30,7 @@ const BUDGET: u32 = 128;
 /// A frame that only changes a number.
 const COST_OF_FRAME: u32 = 1;
 /// A request: what comes of it takes about as long as so many of those.
-const COST_OF_REQUEST: u32 = 8;
+const COST_OF_REQUEST: u32 = 16;
 /// SETTINGS and GOAWAY, for which h2 walks over all streams.
 const COST_OF_WALK: u32 = 32;
 /// Bytes of headers that are decoded for a cost of 1. Each may stand for a whole header.

@@ -1,6 +1,6 @@
 //! What do others wait while a few connections flood the bridge?
 //!
-//! For each kind of flood a bridge of its own is started, with the bundled decision service behind it. A few connections send
+//! For each kind of flood a bridge of its own is started, with a lean decision service behind it. A few connections send
 //! as fast as the bridge takes it, each with a short pause between its rounds, for this to measure the bridge and not who gets
 //! a core. Meanwhile two others send callbacks, one after another: one on a kept connection, one on a new connection each
 //! time. How long the slowest of each took is what the table holds, and how much memory the bridge held at the most.
@@ -29,7 +29,7 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use kinds::{Kind, Over};
 use openim_bridge_bench::{
-    callback,
+    allowing, callback,
     certificates::{Authority, Secret},
     program::Program,
     runtime,
@@ -95,8 +95,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let files = Secret::new(&authority, &authority.sign("127.0.0.1", SystemTime::now() + Duration::from_hours(1))?)?;
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&std::fs::read(files.path("ca.pem"))?)?)?;
-    let service = Program::start(&arguments.bridge, &["mock", "--listen", "127.0.0.1:0"]).await?;
-    let upstream = format!("http://{}", service.address);
+    let upstream = format!("http://{}", allowing::serve().await?);
     let (cert, key) = (files.path("cert.pem"), files.path("key.pem"));
 
     println!("{} connections flood for {:?} each\n", arguments.connections, arguments.time);
@@ -134,7 +133,6 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         bridge.end().await?;
     }
     println!("\n{}: others may wait {:?}", if passed { "passed" } else { "FAILED" }, arguments.limit);
-    service.stop().await?;
     Ok(passed)
 }
 
