@@ -30,6 +30,12 @@ bench-full *args: (bench "--full" args)
 # The same, and its tables into docs/performance.md.
 bench-docs: (bench-full "--docs" "docs/performance.md")
 
+# The bridge that only forwards, beside nginx and Envoy: half a minute after the builds.
+forward *args: (bench "--forward" args)
+
+# The same in five rounds, and its tables into docs/performance.md.
+forward-docs: (bench-full "--forward" "--docs" "docs/performance.md")
+
 # After callbacks from OpenIM's own queue, beside what answers only once the service was told: about 4 minutes.
 delivery *args:
     bench/contenders/build

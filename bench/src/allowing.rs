@@ -1,10 +1,18 @@
-//! Decision services that give the same answer by every rpc: one that allows, and the core of others.
+//! Decision services that give the same answer by every rpc: one that allows, and the core of others; and an HTTP receiver
+//! that allows.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use anyhow::Context as _;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+};
+
+use crate::callback::read_request;
 
 /// A message of gRPC that sets the decision `allow`: no flag, two bytes long.
 const ALLOW: &[u8] = &[0, 0, 0, 0, 2, 0x0a, 0];
@@ -59,4 +67,63 @@ where
         });
     }
     Some(())
+}
+
+/// An HTTP receiver on loopback until the runtime ends, which lets OpenIM go on with the remark that it asks about.
+///
+/// # Errors
+///
+/// When the system gives no port.
+pub async fn serve_http() -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(converse(stream));
+        }
+    });
+    Ok(address)
+}
+
+/// Ends when the connection does.
+async fn converse(mut stream: TcpStream) -> anyhow::Result<()> {
+    stream.set_nodelay(true)?;
+    while let Some(request) = read_request(&mut stream).await? {
+        stream.write_all(&allowed(remark_in(&request).context("no remark")?)).await?;
+    }
+    Ok(())
+}
+
+/// A remark that needs no escaping.
+fn remark_in(body: &[u8]) -> Option<&str> {
+    let (_, rest) = str::from_utf8(body).ok()?.split_once("\"remark\":\"")?;
+    Some(rest.split_once('"')?.0)
+}
+
+fn allowed(remark: &str) -> Vec<u8> {
+    let body = format!(
+        "{{\"actionCode\":0,\"errCode\":0,\"errMsg\":\"\",\"errDlt\":\"\",\"nextCode\":0,\"remark\":\"{remark}\"}}"
+    );
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+    format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        answer::{Told, told},
+        callback::{read_answer, request},
+    };
+
+    #[tokio::test]
+    async fn each_request_of_a_kept_connection_is_allowed_with_its_remark() {
+        let receiver = serve_http().await.expect("started");
+        let mut stream = TcpStream::connect(receiver).await.expect("connected");
+        for remark in ["one", "other"] {
+            stream.write_all(&request(receiver, "id", remark)).await.expect("sent");
+            let answer = read_answer(&mut stream).await.expect("answered");
+            assert_eq!(told(&answer.body, remark), Told::Decided);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! One callback: OpenIM's request in its own bytes, and an answer read as bytes.
+//! One callback: OpenIM's request in its own bytes; a request and an answer read as bytes.
 //!
 //! Written by hand and not with an HTTP client, for the benchmark to cost little next to what it measures.
 
@@ -58,6 +58,27 @@ pub async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> anyhow::Resul
         }
         if let Some(Parsed { status, body, closes, origin }) = parse(&bytes)? {
             return Ok(Answer { status, body: body.to_vec(), closes, origin: origin.to_owned(), at });
+        }
+    }
+}
+
+/// The body of the next request, or nothing at the connection's end.
+///
+/// # Errors
+///
+/// When the connection breaks, or a request has no `Content-Length`.
+pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(1024);
+    loop {
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Ok(None);
+        }
+        let Some(end) = bytes.windows(4).position(|part| part == b"\r\n\r\n") else { continue };
+        let head = str::from_utf8(&bytes[..end])?.to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let length: usize = length.context("a request without Content-Length")?.trim().parse()?;
+        if bytes.len() >= end + 4 + length {
+            return Ok(Some(bytes[end + 4..].to_vec()));
         }
     }
 }

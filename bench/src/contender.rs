@@ -1,4 +1,5 @@
-//! What is compared, and how each is started.
+//! What is compared, and how each is started: what asks a decision service over gRPC, and what passes requests on to an
+//! HTTP receiver. The bridge and Envoy do both.
 
 use std::{
     ffi::OsString,
@@ -7,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// A program that answers OpenIM's callbacks by asking a decision service over gRPC.
+/// A program that answers OpenIM's callbacks.
 #[derive(Debug)]
 pub struct Contender {
     /// Its file among the built ones, and its name on the command line.
@@ -28,9 +29,13 @@ pub static ENVOY: Contender = Contender { name: "envoy", title: "Envoy", has_dea
 pub static BY_HAND: Contender = Contender { name: "byhand", title: "Go by hand", has_deadline: true };
 /// grpc-gateway.
 pub static GATEWAY: Contender = Contender { name: "gateway", title: "grpc-gateway", has_deadline: true };
+/// `proxy_pass`.
+pub static NGINX: Contender = Contender { name: "nginx", title: "nginx", has_deadline: true };
 
-/// All, in the order of the tables.
-pub static ALL: [&Contender; 5] = [&BRIDGE, &FLOOR, &ENVOY, &BY_HAND, &GATEWAY];
+/// Those that ask a decision service, in the order of the tables.
+pub static ASKING: [&Contender; 5] = [&BRIDGE, &FLOOR, &ENVOY, &BY_HAND, &GATEWAY];
+/// Those that pass requests on, in the order of the tables.
+pub static FORWARDING: [&Contender; 3] = [&BRIDGE, &NGINX, &ENVOY];
 
 /// Where the programs are.
 #[derive(Debug)]
@@ -41,13 +46,22 @@ pub struct Programs {
     pub built: PathBuf,
 }
 
+/// What is behind a contender.
+#[derive(Debug, Clone, Copy)]
+pub enum Behind<'a> {
+    /// The decision service, which is asked: one address for all but the bridge, which takes several.
+    Service(&'a [SocketAddr]),
+    /// An HTTP receiver, to which requests are passed on, by one worker.
+    Receiver(SocketAddr),
+}
+
 /// What a contender is told.
 #[derive(Debug)]
 pub struct Setup<'a> {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The decision service: one for all but the bridge, which takes several.
-    pub upstreams: &'a [SocketAddr],
+    /// What is behind it.
+    pub behind: Behind<'a>,
     /// Its deadline.
     pub timeout: Duration,
     /// Certificate and key.
@@ -70,15 +84,28 @@ impl Contender {
     /// Its arguments. The bridge has its defaults, but that its fallback is a refusal: it cannot pass for a decision.
     #[must_use]
     pub fn arguments(&self, setup: &Setup<'_>) -> Vec<OsString> {
-        let Setup { listen, upstreams, timeout, tls } = setup;
+        let Setup { listen, behind, timeout, tls } = setup;
         let (listen, timeout) = (listen.to_string(), format!("{}ms", timeout.as_millis()));
         let mut arguments: Vec<String> = Vec::new();
         let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
         flag("--listen", listen);
         flag("--timeout", timeout);
-        let scheme = if self.is_bridge() { "http://" } else { "" };
-        for upstream in *upstreams {
-            flag("--upstream", format!("{scheme}{upstream}"));
+        match behind {
+            Behind::Service(upstreams) => {
+                let scheme = if self.is_bridge() { "http://" } else { "" };
+                for upstream in *upstreams {
+                    flag("--upstream", format!("{scheme}{upstream}"));
+                }
+            }
+            Behind::Receiver(receiver) => {
+                flag("--workers", "1".to_owned());
+                if self.is_bridge() {
+                    flag("--forward-url", format!("http://{receiver}/callbackExample"));
+                    flag("--callbacks-default-route", "forward".to_owned());
+                } else {
+                    flag("--upstream", format!("http://{receiver}"));
+                }
+            }
         }
         let (cert, key) = if self.is_bridge() { ("--tls-cert", "--tls-key") } else { ("--cert", "--key") };
         if let Some((cert_file, key_file)) = tls {
@@ -126,8 +153,9 @@ impl Programs {
 ///
 /// When there is none: then the names that there are.
 pub fn named(name: &str) -> Result<&'static Contender, String> {
-    let found = ALL.into_iter().find(|contender| contender.name == name);
-    found.ok_or_else(|| format!("there is {}", ALL.map(|contender| contender.name).join(", ")))
+    let all = || ASKING.into_iter().chain([&NGINX]);
+    let names = || all().map(|contender| contender.name).collect::<Vec<_>>().join(", ");
+    all().find(|contender| contender.name == name).ok_or_else(|| format!("there is {}", names()))
 }
 
 /// A file's size in MB.
@@ -145,23 +173,21 @@ mod tests {
     fn the_bridge_is_told_in_its_own_words() {
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let upstreams = [address(2), address(3)];
-        let setup = Setup {
-            listen: address(1),
-            upstreams: &upstreams,
-            timeout: Duration::from_secs(4),
-            tls: Some(("cert.pem", "key.pem")),
-        };
-        let words = |contender: &Contender| {
-            let arguments = contender.arguments(&setup);
+        let timeout = Duration::from_secs(4);
+        let behind = Behind::Service(&upstreams);
+        let asking = Setup { listen: address(1), behind, timeout, tls: Some(("cert.pem", "key.pem")) };
+        let forwarding = Setup { listen: address(1), behind: Behind::Receiver(address(2)), timeout, tls: None };
+        let words = |contender: &Contender, setup: &Setup<'_>| {
+            let arguments = contender.arguments(setup);
             arguments.iter().map(|argument| argument.display().to_string()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(
-            words(&BRIDGE),
+            words(&BRIDGE, &asking),
             "serve --listen 127.0.0.1:1 --timeout 4000ms --upstream http://127.0.0.1:2 --upstream http://127.0.0.1:3 \
              --tls-cert cert.pem --tls-key key.pem --admin-listen 127.0.0.1:0 --fallback refuse"
         );
         assert_eq!(
-            words(&BY_HAND),
+            words(&BY_HAND, &asking),
             "--listen 127.0.0.1:1 --timeout 4000ms --upstream 127.0.0.1:2 --upstream 127.0.0.1:3 --cert cert.pem \
              --key key.pem"
         );

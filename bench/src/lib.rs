@@ -1,8 +1,8 @@
 //! What the benchmarks share.
 //!
 //! - [`answer`]: what OpenIM would make of an answer.
-//! - [`allowing`]: a decision service that allows whatever it is asked.
-//! - [`callback`]: OpenIM's request in its own bytes, and an answer read as bytes.
+//! - [`allowing`]: a decision service, and an HTTP receiver, that allow whatever they are asked.
+//! - [`callback`]: OpenIM's request in its own bytes; a request and an answer read as bytes.
 //! - [`certificates`]: an authority, and folders of what it signed that are swapped as Kubernetes does.
 //! - [`contender`]: what the bridge is compared with, and how each is started.
 //! - [`docs`]: the part of a page that a command makes.

@@ -20,13 +20,23 @@ use openim_bridge_bench::{allowing, callback::read_answer, program::Program, pro
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 /// What is measured, and what it may cost. A bound is about 5 % above what was measured when it was last set.
-const CASES: [Case; 5] = [
-    Case { name: "keep-alive", callback: REMARK, connections: Connections::Kept, endpoints: 1, bound: 66_000 },
-    Case { name: "new-connection", callback: REMARK, connections: Connections::New, endpoints: 1, bound: 79_500 },
-    Case { name: "100 endpoints", callback: REMARK, connections: Connections::Kept, endpoints: 100, bound: 67_000 },
-    Case { name: "a message", callback: MESSAGE, connections: Connections::Kept, endpoints: 1, bound: 77_000 },
-    Case { name: "a group, echoed", callback: GROUP, connections: Connections::Kept, endpoints: 1, bound: 74_500 },
+const CASES: [Case; 6] = [
+    KEEP_ALIVE,
+    Case { name: "new-connection", connections: Connections::New, bound: 79_500, ..KEEP_ALIVE },
+    Case { name: "100 endpoints", endpoints: 100, bound: 67_000, ..KEEP_ALIVE },
+    Case { name: "a message", callback: MESSAGE, bound: 77_000, ..KEEP_ALIVE },
+    Case { name: "a group, echoed", callback: GROUP, bound: 74_500, ..KEEP_ALIVE },
+    Case { name: "forwarded", route: Route::Forward, bound: 66_000, ..KEEP_ALIVE },
 ];
+
+const KEEP_ALIVE: Case = Case {
+    name: "keep-alive",
+    callback: REMARK,
+    connections: Connections::Kept,
+    endpoints: 1,
+    route: Route::Service,
+    bound: 66_000,
+};
 
 /// Requests of a real server. Each is sent over and over.
 const REMARK: &str = include_str!("../../../tests/fixtures/callbacks/beforeSetFriendRemark.http");
@@ -55,6 +65,7 @@ struct Case {
     connections: Connections,
     /// Of the decision service.
     endpoints: usize,
+    route: Route,
     /// Instructions per callback.
     bound: u64,
 }
@@ -65,6 +76,14 @@ enum Connections {
     Kept,
     /// Each callback has its own.
     New,
+}
+
+/// Where the bridge sends callbacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Service,
+    /// To an HTTP receiver.
+    Forward,
 }
 
 fn main() -> ExitCode {
@@ -117,6 +136,10 @@ impl Case {
         // What it does by the clock is none of a callback's cost.
         serve.extend(["--upstream-health-interval", "59m", "--drain-delay", "0s", "--fallback", "refuse"]);
         serve.extend(upstreams.iter().flat_map(|upstream| ["--upstream", upstream]));
+        let receiver = format!("http://{}/callbackExample", allowing::serve_http().await?);
+        if self.route == Route::Forward {
+            serve.extend(["--callbacks-default-route", "forward", "--forward-url", &receiver]);
+        }
         let out_file = format!("--callgrind-out-file={}", profile.display());
         let callgrind = ["valgrind", "--quiet", "--tool=callgrind", &out_file];
         let bridge = Program::start_by(&callgrind, &arguments.bridge, &serve).await?;

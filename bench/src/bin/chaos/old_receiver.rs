@@ -7,9 +7,10 @@ use std::{
 };
 
 use anyhow::Context as _;
+use openim_bridge_bench::callback::read_request;
 use serde::Deserialize;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::AsyncWriteExt as _,
     net::{TcpListener, TcpSocket, TcpStream},
     task::{JoinHandle, JoinSet},
 };
@@ -144,21 +145,4 @@ async fn converse(mut stream: TcpStream, state: Arc<Mutex<State>>) -> anyhow::Re
         is_kept = true;
     }
     Ok(())
-}
-
-/// The body of the next request, or nothing at the connection's end.
-async fn read_request(stream: &mut TcpStream) -> anyhow::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::with_capacity(1024);
-    loop {
-        if stream.read_buf(&mut bytes).await? == 0 {
-            return Ok(None);
-        }
-        let Some(end) = bytes.windows(4).position(|part| part == b"\r\n\r\n") else { continue };
-        let head = str::from_utf8(&bytes[..end])?.to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-        let length: usize = length.context("a request without Content-Length")?.trim().parse()?;
-        if bytes.len() >= end + 4 + length {
-            return Ok(Some(bytes[end + 4..].to_vec()));
-        }
-    }
 }

@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::{
     figures::Figure,
     lab::Scenario,
-    scenario::{HUNG, IDLE, KEEP_ALIVE, NEW_CONNECTION, OPEN_LOOP, OPENIM_HTTP, OPENIM_HTTPS, START},
+    scenario::{self, HUNG, IDLE, KEEP_ALIVE, NEW_CONNECTION, OPEN_LOOP, OPENIM_HTTP, OPENIM_HTTPS, START},
 };
-use openim_bridge_bench::contender::{ALL, BRIDGE, BY_HAND, Contender, ENVOY, FLOOR};
+use openim_bridge_bench::contender::{ASKING, BRIDGE, BY_HAND, Contender, ENVOY, FLOOR, NGINX};
 
 /// Those with a load of callbacks.
 static LOADS: [&Scenario; 6] = [&KEEP_ALIVE, &NEW_CONNECTION, &OPENIM_HTTP, &OPENIM_HTTPS, &OPEN_LOOP, &IDLE];
@@ -26,7 +26,7 @@ pub(crate) enum Bound {
 }
 
 /// One goal, and what was reached.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Goal {
     pub(crate) what: String,
     pub(crate) unit: &'static str,
@@ -76,8 +76,8 @@ impl Goal {
     }
 }
 
-/// All of them.
-pub(crate) fn all(medians: &impl Medians) -> Vec<Goal> {
+/// Of a bridge that asks the decision service.
+pub(crate) fn asking(medians: &dyn Medians) -> Vec<Goal> {
     let bridge = |scenario: &Scenario, figure| medians.median(scenario, &BRIDGE, figure);
     let mut goals = Vec::new();
     let mut goal = |what: String, unit, bound, reached| goals.push(Goal { what, unit, bound, reached });
@@ -101,7 +101,7 @@ pub(crate) fn all(medians: &impl Medians) -> Vec<Goal> {
     }
     for (figure, name) in [(Figure::P50Us, "p50"), (Figure::P99Us, "p99")] {
         for scenario in LOADS {
-            let others = ALL.iter().filter(|contender| !contender.is_bridge());
+            let others = ASKING.iter().filter(|contender| !contender.is_bridge());
             let best_of_others = least(others.map(|contender| medians.median(scenario, contender, figure)));
             let own = bridge(scenario, figure);
             let reached = ratio(own, best_of_others.zip(own).map(|(others, own)| others.min(own)));
@@ -124,6 +124,17 @@ pub(crate) fn all(medians: &impl Medians) -> Vec<Goal> {
     let growth = bridge(&IDLE, Figure::CpuGrowth);
     goal("CPU with 10,000 idle connections: of that with none".to_owned(), "x", Bound::AtMost(1.1), growth);
     goals
+}
+
+/// Of a bridge that passes requests on.
+pub(crate) fn forwarding(medians: &dyn Medians) -> Vec<Goal> {
+    let goal = |(scenario, other, most): (&Scenario, &Contender, f64)| {
+        let cpu = |contender| medians.median(scenario, contender, Figure::CpuUs);
+        let what = format!("CPU, {}: of {}'s", scenario.name, other.title);
+        Goal { what, unit: "x", bound: Bound::AtMost(most), reached: ratio(cpu(&BRIDGE), cpu(other)) }
+    };
+    let goals = scenario::FORWARDING.map(|scenario| [(scenario, &NGINX, 1.3), (scenario, &ENVOY, 1.0)]);
+    goals.into_iter().flatten().map(goal).collect()
 }
 
 fn ratio(of: Option<f64>, to: Option<f64>) -> Option<f64> {
@@ -158,7 +169,7 @@ mod tests {
     }
 
     fn verdict(medians: fn(&Scenario, &Contender, Figure) -> Option<f64>, what: &str) -> &'static str {
-        let goals = all(&Same(medians));
+        let goals = [asking(&Same(medians)), forwarding(&Same(medians))].concat();
         let goal = goals.iter().find(|goal| goal.what == what).unwrap_or_else(|| panic!("no goal {what}"));
         goal.verdict()
     }
@@ -172,6 +183,21 @@ mod tests {
         assert_eq!(verdict(|_, _, _| Some(20.0), "CPU, openim-http: of axum + tonic's"), "missed", "0.90 is asked");
         let no_floor = |_: &Scenario, contender: &Contender, _| (contender.name != FLOOR.name).then_some(20.0);
         assert_eq!(verdict(no_floor, what), "not measured");
+    }
+
+    #[test]
+    fn passing_on_may_cost_a_third_more_than_nginx_and_no_more_than_envoy() {
+        let nginx_and_envoy = |_: &Scenario, contender: &Contender, _| {
+            Some(if contender.is_bridge() {
+                12.9
+            } else if contender.name == NGINX.name {
+                10.0
+            } else {
+                12.0
+            })
+        };
+        assert_eq!(verdict(nginx_and_envoy, "CPU, forward: of nginx's"), "met");
+        assert_eq!(verdict(nginx_and_envoy, "CPU, forward: of Envoy's"), "missed");
     }
 
     #[test]

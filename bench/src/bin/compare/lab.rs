@@ -15,7 +15,7 @@ use anyhow::{Context as _, anyhow, bail};
 use nix::time::{ClockId, clock_gettime};
 use openim_bridge_bench::{
     certificates::{Authority, Secret},
-    contender::{Contender, Programs, Setup},
+    contender::{Behind, Contender, Programs, Setup},
     program::Program,
 };
 use tokio::{
@@ -100,19 +100,19 @@ impl Lab {
 
     /// Starts a contender in front of the decision service, and waits for its first good answer.
     pub(crate) async fn start(&self, contender: &Contender) -> anyhow::Result<Contending> {
-        self.start_with(contender, &[self.service.address], TIMEOUT, false).await
+        self.start_with(contender, Behind::Service(&[self.service.address]), TIMEOUT, false).await
     }
 
     pub(crate) async fn start_with(
         &self,
         contender: &Contender,
-        upstreams: &[SocketAddr],
+        behind: Behind<'_>,
         timeout: Duration,
         https: bool,
     ) -> anyhow::Result<Contending> {
         let listen = self.free_port()?;
         let (cert, key) = (self.secret.path("cert.pem"), self.secret.path("key.pem"));
-        let setup = Setup { listen, upstreams, timeout, tls: https.then_some((cert.as_str(), key.as_str())) };
+        let setup = Setup { listen, behind, timeout, tls: https.then_some((cert.as_str(), key.as_str())) };
         let said = tempfile::tempfile()?;
         let mut command = Command::new(contender.file(&self.programs));
         command.args(contender.arguments(&setup)).stderr(Stdio::from(said.try_clone()?));

@@ -1,9 +1,10 @@
 //! The bridge against what else could be put in its place: side by side, in one run, on one machine, in front of the same
-//! decision service.
+//! decision service; or, with --forward, of the same HTTP receiver.
 //!
 //! - `client`, `load`: one callback and its answer, which is checked whole; many of them, closed or open loop.
 //! - `lab`: what every scenario needs.
 //! - `scenario`: the scenarios.
+//! - `comparison`: which of them, with whom and for which goals.
 //! - `rounds`, `figures`: in which order they run; what comes of several rounds.
 //! - `goals`: what the bridge is meant to reach.
 //! - `report`: the tables, the JSON.
@@ -11,6 +12,7 @@
 //! Exits with 0 when no figure is void, 1 when one is (or, with --goals, a goal is missed), 2 for a usage error.
 
 mod client;
+mod comparison;
 mod figures;
 mod goals;
 mod lab;
@@ -23,6 +25,7 @@ use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
+use comparison::{ASKING, Comparison, FORWARDING};
 use lab::{Effort, Lab, Scenario};
 use openim_bridge_bench::{
     contender::{self, Contender, Programs},
@@ -42,6 +45,9 @@ struct Arguments {
     /// The folder of the other programs, which `bench/contenders/build` makes.
     #[arg(long, value_name = "FOLDER", default_value = "bench/target/contenders")]
     built: PathBuf,
+    /// Compare what passes requests on to an HTTP receiver, not what asks a decision service.
+    #[arg(long)]
+    forward: bool,
     /// These contenders only.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = contender::named)]
     contenders: Vec<&'static Contender>,
@@ -108,12 +114,15 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
     let mut effort = if arguments.full { FULL } else { QUICK };
     effort.rounds = arguments.rounds.unwrap_or(effort.rounds);
     let programs = Programs { bridge: arguments.bridge, built: arguments.built };
-    let contenders = chosen(arguments.contenders, &programs, arguments.docs.is_some())?;
-    let scenarios = if arguments.scenarios.is_empty() { scenario::ALL.to_vec() } else { arguments.scenarios };
+    let comparison: &'static Comparison = if arguments.forward { &FORWARDING } else { &ASKING };
+    let contenders = chosen(comparison, arguments.contenders, &programs, arguments.docs.is_some())?;
+    let scenarios = if arguments.scenarios.is_empty() { comparison.scenarios.to_vec() } else { arguments.scenarios };
+    let names = |scenario: &&Scenario| comparison.scenarios.iter().any(|known| known.name == scenario.name);
+    ensure!(scenarios.iter().all(names), "with --forward or without it, not both");
     let report = runtime::run(async {
         let mut lab = Lab::new(programs, effort).await?;
         let results = rounds::run(&mut lab, &scenarios, &contenders).await?;
-        Report::new(&lab, contenders, results)
+        Report::new(&lab, comparison, contenders, results)
     })?;
     match arguments.output {
         Output::Text => print!("{}", report.text()),
@@ -130,9 +139,14 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
 }
 
 /// Those that were named, all of which must be built; or those that are, and all of them where `all` are asked for.
-fn chosen(named: Vec<&'static Contender>, programs: &Programs, all: bool) -> anyhow::Result<Vec<&'static Contender>> {
+fn chosen(
+    comparison: &Comparison,
+    named: Vec<&'static Contender>,
+    programs: &Programs,
+    all: bool,
+) -> anyhow::Result<Vec<&'static Contender>> {
     let must_be_there = all || !named.is_empty();
-    let candidates = if named.is_empty() { contender::ALL.to_vec() } else { named };
+    let candidates = if named.is_empty() { comparison.contenders.to_vec() } else { named };
     let (built, missing): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|contender| contender.file(programs).is_file());
     for contender in missing {

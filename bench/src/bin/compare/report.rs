@@ -12,14 +12,16 @@ use openim_bridge_bench::{
 use serde_json::{Value, json};
 
 use crate::{
+    comparison::Comparison,
     figures::{Cell, Figure},
-    goals::{self, Goal, Medians},
+    goals::{Goal, Medians},
     lab::{Effort, Lab, Scenario},
     rounds::Results,
 };
 
 /// Everything that a run has to tell.
 pub(crate) struct Report {
+    comparison: &'static Comparison,
     machine: Machine,
     /// What the contenders are made of.
     versions: BTreeMap<String, String>,
@@ -31,13 +33,20 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(lab: &Lab, contenders: Vec<&'static Contender>, results: Vec<Results>) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        lab: &Lab,
+        comparison: &'static Comparison,
+        contenders: Vec<&'static Contender>,
+        results: Vec<Results>,
+    ) -> anyhow::Result<Self> {
         let file = lab.programs.versions();
         let versions = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let versions = serde_json::from_slice(&versions).with_context(|| file.display().to_string())?;
+        let mut versions: BTreeMap<String, String> =
+            serde_json::from_slice(&versions).with_context(|| file.display().to_string())?;
+        versions.retain(|name, _| comparison.versions.contains(&name.as_str()));
         let size = |contender: &&'static Contender| Some((contender.name, size_mb(&contender.file(&lab.programs))?));
         let sizes = contenders.iter().filter_map(size).collect();
-        Ok(Self { machine: Machine::this(), versions, sizes, effort: lab.effort, contenders, results })
+        Ok(Self { comparison, machine: Machine::this(), versions, sizes, effort: lab.effort, contenders, results })
     }
 
     /// Whether no figure is void.
@@ -47,7 +56,11 @@ impl Report {
 
     /// Whether every goal is reached.
     pub(crate) fn goals_are_met(&self) -> bool {
-        goals::all(self).iter().all(|goal| goal.is_met() == Some(true))
+        self.all_goals().iter().all(|goal| goal.is_met() == Some(true))
+    }
+
+    fn all_goals(&self) -> Vec<Goal> {
+        (self.comparison.goals)(self)
     }
 
     pub(crate) fn text(&self) -> String {
@@ -65,8 +78,9 @@ impl Report {
     pub(crate) fn write_docs(&self, docs: &Path) -> anyhow::Result<()> {
         let versions: Vec<String> = self.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
         let mut text = format!(
-            "{}; contender, decision service and load on it together. {} With {}.\n",
+            "{}; contender, {} and load on it together. {} With {}.\n",
             self.machine,
+            self.comparison.behind,
             self.rounds(),
             versions.join(", ")
         );
@@ -76,7 +90,7 @@ impl Report {
                 write!(text, "\n### `{name}`\n\n{}.\n\n{}", sentence(title), self.table(results).markdown());
         }
         let _infallible = write!(text, "\n### Goals\n\n{}", self.goals().0.markdown());
-        docs::write(docs, "just bench-docs", &text)
+        docs::write(docs, self.comparison.command, &text)
     }
 
     /// All of it, with the least and the most of each figure.
@@ -102,7 +116,7 @@ impl Report {
             "rounds": self.effort.rounds,
             "measured_s": self.effort.measured.as_secs_f64(),
             "scenarios": scenarios,
-            "goals": goals::all(self).into_iter().map(goal).collect::<Vec<_>>(),
+            "goals": self.all_goals().into_iter().map(goal).collect::<Vec<_>>(),
         });
         Ok(serde_json::to_string_pretty(&all)? + "\n")
     }
@@ -135,7 +149,7 @@ impl Report {
     /// Those for which all was measured, and how many there are besides.
     fn goals(&self) -> (Table, usize) {
         let (reached, others): (Vec<Goal>, Vec<Goal>) =
-            goals::all(self).into_iter().partition(|goal| goal.reached.is_some());
+            self.all_goals().into_iter().partition(|goal| goal.reached.is_some());
         let mut table = Table::new(["", "asked", "reached", "result"]);
         for goal in reached {
             let number = |value| format!("{value} {}", goal.unit);

@@ -2,6 +2,7 @@
 
 mod closed;
 mod endpoints;
+mod forward;
 mod hung;
 mod idle;
 mod open;
@@ -12,18 +13,22 @@ use crate::lab::Scenario;
 
 pub(crate) use closed::{KEEP_ALIVE, NEW_CONNECTION};
 use endpoints::ENDPOINTS;
+use forward::{FORWARD, FORWARD_OPEN};
 pub(crate) use hung::HUNG;
 pub(crate) use idle::IDLE;
 pub(crate) use open::OPEN_LOOP;
 pub(crate) use openim::{OPENIM_HTTP, OPENIM_HTTPS};
 pub(crate) use start::START;
 
-/// All, in the order of the report.
-pub(crate) static ALL: [&Scenario; 9] =
+/// Of what asks the decision service, in the order of the report.
+pub(crate) static ASKING: [&Scenario; 9] =
     [&KEEP_ALIVE, &NEW_CONNECTION, &OPENIM_HTTP, &OPENIM_HTTPS, &OPEN_LOOP, &HUNG, &IDLE, &ENDPOINTS, &START];
+/// Of what passes requests on.
+pub(crate) static FORWARDING: [&Scenario; 2] = [&FORWARD, &FORWARD_OPEN];
 
 /// The scenario of that name.
 pub(crate) fn named(name: &str) -> Result<&'static Scenario, String> {
-    let found = ALL.into_iter().find(|scenario| scenario.name == name);
-    found.ok_or_else(|| format!("there is {}", ALL.map(|scenario| scenario.name).join(", ")))
+    let all = || ASKING.into_iter().chain(FORWARDING);
+    let names = || all().map(|scenario| scenario.name).collect::<Vec<_>>().join(", ");
+    all().find(|scenario| scenario.name == name).ok_or_else(|| format!("there is {}", names()))
 }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use openim_bridge_bench::{
-    contender::{Contender, Programs, Setup},
+    contender::{Behind, Contender, Programs, Setup},
     program::Program,
     receiver::Receiver,
 };
@@ -104,7 +104,7 @@ impl Measured {
 pub(crate) async fn run(programs: &Programs, contender: &Contender, load: &Load) -> anyhow::Result<Measured> {
     let receiver = Receiver::start(TAKES).await?;
     let listen = free_address()?;
-    let setup = Setup { listen, upstreams: &[receiver.address], timeout: TIMEOUT, tls: None };
+    let setup = Setup { listen, behind: Behind::Service(&[receiver.address]), timeout: TIMEOUT, tls: None };
     let mut said = tempfile::tempfile()?;
     let mut command = Command::new(contender.file(programs));
     command.args(contender.arguments(&setup)).stderr(Stdio::from(said.try_clone()?));

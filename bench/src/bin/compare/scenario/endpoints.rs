@@ -8,7 +8,7 @@ use crate::{
     lab::{CONCURRENCY, Lab, Scenario, TIMEOUT, serve},
     load::{Connections, Load},
 };
-use openim_bridge_bench::contender::Contender;
+use openim_bridge_bench::contender::{Behind, Contender};
 
 const MANY: usize = 100;
 
@@ -34,7 +34,7 @@ async fn run(lab: &Lab, contender: &Contender) -> anyhow::Result<Figures> {
 }
 
 async fn with(lab: &Lab, contender: &Contender, upstreams: &[SocketAddr]) -> anyhow::Result<Figures> {
-    let mut contending = lab.start_with(contender, upstreams, TIMEOUT, false).await?;
+    let mut contending = lab.start_with(contender, Behind::Service(upstreams), TIMEOUT, false).await?;
     let load = Load::closed(contending.program.address, CONCURRENCY, Connections::Kept);
     lab.measure(&mut contending, load).await
 }

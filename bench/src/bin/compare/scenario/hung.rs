@@ -10,7 +10,7 @@ use crate::{
     figures::{Figure, Figures},
     lab::{Lab, Scenario},
 };
-use openim_bridge_bench::contender::Contender;
+use openim_bridge_bench::contender::{Behind, Contender};
 
 const OUTSTANDING: usize = 1000;
 
@@ -24,7 +24,7 @@ pub(crate) static HUNG: Scenario = Scenario {
 
 async fn run(lab: &Lab, contender: &Contender) -> anyhow::Result<Figures> {
     let timeout = lab.effort.timeout;
-    let mut contending = lab.start_with(contender, &[lab.service.address], timeout, false).await?;
+    let mut contending = lab.start_with(contender, Behind::Service(&[lab.service.address]), timeout, false).await?;
     let outcome = outstanding::ask(contending.program.address, OUTSTANDING, timeout, |answer| {
         matches!(told(&answer.body, HANGS), Told::Decided | Told::FellBack(_))
     })

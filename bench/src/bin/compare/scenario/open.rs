@@ -9,7 +9,7 @@ use crate::{
 use openim_bridge_bench::contender::Contender;
 
 /// Callbacks a second: what every contender carries on two cores beside the load and the decision service.
-const RATE: u32 = 1500;
+pub(super) const RATE: u32 = 1500;
 
 pub(crate) static OPEN_LOOP: Scenario = Scenario {
     name: "open-loop",

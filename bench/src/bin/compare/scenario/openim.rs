@@ -11,7 +11,7 @@ use crate::{
     figures::{Figure, Figures},
     lab::{CONCURRENCY, Contending, Lab, Scenario, TIMEOUT},
 };
-use openim_bridge_bench::contender::Contender;
+use openim_bridge_bench::contender::{Behind, Contender};
 
 pub(crate) static OPENIM_HTTP: Scenario = Scenario {
     name: "openim-http",
@@ -43,7 +43,7 @@ struct Sent {
 }
 
 async fn run(lab: &Lab, contender: &Contender, https: bool) -> anyhow::Result<Figures> {
-    let mut contending = lab.start_with(contender, &[lab.service.address], TIMEOUT, https).await?;
+    let mut contending = lab.start_with(contender, Behind::Service(&[lab.service.address]), TIMEOUT, https).await?;
     // Its own warm-up would count among the CPU time: that is read from outside.
     send(lab, &contending, https, lab.effort.callbacks / 4).await?;
     let before = lab.look(&contending)?;
