@@ -72,7 +72,7 @@ impl Bridge {
         }
         trace.write(trace.next_span(), &mut forwarded.headers);
         let Passed { answer, endpoint, spent } = match self.limits.in_flight.take(1) {
-            Some(_place) => self.pass(&forwarded, deadline).await,
+            Some(_place) => self.pass(forwarded, deadline).await,
             None => {
                 Passed { answer: Err(CallError::Limit("limits.in_flight")), endpoint: None, spent: Spent::default() }
             }
@@ -125,7 +125,7 @@ impl Bridge {
                 log::compared(&outcome, &compared);
             }
         });
-        let Passed { answer, endpoint, spent } = self.pass(&forwarded, deadline).await;
+        let Passed { answer, endpoint, spent } = self.pass(forwarded, deadline).await;
         let (outcome, answer) = match answer {
             Ok(answer) => {
                 // Fails only when the service's side has panicked.
@@ -150,7 +150,7 @@ impl Bridge {
         }
     }
 
-    async fn pass(&self, request: &Forwarded, deadline: Deadline) -> Passed {
+    async fn pass(&self, request: Forwarded, deadline: Deadline) -> Passed {
         match &self.forwarder {
             Some(forwarder) => forwarder.pass(request, deadline).await,
             None => Passed { answer: Err(ForwardError::NotStarted.into()), endpoint: None, spent: Spent::default() },

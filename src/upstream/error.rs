@@ -108,6 +108,9 @@ pub enum ForwardError {
     /// The connection broke. The receiver may have read the request.
     #[error("the connection to the receiver broke")]
     Broken(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// A new connection was closed before anything of the request was written.
+    #[error("the receiver closed the connection at once")]
+    Closed,
     /// OpenIM follows no redirect of a POST.
     #[error("the receiver answered {}, which sends OpenIM elsewhere", .0.as_u16())]
     Redirect(StatusCode),
@@ -121,6 +124,12 @@ pub enum ForwardError {
     /// It was set while the bridge ran.
     #[error("there is no receiver: `forward.url` takes effect at the next start")]
     NotStarted,
+}
+
+impl ForwardError {
+    pub(super) fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Broken(Arc::new(error))
+    }
 }
 
 /// Whether a call may be retried.
@@ -149,7 +158,9 @@ impl CallError {
             Self::NoEndpoint
             | Self::Connect(_)
             | Self::Broken { .. }
-            | Self::Forward(ForwardError::Broken(_) | ForwardError::NotStarted) => ErrorClass::Unavailable,
+            | Self::Forward(ForwardError::Broken(_) | ForwardError::Closed | ForwardError::NotStarted) => {
+                ErrorClass::Unavailable
+            }
             Self::InvalidReply
             | Self::TwoMessages
             | Self::RefusalCode { .. }

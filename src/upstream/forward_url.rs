@@ -3,7 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderValue, Uri};
+use http::{
+    HeaderValue, Request, Uri, header,
+    uri::{Authority, PathAndQuery, Scheme},
+};
 use percent_encoding::percent_decode_str;
 
 use super::address::UpstreamAddress;
@@ -13,8 +16,11 @@ use super::address::UpstreamAddress;
 pub struct ForwardUrl {
     /// Never a socket in the file system.
     pub(super) address: UpstreamAddress,
-    /// Scheme and authority, without user info.
-    origin: String,
+    scheme: Scheme,
+    /// Without user info.
+    authority: Authority,
+    /// The authority as the header `Host`.
+    host: HeaderValue,
     /// Path and query, as they are written.
     path: String,
     /// What its user info says, as the value of `Authorization`.
@@ -39,16 +45,22 @@ fn parse(text: &str) -> Option<ForwardUrl> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let (user_info, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
-    let origin = format!("{scheme}://{host}");
-    let address: UpstreamAddress = origin.parse().ok()?;
+    let address: UpstreamAddress = format!("{scheme}://{host}").parse().ok()?;
     // OpenIM would lose the command behind a fragment.
     let is_right = matches!(address, UpstreamAddress::Http { .. }) && !path.contains('#');
     let authorization = match user_info {
         Some(user_info) => Some(basic(user_info)?),
         None => None,
     };
-    let url = ForwardUrl { address, origin, path: path.to_owned(), authorization };
-    let joins = url.join("callback", None).is_some();
+    let url = ForwardUrl {
+        address,
+        scheme: scheme.parse().ok()?,
+        authority: host.parse().ok()?,
+        host: host.parse().ok()?,
+        path: path.to_owned(),
+        authorization,
+    };
+    let joins = url.path("callback", None).is_some();
     (is_right && joins).then_some(url)
 }
 
@@ -68,25 +80,37 @@ pub(super) fn authorization(credentials: &[u8]) -> Option<HeaderValue> {
 }
 
 impl ForwardUrl {
-    /// With a command behind it, as OpenIM joins the two: by text. `None` where the result is no URL.
+    /// Path and query with a command behind them, as OpenIM joins the two: by text. `None` where the result is no URL.
     #[must_use]
-    pub fn join(&self, command: &str, query: Option<&str>) -> Option<Uri> {
-        let Self { origin, path, .. } = self;
+    pub(super) fn path(&self, command: &str, query: Option<&str>) -> Option<PathAndQuery> {
+        let path = &*self.path;
         let slash = if command.is_empty() { "" } else { "/" };
-        let between = if path.contains('?') { '&' } else { '?' };
-        let url = match query {
-            Some(query) => format!("{origin}{path}{slash}{command}{between}{query}"),
-            None => format!("{origin}{path}{slash}{command}"),
+        let joined = match query {
+            Some(query) => [path, slash, command, if path.contains('?') { "&" } else { "?" }, query].concat(),
+            None => [path, slash, command].concat(),
         };
-        url.parse().ok()
+        joined.try_into().ok()
+    }
+
+    /// Directs a request there: HTTP/2 has the authority in the URL, and HTTP/1.1 in `Host`.
+    pub(super) fn address<B>(&self, request: &mut Request<B>, path: PathAndQuery, is_http2: bool) {
+        let mut uri = http::uri::Parts::default();
+        uri.path_and_query = Some(path);
+        if is_http2 {
+            (uri.scheme, uri.authority) = (Some(self.scheme.clone()), Some(self.authority.clone()));
+            request.headers_mut().remove(header::HOST);
+        } else {
+            request.headers_mut().insert(header::HOST, self.host.clone());
+        }
+        *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
     }
 }
 
 impl fmt::Display for ForwardUrl {
     /// Without what may be a secret: user info, and the values of the query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let origin =
-            if self.authorization.is_some() { self.origin.replacen("://", "://...@", 1) } else { self.origin.clone() };
+        let user_info = if self.authorization.is_some() { "...@" } else { "" };
+        let origin = format_args!("{}://{user_info}{}", self.scheme, self.authority);
         let (path, query) = self.path.split_once('?').map_or((&*self.path, None), |(path, query)| (path, Some(query)));
         write!(f, "{origin}{path}")?;
         for (number, parameter) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
@@ -111,6 +135,13 @@ mod tests {
         text.parse().expect("a URL")
     }
 
+    /// As HTTP/2 has it.
+    fn joined_by(url: &ForwardUrl, command: &str, query: Option<&str>) -> String {
+        let mut request = Request::new(());
+        url.address(&mut request, url.path(command, query).expect("a path"), true);
+        request.uri().to_string()
+    }
+
     #[test]
     fn a_command_is_joined_as_openim_joins_it() {
         for (text, query, joined) in [
@@ -121,11 +152,11 @@ mod tests {
             ("http://old/cb?t=1", Some("key=b2s="), "http://old/cb?t=1/callbackX&key=b2s="),
             ("https://u:p@[::1]:8443/cb", None, "https://[::1]:8443/cb/callbackX"),
         ] {
-            assert_eq!(url(text).join("callbackX", query).expect("a URL").to_string(), joined, "{text}");
+            assert_eq!(joined_by(&url(text), "callbackX", query), joined, "{text}");
         }
         // The command may be in the query.
-        let joined = url("http://old/cb").join("", Some("command=callbackX")).expect("a URL");
-        assert_eq!(joined.to_string(), "http://old/cb?command=callbackX");
+        let joined = joined_by(&url("http://old/cb"), "", Some("command=callbackX"));
+        assert_eq!(joined, "http://old/cb?command=callbackX");
     }
 
     #[test]

@@ -16,6 +16,7 @@
 //! - [`error`](CallError): what goes wrong, and the classes of it.
 //! - [`direct`](Direct): calls without any of that, for `check`.
 //! - [`forward`](Forwarder): the HTTP receiver that a team already has. [`forward_url`](ForwardUrl): where it is.
+//!   `forward_connection`: a worker's connections to it.
 //!
 //! The only importer of h2. Knows nothing of OpenIM's JSON.
 
@@ -28,6 +29,7 @@ mod empty_data;
 mod endpoint;
 mod error;
 mod forward;
+mod forward_connection;
 mod forward_url;
 mod health;
 mod pause;

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -38,15 +37,6 @@ impl Stream {
                 let end = socket::ConnectionEnd::of(&stream)?;
                 Ok((Self::Unix(stream), end))
             }
-        }
-    }
-
-    /// The other side's address; `None` of a socket in the file system.
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.peer_addr().ok(),
-            Self::Unix(_) => None,
-            Self::Tls(stream) => stream.get_ref().0.peer(),
         }
     }
 

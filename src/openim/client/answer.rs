@@ -1,7 +1,7 @@
 //! How OpenIM reads an answer: what Go's `encoding/json` makes of the bytes, and what OpenIM then does.
 //!
-//! For `send`, `demo` and `doctor`, which tell people what OpenIM would do, and for tests. The bridge itself never
-//! reads an answer.
+//! For `send`, `demo` and `doctor`, which tell people what OpenIM would do, for tests, and for the bridge where another
+//! receiver has answered.
 //!
 //! OpenIM decodes with `json.Unmarshal` (version 1 of `encoding/json`) into int32 and string fields. That is laxer than
 //! serde in some ways (letter case of keys, duplicate keys, `null`, invalid UTF-8) and stricter in none, so [`OpenImAnswer`]
@@ -15,6 +15,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::text::Text;
+use crate::base::json::{NESTING, Scanner};
 use crate::openim::ReservedCode;
 
 /// Go's `encoding/json` gives up on deeper nesting.
@@ -160,7 +161,12 @@ impl OpenImAnswer {
             return Err(Undecodable::Empty);
         }
         let text = replace_invalid(body);
-        let json: &RawValue = serde_json::from_str(&text)?;
+        Self::scanned(&text).map_or_else(|| Self::checked(&text), Ok)
+    }
+
+    /// Whatever it is, and what is wrong with it.
+    fn checked(text: &str) -> Result<Self, Undecodable> {
+        let json: &RawValue = serde_json::from_str(text)?;
         if depth(json.get()) > MAX_DEPTH {
             return Err(Undecodable::TooDeep);
         }
@@ -169,6 +175,27 @@ impl OpenImAnswer {
             JsonType::Null => Ok(Self::default()),
             found => Err(Undecodable::NotAnObject { found }),
         }
+    }
+
+    /// In one pass, and with what receivers usually say. `None` for everything else: it may still be right.
+    fn scanned(text: &str) -> Option<Self> {
+        let mut json = Scanner::new(text);
+        let mut answer = Self::default();
+        json.expect(b'{')?;
+        while !json.take(b'}') {
+            let key = json.key()?;
+            match AnswerField::of(&key.decoded()).map(|field| answer.slot(field)) {
+                Some(Slot::Integer(slot)) => *slot = json.integer()?.try_into().ok()?,
+                Some(Slot::Text(slot)) => *slot = json.string()?.decoded().into_owned(),
+                None => json.skip(NESTING)?,
+            }
+            if !json.take(b',') {
+                json.expect(b'}')?;
+                break;
+            }
+            json.place_is(b'"').then_some(())?;
+        }
+        json.is_at_end().then_some(answer)
     }
 
     fn set(&mut self, field: AnswerField, value: &RawValue) -> Result<(), Undecodable> {
@@ -299,7 +326,9 @@ impl AnswerField {
 
     /// Go compares keys by Unicode's simple case folding.
     fn of(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| key.chars().map(fold).eq(field.into_str().chars().map(fold)))
+        let exactly = Self::ALL.into_iter().find(|field| key == field.into_str());
+        let folded = |field: &Self| key.chars().map(fold).eq(field.into_str().chars().map(fold));
+        exactly.or_else(|| Self::ALL.into_iter().find(folded))
     }
 }
 
@@ -478,6 +507,33 @@ mod tests {
     fn nesting_is_counted_outside_strings_only() {
         assert_eq!(depth(r#"{"a":["]}[[[\"[[\\"],"b":{}}"#), 2);
         assert_eq!(depth(r#""[""#), 0);
+    }
+
+    #[test]
+    fn what_is_read_in_one_pass_is_read_as_what_is_checked() {
+        for (text, in_one_pass) in [
+            (r#"{"actionCode":0,"errCode":5001,"errMsg":"no","errDlt":"","nextCode":1}"#, true),
+            (r#" { "NEXTCODE" : -0 , "remark" : "a\ud800\n\u00e9" , "more" : [ { "a" : [ ] } , 1.5e3 ] } "#, true),
+            (r#"{"remark":"a","Remark":"b","\u0072emark":"c"}"#, true),
+            ("{}", true),
+            ("null", false),
+            (r#"{"remark":null}"#, false),
+            (r#"{"errCode":1.0}"#, false),
+            (r#"{"errCode":2147483648}"#, false),
+            (r#"{"nextCode":"0"}"#, false),
+            (r#"{"nextCode":0,}"#, false),
+            (r#"{"nextCode":00}"#, false),
+            (r#"{"nextCode":0}}"#, false),
+            (r#"{"nextCode" 0}"#, false),
+            ("{,}", false),
+            ("{\"remark\":\"\n\"}", false),
+        ] {
+            let scanned = OpenImAnswer::scanned(text);
+            assert_eq!(scanned.is_some(), in_one_pass, "{text}");
+            if let Some(scanned) = scanned {
+                assert_eq!(scanned, OpenImAnswer::checked(text).expect("right"), "{text}");
+            }
+        }
     }
 
     #[test]
