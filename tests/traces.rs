@@ -16,6 +16,7 @@ use kit::{
     otlp::{Collector, Seen, collector, secured_collector},
     peer,
     process::{Serve, serve_with},
+    receiver::{Said, receiver, said},
     tls::{Authority, Files},
 };
 
@@ -205,6 +206,59 @@ fn a_service_that_cannot_be_reached_is_a_child_that_says_where_it_should_be() {
     }
     let said = spans.iter().find_map(|seen| seen.attribute("server.port"));
     assert_eq!(said, Some(&*upstream.port().to_string()), "{spans:#?}");
+}
+
+/// A bridge that forwards everything to `receiver`.
+fn forwarding(receiver: &str, collector: &Collector, timeout: &str) -> Serve {
+    let flags = ["--forward-url", receiver, "--callbacks-default-route", "forward", "--timeout", timeout];
+    serve(&format!("http://{}", nowhere()), &collector.url(), &[], &flags)
+}
+
+#[test]
+fn a_forwarded_request_is_a_child_by_the_conventions_for_http() {
+    let collector = collector();
+    let receiver = receiver(|_| said("200 OK", "", r#"{"actionCode":0,"errCode":0,"nextCode":0,"remark":"secret"}"#));
+    let serve = forwarding(&receiver.url("/secret?token=secret"), &collector, "10s");
+    serve.send(&within("01").header("tracestate", "rojo=1"));
+    let spans = collector.spans(2);
+    let [server, client] = two(&spans);
+    assert_eq!(receiver.next().header("traceparent"), Some(&*format!("00-{TRACE}-{}-01", client.id())));
+    assert_eq!((&*client.span.name, &*client.span.trace_state, client.failed()), ("POST", "rojo=1", false));
+    let port = receiver.address.port().to_string();
+    insta::assert_snapshot!(listed(client).replace(&port, "[port]"), @"
+    http.request.method=POST
+    http.response.status_code=200
+    network.peer.address=127.0.0.1
+    network.peer.port=[port]
+    server.address=127.0.0.1
+    server.port=[port]
+    ");
+    assert_eq!(server.attribute("openim_bridge.source"), Some("forward"));
+    assert!(!format!("{spans:?}").contains("secret"), "{spans:#?}");
+}
+
+#[test]
+fn a_forwarded_request_that_fails_is_a_child_that_says_why() {
+    let broken = receiver(|_| said("503 Service Unavailable", "", "{}"));
+    let silent = receiver(|_| Said::Hangs);
+    let (broken, silent, gone) = (broken.url("/cb"), silent.url("/cb"), format!("http://{}/cb", nowhere()));
+    for (receiver, timeout, error, of_callback) in [
+        // OpenIM looks at no status.
+        (&broken, "10s", "503", None),
+        (&silent, "200ms", "timeout", Some("timeout")),
+        (&gone, "10s", "unavailable", Some("unavailable")),
+    ] {
+        let collector = collector();
+        let serve = forwarding(receiver, &collector, timeout);
+        serve.send(&within("01"));
+        let spans = collector.spans(2);
+        let [server, client] = two(&spans);
+        assert_eq!((client.attribute("error.type"), client.failed()), (Some(error), true));
+        assert_eq!(server.attribute("error.type"), of_callback);
+        let address = receiver.trim_start_matches("http://").trim_end_matches("/cb");
+        let port = client.attribute("server.port").expect("a port");
+        assert_eq!(format!("127.0.0.1:{port}"), address);
+    }
 }
 
 #[test]

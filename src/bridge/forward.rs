@@ -16,7 +16,7 @@ use crate::callback::{Callback, Question};
 use crate::openim::{OperationId, UrlCommand, client::Reading};
 use crate::outcome::{CallbackSpan, Origin, Outcome};
 use crate::telemetry::log;
-use crate::upstream::{CallError, ForwardAnswer, ForwardError, Forwarded, Passed, Spent, bytes_of, without_hop_by_hop};
+use crate::upstream::{CallError, ForwardAnswer, ForwardError, Forwarded, Passed, bytes_of, without_hop_by_hop};
 
 /// A request that is to be forwarded. It has come in whole, and nothing of its body is known.
 pub(super) struct ToForward {
@@ -60,7 +60,7 @@ impl Bridge {
     ) -> Answer {
         let ToForward { callback, policy, deadline, operation_id, body, held } = request;
         let (uri, headers) = (std::mem::take(&mut head.uri), std::mem::take(&mut head.headers));
-        let mut forwarded = self.forwarded(&uri, headers, body.clone());
+        let forwarded = self.forwarded(&uri, headers, body.clone());
         if let Some(callback) = callback.filter(|callback| callback.is_after()) {
             let key = self.decoded(callback, &body, &operation_id).and_then(|question| question.body.delivery_key());
             let payload = Payload::Forward(Box::new(forwarded));
@@ -70,12 +70,9 @@ impl Bridge {
             self.record(&outcome, deadline);
             return self.encode(&outcome, Some(held));
         }
-        trace.write(trace.next_span(), &mut forwarded.headers);
-        let Passed { answer, endpoint, spent } = match self.limits.in_flight.take(1) {
-            Some(_place) => self.pass(forwarded, deadline).await,
-            None => {
-                Passed { answer: Err(CallError::Limit("limits.in_flight")), endpoint: None, spent: Spent::default() }
-            }
+        let Passed { answer, endpoint, spent, tries } = match self.limits.in_flight.take(1) {
+            Some(_place) => self.pass(forwarded, deadline, &trace).await,
+            None => Passed::nowhere(CallError::Limit("limits.in_flight")),
         };
         let (outcome, answer) = match answer {
             Ok(answer) => (Outcome::forwarded(callback, &Reading::of(&answer.body)), Some(answer)),
@@ -96,7 +93,7 @@ impl Bridge {
                 (fallback, None)
             }
         };
-        let outcome = outcome.of(operation_id).after(spent, endpoint, vec![]).recorded_by(span);
+        let outcome = outcome.of(operation_id).after(spent, endpoint, tries).recorded_by(span);
         self.told(&outcome, answer, Some(held), deadline)
     }
 
@@ -106,14 +103,13 @@ impl Bridge {
         self: &Rc<Self>,
         arrived: Arrived,
         held: Held,
-        mut forwarded: Forwarded,
+        forwarded: Forwarded,
         place: Option<Permit>,
         trace: Propagation,
         span: Option<Box<CallbackSpan>>,
     ) -> Answer {
         let (deadline, policy) = (arrived.deadline, arrived.policy);
         let (operation_id, body) = (arrived.operation_id.clone(), Rc::clone(&arrived.question.body));
-        trace.write(trace.next_span(), &mut forwarded.headers);
         let (tell, told) = tokio::sync::oneshot::channel::<Bytes>();
         let (bridge, of_service) = (Rc::clone(self), trace.clone());
         // Ends by the deadline, as the receiver does.
@@ -125,7 +121,7 @@ impl Bridge {
                 log::compared(&outcome, &compared);
             }
         });
-        let Passed { answer, endpoint, spent } = self.pass(forwarded, deadline).await;
+        let Passed { answer, endpoint, spent, tries } = self.pass(forwarded, deadline, &trace).await;
         let (outcome, answer) = match answer {
             Ok(answer) => {
                 // Fails only when the service's side has panicked.
@@ -137,7 +133,7 @@ impl Bridge {
                 (Outcome::fallback(&self.settings.fallback, policy.fallback, class, body, Some(error)), None)
             }
         };
-        let outcome = outcome.of(operation_id).after(spent, endpoint, vec![]).recorded_by(span);
+        let outcome = outcome.of(operation_id).after(spent, endpoint, tries).recorded_by(span);
         self.told(&outcome, answer, None, deadline)
     }
 
@@ -150,11 +146,11 @@ impl Bridge {
         }
     }
 
-    async fn pass(&self, request: Forwarded, deadline: Deadline) -> Passed {
-        match &self.forwarder {
-            Some(forwarder) => forwarder.pass(request, deadline).await,
-            None => Passed { answer: Err(ForwardError::NotStarted.into()), endpoint: None, spent: Spent::default() },
-        }
+    async fn pass(&self, mut request: Forwarded, deadline: Deadline, trace: &Propagation) -> Passed {
+        let Some(forwarder) = &self.forwarder else { return Passed::nowhere(ForwardError::NotStarted.into()) };
+        let span = trace.next_span();
+        trace.write(span, &mut request.headers);
+        forwarder.pass(request, deadline, trace.is_recorded().then_some(span)).await
     }
 
     fn decoded(&self, callback: &'static Callback, body: &Bytes, operation_id: &OperationId) -> Option<Question> {

@@ -21,7 +21,7 @@ use super::endpoint::Endpoint;
 use super::error::{CallError, Retry};
 use super::pool::Pool;
 use super::spent::{Spent, Stopwatch};
-use super::tries::{TriedServer, Try};
+use super::tries::{TriedServer, Try, TryEnd};
 use super::unary::{self, Reply, unary};
 use crate::base::trace_context::Propagation;
 use crate::base::{deadline::Deadline, memory::Gauge};
@@ -164,7 +164,7 @@ impl Upstream {
             }
             let result = self.attempt(call, span, deadline, spent, tried, tries.last_mut()).await;
             if let Some(this) = tries.last_mut() {
-                this.end(result.as_ref().map_or_else(CallError::code, |_| Code::Ok));
+                this.end(TryEnd::Rpc(result.as_ref().map_or_else(CallError::code, |_| Code::Ok)));
             }
             let error = match result {
                 Ok(reply) => return Ok(reply),
@@ -201,7 +201,7 @@ impl Upstream {
         let avoided = tried.take().filter(|tried| Arc::ptr_eq(&tried.endpoint, &channel.endpoint));
         let endpoint = Arc::clone(&channel.endpoint);
         if let Some(noted) = noted {
-            noted.server = Some(TriedServer { origin: endpoint.origin.clone(), target: endpoint.target.clone() });
+            noted.server = Some(TriedServer { origin: endpoint.origin.clone(), target: Some(endpoint.target.clone()) });
         }
         let tried = tried.insert(Tried { endpoint: Arc::clone(&endpoint), broken_connection: None, sent: None });
         let mut place = channel.place(avoided.and_then(|tried| tried.broken_connection), spent).await?;

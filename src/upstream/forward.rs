@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use opentelemetry::trace::SpanId;
 use tokio::time::timeout_at;
 
 use super::address::Target;
@@ -24,6 +25,7 @@ use super::forward_url::{self, ForwardUrl};
 use super::settings::{TtlBounds, UpstreamTlsSettings};
 use super::spent::{Spent, Stopwatch};
 use super::tls::{self, ClientFiles};
+use super::tries::{TriedServer, Try, TryEnd};
 use crate::base::deadline::Deadline;
 use crate::base::error_chain;
 use crate::base::file_watch::Reloads;
@@ -88,7 +90,7 @@ impl Receiver {
     /// # Errors
     /// When one cannot be used.
     pub fn start(settings: ForwardSettings) -> Result<Arc<Self>, TlsError> {
-        let tls = if settings.url.address.is_secured() { Some(tls::start(&settings.tls)?.into()) } else { None };
+        let tls = if settings.url.is_secured() { Some(tls::start(&settings.tls)?.into()) } else { None };
         Ok(Arc::new(Self { settings, tls, seen: Mutex::default() }))
     }
 
@@ -97,7 +99,7 @@ impl Receiver {
     /// # Errors
     /// When one cannot be used, or has expired.
     pub(crate) fn inspect(settings: &ForwardSettings) -> Result<Vec<Untimely>, TlsError> {
-        if settings.url.address.is_secured() { tls::inspect(&settings.tls) } else { Ok(Vec::new()) }
+        if settings.url.is_secured() { tls::inspect(&settings.tls) } else { Ok(Vec::new()) }
     }
 
     /// How often the files of TLS were read again; `None` where the URL is not `https`.
@@ -169,6 +171,16 @@ pub struct Passed {
     pub answer: Result<ForwardAnswer, CallError>,
     pub endpoint: Option<Target>,
     pub spent: Spent,
+    /// The one try; empty where no trace records it.
+    pub tries: Vec<Try>,
+}
+
+impl Passed {
+    /// It went to nobody.
+    #[must_use]
+    pub fn nowhere(error: CallError) -> Self {
+        Self { answer: Err(error), endpoint: None, spent: Spent::default(), tries: vec![] }
+    }
 }
 
 /// A worker's way to the receiver.
@@ -184,15 +196,24 @@ impl Forwarder {
         Self { connections: ReceiverConnections::new(Arc::clone(&receiver)), receiver }
     }
 
-    /// Forwards it once.
-    pub async fn pass(&self, request: Forwarded, deadline: Deadline) -> Passed {
+    /// Forwards it once. `span`: that of the try, where a trace records it.
+    pub async fn pass(&self, request: Forwarded, deadline: Deadline, span: Option<SpanId>) -> Passed {
         let (mut spent, mut endpoint) = (Spent::default(), None);
+        let mut tries: Vec<Try> = span.map(Try::begin_forward).into_iter().collect();
         let answer = {
             let _calling = Stopwatch::start(&mut spent.calling);
             let answer = self.answer(request, &mut endpoint);
             timeout_at(deadline.at(), answer).await.unwrap_or(Err(CallError::Deadline))
         };
-        Passed { answer, endpoint, spent }
+        if let Some(tried) = tries.last_mut() {
+            tried.server = Some(TriedServer { origin: self.receiver.settings.url.origin(), target: endpoint.clone() });
+            match &answer {
+                Ok(answer) => tried.end(TryEnd::Forward(Ok(answer.status))),
+                Err(CallError::Deadline) => {}
+                Err(error) => tried.end(TryEnd::Forward(Err(error.class(deadline.remaining())))),
+            }
+        }
+        Passed { answer, endpoint, spent, tries }
     }
 
     async fn answer(&self, request: Forwarded, endpoint: &mut Option<Target>) -> Result<ForwardAnswer, CallError> {

@@ -80,6 +80,11 @@ pub(super) fn authorization(credentials: &[u8]) -> Option<HeaderValue> {
 }
 
 impl ForwardUrl {
+    #[must_use]
+    pub fn is_secured(&self) -> bool {
+        self.address.is_secured()
+    }
+
     /// Path and query with a command behind them, as OpenIM joins the two: by text. `None` where the result is no URL.
     #[must_use]
     pub(super) fn path(&self, command: &str, query: Option<&str>) -> Option<PathAndQuery> {
@@ -92,16 +97,24 @@ impl ForwardUrl {
         joined.try_into().ok()
     }
 
+    /// Without user info, path and query.
+    pub(super) fn origin(&self) -> Uri {
+        let mut uri = http::uri::Parts::default();
+        (uri.scheme, uri.authority) = (Some(self.scheme.clone()), Some(self.authority.clone()));
+        uri.path_and_query = Some(PathAndQuery::from_static("/"));
+        Uri::from_parts(uri).unwrap_or_default()
+    }
+
     /// Directs a request there: HTTP/2 has the authority in the URL, and HTTP/1.1 in `Host`.
     pub(super) fn address<B>(&self, request: &mut Request<B>, path: PathAndQuery, is_http2: bool) {
         let mut uri = http::uri::Parts::default();
-        uri.path_and_query = Some(path);
         if is_http2 {
-            (uri.scheme, uri.authority) = (Some(self.scheme.clone()), Some(self.authority.clone()));
+            uri = self.origin().into_parts();
             request.headers_mut().remove(header::HOST);
         } else {
             request.headers_mut().insert(header::HOST, self.host.clone());
         }
+        uri.path_and_query = Some(path);
         *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
     }
 }

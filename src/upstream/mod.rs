@@ -57,4 +57,4 @@ pub use pool::{Pool, PoolError};
 pub use settings::{EjectSettings, HealthSettings, TlsKeys, TtlBounds, UpstreamSettings, UpstreamTlsSettings};
 pub use spent::Spent;
 pub use status::{EndpointState, EndpointStatus, UpstreamStatus};
-pub use tries::{TriedServer, Try};
+pub use tries::{TriedServer, Try, TryEnd};

@@ -7,6 +7,7 @@
 
 use std::{
     borrow::Cow,
+    net::SocketAddr,
     sync::LazyLock,
     time::{Duration, SystemTime},
 };
@@ -24,7 +25,7 @@ use crate::base::grpc_status;
 use crate::callback::Callback;
 use crate::outcome::{CallbackSpan, Outcome, Reason, Source};
 use crate::telemetry::log::shown;
-use crate::upstream::{Target, TriedServer, Try};
+use crate::upstream::{Target, TriedServer, Try, TryEnd};
 
 static SCOPE: LazyLock<InstrumentationScope> = LazyLock::new(|| {
     InstrumentationScope::builder(env!("CARGO_PKG_NAME")).with_version(env!("CARGO_PKG_VERSION")).build()
@@ -97,21 +98,39 @@ fn callback(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration, now: &Now
 }
 
 fn of_try(span: &SpanContext, callback: Option<&Callback>, tried: &Try, now: &Now) -> SpanData {
-    // What has not ended by itself was ended by the deadline, just now.
-    let (ended, code) = tried.ended.unwrap_or((now.instant, Code::DeadlineExceeded));
-    let method = callback.map_or("", |callback| callback.rpc.path.trim_start_matches('/'));
-    let failed = code != Code::Ok;
-    let mut attributes = vec![
-        KeyValue::new("rpc.system.name", "grpc"),
-        KeyValue::new("rpc.method", method),
-        KeyValue::new("rpc.response.status_code", grpc_status::name(code)),
-    ];
+    let (name, mut attributes, error) = match tried.end {
+        TryEnd::Rpc(code) => {
+            let method = callback.map_or("", |callback| callback.rpc.path.trim_start_matches('/'));
+            let attributes = vec![
+                KeyValue::new("rpc.system.name", "grpc"),
+                KeyValue::new("rpc.method", method),
+                KeyValue::new("rpc.response.status_code", grpc_status::name(code)),
+            ];
+            (method, attributes, (code != Code::Ok).then(|| grpc_status::name(code).to_owned()))
+        }
+        TryEnd::Forward(result) => {
+            let mut attributes = vec![KeyValue::new("http.request.method", "POST")];
+            let status =
+                result.ok().map(|status| KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
+            attributes.extend(status);
+            let error = match result {
+                Ok(status) => {
+                    (status.is_client_error() || status.is_server_error()).then(|| status.as_str().to_owned())
+                }
+                Err(class) => Some(class.into_str().to_owned()),
+            };
+            ("POST", attributes, error)
+        }
+    };
+    let failed = error.is_some();
     attributes.extend(tried.server.iter().flat_map(of_server));
-    attributes.extend(failed.then(|| KeyValue::new("error.type", grpc_status::name(code))));
+    attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
     let state = span.trace_state().clone();
     let context = SpanContext::new(span.trace_id(), tried.span, span.trace_flags(), false, state);
+    // What has not ended by itself was ended by the deadline, just now.
+    let ended = tried.ended.unwrap_or(now.instant);
     SpanData {
-        name: Cow::Borrowed(method),
+        name: Cow::Borrowed(name),
         span_kind: SpanKind::Client,
         parent_span_id: span.span_id(),
         status: status_of(failed),
@@ -120,22 +139,25 @@ fn of_try(span: &SpanContext, callback: Option<&Callback>, tried: &Try, now: &No
 }
 
 fn of_server(server: &TriedServer) -> Vec<KeyValue> {
-    match &server.target {
-        Target::Unix(path) => {
+    let peer = match &server.target {
+        Some(Target::Unix(path)) => {
             let path = path.display().to_string();
-            vec![KeyValue::new("server.address", path), KeyValue::new("network.transport", "unix")]
+            return vec![KeyValue::new("server.address", path), KeyValue::new("network.transport", "unix")];
         }
-        Target::Tcp(peer) => {
-            let host = server.origin.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-            let port = server.origin.port_u16().unwrap_or_else(|| peer.port());
-            vec![
-                KeyValue::new("server.address", host),
-                KeyValue::new("server.port", i64::from(port)),
-                KeyValue::new("network.peer.address", peer.ip().to_string()),
-                KeyValue::new("network.peer.port", i64::from(peer.port())),
-            ]
-        }
-    }
+        Some(Target::Tcp(peer)) => Some(peer),
+        None => None,
+    };
+    let host = server.origin.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let mut attributes = vec![KeyValue::new("server.address", host)];
+    let port = server.origin.port_u16().or_else(|| peer.map(SocketAddr::port));
+    attributes.extend(port.map(|port| KeyValue::new("server.port", i64::from(port))));
+    attributes.extend(peer.into_iter().flat_map(|peer| {
+        [
+            KeyValue::new("network.peer.address", peer.ip().to_string()),
+            KeyValue::new("network.peer.port", i64::from(peer.port())),
+        ]
+    }));
+    attributes
 }
 
 fn data(context: SpanContext, began: SystemTime, ended: SystemTime, attributes: Vec<KeyValue>) -> SpanData {
