@@ -173,15 +173,17 @@ impl Raw {
     }
 
     fn unused_tls(&self, origins: &impl Origins) -> Vec<Warning> {
-        if self.upstream.addresses.0.iter().any(|address| address.0.is_secured()) {
-            return Vec::new();
-        }
-        ["upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server_name"]
-            .into_iter()
-            .map(|key| (key, origins.source(key)))
-            .filter(|(_, at)| *at != ValueSource::Default)
-            .map(|(key, at)| Warning::UnusedTls { key, at })
-            .collect()
+        let upstream = ["upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server_name"];
+        let forward = ["forward.tls.ca", "forward.tls.cert", "forward.tls.key", "forward.tls.server_name"];
+        let to_service = self.upstream.addresses.0.iter().any(|address| address.0.is_secured());
+        let to_receiver = self.forward.url.as_ref().is_some_and(|url| url.0.is_secured());
+        let unused = |keys: [&'static str; 4], is_used: bool, why: &'static str| {
+            let given = keys.into_iter().map(|key| (key, origins.source(key)));
+            let given = given.filter(move |(_, at)| !is_used && *at != ValueSource::Default);
+            given.map(move |(key, at)| Warning::UnusedTls { key, at, why }).collect::<Vec<_>>()
+        };
+        let of_service = unused(upstream, to_service, "no address in `upstream.addresses` begins with https://");
+        [of_service, unused(forward, to_receiver, "`forward.url` does not begin with https://")].concat()
     }
 
     /// What the file with the credentials holds, if one is named.

@@ -109,9 +109,9 @@ pub enum Warning {
     /// A variable with the bridge's prefix that is no setting.
     #[error("{name}: no setting has this variable{}", did_you_mean(hint.as_deref()))]
     UnknownVariable { name: String, hint: Option<String> },
-    /// A setting of TLS to the decision service, whose addresses are all in plain text.
-    #[error("`{key}` ({at}) has no effect: no address in `upstream.addresses` begins with https://")]
-    UnusedTls { key: &'static str, at: ValueSource },
+    /// A setting of TLS to where all goes in plain text.
+    #[error("`{key}` ({at}) has no effect: {why}")]
+    UnusedTls { key: &'static str, at: ValueSource, why: &'static str },
     /// A setting that refuses what OpenIM takes no refusal of without losing something.
     #[error("`{key}` ({at}): OpenIM loses the messages of what is refused here, and its API reports success")]
     LosesMessages { key: String, at: ValueSource },

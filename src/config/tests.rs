@@ -247,8 +247,17 @@ fn tls_settings_without_an_https_address_are_warnings() {
     `upstream.tls.server_name` (bridge.yaml:1:76) has no effect: no address in `upstream.addresses` begins with https://
     ");
 
-    let flags = &["--upstream-tls-ca=/ca.pem", "--upstream=http://a:1,https://b:1"];
-    assert_eq!(Given { flags, ..Given::default() }.load().expect("right").warnings, []);
+    let flags = &["--forward-tls-ca=/ca.pem", "--forward-url=http://a/cb", "--upstream=https://b:1"];
+    let warnings = Given { flags, ..Given::default() }.load().expect("right").warnings;
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_snapshot!(warnings.join("\n"), @"`forward.tls.ca` (--forward-tls-ca) has no effect: `forward.url` does not begin with https://");
+
+    for flags in [
+        ["--upstream-tls-ca=/ca.pem", "--upstream=http://a:1,https://b:1"],
+        ["--forward-tls-ca=/ca.pem", "--forward-url=https://a/cb"],
+    ] {
+        assert_eq!(Given { flags: &flags, ..Given::default() }.load().expect("right").warnings, []);
+    }
 }
 
 #[test]
