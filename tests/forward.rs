@@ -6,6 +6,7 @@ mod kit;
 
 use std::{
     net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
     thread,
 };
@@ -147,6 +148,27 @@ fn without_an_answer_that_can_be_passed_on_there_is_the_fallback() {
     }
     let reply = forwarding(&format!("http://{}/old", nowhere())).refusing().start().ask("pal");
     reply.refuses(200, 9921);
+}
+
+#[test]
+fn without_room_for_the_body_there_is_the_fallback_also_where_decisions_have_no_effect() {
+    let receiver = receiver(|_| goes_on());
+    for (route, rest, code) in [
+        (Route::Forward, Rest::Allow, Some(9922)),
+        (Route::Service, Rest::Forward, Some(9922)),
+        (Route::Service, Rest::Allow, None),
+    ] {
+        let bridge = to(&receiver).refusing().with(move |all| {
+            all.bridge.routes.default = route;
+            (all.bridge.decision.enforce_percent, all.bridge.decision.rest) = (Percent::NONE, rest);
+            all.bridge.limits.body_bytes = NonZeroUsize::MIN;
+        });
+        let reply = bridge.start().send(&Request::new());
+        match code {
+            Some(code) => reply.refuses(200, code),
+            None => reply.goes_on(),
+        }
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::base::{chunks::Chunks, deadline::Deadline};
 use crate::callback::{BodyError, Callback, Codec, command_of_unknown};
 use crate::openim::{OPERATION_ID_HEADER, OperationId, Rejection, UrlCommand};
 use crate::outcome::Outcome;
-use crate::policy::{Percent, Rest, Route, UnknownRoute};
+use crate::policy::{Rest, Route, UnknownRoute};
 use crate::upstream::{CallError, ErrorClass, bytes_of};
 
 /// A request that has come in whole, whose URL names a callback that is served. Its body is not decoded yet.
@@ -152,7 +152,7 @@ impl Bridge {
     }
 
     /// The fallback for a callback that was never read, so that its fields are not known; nor is whom a roll-out counts it
-    /// for, so that it has effect unless it has for nobody.
+    /// for, so that it has effect unless the service's decisions have none for anybody.
     pub(super) fn fall_back_unread(&self, class: ErrorClass, error: Option<CallError>, head: &Parts) -> Outcome {
         let url = UrlCommand::of(&head.uri);
         let callback = self.named(&url);
@@ -161,7 +161,7 @@ impl Bridge {
         let policy = callback.map_or_else(of_unknown, |callback| self.settings.policy(callback));
         let (all, own) = (&self.settings.fallback, policy.fallback);
         let outcome = Outcome::fallback_unread(all, own, class, callback, allow_harms, error);
-        let is_in_shadow = policy.enforce_percent == Percent::NONE && !allow_harms;
+        let is_in_shadow = policy.is_shadow() && !allow_harms;
         let outcome = if is_in_shadow { outcome.in_shadow() } else { outcome };
         identified(outcome, head)
     }

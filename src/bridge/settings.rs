@@ -106,6 +106,13 @@ pub struct CallbackPolicy {
     pub fallback: FallbackActions,
 }
 
+impl CallbackPolicy {
+    /// Whether the service's decisions have effect for nobody, and nobody else decides.
+    pub(super) fn is_shadow(&self) -> bool {
+        self.route == Route::Service && self.enforce_percent == Percent::NONE && self.rest == Rest::Allow
+    }
+}
+
 impl BridgeSettings {
     /// What is done with a command that the registry does not know, where anything is.
     #[must_use]
