@@ -126,3 +126,40 @@ fn what_is_said_of_one_callback_is_followed_at_run_time() {
         assert_eq!(ask().json()["errCode"], code, "{said}");
     }
 }
+
+#[test]
+fn the_start_says_what_happens_to_each_callback_that_is_not_as_all_are() {
+    let own = [
+        "beforeAddFriend.enforce_percent=10",
+        "beforeAddFriend.rest=forward",
+        "beforeAddFriend.timeout=800ms",
+        "beforeAddFriend.fallback=refuse",
+        "beforeSendSingleMsg.enforce_percent=0",
+        "beforeSendGroupMsg.enforce_percent=0",
+        "beforeSetFriendRemark.enforce_percent=0",
+        "beforeSetFriendRemark.rest=forward",
+        "beforeImportFriends.route=refuse",
+        "beforeAddBlack.route=allow",
+        "afterAddFriend.route=forward",
+        "afterUserOnline.route=allow",
+    ];
+    let url = ["--forward-url", "http://open:secret@old:8080/cb?token=secret", "--callbacks-unknown-route", "forward"];
+    let flags = own.iter().flat_map(|own| ["--callback", own]).chain(url);
+    let flags: Vec<&str> = ["--admin-listen", "off", "--drain-delay", "0s"].into_iter().chain(flags).collect();
+    let mut serve = process::serve_with(&[], &flags).started();
+    serve.signal("TERM");
+    assert_eq!(serve.exit_code(), Some(0));
+    let log = serve.rest();
+    let said = log.iter().filter_map(|line| Some(line.split_once(" INFO ")?.1.trim()));
+    let said: Vec<&str> = said.take_while(|line| !line.contains("draining")).collect();
+    insta::assert_snapshot!(said.join("\n"), @"
+    beforeSetFriendRemark: forwarded to http://...@old:8080/cb?token=..., and compared with your service; within 4s; fallback: allow
+    beforeAddFriend: your service decides for 10 %, http://...@old:8080/cb?token=... for the others; within 800ms; fallback: refuse
+    afterAddFriend: forwarded to http://...@old:8080/cb?token=..., in the background
+    beforeImportFriends: refused by the configuration with code 9910; nobody is asked
+    beforeAddBlack: allowed by the configuration; nobody is asked
+    afterUserOnline: acknowledged by the configuration; nobody is told
+    beforeSendSingleMsg, beforeSendGroupMsg: allowed; your service is only asked; within 4s; fallback: allow
+    callbacks unknown to this bridge: forwarded to http://...@old:8080/cb?token=...
+    ");
+}
