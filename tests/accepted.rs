@@ -36,7 +36,7 @@ impl Pair {
         client.write(bytes);
         client.reply().goes_on_with("pal");
         let call = self.app.next_call();
-        assert_eq!((&*call.owner, &*call.friend, &*call.remark), ("u1", "u2", "pal"));
+        assert_eq!((call.text("ownerUserID"), call.text("friendUserID"), call.text("remark")), ("u1", "u2", "pal"));
         assert_eq!(self.app.calls(), 0, "asked more than once");
     }
 
@@ -53,7 +53,7 @@ impl Pair {
         let body =
             format!(r#"{{"callbackCommand":"{COMMAND}","ownerUserID":"u1","friendUserID":"u2","remark":{json}}}"#);
         self.bridge.send(&Request::new().body(body)).goes_on_with(remark);
-        assert_eq!(self.app.next_call().remark, remark, "{json}");
+        assert_eq!(self.app.next_call().text("remark"), remark, "{json}");
     }
 }
 
@@ -219,7 +219,7 @@ fn ids_are_everything_that_json_can_carry() {
     );
     pair.bridge.send(&Request::new().body(body)).goes_on_with("pal");
     let call = pair.app.next_call();
-    assert_eq!((&*call.owner, &*call.friend), ("\0 é/..\u{fffd}", ""));
+    assert_eq!((call.text("ownerUserID"), call.text("friendUserID")), ("\0 é/..\u{fffd}", ""));
 }
 
 #[test]
@@ -228,12 +228,12 @@ fn a_remark_may_be_as_large_as_the_limit_on_the_body_lets_it() {
     let empty = Request::new().remark("").body.len();
     let remark = "r".repeat(MOST - empty);
     pair.bridge.ask(&remark).goes_on_with(&remark);
-    assert!(pair.app.next_call().remark == remark);
+    assert!(pair.app.next_call().text("remark") == remark);
 
     // Each of these becomes six bytes on its way back.
     let controls = "\u{1}".repeat((MOST - empty) / 6);
     pair.bridge.ask(&controls).goes_on_with(&controls);
-    assert!(pair.app.next_call().remark == controls);
+    assert!(pair.app.next_call().text("remark") == controls);
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn many_requests_go_over_one_connection() {
         let reply = client.reply();
         reply.goes_on_with(&remark);
         assert_eq!(reply.header("connection"), None);
-        assert_eq!(pair.app.next_call().remark, remark);
+        assert_eq!(pair.app.next_call().text("remark"), remark);
     }
     assert_eq!(pair.bridge.server.load().connections, 1);
 }

@@ -32,7 +32,11 @@ fn every_recorded_callback_is_asked_and_answered() {
     ] {
         replay(&bridge, capture).goes_on_with(remark);
         let call = app.next_call();
-        assert_eq!((&*call.owner, &*call.friend, &*call.remark), ("u1", friend, remark), "{capture}");
+        assert_eq!(
+            (call.text("ownerUserID"), call.text("friendUserID"), call.text("remark")),
+            ("u1", friend, remark),
+            "{capture}"
+        );
     }
 }
 

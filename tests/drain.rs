@@ -69,7 +69,7 @@ fn what_is_in_flight_is_answered_and_idle_connections_close_last() {
     let mut silent = bridge.connect();
     let mut hung = bridge.connect();
     hung.write(&Request::new().remark("mock:hang").bytes());
-    while app.next_event().call.remark != "mock:hang" {}
+    while app.next_event().call.text("remark") != "mock:hang" {}
 
     let draining = drain(bridge, Duration::ZERO, PATIENCE);
     eventually("the port is closed", || TcpStream::connect(address).is_err());

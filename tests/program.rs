@@ -5,7 +5,7 @@
 use std::{
     io::{BufRead, BufReader, Read as _, Write as _, pipe},
     net::TcpStream,
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -71,7 +71,10 @@ fn a_mock_behind_a_bridge_by_tls_records_what_it_was_asked() {
 
     let lines = std::fs::read_to_string(&record).expect("the record");
     let call: Value = serde_json::from_str(&lines).expect("one line");
-    assert_eq!(call["answer"], serde_json::json!({ "replace": "x" }));
+    assert_eq!(call["callback"], "beforeSetFriendRemark");
+    assert_eq!(call["answer"], serde_json::json!({ "change": { "remark": "x" } }));
+    let mode = std::fs::metadata(&record).expect("the record").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "what users write is in it");
     let mut stream = TcpStream::connect(control).expect("the control port");
     stream.write_all(b"GET /calls HTTP/1.1\r\nhost: mock\r\nconnection: close\r\n\r\n").expect("is taken");
     let mut answer = String::new();

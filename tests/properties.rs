@@ -103,9 +103,9 @@ fn every_text_arrives_at_the_app_and_the_remark_comes_back() {
     for_all(400, (text(), text(), remark(), header_value()), |(owner, friend, remark, id)| {
         let request = Request::new().callback(COMMAND, &owner, &friend, &remark).header("Operationid", &id);
         let (call, reply) = setup.round_trip(&request);
-        prop_assert_eq!(&call.owner, &owner);
-        prop_assert_eq!(&call.friend, &friend);
-        prop_assert_eq!(&call.remark, &remark);
+        prop_assert_eq!(call.text("ownerUserID"), &owner);
+        prop_assert_eq!(call.text("friendUserID"), &friend);
+        prop_assert_eq!(call.text("remark"), &remark);
         prop_assert_eq!(&call.operation_id, &String::from_utf8_lossy(&id));
         let visible = id.len() <= 256 && id.iter().all(u8::is_ascii_graphic);
         prop_assert_eq!(call.operation_id_metadata.as_deref(), visible.then_some(&*call.operation_id));
@@ -126,7 +126,7 @@ fn every_way_to_write_a_text_is_the_same_text() {
             escaped(COMMAND, &by_code),
         );
         let (call, reply) = setup.round_trip(&Request::new().body(body));
-        prop_assert_eq!((&call.owner, &call.remark), (&owner, &remark));
+        prop_assert_eq!((call.text("ownerUserID"), call.text("remark")), (&*owner, &*remark));
         reply.goes_on_with(&remark);
         Ok(())
     });

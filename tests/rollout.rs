@@ -64,7 +64,7 @@ fn at_0_percent_all_is_allowed_and_the_app_is_asked_all_the_same() {
         reply.goes_on_with(remark);
         assert_eq!(reply.origin(), "shadow");
         let call = app.next_call();
-        assert_eq!((&*call.owner, &*call.remark, &*call.operation_id), ("u1", remark, operation_id));
+        assert_eq!((call.text("ownerUserID"), call.text("remark"), &*call.operation_id), ("u1", remark, operation_id));
         assert_eq!(recorded(operation_id), expected);
         assert!(!format!("{:?}", log::of(operation_id)).contains("Another"), "a remark is logged");
     }

@@ -262,7 +262,7 @@ fn full_of_those_that_have_spoken_a_new_one_is_still_served() {
     let mut idle = keep(&bridge);
     let mut busy = bridge.connect();
     busy.write(&Request::new().remark("mock:hang").bytes());
-    while app.next_call().remark != "mock:hang" {}
+    while app.next_call().text("remark") != "mock:hang" {}
     for _ in 0..10 {
         let reply = bridge.ask("pal");
         reply.goes_on_with("pal");

@@ -53,6 +53,18 @@ pub(crate) fn quoted(text: &str, limit: usize) -> String {
     if cut.len() < text.len() { format!("{cut:?}… ({} bytes)", text.len()) } else { format!("{cut:?}") }
 }
 
+/// What stands beside the name most like `name`, if one is alike.
+pub(crate) fn nearest<T>(name: &str, candidates: impl Iterator<Item = (String, T)>) -> Option<T> {
+    /// Below this, a name is not alike but another one.
+    const ALIKE: f64 = 0.75;
+    let plain = |name: &str| name.to_lowercase().replace(['.', '-'], "_");
+    candidates
+        .map(|(candidate, value)| (strsim::normalized_damerau_levenshtein(&plain(name), &plain(&candidate)), value))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, value)| value)
+}
+
 /// A URL with `***` in the place of its password. Other texts are as they were.
 #[must_use]
 pub fn without_password(url: &str) -> String {

@@ -1,10 +1,11 @@
 //! `openim-bridge mock`: the bundled decision service.
 
 use std::{
-    fs::{self, File},
+    fs::{self, OpenOptions},
     io,
     net::SocketAddr,
     num::NonZeroUsize,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -16,14 +17,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::terminal::{WRONG_USAGE, complain};
-use crate::mock::{ControlPort, Mock, MockAddress, MockTls, Rules};
+use crate::callback::Callback;
+use crate::mock::{ControlPort, Mock, MockAddress, MockTls, Rules, callback_named};
 use crate::telemetry::log::{self, LogFormat, LogIds, LogLevel, LogSettings};
 
 /// Run the bundled decision service: scripted answers, delays, errors and hangs, with gRPC health and reflection
 ///
-/// A remark tells it what to answer: mock:allow, mock:refuse, mock:refuse=5001,text, mock:replace=New name,
-/// mock:delay=250ms, mock:hang, mock:status=UNAVAILABLE (any gRPC status name), mock:invalid=unset|code|empty. Every
-/// other remark is answered by the rules, and allowed where none holds.
+/// It serves every callback. A text in a callback, such as a remark, a group's name or the content of a message, tells it what
+/// to answer: mock:allow, mock:refuse, mock:refuse=5001,text, mock:replace=New name (in place of the text itself),
+/// mock:change=KEY:VALUE, mock:delay=250ms, mock:hang, mock:status=UNAVAILABLE (any gRPC status name),
+/// mock:invalid=unset|code|empty. All else is answered by the rules, and allowed where none holds.
 ///
 /// Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong flags or rules.
 #[derive(Debug, clap::Args)]
@@ -58,10 +61,14 @@ pub struct MockArgs {
     /// Where a test sets the rules and reads the calls by HTTP [default: nowhere]
     ///
     /// GET and PUT /rules (YAML or JSON), GET and DELETE /calls (JSON), POST /reset. Port 0 takes a free one, and a log
-    /// line names it. Remarks, which are personal data, are in it, and whoever reaches it may change everything: it is for
-    /// tests.
+    /// line names it. What users write is in it, which is personal data, and whoever reaches it may change everything: it is
+    /// for tests.
     #[arg(long, value_name = "ADDR")]
     control: Option<SocketAddr>,
+
+    /// Leave this callback out: its rpc is answered UNIMPLEMENTED, as by a service that lacks it. May be given several times
+    #[arg(long, value_name = "CALLBACK", value_parser = callback_named)]
+    without: Vec<&'static Callback>,
 
     /// Work on at most this many calls concurrently, as a thread pool does; others wait [default: any number]
     #[arg(long, value_name = "CALLS")]
@@ -77,8 +84,8 @@ pub struct MockArgs {
 
     /// Write a line of JSON for each call to this file, which is emptied first, or to standard output with `-`
     ///
-    /// It is there before the call is answered: time, operation ID, owner, friend, remark, answer, deadline left, metadata.
-    /// Remarks, which are personal data, are always in it: it is for tests.
+    /// It is there before the call is answered: time, callback, operation ID, request, answer, deadline left, metadata. What
+    /// users write, which is personal data, is always in it: it is for tests.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 
@@ -86,7 +93,7 @@ pub struct MockArgs {
     #[arg(long, value_name = "LEVEL", value_parser = log_level, default_value = "info")]
     log_level: LogLevel,
 
-    /// Show remarks, which are personal data, in the log
+    /// Show requests, which hold personal data, in the log
     #[arg(long)]
     log_private: bool,
 
@@ -125,6 +132,7 @@ pub async fn run(args: MockArgs) -> anyhow::Result<ExitCode> {
     };
     let mut mock = bind(args.listen.clone(), rules)
         .await?
+        .without(args.without.clone())
         .log_private(args.log_private)
         .concurrency(args.concurrency)
         .max_connection_age(args.max_connection_age);
@@ -185,7 +193,8 @@ fn record(mock: Mock, path: &Path) -> anyhow::Result<Mock> {
     if path == Path::new("-") {
         return Ok(mock.record_to(io::stdout()));
     }
-    let file = File::create(path);
+    // Only its owner may read a new one.
+    let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path);
     Ok(mock.record_to(file.with_context(|| format!("--record: cannot write to {}", path.display()))?))
 }
 

@@ -10,8 +10,9 @@ use serde_saphyr::Location;
 use super::{
     entry::Entry,
     error::{Problem, ValueSource},
-    leaf::{Leaf, closest, nearest},
+    leaf::{Leaf, closest},
 };
+use crate::base::text::nearest;
 use crate::base::yaml::{Yaml, document, read_text, syntax_message};
 use crate::callback::Callback;
 

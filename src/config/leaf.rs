@@ -10,8 +10,8 @@ use clap::{
 };
 use serde_json::{Map, Value as Json, json};
 
-use crate::base::packed;
 use crate::base::yaml::{document, quote};
+use crate::base::{packed, text::nearest};
 use crate::callback::{CALLBACKS, Callback};
 
 /// What the name of every variable begins with.
@@ -423,16 +423,4 @@ pub(super) fn show(value: &Json) -> String {
 pub(super) fn closest<'a>(name: &str, leaves: &'a [Leaf]) -> Option<&'a Leaf> {
     let names = |leaf: &'a Leaf| leaf.short_flag.iter().chain([&leaf.key]).map(move |name| (name.clone(), leaf));
     nearest(name, leaves.iter().flat_map(names))
-}
-
-/// What stands beside the name most like `name`, if one is alike.
-pub(super) fn nearest<T>(name: &str, candidates: impl Iterator<Item = (String, T)>) -> Option<T> {
-    /// Below this, a name is not alike but another one.
-    const ALIKE: f64 = 0.75;
-    let plain = |name: &str| name.to_lowercase().replace(['.', '-'], "_");
-    candidates
-        .map(|(candidate, value)| (strsim::normalized_damerau_levenshtein(&plain(name), &plain(&candidate)), value))
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, value)| value)
 }

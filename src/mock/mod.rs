@@ -1,46 +1,56 @@
-//! The bundled decision service: answers by rules, and by commands in the remark, so that a bridge can be tried out and
-//! tested without a service. Serves gRPC health and reflection as well.
+//! The bundled decision service: answers every callback by rules, and by commands in its texts, so that a bridge can be tried
+//! out and tested without a service. Serves gRPC health and reflection as well.
 //!
 //! - [`MockAnswer`], [`MockReply`], [`MockInvalid`]: what it can answer.
-//! - `command`: remarks that say what to answer, `mock:refuse=5001,text`.
-//! - [`Rules`]: the rules file.
+//! - `contract`: what rules and commands name, held against the tables of the contract. `remark`: short names of the first
+//!   callback's fields.
+//! - `command`: texts that say what to answer, `mock:refuse=5001,text`.
+//! - [`Rules`]: the rules file. `when`: which calls a rule is for.
 //! - [`MockControl`]: what a running mock is told to do and what it was asked. [`ControlPort`]: the same by HTTP.
 //! - `record`: the record of calls, for a test's assertions.
-//! - `service`: the rpc itself; [`MockCall`] and [`MockEvent`] are what a test can see of it.
+//! - `service`: the rpcs, and `raw` their codec. [`MockCall`], [`MockEvent`]: what a test can see of them.
 //! - `listen`, `tls`: where and how it takes connections.
 //! - [`Mock`]: binds and serves.
 //!
 //! Called by `openim-bridge mock`, by `demo` and by tests. Nothing on the path of a callback may use it.
 
 mod answer;
+mod call;
 mod command;
+mod contract;
 mod control;
 mod control_port;
 mod listen;
+mod raw;
 mod record;
+mod remark;
 mod rules;
 mod service;
 mod tls;
+mod when;
 
-use std::{io, num::NonZeroUsize, time::Duration};
+use std::{collections::BTreeSet, io, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     time::sleep,
 };
-use tonic::{server::NamedService, transport::Server};
+use tonic::{service::Routes, transport::Server};
+use tonic_health::ServingStatus;
 
 pub use answer::{MockAnswer, MockInvalid, MockReply};
+pub use call::{CallStage, MockCall, MockEvent};
+pub use contract::callback_named;
 pub use control::{MockControl, WatchedRules};
 pub use control_port::ControlPort;
 pub use listen::MockAddress;
 pub use record::Calls;
 pub use rules::{Rules, RulesError};
-pub use service::{CallStage, MockCall, MockEvent};
 pub use tls::{MockTls, TlsSetupError};
 
 use crate::base::tls::TlsError;
-use crate::proto::{DESCRIPTORS, friend_callback_service_server::FriendCallbackServiceServer};
+use crate::callback::Callback;
+use crate::proto::DESCRIPTORS;
 use listen::{Incoming, Listener};
 use service::Service;
 
@@ -59,6 +69,7 @@ pub struct Mock {
     listener: Listener,
     tls: Option<MockTls>,
     control: MockControl,
+    without: Vec<&'static Callback>,
     log_private: bool,
     events: Option<mpsc::UnboundedSender<MockEvent>>,
     concurrency: Option<NonZeroUsize>,
@@ -93,6 +104,7 @@ impl Mock {
             listener,
             tls: None,
             control: MockControl::new(rules),
+            without: Vec::new(),
             log_private: false,
             events: None,
             concurrency: None,
@@ -113,6 +125,13 @@ impl Mock {
         self
     }
 
+    /// The rpcs of these are as if they were not there: UNIMPLEMENTED, as in a service that lacks them.
+    #[must_use]
+    pub fn without(mut self, callbacks: Vec<&'static Callback>) -> Self {
+        self.without = callbacks;
+        self
+    }
+
     /// At most so many calls are worked on concurrently, as by a thread pool; others wait. `None`: any number.
     #[must_use]
     pub fn concurrency(mut self, calls: Option<NonZeroUsize>) -> Self {
@@ -128,7 +147,7 @@ impl Mock {
         self
     }
 
-    /// Log lines hold remarks from now on. They are personal data.
+    /// Log lines hold requests from now on. They are personal data.
     #[must_use]
     pub fn log_private(mut self, log_private: bool) -> Self {
         self.log_private = log_private;
@@ -167,14 +186,24 @@ impl Mock {
         let (end, ended) = oneshot::channel::<()>();
         let service = Service {
             control: self.control,
+            without: self.without,
             log_private: self.log_private,
             events: self.events,
             room: self.concurrency.map(|calls| Semaphore::new(calls.get().min(Semaphore::MAX_PERMITS))),
             stopped,
         };
-        let service = FriendCallbackServiceServer::new(service).max_decoding_message_size(usize::MAX);
+        let names = service.names();
         let (reporter, health) = tonic_health::server::health_reporter();
-        reporter.set_serving::<FriendCallbackServiceServer<Service>>().await;
+        for name in &names {
+            reporter.set_service_status(name, ServingStatus::Serving).await;
+        }
+        let service = Arc::new(service);
+        let routes = Routes::new(health)
+            .add_service(reflection(REFLECTION, &names).build_v1()?)
+            // What grpcurl before 1.8.8 asks for.
+            .add_service(reflection(REFLECTION_BEFORE, &names).build_v1alpha()?)
+            .into_axum_router()
+            .fallback(move |request| Arc::clone(&service).serve(request));
 
         let tls = self.tls.map(MockTls::watch).transpose()?;
         let mut server = Server::builder()
@@ -183,15 +212,12 @@ impl Mock {
         if let Some(age) = self.max_connection_age {
             server = server.max_connection_age(age);
         }
-        let server = server
-            .add_service(service)
-            .add_service(health)
-            .add_service(reflection(REFLECTION).build_v1()?)
-            // What grpcurl before 1.8.8 asks for.
-            .add_service(reflection(REFLECTION_BEFORE).build_v1alpha()?)
-            .serve_with_incoming_shutdown(Incoming::new(self.listener, tls), async move {
+        let server = server.add_routes(routes.into()).serve_with_incoming_shutdown(
+            Incoming::new(self.listener, tls),
+            async move {
                 let _ = ended.await;
-            });
+            },
+        );
         let grace = async {
             shutdown.await;
             drop(end);
@@ -207,12 +233,9 @@ impl Mock {
 }
 
 /// Everything that is served, reflection by this name included.
-fn reflection(name: &str) -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
+fn reflection(name: &str, services: &BTreeSet<&str>) -> tonic_reflection::server::Builder<'static> {
+    let builder = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        // The contract has services that are not served here.
-        .with_service_name(<FriendCallbackServiceServer<Service> as NamedService>::NAME)
-        .with_service_name(HEALTH)
-        .with_service_name(name)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    services.iter().chain([&HEALTH, &name]).fold(builder, |builder, name| builder.with_service_name(*name))
 }

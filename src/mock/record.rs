@@ -1,5 +1,5 @@
 //! The record of calls, for a test's assertions: each a line of JSON, written out as it comes, or the last ones kept.
-//! Remarks are in it, which the log never has: it is for tests.
+//! What users write is in it, which the log never has: it is for tests.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,10 +8,10 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::Value;
 use tonic::metadata::MetadataMap;
 
-use super::MockReply;
-use crate::proto::BeforeSetFriendRemarkRequest;
+use super::{answer::MockReply, call::MockCall};
 
 /// How many calls are kept at most.
 const KEPT_CALLS: usize = 10_000;
@@ -19,17 +19,18 @@ const KEPT_CALLS: usize = 10_000;
 const KEPT_BYTES: usize = 64 << 20;
 
 /// What a record holds of a call's metadata.
-const METADATA: [&str; 5] = ["operation-id", "grpc-timeout", "traceparent", "tracestate", "user-agent"];
+const METADATA: [&str; 7] =
+    ["operation-id", "callback-id", "attempt", "grpc-timeout", "traceparent", "tracestate", "user-agent"];
 
 /// A call as it is recorded, when it has come in and before it is answered.
 #[derive(Debug, Serialize)]
 pub(super) struct Recorded<'a> {
     /// When it came in: RFC 3339, in UTC.
     time: String,
+    callback: &'static str,
     operation_id: &'a str,
-    owner: &'a str,
-    friend: &'a str,
-    remark: &'a str,
+    /// By its names in JSON, which are OpenIM's.
+    request: &'a Value,
     /// What it is answered, as in a rules file.
     answer: &'a MockReply,
     /// How long the answer waits.
@@ -40,22 +41,16 @@ pub(super) struct Recorded<'a> {
 }
 
 impl<'a> Recorded<'a> {
-    pub(super) fn new(
-        message: &'a BeforeSetFriendRemarkRequest,
-        metadata: &'a MetadataMap,
-        delay: Duration,
-        answer: &'a MockReply,
-    ) -> Self {
+    pub(super) fn new(call: &'a MockCall, metadata: &'a MetadataMap, delay: Duration, answer: &'a MockReply) -> Self {
         let text = |name| Some((name, metadata.get(name)?.to_str().ok()?));
         let metadata: BTreeMap<_, _> = METADATA.into_iter().filter_map(text).collect();
         #[expect(clippy::disallowed_methods, reason = "for people and tests, not for deadlines")]
         let now = SystemTime::now();
         Self {
             time: humantime::format_rfc3339_millis(now).to_string(),
-            operation_id: &message.operation_id,
-            owner: &message.owner_user_id,
-            friend: &message.friend_user_id,
-            remark: &message.remark,
+            callback: call.callback,
+            operation_id: &call.operation_id,
+            request: &call.request,
             answer,
             delay_ms: delay.as_millis(),
             deadline_left_ms: metadata.get("grpc-timeout").and_then(|text| timeout(text)).map(|left| left.as_millis()),
@@ -88,7 +83,7 @@ pub struct Calls {
     /// How many older ones are gone, since there are too many.
     pub dropped: u64,
     /// From the oldest to the newest. A JSON object each.
-    pub calls: Vec<serde_json::Value>,
+    pub calls: Vec<Value>,
 }
 
 /// Where calls are recorded. The default is nowhere.
@@ -107,7 +102,7 @@ struct Kept {
 
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Remarks are in it.
+        // What users write is in it.
         f.debug_struct("Recorder").finish_non_exhaustive()
     }
 }

@@ -2,61 +2,62 @@
 //!
 //! ```yaml
 //! rules:
-//!   - when: { owner: u1, remark: { regex: "(?i)spam" } }
-//!     then: { refuse: { code: 5001, message: "No spam", detail: "word list" } }
+//!   - when: { callback: beforeSendGroupMsg, groupID: g1, content: { regex: "(?i)casino" } }
+//!     then: { refuse: { code: 5001, message: "No ads", detail: "word list" } }
 //!     delay: 100ms
-//!   - when: { friend: u9 }
-//!     then: { replace: "Colleague" }
+//!   - when: { callback: beforeCreateGroup, initMemberList.userID: u9 }
+//!     then: { change: { groupName: "Colleagues" } }
 //! ```
 //!
-//! The first rule whose `when` holds is followed; where none does, the call is allowed. In `when`, all of `owner`,
-//! `friend` and `remark` that are given must hold: a text must be equal, a `regex` must be found somewhere in the value
-//! (a search: anchor it as `^…$` to match the whole). A rule without `when` always holds. `then` is one of `allow`,
-//! `refuse: {…}`, `replace: TEXT`, `hang`, `status: NAME` and `invalid: unset|code|empty`. `delay` is waited first.
+//! The first rule whose `when` holds is followed; where none does, the call is allowed. In `when`, all that is given must hold:
+//! the `callback`, by its name, and fields of its request, by their names in JSON. A dot leads into an object, and of a list one
+//! item must hold. A text, a number or true and false must be equal; a `regex` must be found somewhere in the text (a search:
+//! anchor it as `^…$` to match the whole). A rule without `callback` is for those that have all fields and changes that it
+//! names. `then` is one of `allow`, `refuse: {…}`, `change: {…}`, `hang`, `status: NAME` and `invalid: unset|code|empty`. `delay` is
+//! waited first.
 //!
 //! In place of `then`, `sequence` has a list of answers, which the rule's calls are given one after the other. The last
 //! one is given to all calls after it, or with `repeat: true` the list begins again.
 //!
-//! `examples/mock-rules.yaml` shows all of it.
+//! `examples/mock-rules.yaml` shows all of it; `when` says which calls a rule is for, and `remark` has the short names.
 
 use std::{
-    fmt, io,
+    io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
 
-use regex::Regex;
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::Value;
 
 use super::{
     answer::{MockAnswer, MockReply},
     command,
+    when::{RuleWhen, WrittenWhen},
 };
 use crate::base::bounded_file;
-use crate::proto::BeforeSetFriendRemarkRequest;
+use crate::callback::Callback;
 
 /// What would be right, under every error: what is wrong is said before it, but often not what else could be written.
 const SHAPE: &str = "\
 A rules file reads:
   rules:
-    - when: { owner: TEXT, friend: TEXT, remark: { regex: PATTERN } }   # each is optional; TEXT or regex
+    - when: { callback: NAME, FIELD: VALUE, FIELD: { regex: PATTERN } }   # each is optional; FIELD as in OpenIM's JSON
       then: ANSWER
-      delay: 250ms                                                      # optional
-    - sequence: [ANSWER, ANSWER]                                        # one after the other; the last is given on
-      repeat: true                                                      # optional: after the last, the first again
-where ANSWER is one of: allow | { refuse: { code: NUMBER, message: TEXT, detail: TEXT } } | { replace: TEXT } | hang |
-{ status: UNAVAILABLE } | { invalid: unset } | { invalid: code } | { invalid: empty }";
+      delay: 250ms                                                        # optional
+    - sequence: [ANSWER, ANSWER]                                          # one after the other; the last is given on
+      repeat: true                                                        # optional: after the last, the first again
+where ANSWER is one of: allow | { refuse: { code: NUMBER, message: TEXT, detail: TEXT } } | { change: { KEY: VALUE } } | hang |
+{ status: UNAVAILABLE } | { invalid: unset } | { invalid: code } | { invalid: empty }
+The remark's fields are also called owner and friend, and { replace: TEXT } changes it.";
 
 /// What a rules file may hold at most: 1 MiB.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 
 /// Which calls get which answer. The default has no rules, so that every call is allowed.
 ///
-/// Remarks such as `mock:refuse` come before any rule.
+/// Texts such as `mock:refuse` come before any rule.
 #[derive(Debug)]
 pub struct Rules {
     rules: Vec<Rule>,
@@ -106,7 +107,9 @@ impl Rules {
         struct Parsed {
             rules: Vec<Rule>,
         }
-        let parsed = serde_saphyr::from_str(yaml).map_err(|error: serde_saphyr::Error| {
+        // A nickname may be `N`, or `no`.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let parsed = serde_saphyr::from_str_with_options(yaml, options).map_err(|error: serde_saphyr::Error| {
             let options = serde_saphyr::render_options! {
                 formatter: &serde_saphyr::UserMessageFormatter,
                 source_name: Some(origin),
@@ -131,12 +134,16 @@ impl Rules {
         }
     }
 
-    /// What the mock does with a call. A rule's sequence is one answer further after it.
+    /// What the mock does with a call, whose request this is in JSON. A rule's sequence is one answer further after it.
     #[must_use]
-    pub fn answer(&self, request: &BeforeSetFriendRemarkRequest) -> MockAnswer {
-        command::answer(&request.remark)
-            .or_else(|| self.rules.iter().find(|rule| rule.when.holds(request)).map(Rule::answer))
-            .unwrap_or_else(|| MockReply::Allow.into())
+    pub fn answer(&self, callback: &'static Callback, request: &Value) -> MockAnswer {
+        let mut answer = command::answer(callback, request)
+            .or_else(|| self.rules.iter().find(|rule| rule.when.holds(callback, request)).map(Rule::answer))
+            .unwrap_or_else(|| MockReply::Allow.into());
+        if callback.is_after() && answer.reply.decides() {
+            answer.reply = MockReply::Allow;
+        }
+        answer
     }
 }
 
@@ -163,7 +170,7 @@ struct Rule {
 #[serde(deny_unknown_fields)]
 struct Written {
     #[serde(default)]
-    when: RuleWhen,
+    when: WrittenWhen,
     then: Option<MockReply>,
     sequence: Option<Vec<MockReply>>,
     repeat: Option<bool>,
@@ -172,17 +179,20 @@ struct Written {
 }
 
 impl TryFrom<Written> for Rule {
-    type Error = &'static str;
+    type Error = String;
 
-    fn try_from(written: Written) -> Result<Self, &'static str> {
+    fn try_from(written: Written) -> Result<Self, String> {
         let Written { when, then, sequence, repeat, delay } = written;
         let answers = match (then, sequence, repeat) {
             (Some(reply), None, None) => Answers::Always(reply),
             (None, Some(replies), repeat) => Answers::Sequence(Sequence::new(replies, repeat.unwrap_or(false))?),
-            (Some(_), None, Some(_)) => return Err("`repeat` is for a `sequence`, and `then` is always repeated"),
-            (Some(_), Some(_), _) => return Err("a rule has `then` or `sequence`, not both"),
-            (None, None, _) => return Err("a rule needs `then: ANSWER` or `sequence: [ANSWER, …]`"),
+            (Some(_), None, Some(_)) => {
+                return Err("`repeat` is for a `sequence`, and `then` is always repeated".to_owned());
+            }
+            (Some(_), Some(_), _) => return Err("a rule has `then` or `sequence`, not both".to_owned()),
+            (None, None, _) => return Err("a rule needs `then: ANSWER` or `sequence: [ANSWER, …]`".to_owned()),
         };
+        let when = when.read(answers.all())?;
         Ok(Self { when, answers, delay })
     }
 }
@@ -201,6 +211,16 @@ impl Rule {
 enum Answers {
     Always(MockReply),
     Sequence(Sequence),
+}
+
+impl Answers {
+    fn all(&self) -> impl Iterator<Item = &MockReply> {
+        let (first, others) = match self {
+            Self::Always(reply) => (reply, [].as_slice()),
+            Self::Sequence(sequence) => (&sequence.first, &*sequence.others),
+        };
+        std::iter::once(first).chain(others)
+    }
 }
 
 /// Answers that are given one after the other.
@@ -234,93 +254,6 @@ impl Sequence {
     }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleWhen {
-    #[serde(default)]
-    owner: Pattern,
-    #[serde(default)]
-    friend: Pattern,
-    #[serde(default)]
-    remark: Pattern,
-}
-
-impl RuleWhen {
-    fn holds(&self, request: &BeforeSetFriendRemarkRequest) -> bool {
-        self.owner.holds(&request.owner_user_id)
-            && self.friend.holds(&request.friend_user_id)
-            && self.remark.holds(&request.remark)
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-enum Pattern {
-    /// Where nothing is asked for. Cannot be written, so that an empty value is an error and no rule for everything.
-    #[default]
-    Any,
-    Equal(String),
-    Found(Regex),
-}
-
-impl Pattern {
-    fn holds(&self, text: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Equal(expected) => expected == text,
-            Self::Found(regex) => regex.is_match(text),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Pattern {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PatternVisitor)
-    }
-}
-
-struct PatternVisitor;
-
-impl<'de> Visitor<'de> for PatternVisitor {
-    type Value = Pattern;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text (in quotes, where it looks like a number) or { regex: \"…\" }")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Pattern, E> {
-        Ok(Pattern::Equal(text.to_owned()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pattern, A::Error> {
-        #[derive(Deserialize)]
-        #[serde(field_identifier, rename_all = "snake_case")]
-        enum RegexKey {
-            Regex,
-        }
-        let Some(RegexKey::Regex) = map.next_key()? else { return Err(A::Error::missing_field("regex")) };
-        let regex = map.next_value::<Search>()?;
-        match map.next_key::<RegexKey>()? {
-            None => Ok(Pattern::Found(regex.0)),
-            Some(RegexKey::Regex) => Err(A::Error::duplicate_field("regex")),
-        }
-    }
-}
-
-/// A regular expression, with an error at its own place.
-struct Search(Regex);
-
-impl<'de> Deserialize<'de> for Search {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let pattern = String::deserialize(deserializer)?;
-        Regex::new(&pattern).map(Self).map_err(|error| {
-            // The lines before the last draw the pattern, which the error's snippet does already.
-            let text = error.to_string();
-            let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            D::Error::custom(format_args!("`regex` is no regular expression: {reason}"))
-        })
-    }
-}
-
 fn delay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text)
@@ -329,21 +262,21 @@ fn delay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Erro
 
 #[cfg(test)]
 mod tests {
-    use std::iter;
-
     use proptest::prelude::*;
+    use serde_json::json;
     use tonic::Code;
 
     use super::*;
-    use crate::mock::answer::MockInvalid;
+    use crate::mock::{answer::MockInvalid, contract::callback_named};
 
-    fn request(owner: &str, friend: &str, remark: &str) -> BeforeSetFriendRemarkRequest {
-        BeforeSetFriendRemarkRequest {
-            operation_id: "op".to_owned(),
-            owner_user_id: owner.to_owned(),
-            friend_user_id: friend.to_owned(),
-            remark: remark.to_owned(),
-        }
+    /// What the mock does with a remark's callback.
+    fn answered(rules: &Rules, owner: &str, friend: &str, remark: &str) -> MockAnswer {
+        let request = json!({ "ownerUserID": owner, "friendUserID": friend, "remark": remark });
+        rules.answer(named("beforeSetFriendRemark"), &request)
+    }
+
+    fn named(name: &str) -> &'static Callback {
+        callback_named(name).expect("a callback")
     }
 
     fn rules(yaml: &str) -> Rules {
@@ -360,7 +293,7 @@ mod tests {
     }
 
     fn reply(rules: &Rules, owner: &str, friend: &str, remark: &str) -> MockReply {
-        rules.answer(&request(owner, friend, remark)).reply
+        answered(rules, owner, friend, remark).reply
     }
 
     #[test]
@@ -378,7 +311,7 @@ rules:
         );
         let refusal = MockReply::Refuse { code: 5001, message: "No spam".to_owned(), detail: "word list".to_owned() };
         let answer = MockAnswer { delay: Duration::from_millis(100), reply: refusal };
-        assert_eq!(rules.answer(&request("u1", "u2", "some SPAM here")), answer);
+        assert_eq!(answered(&rules, "u1", "u2", "some SPAM here"), answer);
         assert_eq!(reply(&rules, "u1", "u2", "some ham here"), MockReply::Replace("Colleague".to_owned()));
         assert_eq!(reply(&rules, "u2", "u1", "some spam here"), MockReply::Hang);
     }
@@ -462,33 +395,33 @@ rules:
         3 |     then: allow
           |
         "#);
-        insta::assert_snapshot!(complaint("rules:\n  - when: { sender: u1 }\n    then: allow\n"), @r#"
-        error: line 2 column 13: unknown field `sender`, expected one of owner, friend, remark
-         --> rules.yaml:2:13
+        insta::assert_snapshot!(complaint("rules:\n  - when: { sender: u1 }\n    then: allow\n"), @"
+        error: line 2 column 5: `sender` is no field of any callback
+         --> rules.yaml:2:5
           |
         1 | rules:
         2 |   - when: { sender: u1 }
-          |             ^ unknown field `sender`, expected one of owner, friend, remark
+          |     ^ `sender` is no field of any callback
         3 |     then: allow
           |
-        "#);
+        ");
         insta::assert_snapshot!(complaint("rules:\n  - when: { owner: 007 }\n    then: allow\n"), @r#"
-        error: line 2 column 13: invalid type: floating point `7.0`, expected a text (in quotes, where it looks like a number) or { regex: "…" }
+        error: line 2 column 13: invalid type: floating point `7.0`, expected a text (in quotes, where it looks like a number), a whole number, true, false or { regex: "…" }
          --> rules.yaml:2:13
           |
         1 | rules:
         2 |   - when: { owner: 007 }
-          |             ^ invalid type: floating point `7.0`, expected a text (in quotes, where it looks like a number) or { regex: "…" }
+          |             ^ invalid type: floating point `7.0`, expected a text (in quotes, where it looks like a number), a whole number, true, false or { regex: "…" }
         3 |     then: allow
           |
         "#);
         insta::assert_snapshot!(complaint("rules:\n  - when: { owner: }\n    then: allow\n"), @r#"
-        error: line 2 column 13: invalid type: unit value, expected a text (in quotes, where it looks like a number) or { regex: "…" }
+        error: line 2 column 13: invalid type: unit value, expected a text (in quotes, where it looks like a number), a whole number, true, false or { regex: "…" }
          --> rules.yaml:2:13
           |
         1 | rules:
         2 |   - when: { owner: }
-          |             ^ invalid type: unit value, expected a text (in quotes, where it looks like a number) or { regex: "…" }
+          |             ^ invalid type: unit value, expected a text (in quotes, where it looks like a number), a whole number, true, false or { regex: "…" }
         3 |     then: allow
           |
         "#);
@@ -534,14 +467,14 @@ rules:
         2 |   - when: { owner: u1 }
           |     ^ a rule needs `then: ANSWER` or `sequence: [ANSWER, …]`
         "#);
-        insta::assert_snapshot!(complaint("rules:\n  - then: deny\n"), @r#"
-        error: line 2 column 11: unknown variant `deny`, expected one of allow, refuse, replace, hang, status, invalid
+        insta::assert_snapshot!(complaint("rules:\n  - then: deny\n"), @"
+        error: line 2 column 11: unknown variant `deny`, expected one of allow, refuse, change, replace, hang, status, invalid
          --> rules.yaml:2:11
           |
         1 | rules:
         2 |   - then: deny
-          |           ^ unknown variant `deny`, expected one of allow, refuse, replace, hang, status, invalid
-        "#);
+          |           ^ unknown variant `deny`, expected one of allow, refuse, change, replace, hang, status, invalid
+        ");
         insta::assert_snapshot!(complaint("rules:\n  - then: refuse\n"), @r#"
         error: line 3 column 1: expected mapping start
          --> rules.yaml:2:18
@@ -601,6 +534,141 @@ rules:
     }
 
     #[test]
+    fn a_rule_is_for_the_callbacks_that_have_what_it_names() {
+        let rules = rules(
+            r#"
+rules:
+  - when: { callback: beforeCreateGroup, initMemberList.userID: u9, needVerification: 2 }
+    then: { change: { groupName: Colleagues, needVerification: 0 } }
+  - when: { callback: { regex: "^before.*Push$" }, userIDList: { regex: "^u" } }
+    then: { change: { userIDList: [u1] } }
+  - when: { callback: { regex: OfflinePush }, iOSBadgeCount: true }
+    then: { status: ABORTED }
+  - then: { change: { users: [{ userID: u1, nickname: N }] } }
+  - when: { groupID: g1 }
+    then: { refuse: {} }
+  - then: { replace: Pal }
+  - then: { status: ABORTED }
+"#,
+        );
+        let reply = |name: &str, request: Value| rules.answer(named(name), &request).reply;
+        let change = |change: Value| match change {
+            Value::Object(change) => MockReply::Change(change),
+            other => panic!("{other}"),
+        };
+        let refuse = || MockReply::Refuse { code: 0, message: String::new(), detail: String::new() };
+        let (aborted, members) = (MockReply::Status(Code::Aborted), json!([{ "userID": "u1" }, { "userID": "u9" }]));
+        let group = json!({ "groupID": "g1", "needVerification": 2, "initMemberList": members });
+        let colleagues = change(json!({ "groupName": "Colleagues", "needVerification": 0 }));
+        assert_eq!(reply("beforeCreateGroup", group.clone()), colleagues);
+        // It lacks the change, and so does an after callback, which cannot be refused either.
+        assert_eq!(reply("beforeInviteUserToGroup", group.clone()), refuse());
+        assert_eq!(reply("afterCreateGroup", group), MockReply::Allow);
+        let push = json!({ "userIDList": ["v1", "u2"], "iOSBadgeCount": true });
+        assert_eq!(reply("beforeOfflinePush", push), change(json!({ "userIDList": ["u1"] })));
+        let push = json!({ "userIDList": ["v1"], "iOSBadgeCount": true });
+        assert_eq!(reply("beforeOfflinePush", push.clone()), aborted);
+        assert_eq!(reply("beforeOnlinePush", push), aborted);
+        let users = change(json!({ "users": [{ "userID": "u1", "nickname": "N" }] }));
+        assert_eq!(reply("beforeUserRegister", json!({ "users": [] })), users);
+        assert_eq!(reply("beforeSetFriendRemark", json!({})), MockReply::Replace("Pal".to_owned()));
+        assert_eq!(reply("afterSetFriendRemark", json!({})), aborted);
+    }
+
+    #[test]
+    fn a_name_that_the_callback_lacks_is_an_error_that_says_what_it_has() {
+        for (rule, expected) in [
+            (
+                "when: { callback: beforeSendGroupMessage }, then: allow",
+                "`beforeSendGroupMessage` is no callback: did you mean `beforeSendGroupMsg`?",
+            ),
+            (
+                "when: { callback: callbackBeforeSendGroupMsgCommand }, then: allow",
+                "`callbackBeforeSendGroupMsgCommand` is no callback: did you mean `beforeSendGroupMsg`?",
+            ),
+            ("when: { callback: { regex: '^Before' } }, then: allow", "`^Before` is found in no callback's name"),
+            ("when: { callback: 1 }, then: allow", "`callback` must be a name, not 1"),
+            (
+                "when: { callback: beforeSendGroupMsg, groupId: g1 }, then: allow",
+                "`groupId` is no field of beforeSendGroupMsg: did you mean `groupID`?",
+            ),
+            (
+                "when: { callback: beforeAddBlack, text: x }, then: allow",
+                "`text` is no field of beforeAddBlack, which has ownerUserID, blackUserID",
+            ),
+            (
+                "when: { callback: afterSetFriendRemark, owner: u1 }, then: allow",
+                "`owner` is no field of afterSetFriendRemark, which has ownerUserID, friendUserID, remark",
+            ),
+            (
+                "when: { callback: beforeCreateGroup, initMemberList.userId: u1 }, then: allow",
+                "`initMemberList.userId` is no field of beforeCreateGroup: did you mean `initMemberList.userID`?",
+            ),
+            (
+                "when: { callback: beforeCreateGroup, initMemberList: u1 }, then: allow",
+                "`initMemberList` is an object: name a field of it, as in `initMemberList.KEY`",
+            ),
+            (
+                "when: { callback: beforeSendGroupMsg, groupID: 1 }, then: allow",
+                "`groupID` must be a text (in quotes, where it looks like a number)",
+            ),
+            (
+                "when: { callback: beforeSendGroupMsg, contentType: '101' }, then: allow",
+                "`contentType` must be a number",
+            ),
+            (
+                "when: { groupNames: g1 }, then: allow",
+                "`groupNames` is no field of any callback: did you mean `groupName`?",
+            ),
+            (
+                "when: { callback: beforeSendGroupMsg }, then: { change: { content: x } }",
+                "beforeSendGroupMsg takes no change: its decision is allow or refuse",
+            ),
+            (
+                "when: { callback: beforeMsgModify }, then: { change: { contents: x } }",
+                "`contents` is no key of beforeMsgModify's change: did you mean `content`?",
+            ),
+            (
+                "when: { callback: beforeMsgModify }, then: { change: { content: 1 } }",
+                "`content` must be a text (in quotes, where it looks like a number)",
+            ),
+            (
+                "when: { callback: beforeMsgModify }, then: { change: { contentType: 2147483648 } }",
+                "`contentType` must be a number",
+            ),
+            (
+                "when: { callback: beforeOfflinePush }, then: { change: { userIDList: u1 } }",
+                "`userIDList` must be a list of texts",
+            ),
+            (
+                "when: { callback: beforeOfflinePush }, then: { change: { sendID: u1 } }",
+                "`sendID` is no key of beforeOfflinePush's change, which has userIDList",
+            ),
+            (
+                "then: { change: { users: [{ userId: u1 }] } }",
+                "`users.userId` is no key of the change: did you mean `userID`?",
+            ),
+            ("then: { change: { users: [null] } }", "`users` must be an object"),
+            ("then: { change: { users: {} } }", "`users` must be a list"),
+            ("then: { change: { nicknames: x } }", "`nicknames` is no key of a change: did you mean `nickName`?"),
+            ("then: { change: {} }", "`change` needs a key; to answer an empty one on purpose, write `invalid: empty`"),
+            (
+                "when: { callback: beforeAddFriend }, sequence: [allow, { replace: x }]",
+                "beforeAddFriend takes no change: its decision is allow or refuse",
+            ),
+            (
+                "when: { callback: afterAddFriend }, sequence: [allow, { refuse: {} }]",
+                "afterAddFriend has no decision, since OpenIM only tells: its answer is allow, status or hang",
+            ),
+            ("when: { callback: afterAddFriend }, then: { change: { x: 1 } }", "afterAddFriend has no decision"),
+            ("when: { callback: { regex: ^after } }, then: { invalid: unset }", "has no decision"),
+        ] {
+            let complaint = complaint(&format!("rules:\n  - {{ {rule} }}\n"));
+            assert!(complaint.contains("line 2 column ") && complaint.contains(expected), "{expected}\n{complaint}");
+        }
+    }
+
+    #[test]
     fn a_rule_with_no_answer_or_with_two_is_told_what_it_needs() {
         for (rule, expected) in [
             ("{ sequence: [] }", "`sequence` needs an answer at least"),
@@ -654,12 +722,9 @@ rules:
     fn the_example_is_valid_and_shows_every_reply() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/mock-rules.yaml");
         let example = Rules::load(&path).expect("a valid example");
-        let replies = example.rules.iter().flat_map(|rule| match &rule.answers {
-            Answers::Always(reply) => vec![reply],
-            Answers::Sequence(Sequence { first, others, .. }) => iter::once(first).chain(others).collect(),
-        });
+        let replies = example.rules.iter().flat_map(|rule| rule.answers.all());
         let shown: std::collections::BTreeSet<_> = replies.map(MockReply::into_str).collect();
-        assert_eq!(Vec::from_iter(shown), ["allow", "hang", "invalid", "refuse", "replace", "status"]);
+        assert_eq!(Vec::from_iter(shown), ["allow", "change", "hang", "invalid", "refuse", "replace", "status"]);
     }
 
     #[test]
@@ -672,7 +737,7 @@ rules:
         #[test]
         fn without_rules_every_other_remark_is_allowed(remark in any::<String>()) {
             prop_assume!(!remark.starts_with("mock:"));
-            prop_assert_eq!(Rules::default().answer(&request("u1", "u2", &remark)), MockReply::Allow.into());
+            prop_assert_eq!(answered(&Rules::default(), "u1", "u2", &remark), MockReply::Allow.into());
         }
     }
 }

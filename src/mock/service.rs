@@ -1,64 +1,40 @@
-//! The rpc: looks the answer up, waits, answers, and tells the log and the tests about it.
+//! The rpcs: each by its row and the tables of the contract, with no code of its own. Looks the answer up, waits, answers, and
+//! tells the log and the tests about it.
 //!
 //! tonic's server enforces a call's `grpc-timeout` itself: a call that still waits by then is dropped here, and tonic
 //! answers it CANCELLED. So `hang` is silent up to the deadline, not beyond it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use prost::Message as _;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     time::{Instant, sleep},
 };
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tonic::{
+    Request, Response, Status,
+    server::{Grpc, UnaryService},
+};
 use tracing::info;
 
-use super::{MockAnswer, MockControl, MockInvalid, MockReply, record::Recorded};
-use crate::proto::{
-    Allow, BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse, Refuse, ReplaceRemark,
-    before_set_friend_remark_response::Decision, friend_callback_service_server::FriendCallbackService,
+use super::{
+    answer::MockAnswer,
+    call::{CallStage, MockCall, MockEvent},
+    control::MockControl,
+    raw::Raw,
+    record::Recorded,
 };
+use crate::callback::{CALLBACKS, Callback};
 
-/// IDs and remarks are free text of any length; a log line holds this many bytes of each.
+/// IDs and requests are free text of any length; a log line holds this many bytes of each.
 const LOGGED_BYTES: usize = 256;
-
-/// One call, as it came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MockCall {
-    pub operation_id: String,
-    pub owner: String,
-    pub friend: String,
-    pub remark: String,
-    /// The metadata `operation-id`, where it is visible ASCII.
-    pub operation_id_metadata: Option<String>,
-    /// The metadata `grpc-timeout`, in gRPC's notation: up to eight digits and a unit, such as `1500m`.
-    pub grpc_timeout: Option<String>,
-    pub traceparent: Option<String>,
-    /// What the mock was going to answer: the name of a [`MockReply`].
-    pub decision: &'static str,
-}
-
-/// What happened to a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MockEvent {
-    /// Which call; the same `Arc` in all events of a call.
-    pub call: Arc<MockCall>,
-    /// What happened to it.
-    pub stage: CallStage,
-}
-
-/// What can happen to a call: it is received, and then ends in one of two ways.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallStage {
-    Received,
-    Answered,
-    /// It ended without an answer of the mock: the client cancelled it or went away, its deadline passed, or the mock
-    /// ended.
-    Cancelled,
-}
 
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) control: MockControl,
+    /// Those whose rpcs are as if they were not there.
+    pub(super) without: Vec<&'static Callback>,
     pub(super) log_private: bool,
     pub(super) events: Option<mpsc::UnboundedSender<MockEvent>>,
     /// A permit for each call that is worked on. `None`: there is always room.
@@ -67,28 +43,58 @@ pub(super) struct Service {
     pub(super) stopped: watch::Receiver<()>,
 }
 
-#[tonic::async_trait]
-impl FriendCallbackService for Service {
-    async fn before_set_friend_remark(
-        &self,
-        request: Request<BeforeSetFriendRemarkRequest>,
-    ) -> Result<Response<BeforeSetFriendRemarkResponse>, Status> {
-        let MockAnswer { delay, reply } = self.control.rules().answer(request.get_ref());
-        self.control.received(&Recorded::new(request.get_ref(), request.metadata(), delay, &reply));
-        let in_flight = InFlight::new(self, call(request, &reply));
-        let answer = self.unless_stopped(delay, reply).await?;
-        in_flight.answered();
-        answer
-    }
+/// What every request has beside its fields.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Common {
+    #[prost(string, tag = "1")]
+    operation_id: String,
 }
 
-/// A reply in gRPC's terms.
-type MockOutcome = Result<Response<BeforeSetFriendRemarkResponse>, Status>;
-
 impl Service {
-    /// Waits as told. The outer error is the end of the mock, and no answer of its own.
-    async fn unless_stopped(&self, delay: Duration, reply: MockReply) -> Result<MockOutcome, Status> {
-        let answer = async {
+    /// Those that are served.
+    pub(super) fn callbacks(&self) -> impl Iterator<Item = &'static Callback> {
+        CALLBACKS.iter().filter(|callback| !self.without.iter().any(|other| other.name == callback.name))
+    }
+
+    /// The services of their rpcs, by name.
+    pub(super) fn names(&self) -> BTreeSet<&'static str> {
+        self.callbacks().filter_map(|callback| callback.rpc.path.split('/').nth(1)).collect()
+    }
+
+    /// Answers any rpc.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        request: http::Request<axum::body::Body>,
+    ) -> http::Response<tonic::body::Body> {
+        let path = request.uri().path();
+        let Some(callback) = self.callbacks().find(|callback| callback.rpc.path == path) else {
+            return Status::unimplemented("The mock does not serve this rpc").into_http();
+        };
+        let rpc = Rpc { service: self, callback };
+        Grpc::new(Raw).max_decoding_message_size(usize::MAX).unary(rpc, request).await
+    }
+
+    async fn answer(&self, callback: &'static Callback, request: Request<Bytes>) -> Result<Response<Vec<u8>>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let undecodable = || Status::internal("The request does not decode");
+        let Common { operation_id } = Common::decode(&*message).map_err(|_| undecodable())?;
+        let json = callback.rpc.request.json_of(&message).ok_or_else(undecodable)?;
+        let request = serde_json::from_str(&json).map_err(|_| undecodable())?;
+        let MockAnswer { delay, reply } = self.control.rules().answer(callback, &request);
+        let call = MockCall::new(callback, operation_id, request, &metadata, &reply);
+        self.control.received(&Recorded::new(&call, &metadata, delay, &reply));
+        let in_flight = InFlight::new(self, callback, call);
+        let answer = self.unless_stopped(delay, reply.message(callback)).await?;
+        in_flight.answered();
+        match answer {
+            Ok(message) => Ok(Response::new(message)),
+            Err(code) => Err(Status::new(code, "As the mock was told to answer")),
+        }
+    }
+
+    /// Waits as told. An error is the end of the mock, and no answer of its own.
+    async fn unless_stopped<A>(&self, delay: Duration, answer: Option<A>) -> Result<A, Status> {
+        let waits = async {
             let _place = match &self.room {
                 Some(room) => room.acquire().await.ok(),
                 None => None,
@@ -96,66 +102,50 @@ impl Service {
             if !delay.is_zero() {
                 sleep(delay).await;
             }
-            outcome(reply).await
+            match answer {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
         };
         let mut stopped = self.stopped.clone();
         tokio::select! {
             biased;
-            outcome = answer => Ok(outcome),
+            answer = waits => Ok(answer),
             _ = stopped.changed() => Err(Status::unavailable("The mock is ending")),
         }
     }
 }
 
-async fn outcome(reply: MockReply) -> MockOutcome {
-    let decision = match reply {
-        MockReply::Allow => Some(Decision::Allow(Allow {})),
-        MockReply::Refuse { code, message, detail } => Some(Decision::Refuse(Refuse { code, message, detail })),
-        MockReply::Replace(remark) => Some(Decision::ReplaceRemark(ReplaceRemark { remark })),
-        MockReply::Hang => std::future::pending().await,
-        MockReply::Status(code) => return Err(Status::new(code, "As the mock was told to answer")),
-        MockReply::Invalid(MockInvalid::Unset) => None,
-        MockReply::Invalid(MockInvalid::Code) => {
-            let message = "A refusal with a code outside 5000 to 9899".to_owned();
-            Some(Decision::Refuse(Refuse { code: 42, message, detail: String::new() }))
-        }
-        MockReply::Invalid(MockInvalid::Empty) => {
-            Some(Decision::ReplaceRemark(ReplaceRemark { remark: String::new() }))
-        }
-    };
-    Ok(Response::new(BeforeSetFriendRemarkResponse { decision }))
+/// The rpc of one callback.
+struct Rpc {
+    service: Arc<Service>,
+    callback: &'static Callback,
 }
 
-fn call(request: Request<BeforeSetFriendRemarkRequest>, reply: &MockReply) -> MockCall {
-    let (metadata, _, message) = request.into_parts();
-    MockCall {
-        operation_id: message.operation_id,
-        owner: message.owner_user_id,
-        friend: message.friend_user_id,
-        remark: message.remark,
-        operation_id_metadata: text(&metadata, "operation-id"),
-        grpc_timeout: text(&metadata, "grpc-timeout"),
-        traceparent: text(&metadata, "traceparent"),
-        decision: reply.into_str(),
+impl UnaryService<Bytes> for Rpc {
+    type Response = Vec<u8>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, Status>> + Send>>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let (service, callback) = (Arc::clone(&self.service), self.callback);
+        Box::pin(async move { service.answer(callback, request).await })
     }
-}
-
-fn text(metadata: &MetadataMap, name: &str) -> Option<String> {
-    metadata.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 /// A call from its arrival to its end, whichever way it ends: tonic drops the handler's future when nobody waits for it
 /// any more.
 struct InFlight<'a> {
     service: &'a Service,
+    callback: &'static Callback,
     call: Arc<MockCall>,
     since: Instant,
     end: CallStage,
 }
 
 impl<'a> InFlight<'a> {
-    fn new(service: &'a Service, call: MockCall) -> Self {
-        let in_flight = Self { service, call: Arc::new(call), since: Instant::now(), end: CallStage::Cancelled };
+    fn new(service: &'a Service, callback: &'static Callback, call: MockCall) -> Self {
+        let (call, since) = (Arc::new(call), Instant::now());
+        let in_flight = Self { service, callback, call, since, end: CallStage::Cancelled };
         in_flight.tell(CallStage::Received);
         in_flight
     }
@@ -174,12 +164,16 @@ impl<'a> InFlight<'a> {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        let MockCall { operation_id, owner, friend, remark, decision, .. } = &*self.call;
+        let MockCall { callback, operation_id, request, attempt, decision, .. } = &*self.call;
+        let id = |key: Option<&str>| key.and_then(|key| request.get(key)?.as_str()).map(shortened);
+        let request = self.service.log_private.then(|| request.to_string());
         info!(
+            callback,
             operation_id = shortened(operation_id),
-            owner = shortened(owner),
-            friend = shortened(friend),
-            remark = self.service.log_private.then(|| shortened(remark)),
+            actor = id(self.callback.actor),
+            about = id(self.callback.about),
+            attempt,
+            request = request.as_deref().map(shortened),
             decision,
             ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
             "{}",

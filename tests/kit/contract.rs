@@ -30,6 +30,10 @@ pub fn request_of(callback: &Callback) -> MessageDescriptor {
     method_of(callback).input()
 }
 
+pub fn response_of(callback: &Callback) -> MessageDescriptor {
+    method_of(callback).output()
+}
+
 pub fn change_of(callback: &Callback) -> Option<MessageDescriptor> {
     method_of(callback).output().get_field(3).and_then(|change| change.kind().as_message().cloned())
 }

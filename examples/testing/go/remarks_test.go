@@ -77,11 +77,10 @@ func setRemark(t *testing.T, remark string) (answer told) {
 }
 
 type call struct {
+	Callback       string
 	OperationID    string `json:"operation_id"`
-	Owner          string `json:"owner"`
-	Friend         string `json:"friend"`
-	Remark         string `json:"remark"`
-	DeadlineLeftMs int    `json:"deadline_left_ms"`
+	Request        struct{ OwnerUserID, FriendUserID, Remark string }
+	DeadlineLeftMs int `json:"deadline_left_ms"`
 }
 
 func calls(t *testing.T) []call {
@@ -102,7 +101,8 @@ func TestAReplacedRemarkIsWhatOpenIMStores(t *testing.T) {
 	}
 	left := asked[0].DeadlineLeftMs
 	asked[0].DeadlineLeftMs = 0
-	expected := call{OperationID: t.Name(), Owner: "u1", Friend: "u2", Remark: " Bob "}
+	expected := call{Callback: "beforeSetFriendRemark", OperationID: t.Name()}
+	expected.Request.OwnerUserID, expected.Request.FriendUserID, expected.Request.Remark = "u1", "u2", " Bob "
 	if asked[0] != expected || left <= 0 || left > 4000 {
 		t.Errorf("got %+v with %d ms left", asked[0], left)
 	}

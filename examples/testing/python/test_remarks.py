@@ -47,7 +47,8 @@ def test_a_refusal_reaches_the_user_with_its_code_and_text():
 def test_the_decision_service_is_asked_about_what_the_user_typed():
     set_remark(" Bob ", operation="op-7")
     [call] = calls()
-    assert (call["operation_id"], call["owner"], call["friend"], call["remark"]) == ("op-7", "u1", "u2", " Bob ")
+    assert (call["callback"], call["operation_id"]) == ("beforeSetFriendRemark", "op-7")
+    assert call["request"] == {"ownerUserID": "u1", "friendUserID": "u2", "remark": " Bob "}
     assert 0 < call["deadline_left_ms"] <= 4000
     assert call["answer"] == "allow"
 
