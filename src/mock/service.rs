@@ -27,8 +27,10 @@ use super::{
 };
 use crate::callback::{CALLBACKS, Callback};
 
-/// IDs and requests are free text of any length; a log line holds this many bytes of each.
-const LOGGED_BYTES: usize = 256;
+/// IDs are free text of any length; a log line holds this many bytes of each.
+const LOGGED_ID: usize = 256;
+/// The same of a request.
+const LOGGED_REQUEST: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Service {
@@ -165,15 +167,18 @@ impl<'a> InFlight<'a> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let MockCall { callback, operation_id, request, attempt, decision, .. } = &*self.call;
-        let id = |key: Option<&str>| key.and_then(|key| request.get(key)?.as_str()).map(shortened);
+        let id = |key: Option<&str>| {
+            let id = key.and_then(|key| request.get(key)?.as_str()).filter(|id| !id.is_empty());
+            id.map(|id| shortened(id, LOGGED_ID))
+        };
         let request = self.service.log_private.then(|| request.to_string());
         info!(
             callback,
-            operation_id = shortened(operation_id),
+            operation_id = shortened(operation_id, LOGGED_ID),
             actor = id(self.callback.actor),
             about = id(self.callback.about),
             attempt,
-            request = request.as_deref().map(shortened),
+            request = request.as_deref().map(|request| shortened(request, LOGGED_REQUEST)),
             decision,
             ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
             "{}",
@@ -183,6 +188,6 @@ impl Drop for InFlight<'_> {
     }
 }
 
-fn shortened(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LOGGED_BYTES)]
+fn shortened(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }

@@ -46,8 +46,8 @@ fn the_table_of_fallbacks_has_every_class_with_its_code() {
 fn the_tests_of_testing_md_are_the_files_that_are_run() {
     let page = include_str!("../../docs/testing.md");
     for (language, file) in [
-        ("python", include_str!("../../examples/testing/python/test_remarks.py")),
-        ("go", include_str!("../../examples/testing/go/remarks_test.go")),
+        ("python", include_str!("../../examples/testing/python/test_callbacks.py")),
+        ("go", include_str!("../../examples/testing/go/callbacks_test.go")),
     ] {
         assert!(page.contains(&format!("```{language}\n{file}```\n")), "the {language} of docs/testing.md is another");
     }

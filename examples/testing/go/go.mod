@@ -1,3 +1,3 @@
-module example.com/remarks
+module example.com/callbacks
 
 go 1.22

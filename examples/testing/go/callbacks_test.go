@@ -1,5 +1,5 @@
-// Package remarks tests the bridge as it is deployed, with the mock in place of the decision service.
-package remarks
+// Package callbacks tests the bridge as it is deployed, with the mock in place of the decision service.
+package callbacks
 
 import (
 	"encoding/json"
@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 )
-
-const command = "callbackBeforeSetFriendRemarkCommand"
 
 var (
 	bridge = address("BRIDGE_URL", "http://127.0.0.1:10006/callbackExample")
@@ -58,17 +56,18 @@ func start(t *testing.T, rules string) {
 	send(t, "PUT", mock+"/rules", rules, nil)
 }
 
+type fields map[string]any
+
 type told struct {
-	NextCode, ErrCode int
-	ErrMsg, Remark    string
+	NextCode, ErrCode       int
+	ErrMsg, Remark, Content string
 }
 
-// setRemark sends what OpenIM does when u1 sets the remark of u2, and returns what it is told.
-func setRemark(t *testing.T, remark string) (answer told) {
+// callback sends what OpenIM sends, and returns what it is told.
+func callback(t *testing.T, command string, sent fields) (answer told) {
 	t.Helper()
-	body, err := json.Marshal(map[string]string{
-		"callbackCommand": command, "ownerUserID": "u1", "friendUserID": "u2", "remark": remark,
-	})
+	sent["callbackCommand"] = command
+	body, err := json.Marshal(sent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,11 +75,19 @@ func setRemark(t *testing.T, remark string) (answer told) {
 	return answer
 }
 
+// setRemark sends what OpenIM does when u1 sets the remark of u2.
+func setRemark(t *testing.T, remark string) told {
+	t.Helper()
+	sent := fields{"ownerUserID": "u1", "friendUserID": "u2", "remark": remark}
+	return callback(t, "callbackBeforeSetFriendRemarkCommand", sent)
+}
+
 type call struct {
 	Callback       string
 	OperationID    string `json:"operation_id"`
 	Request        struct{ OwnerUserID, FriendUserID, Remark string }
 	DeadlineLeftMs int `json:"deadline_left_ms"`
+	Metadata       map[string]string
 }
 
 func calls(t *testing.T) []call {
@@ -99,12 +106,26 @@ func TestAReplacedRemarkIsWhatOpenIMStores(t *testing.T) {
 	if len(asked) != 1 {
 		t.Fatalf("got %+v", asked)
 	}
-	left := asked[0].DeadlineLeftMs
-	asked[0].DeadlineLeftMs = 0
-	expected := call{Callback: "beforeSetFriendRemark", OperationID: t.Name()}
-	expected.Request.OwnerUserID, expected.Request.FriendUserID, expected.Request.Remark = "u1", "u2", " Bob "
-	if asked[0] != expected || left <= 0 || left > 4000 {
-		t.Errorf("got %+v with %d ms left", asked[0], left)
+	request := asked[0].Request
+	if request.OwnerUserID != "u1" || request.FriendUserID != "u2" || request.Remark != " Bob " {
+		t.Errorf("asked about %+v", request)
+	}
+	if asked[0].Callback != "beforeSetFriendRemark" || asked[0].OperationID != t.Name() {
+		t.Errorf("got %+v", asked[0])
+	}
+	if left := asked[0].DeadlineLeftMs; left <= 0 || left > 4000 {
+		t.Errorf("%d ms left", left)
+	}
+}
+
+func TestTheContentOfAMessageIsChanged(t *testing.T) {
+	start(t, `rules:
+  - when: { callback: beforeMsgModify, content: { regex: damn } }
+    then: { change: { content: '{"content":"****"}' } }`)
+	sent := fields{"sendID": "u1", "sessionType": 1, "contentType": 101, "content": `{"content":"damn"}`}
+	answer := callback(t, "callbackBeforeMsgModifyCommand", sent)
+	if answer.NextCode != 0 || answer.Content != `{"content":"****"}` {
+		t.Errorf("got %+v", answer)
 	}
 }
 
@@ -115,5 +136,25 @@ func TestAReplyThatIsNoDecisionIsLeftToTheFallback(t *testing.T) {
 	}
 	if answer := setRemark(t, "Alice"); answer.NextCode != 0 {
 		t.Errorf("got %+v", answer)
+	}
+}
+
+func TestAnEventIsDeliveredAgainUntilTheServiceTakesIt(t *testing.T) {
+	start(t, `rules: [{ when: { callback: afterUserOnline }, sequence: [{ status: UNAVAILABLE }, allow] }]`)
+	// OpenIM is answered at once, and the event is delivered in the background.
+	if answer := callback(t, "callbackAfterUserOnlineCommand", fields{"userID": "u1"}); answer.ErrCode != 0 {
+		t.Errorf("got %+v", answer)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for len(calls(t)) < 2 && time.Now().Before(deadline) {
+		time.Sleep(50 * time.Millisecond)
+	}
+	delivered := calls(t)
+	if len(delivered) != 2 {
+		t.Fatalf("got %+v", delivered)
+	}
+	first, second := delivered[0].Metadata, delivered[1].Metadata
+	if first["attempt"] != "1" || second["attempt"] != "2" || first["callback-id"] != second["callback-id"] {
+		t.Errorf("got %v, then %v", first, second)
 	}
 }
