@@ -9,6 +9,8 @@ use std::{
     path::Path,
 };
 
+use openim_bridge::callback::{CALLBACKS, FieldKind, Shape};
+
 /// From the top down: each may import itself and what is below it. `proto` is generated, and stands below all.
 const LAYERS: [&str; 13] = [
     "", // main.rs and lib.rs
@@ -51,6 +53,11 @@ const PURE: [Pure; 3] = [
     },
 ];
 
+/// Folders that know every callback by the tables of the contract, and name none.
+const NAMELESS: [&str; 1] = ["mock"];
+/// What names one there all the same.
+const NAMING: [(&str, &str); 1] = [("mock/remark.rs", "the short names in which the first rules were written")];
+
 struct Wall {
     what: &'static str,
     only_in: &'static [&'static str],
@@ -71,6 +78,38 @@ fn imports_point_down() {
     let mut sources = Sources::new();
     read(Path::new("src"), "", &mut sources);
     let wrong = violations(&sources);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Of the names in JSON, those of two words and more: `status` and the like are words of other things, too.
+#[test]
+fn what_the_tables_drive_names_no_callback_and_no_field() {
+    fn keys(shape: &'static Shape, all: &mut BTreeSet<&'static str>) {
+        for field in shape.fields {
+            all.insert(field.key);
+            if let FieldKind::Message(shape) = &field.kind {
+                keys(shape, all);
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    for callback in CALLBACKS {
+        names.extend([callback.name, callback.command]);
+        keys(callback.rpc.request, &mut names);
+        callback.rpc.change.into_iter().for_each(|shape| keys(shape, &mut names));
+    }
+    names.retain(|name| name.contains(char::is_uppercase));
+    let mut sources = Sources::new();
+    read(Path::new("src"), "", &mut sources);
+    for (file, why) in NAMING {
+        assert!(sources.remove(file).is_some_and(|text| names.iter().any(|name| text.contains(name))), "{file}: {why}");
+    }
+    let mut wrong = Vec::new();
+    for (file, text) in sources.iter().filter(|(file, _)| NAMELESS.contains(&folder(file))) {
+        let code = without_comments(&without_tests(text));
+        let words: BTreeSet<_> = code.split(|c: char| !c.is_alphanumeric()).collect();
+        wrong.extend(names.iter().filter(|name| words.contains(*name)).map(|name| format!("src/{file} names {name}")));
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
