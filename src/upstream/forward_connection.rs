@@ -27,7 +27,7 @@ use tokio::{
 
 use super::address::{Target, UpstreamAddress};
 use super::error::{CallError, ConnectError, ForwardError};
-use super::forward::Receiver;
+use super::receiver::Receiver;
 use super::resolve::Resolver;
 use super::stream::Stream;
 use super::tls::{self, Secured};

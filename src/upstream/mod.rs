@@ -16,7 +16,7 @@
 //! - [`error`](CallError): what goes wrong, and the classes of it.
 //! - [`direct`](Direct): calls without any of that, for `check`.
 //! - [`forward`](Forwarder): the HTTP receiver that a team already has. [`forward_url`](ForwardUrl): where it is.
-//!   `forward_connection`: a worker's connections to it.
+//!   [`receiver`](Receiver): how it is. `forward_connection`: a worker's connections to it.
 //!
 //! The only importer of h2. Knows nothing of OpenIM's JSON.
 
@@ -34,6 +34,7 @@ mod forward_url;
 mod health;
 mod pause;
 mod pool;
+mod receiver;
 mod resolve;
 mod settings;
 mod spent;
@@ -48,12 +49,10 @@ pub use address::{InvalidUpstream, Target, UpstreamAddress};
 pub use call::{Asked, Call, CallId, Upstream};
 pub use direct::{Direct, DirectConnection, DirectError};
 pub use error::{CallError, ConnectError, ErrorClass, ForwardError, Retry};
-pub use forward::{
-    ForwardAnswer, ForwardCredentials, ForwardSettings, Forwarded, Forwarder, Passed, Receiver, ReceiverStatus,
-    bytes_of, without_hop_by_hop,
-};
+pub use forward::{ForwardAnswer, Forwarded, Forwarder, Passed, bytes_of, without_hop_by_hop};
 pub use forward_url::{ForwardUrl, InvalidForwardUrl};
 pub use pool::{Pool, PoolError};
+pub use receiver::{ForwardCredentials, ForwardSettings, Receiver, ReceiverStatus};
 pub use settings::{EjectSettings, HealthSettings, TlsKeys, TtlBounds, UpstreamSettings, UpstreamTlsSettings};
 pub use spent::Spent;
 pub use status::{EndpointState, EndpointStatus, UpstreamStatus};
