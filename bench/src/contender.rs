@@ -191,5 +191,14 @@ mod tests {
             "--listen 127.0.0.1:1 --timeout 4000ms --upstream 127.0.0.1:2 --upstream 127.0.0.1:3 --cert cert.pem \
              --key key.pem"
         );
+        assert_eq!(
+            words(&BRIDGE, &forwarding),
+            "serve --listen 127.0.0.1:1 --timeout 4000ms --workers 1 --forward-url http://127.0.0.1:2/callbackExample \
+             --callbacks-default-route forward --admin-listen 127.0.0.1:0 --fallback refuse"
+        );
+        assert_eq!(
+            words(&NGINX, &forwarding),
+            "--listen 127.0.0.1:1 --timeout 4000ms --workers 1 --upstream http://127.0.0.1:2"
+        );
     }
 }
