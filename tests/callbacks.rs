@@ -15,7 +15,9 @@ use kit::contract::{
 };
 use kit::rpc::{AnyService, any_service};
 use kit::{Bridge, BridgeBuilder, Reply, bridge, eventually, nowhere};
-use openim_bridge::callback::{BodyError, CALLBACKS, Callback, Callbacks, Codec, Decision, Kind, Question, rpc::RPCS};
+use openim_bridge::callback::{
+    BodyError, CALLBACKS, Callback, Callbacks, Codec, Decision, InvalidDecision, Kind, Question, rpc::RPCS,
+};
 use openim_bridge::openim::OperationId;
 use openim_bridge::policy::{Action, OwnPolicy, Percent, Route};
 use proptest::prelude::*;
@@ -291,14 +293,14 @@ fn parts_of_a_reply_are_one_message() {
     let question = decoded(callback, body_of(&fixture(callback))).expect("a callback");
     // change { offline_push_info { title: "T" } } and change { offline_push_info { desc: "D" } }
     let reply = b"\x1a\x05\x12\x03\x0a\x01T\x1a\x05\x12\x03\x12\x01D";
-    let Some(Decision::Change(fields)) = (Codec::TABLES.read)(&question.body, reply) else { panic!("no change") };
+    let Ok(Decision::Change(fields)) = (Codec::TABLES.read)(&question.body, reply) else { panic!("no change") };
     let told: Value = serde_json::from_str(&format!("{{{}}}", fields.as_str())).expect("JSON");
     assert_eq!((&told["offlinePushInfo"]["title"], &told["offlinePushInfo"]["desc"]), (&json!("T"), &json!("D")));
     // All that the reply leaves out takes room in what OpenIM is told, up to a bound.
     let callback = named("beforeUserRegister");
     let question = decoded(callback, body_of(&fixture(callback))).expect("a callback");
     let reply = changes_by(&b"\x0a\x03\x0a\x01u".repeat(800_000));
-    assert_eq!((Codec::TABLES.read)(&question.body, &reply), None);
+    assert_eq!((Codec::TABLES.read)(&question.body, &reply), Err(InvalidDecision::TooLong));
 }
 
 #[test]
@@ -548,7 +550,7 @@ proptest! {
         let json: Map<String, Value> = serde_json::from_str(&body).expect("JSON");
         prop_assume!(is_whole(callback, &json));
         let question = decoded(callback, body.as_bytes()).expect("a callback");
-        if let Some(Decision::Change(fields)) = (Codec::TABLES.read)(&question.body, &reply) {
+        if let Ok(Decision::Change(fields)) = (Codec::TABLES.read)(&question.body, &reply) {
             let change: Map<String, Value> = serde_json::from_str(&format!("{{{}}}", fields.as_str())).expect("JSON");
             if let Err(why) = harmless(callback, &json, &change) {
                 return Err(TestCaseError::fail(format!("{}: {why}: {change:?} of {body}", callback.name)));
@@ -662,7 +664,7 @@ fn every_field_of_a_change_is_written_as_openim_reads_it() {
             let question = decoded(callback, body.as_bytes()).expect("a callback");
             let (value, expected) = value_of(&field);
             let reply = changes_alone(&field, value);
-            let Some(Decision::Change(fields)) = (Codec::TABLES.read)(&question.body, &reply) else {
+            let Ok(Decision::Change(fields)) = (Codec::TABLES.read)(&question.body, &reply) else {
                 panic!("{}: a change of {json_name} is none", callback.name)
             };
             let told: Map<String, Value> = serde_json::from_str(&format!("{{{}}}", fields.as_str())).expect("JSON");

@@ -11,7 +11,11 @@ use std::{
     thread,
 };
 
-use kit::{Client, Reply, Request, app, nowhere};
+use kit::{
+    Client, Reply, Request, app, app_at, app_to_stop,
+    frames::{ENHANCE_YOUR_CALM, NO_ERROR, allow, grpc, plays},
+    nowhere,
+};
 use openim_bridge::proto::{
     BeforeSetFriendRemarkRequest, BeforeSetFriendRemarkResponse, Refuse, ReplaceRemark,
     before_set_friend_remark_response::Decision,
@@ -188,6 +192,13 @@ impl FriendCallbackService for Echo {
             "refuse" => refuse(5001),
             "invalid" => refuse(1),
             "replace" => Decision::ReplaceRemark(ReplaceRemark { remark }),
+            "empty" => Decision::ReplaceRemark(ReplaceRemark::default()),
+            "unset" => return Ok(tonic::Response::new(BeforeSetFriendRemarkResponse::default())),
+            "broken" => {
+                return Err(Status::unavailable(
+                    "no row for \u{1b}[31mbroken\n in db-2:3306, My Best Frie… {}".replace("{}", &"x".repeat(999)),
+                ));
+            }
             code => return Err(Status::new(Code::from(code.parse::<i32>().expect("a code")), remark)),
         };
         Ok(tonic::Response::new(BeforeSetFriendRemarkResponse { decision: Some(decision) }))
@@ -241,4 +252,82 @@ fn no_line_of_any_level_holds_a_remark_or_a_credential() {
             assert!(!line.contains(secret), "{secret}: {line}");
         }
     }
+}
+
+#[test]
+fn a_reply_that_is_no_decision_is_logged_with_why() {
+    let mut serve = serve(echo(), "--log-format json");
+    for (owner, why) in [
+        ("invalid", "code 1 is not one of 5000 to 9899: sent as 9925"),
+        ("empty", "the reply holds no valid decision: the change is empty: it sets no field"),
+        ("unset", "the reply holds no valid decision: no decision is set, or one that this bridge does not know"),
+    ] {
+        serve.send(&callback(owner, owner, "pal"));
+        let line = serve.json(r#""message":"callback""#);
+        assert_eq!((&line["reason"], &line["error"]), (&"invalid_reply".into(), &why.into()));
+    }
+    let two = plays([grpc().message(b"\x0a\x00").message(b"\x0a\x00").trailers("0")]);
+    let mut serve = self::serve(two.address, "--log-format json");
+    serve.send(&callback("u1", "op", "pal"));
+    let line = serve.json(r#""message":"callback""#);
+    assert_eq!(
+        (&line["reason"], &line["error"]),
+        (&"invalid_reply".into(), &"the reply holds more than one message".into())
+    );
+}
+
+#[test]
+fn a_status_is_logged_by_its_name_and_its_message_without_what_users_wrote() {
+    let mut serve = serve(echo(), "--log-format json");
+    serve.send(&callback("broken", "op", "My Best Friend"));
+    let line = serve.json(r#""message":"callback""#);
+    let error = line["error"].as_str().expect("a text");
+    let begins = r"the decision service answered UNAVAILABLE: no row for \u{1b}[31m***\n in db-2:3306, ***… xxx";
+    assert!(error.starts_with(begins) && error.len() < 350, "{error}");
+}
+
+#[test]
+fn a_goaway_is_one_line_with_its_code_and_text() {
+    for (code, name, level) in [(ENHANCE_YOUR_CALM, "ENHANCE_YOUR_CALM", "WARN"), (NO_ERROR, "NO_ERROR", "INFO")] {
+        let service = plays([allow().goes_away_saying(code, "too_many_\u{1b}[0m_resets"), allow(), allow()]);
+        let mut serve = serve(service.address, "--log-format json");
+        serve.send(&callback("u1", "op", "pal")).goes_on_with("pal");
+        let line = serve.json("GOAWAY");
+        assert_eq!(line["message"], "an endpoint ends a connection by GOAWAY");
+        assert_eq!((&line["level"], &line["code"]), (&level.into(), &name.into()));
+        assert_eq!(
+            (&line["text"], &line["endpoint"]),
+            (&r"too_many_\x1b[0m_resets".into(), &service.address.to_string().into())
+        );
+        serve.send(&callback("u1", "op", "pal")).goes_on_with("pal");
+        let log = serve.stop();
+        assert!(!log.iter().any(|line| line.contains("GOAWAY")), "{log:#?}");
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_found_and_found_again_is_told() {
+    let app = app_to_stop();
+    let address = app.address;
+    let mut serve = serve(address, "--log-format json");
+    assert_eq!(serve.json("an endpoint is healthy")["endpoint"], address.to_string());
+    app.stop();
+    assert_eq!(serve.json("cannot connect to an endpoint")["endpoint"], address.to_string());
+    let _back = app_at(address);
+    // Where that took so long that it was ejected, the other.
+    let is_back = ["connected to an endpoint again", "an endpoint is healthy"];
+    let found =
+        serve.log.by_ref().map(|line| line.expect("UTF-8")).find(|line| is_back.iter().any(|it| line.contains(it)));
+    assert!(found.is_some());
+    serve.send(&callback("u1", "op", "pal")).goes_on_with("pal");
+}
+
+#[test]
+fn a_client_that_speaks_https_to_plain_http_is_told() {
+    let mut serve = serve(nowhere(), "--log-format json");
+    // The head of a ClientHello.
+    Client::connect(serve.address).write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+    let line = serve.json("a TLS handshake failed");
+    assert_eq!((&line["level"], &line["peer"]), (&"WARN".into(), &"127.0.0.1".into()));
+    assert!(line["error"].as_str().expect("a text").contains("`url` must begin with http://"), "{line}");
 }

@@ -65,6 +65,47 @@ pub(crate) fn nearest<T>(name: &str, candidates: impl Iterator<Item = (String, T
         .map(|(_, value)| value)
 }
 
+/// Of a longer source nothing is looked for.
+const LONGEST_SOURCE: usize = 64 << 10;
+/// What two texts have in common by chance is shorter: six letters, or two Chinese characters.
+const COMMON: usize = 6;
+
+/// `text` with `***` in the place of whatever it repeats of `source`, a message in protobuf: a part of six bytes or more, or a
+/// shorter value as a word. All of it is, where `source` is too long to be searched.
+pub(crate) fn without_quotes(text: &str, source: &[u8]) -> String {
+    const HIDDEN: &str = "***";
+    if source.len() > LONGEST_SOURCE {
+        return HIDDEN.to_owned();
+    }
+    let key = |part: &[u8]| part.iter().fold(0, |key, byte| key << 8 | u64::from(*byte));
+    let mut parts: Vec<(u64, usize)> = text.as_bytes().windows(COMMON).map(key).zip(0..).collect();
+    parts.sort_unstable();
+    let mut is_hidden = vec![false; text.len()];
+    for part in source.windows(COMMON).map(key) {
+        let first = parts.partition_point(|(other, _)| *other < part);
+        for (_, at) in parts[first..].iter().take_while(|(other, _)| *other == part) {
+            is_hidden[*at..*at + COMMON].fill(true);
+        }
+    }
+    for word in text.split(|char: char| !char.is_alphanumeric()).filter(|word| (1..COMMON).contains(&word.len())) {
+        // As protobuf has it: its length, and itself.
+        let is_value = |found: &[u8]| usize::from(found[0]) == word.len() && found[1..] == *word.as_bytes();
+        if source.windows(word.len() + 1).any(is_value) {
+            let at = word.as_ptr().addr() - text.as_ptr().addr();
+            is_hidden[at..at + word.len()].fill(true);
+        }
+    }
+    let mut shown = String::with_capacity(text.len());
+    for (at, char) in text.char_indices() {
+        if !is_hidden[at..at + char.len_utf8()].contains(&true) {
+            shown.push(char);
+        } else if !shown.ends_with(HIDDEN) {
+            shown.push_str(HIDDEN);
+        }
+    }
+    shown
+}
+
 /// A URL with `***` in the place of its password. Other texts are as they were.
 #[must_use]
 pub fn without_password(url: &str) -> String {
@@ -95,6 +136,22 @@ mod tests {
         let json = serde_json::json!({ "a": "\x1b\u{7f}\u{9b}\u{202e}" });
         assert_eq!(serde_json::from_str::<serde_json::Value>(&visible(&format!("{json:#}"))).expect("JSON"), json);
         assert!(matches!(visible("a\nb"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_repeats_the_question_is_hidden_and_nothing_else() {
+        let question = b"\x0a\x02u1\x12\x03Bob\x1a\x0eMy Best Friend\x22\x09\xe4\xbd\xa0\xe5\xa5\xbd\xe5\x90\x97";
+        for (text, shown) in [
+            ("no row for u1 in db-2, Bob", "no row for *** in db-2, ***"),
+            ("cannot store `My Best Friend`: disk full", "cannot store `***`: disk full"),
+            ("too long: My Best Fr…", "too long: ***…"),
+            ("\u{4f60}\u{597d} is not allowed", "*** is not allowed"),
+            ("dial tcp 10.0.0.7:3306: connection refused", "dial tcp 10.0.0.7:3306: connection refused"),
+            ("", ""),
+        ] {
+            assert_eq!(without_quotes(text, question), shown);
+        }
+        assert_eq!(without_quotes("anything", &vec![0; LONGEST_SOURCE + 1]), "***");
     }
 
     #[test]

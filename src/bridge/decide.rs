@@ -47,7 +47,7 @@ impl Bridge {
     fn outcome(&self, body: Rc<Body>, asked: Asked, policy: &CallbackPolicy, deadline: Deadline) -> Outcome {
         let decision = asked
             .reply
-            .and_then(|reply| (self.callbacks.codec.read)(&body, &reply.message).ok_or(CallError::InvalidReply));
+            .and_then(|reply| (self.callbacks.codec.read)(&body, &reply.message).map_err(CallError::InvalidReply));
         match decision {
             Ok(decision) => Outcome::decided(decision, body, &self.settings.refusal),
             Err(error) => self.fall_back(body, policy, error.class(deadline.remaining()), Some(error)),

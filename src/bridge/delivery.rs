@@ -408,7 +408,7 @@ fn fate(error: &CallError, payload: &Payload) -> Fate {
         },
         CallError::NoEndpoint | CallError::Connect(_) | CallError::Broken { .. } | CallError::Limit(_) => Fate::Retry,
         CallError::Deadline => Fate::RetryAFewTimes,
-        CallError::InvalidReply | CallError::TwoMessages | CallError::Forward(_) | CallError::RefusalCode { .. } => {
+        CallError::InvalidReply(_) | CallError::TwoMessages | CallError::Forward(_) | CallError::RefusalCode { .. } => {
             Fate::Reject
         }
         CallError::Status(status) => match status.code() {

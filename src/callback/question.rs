@@ -5,6 +5,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::body::Body;
+use super::row::Guard;
 use crate::openim::{Fields, Rejection};
 use crate::proto::Refuse;
 
@@ -17,6 +18,21 @@ pub enum Decision {
     Refuse(Refuse),
     /// OpenIM goes on with these values instead, which hold what an answer must repeat too.
     Change(Fields),
+}
+
+/// Why a reply holds no valid decision. In words for whoever wrote the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDecision {
+    #[error("it is no message of this rpc's response")]
+    Undecodable,
+    #[error("no decision is set, or one that this bridge does not know")]
+    Unset,
+    #[error("the change is empty: it sets no field")]
+    NoChange,
+    #[error("the change breaks a rule: {0}")]
+    Rule(Guard),
+    #[error("it is longer than a decision can be")]
+    TooLong,
 }
 
 /// A callback as it came in, ready to be asked.

@@ -66,26 +66,35 @@ pub enum Echo {
 }
 
 /// A rule that a change must keep, or the reply is an invalid one. Each but the last looks at one key of the change, where it is set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Guard {
     /// The text or list is not empty, and no text of the list: OpenIM takes an empty one for "no change", or drops what its
     /// user asked for.
+    #[error("`{0}` must not be empty")]
     NotEmpty(&'static str),
     /// The text holds more than white space: OpenIM drops the whole update over a blank one, and reports success.
+    #[error("`{0}` must not be blank")]
     NotBlank(&'static str),
     /// The number is not 0, which is none.
+    #[error("`{0}` must not be 0")]
     NotZero(&'static str),
     /// The text holds a JSON object: OpenIM fails at anything else.
+    #[error("`{0}` must be a JSON object")]
     JsonObject(&'static str),
     /// The user asked to change it: OpenIM panics where not.
+    #[error("`{0}` is not a field that the user asked to change")]
     Asked(&'static str),
     /// Each object of the list has a text under this key: OpenIM panics where not.
+    #[error("each of `{0}` must have a `{1}`")]
     EachHas(&'static str, &'static str),
     /// In no object of the list the number under this key is 0.
+    #[error("no `{1}` of `{0}` may be 0")]
     EachNotZero(&'static str, &'static str),
     /// The request's `sessionType` is this number: OpenIM would lose the message.
+    #[error("`{0}` is only for messages of session type {1}")]
     InSession(&'static str, i64),
     /// Nothing is changed where the request's `contentType` is a notification's, 1000 to 5000, on which clients rely.
+    #[error("a notification must stay as it is")]
     NotNotification,
 }
 

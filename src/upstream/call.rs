@@ -223,9 +223,13 @@ impl Upstream {
                 Ok(reply)
             }
             Err(error) => {
+                let error = error.without_quotes(call.frame);
                 match &error {
                     CallError::Status(status) if status.code() == Code::Unavailable => endpoint.failed(),
-                    CallError::Status(_) | CallError::TwoMessages | CallError::InvalidReply | CallError::Limit(_) => {
+                    CallError::Status(_)
+                    | CallError::TwoMessages
+                    | CallError::InvalidReply(_)
+                    | CallError::Limit(_) => {
                         endpoint.answered();
                     }
                     // Counted once for the whole connection, where it broke.

@@ -321,6 +321,7 @@ impl Channel {
 
     /// The peer goes away, and is not heard any more once the calls have ended; or the connection broke.
     fn closes(&self, connection: &UpstreamConnection, why: h2::Error) {
+        self.endpoint.closes(&why);
         let error = (why.reason() != Some(Reason::NO_ERROR)).then_some(why);
         if error.is_some() && connection.calls.get() > 0 {
             self.broke(connection.number);
@@ -372,6 +373,9 @@ impl Channel {
                     let connected = self.is_ready() || self.connected(aloud).await;
                     if connected {
                         select(pin!(self.all_closed()), pin!(states.changed())).await;
+                        if self.is_ready() {
+                            continue;
+                        }
                     }
                     let growing = backoff.pause();
                     // A peer that takes connections only to close them is one that cannot be connected to.
@@ -399,6 +403,7 @@ impl Channel {
     }
 
     fn tell(&self, error: &ConnectError) {
+        self.endpoint.is_away();
         let why = error_chain::text(error);
         tracing::warn!(endpoint = %self.endpoint.target, error = why, "cannot connect to an endpoint");
     }

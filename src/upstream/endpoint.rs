@@ -6,13 +6,23 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
+use h2::Reason;
 use http::Uri;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Duration, Instant},
+};
 
 use super::address::Target;
 use super::status::{EndpointState, EndpointStatus};
 use super::tls::Secured;
 use super::unary::Sender;
+use crate::base::text::one_line;
+
+/// Of the ends of an endpoint's connections one in so long is told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How much is told of the text of a GOAWAY.
+const GOAWAY_TEXT: usize = 256;
 
 /// One target, shared by all workers and the control thread.
 #[derive(Debug)]
@@ -37,6 +47,16 @@ pub(super) struct Endpoint {
     /// Why the last probe failed, until it is healthy again. For operators.
     last_probe: Mutex<Option<String>>,
     connections: Mutex<OpenConnections>,
+    /// Whether the last that was told of its connections was trouble.
+    away: AtomicBool,
+    ends: Mutex<EndsTold>,
+}
+
+/// A peer may end every connection as soon as it is made: of those that it ends within a second one is told.
+#[derive(Debug, Default)]
+struct EndsTold {
+    last: Option<Instant>,
+    suppressed: u64,
 }
 
 /// Those of all workers.
@@ -69,6 +89,8 @@ impl Endpoint {
             connections_made: AtomicU64::new(0),
             last_probe: Mutex::default(),
             connections: Mutex::default(),
+            away: AtomicBool::new(false),
+            ends: Mutex::default(),
         }
     }
 
@@ -98,6 +120,7 @@ impl Endpoint {
             match to {
                 EndpointState::Healthy => {
                     *self.last_probe() = None;
+                    self.away.store(false, Relaxed);
                     tracing::info!(endpoint = %self.target, "an endpoint is healthy");
                 }
                 EndpointState::NotServing => {
@@ -188,7 +211,44 @@ impl Endpoint {
         connections.open.push((number, sender));
         drop(connections);
         self.connected.notify_one();
+        if self.away.swap(false, Relaxed) {
+            tracing::info!(endpoint = %self.target, "connected to an endpoint again");
+        }
         number
+    }
+
+    /// Its next connection is to be told.
+    pub(super) fn is_away(&self) {
+        self.away.store(true, Relaxed);
+    }
+
+    /// Tells why one of its connections ends. A service that protects itself says so here, and nowhere else.
+    pub(super) fn closes(&self, why: &h2::Error) {
+        let Some(suppressed) = self.ends_to_tell() else { return };
+        let (endpoint, lines_suppressed) = (&self.target, Some(suppressed).filter(|suppressed| *suppressed > 0));
+        let code = why.reason().map(tracing::field::debug);
+        if !why.is_go_away() || !why.is_remote() {
+            self.is_away();
+            let error = why.to_string();
+            tracing::warn!(%endpoint, error, lines_suppressed, "a connection to an endpoint broke");
+        } else if why.reason() == Some(Reason::NO_ERROR) {
+            tracing::info!(%endpoint, code, text = goaway_text(why), lines_suppressed, "an endpoint ends a connection by GOAWAY");
+        } else {
+            self.is_away();
+            tracing::warn!(%endpoint, code, text = goaway_text(why), lines_suppressed, "an endpoint ends a connection by GOAWAY");
+        }
+    }
+
+    /// How many were not told since the last that was; `None` where this one is not to be.
+    fn ends_to_tell(&self) -> Option<u64> {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if ends.last.is_some_and(|last| now < last + TELL_EVERY) {
+            ends.suppressed += 1;
+            return None;
+        }
+        ends.last = Some(now);
+        Some(std::mem::take(&mut ends.suppressed))
     }
 
     /// Waits for a connection that was made since this was last waited for.
@@ -227,4 +287,11 @@ impl Endpoint {
     fn last_probe(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.last_probe.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a peer says in its GOAWAY. h2 has it at the end of its own text alone.
+fn goaway_text(why: &h2::Error) -> Option<String> {
+    let whole = why.to_string();
+    let (_, text) = whole.split_once(" (b\"")?;
+    Some(one_line(text.strip_suffix("\")")?, GOAWAY_TEXT).into_owned())
 }

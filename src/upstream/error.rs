@@ -6,6 +6,11 @@ use http::StatusCode;
 use tonic::{Code, Status};
 
 use super::address::Target;
+use crate::base::{
+    grpc_status,
+    text::{one_line, without_quotes},
+};
+use crate::callback::InvalidDecision;
 use crate::openim::{ReservedCode, ServiceCodes};
 
 /// An error that comes with less than this left is a matter of the deadline: a server enforces `grpc-timeout` too, and
@@ -86,20 +91,32 @@ pub enum CallError {
         error: Box<h2::Error>,
     },
     /// The service really sent this status.
-    #[error("the decision service answered {:?}", .0.code())]
+    #[error("the decision service answered {}", in_words(.0))]
     Status(Box<Status>),
     /// A request could not be forwarded, or its answer not be passed on.
     #[error(transparent)]
     Forward(#[from] ForwardError),
     /// The reply does not decode, or holds no valid decision.
-    #[error("the reply holds no valid decision")]
-    InvalidReply,
+    #[error("the reply holds no valid decision: {0}")]
+    InvalidReply(InvalidDecision),
     /// The reply refuses, with a code that is not among `allowed`.
     #[error("code {code} is not one of {allowed}: sent as {}", ReservedCode::InvalidReply as i32)]
     RefusalCode { code: i32, allowed: Box<ServiceCodes> },
     /// A unary reply has one.
     #[error("the reply holds more than one message")]
     TwoMessages,
+}
+
+/// How much is told of the message of a status.
+const STATUS_MESSAGE: usize = 256;
+
+/// The name of the status and its message, as the service wrote them.
+fn in_words(status: &Status) -> String {
+    let name = grpc_status::name(status.code());
+    match status.message() {
+        "" => name.to_owned(),
+        message => format!("{name}: {}", one_line(message, STATUS_MESSAGE)),
+    }
 }
 
 /// Why a forwarded request has no answer that OpenIM could be given.
@@ -161,7 +178,7 @@ impl CallError {
             | Self::Forward(ForwardError::Broken(_) | ForwardError::Closed | ForwardError::NotStarted) => {
                 ErrorClass::Unavailable
             }
-            Self::InvalidReply
+            Self::InvalidReply(_)
             | Self::TwoMessages
             | Self::RefusalCode { .. }
             | Self::Forward(ForwardError::Redirect(_) | ForwardError::NoBody(_) | ForwardError::TooLarge) => {
@@ -179,6 +196,17 @@ impl CallError {
         }
     }
 
+    /// The same where a service's message may repeat what its users wrote, as far as it stands in the question.
+    pub(super) fn without_quotes(self, question: &[u8]) -> Self {
+        match self {
+            Self::Status(status) if !status.message().is_empty() => {
+                let message = one_line(status.message(), STATUS_MESSAGE);
+                Self::Status(Box::new(Status::new(status.code(), without_quotes(&message, question))))
+            }
+            error => error,
+        }
+    }
+
     /// The status, as gRPC's own clients would report it.
     pub(super) fn code(&self) -> Code {
         match self {
@@ -186,7 +214,7 @@ impl CallError {
             Self::Limit(_) => Code::ResourceExhausted,
             Self::NoEndpoint | Self::Connect(_) | Self::Broken { .. } | Self::Forward(_) => Code::Unavailable,
             Self::Status(status) => status.code(),
-            Self::InvalidReply | Self::RefusalCode { .. } => Code::Ok,
+            Self::InvalidReply(_) | Self::RefusalCode { .. } => Code::Ok,
             Self::TwoMessages => Code::Internal,
         }
     }

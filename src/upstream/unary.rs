@@ -18,6 +18,7 @@ use crate::base::{
     grpc_frame,
     memory::{Gauge, Permit},
 };
+use crate::callback::InvalidDecision;
 
 pub(super) type Sender = SendRequest<Bytes>;
 
@@ -143,7 +144,7 @@ async fn receive(body: &mut RecvStream, longest: usize, memory: Option<&Arc<Gaug
 fn too_long(begun: &[u8]) -> CallError {
     match begun.first() {
         // Whether it is compressed.
-        Some(0 | 1) => CallError::InvalidReply,
+        Some(0 | 1) => CallError::InvalidReply(InvalidDecision::TooLong),
         _ => status(Code::Internal, "the answer is not gRPC"),
     }
 }

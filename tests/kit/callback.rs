@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex};
 use bytes::Bytes;
 
 use super::PATIENCE;
-use openim_bridge::callback::{Body, BodyError, Callback, Codec, Decision, Echo, Question, rpc};
+use openim_bridge::callback::{Body, BodyError, Callback, Codec, Decision, Echo, InvalidDecision, Question, rpc};
 use openim_bridge::openim::OperationId;
 
 /// The callback about remarks, by another command.
@@ -20,7 +20,7 @@ pub fn remark_in(body: &[u8]) -> String {
 }
 
 /// Reads every reply with a bug.
-pub fn panics(_: &Body, _: &[u8]) -> Option<Decision> {
+pub fn panics(_: &Body, _: &[u8]) -> Result<Decision, InvalidDecision> {
     panic!("a bug, on purpose")
 }
 

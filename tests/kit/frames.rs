@@ -137,6 +137,11 @@ impl Answer {
         self.connection(GOAWAY, &[0u32.to_be_bytes(), code.to_be_bytes()].concat())
     }
 
+    /// The same, and why, in words.
+    pub fn goes_away_saying(self, code: u32, text: &str) -> Self {
+        self.connection(GOAWAY, &[&0u32.to_be_bytes(), &code.to_be_bytes(), text.as_bytes()].concat())
+    }
+
     /// Says that the connection goes once the requests on it are answered.
     pub fn will_go_away(self) -> Self {
         self.connection(GOAWAY, &[(u32::MAX >> 1).to_be_bytes(), NO_ERROR.to_be_bytes()].concat())

@@ -13,7 +13,7 @@ mod request;
 use bytes::Bytes;
 
 use super::body::Body;
-use super::question::{BodyError, Decision, Question};
+use super::question::{BodyError, Decision, InvalidDecision, Question};
 use super::row::Callback;
 use crate::openim::OperationId;
 
@@ -25,8 +25,8 @@ pub use request::command_of_unknown;
 pub struct Codec {
     /// OpenIM's JSON to the service's request. Fails when it is not this callback's JSON, or is another callback's.
     pub decode: fn(&'static Callback, Bytes, &OperationId) -> Result<Question, BodyError>,
-    /// The service's reply to its decision; `None` when it does not decode or holds no valid one.
-    pub read: fn(&Body, &[u8]) -> Option<Decision>,
+    /// The service's reply to its decision, or why it holds no valid one.
+    pub read: fn(&Body, &[u8]) -> Result<Decision, InvalidDecision>,
 }
 
 impl Codec {

@@ -8,7 +8,7 @@ use prost::Message as _;
 use super::change::Change;
 use super::guard::allows;
 use crate::callback::body::Body;
-use crate::callback::question::Decision;
+use crate::callback::question::{Decision, InvalidDecision};
 use crate::proto::{Allow, Refuse};
 
 pub(super) const ALLOW: u32 = 1;
@@ -18,8 +18,8 @@ pub(super) const CHANGE: u32 = 3;
 /// The longest change that OpenIM is told. A reply has 4 MiB at most, and what it leaves out takes room in JSON.
 const MOST: usize = 8 << 20;
 
-/// The decision about this callback; `None` when the reply does not decode or holds no valid one.
-pub(super) fn read(body: &Body, reply: &[u8]) -> Option<Decision> {
+/// The decision about this callback.
+pub(super) fn read(body: &Body, reply: &[u8]) -> Result<Decision, InvalidDecision> {
     // Of several the last one counts, and parts of the same one are one message: as for every decoder of protobuf.
     let (mut decision, mut parts) = (0, Vec::new());
     super::change::each_field(reply, |number, part| {
@@ -32,28 +32,35 @@ pub(super) fn read(body: &Body, reply: &[u8]) -> Option<Decision> {
             parts.push(part.bytes()?);
         }
         Some(())
-    })?;
+    })
+    .ok_or(InvalidDecision::Undecodable)?;
     match decision {
         ALLOW => Allow::decode(&*parts.concat()).ok().map(|_| Decision::Allow),
         REFUSE => Refuse::decode(&*parts.concat()).ok().map(Decision::Refuse),
-        CHANGE => changed(body, &Change::of(body.callback().rpc.change?, parts)?),
-        _ => None,
+        CHANGE => match body.callback().rpc.change.and_then(|shape| Change::of(shape, parts)) {
+            Some(change) => return changed(body, &change),
+            None => None,
+        },
+        _ => return Err(InvalidDecision::Unset),
     }
+    .ok_or(InvalidDecision::Undecodable)
 }
 
 /// A change, laid over what an answer must repeat.
-fn changed(body: &Body, change: &Change<'_>) -> Option<Decision> {
+fn changed(body: &Body, change: &Change<'_>) -> Result<Decision, InvalidDecision> {
     let mut set = change.shape().fields.iter().filter(|field| change.is_set(field.key)).peekable();
-    let keeps_the_rules = || body.callback().guards.iter().all(|guard| allows(*guard, change, body));
-    if set.peek().is_none() || !keeps_the_rules() {
-        return None;
+    if set.peek().is_none() {
+        return Err(InvalidDecision::NoChange);
+    }
+    if let Some(broken) = body.callback().guards.iter().find(|guard| !allows(**guard, change, body)) {
+        return Err(InvalidDecision::Rule(*broken));
     }
     let mut fields = body.echo_but(|key| change.is_set(key));
     for field in set {
         fields.push_with(field.key, |json| change.write(field, json));
         if fields.len() > MOST {
-            return None;
+            return Err(InvalidDecision::TooLong);
         }
     }
-    Some(Decision::Change(fields))
+    Ok(Decision::Change(fields))
 }

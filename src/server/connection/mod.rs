@@ -33,6 +33,9 @@ use watched::ConnectionWatch;
 /// Until the runtime has looked at its sockets once more.
 const A_LOOK: Duration = Duration::from_millis(1);
 
+/// Why a TLS handshake fails where there is plain HTTP.
+const PLAIN: &str = "this is plain HTTP, and it speaks TLS: without `tls.cert`, OpenIM's `url` must begin with http://";
+
 pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: ConnectionSlot) {
     if let Err(error) = socket::accepted(&stream) {
         return tracing::debug!(%error, "a connection went away at once");
@@ -40,7 +43,13 @@ pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: Connec
     let watch = ConnectionWatch::new(Rc::clone(place.memory()));
     let mut serving = pin!(async {
         match &context.shared.tls {
-            None => pin!(http1::serve(&context, stream, watch, &place, |stream| stream)).await,
+            None => {
+                let ended = pin!(http1::serve(&context, stream, Rc::clone(&watch), &place, |stream| stream)).await;
+                if watch.speaks_tls() {
+                    log::no_handshake(place.peer(), PLAIN);
+                }
+                ended
+            }
             // Boxed, so that a plain connection does not pay for its size.
             Some(tls) => Box::pin(https(&context, tls, stream, watch, &place)).await,
         }

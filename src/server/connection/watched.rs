@@ -24,6 +24,9 @@ use crate::server::connections::ConnectionMemory;
 /// the longest head.
 const BODY_READ: usize = (16 << 10) - 1;
 
+/// What every TLS connection begins with (RFC 8446, section 5.1), and no HTTP one.
+const HANDSHAKE: u8 = 22;
+
 /// From accepting a connection to its first request.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// From the first byte of a request to the end of its head.
@@ -36,6 +39,8 @@ pub(super) struct ConnectionWatch {
     phase: Cell<Phase>,
     /// Whether nothing was there to be read at first.
     has_waited: Cell<bool>,
+    /// What it sent first begins as a TLS handshake.
+    speaks_tls: Cell<bool>,
     /// Bytes of the head that is being read.
     head: Cell<usize>,
     memory: Rc<ConnectionMemory>,
@@ -61,9 +66,14 @@ impl ConnectionWatch {
             accepted: Instant::now(),
             phase: Cell::new(Phase::Silent),
             has_waited: Cell::new(false),
+            speaks_tls: Cell::new(false),
             head: Cell::new(0),
             memory,
         })
+    }
+
+    pub(super) fn speaks_tls(&self) -> bool {
+        self.speaks_tls.get()
     }
 
     /// A head is complete. Returns when its first byte came.
@@ -199,8 +209,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {
         };
         match read {
             Poll::Ready(read) => {
-                let count = buffer.filled().len() - before;
+                let came = &buffer.filled()[before..];
+                let count = came.len();
                 if count > 0 {
+                    if self.watch.is_silent() {
+                        self.watch.speaks_tls.set(came[0] == HANDSHAKE);
+                    }
                     self.watch.bytes_came(count);
                 }
                 Poll::Ready(read)
