@@ -149,6 +149,48 @@ fn a_certificate_at_the_listener_that_the_client_does_not_accept() {
     assert!(logged()[4].contains("it does not speak TLS: with `tls.cert`, OpenIM's `url` must"), "{:?}", logged());
 }
 
+/// A certificate on P-521, and one that it has signed. Nothing in the tests' own cryptography makes either.
+fn on_p521() -> [Pair; 2] {
+    let of = |cert: &str, key: &str| Pair { cert: cert.to_owned(), key: key.to_owned() };
+    [
+        of(include_str!("fixtures/tls/p521.pem"), include_str!("fixtures/tls/p521.key")),
+        of(include_str!("fixtures/tls/by_p521.pem"), include_str!("fixtures/tls/by_p521.key")),
+    ]
+}
+
+#[test]
+fn what_is_not_supported_is_named_and_one_authority_of_two_is_enough() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let files = Files::new(&authority);
+    let [p521, by_p521] = on_p521();
+    files.put("p521.pem", &p521.cert);
+    files.put("p521.key", &p521.key);
+    let says = |key: &str| {
+        format!(
+            "`{key}` (p521.pem) holds a certificate whose key is of a kind that is not supported, curve P-521: use RSA of \
+             2048 bits or more, ECDSA on P-256 or P-384, or Ed25519, with SHA-256 or SHA-384\n"
+        )
+    };
+    for (flags, key) in [
+        (&[("tls-cert", "p521.pem"), ("tls-key", "p521.key"), ("upstream-tls-ca", "ca.pem")][..], "tls.cert"),
+        (&[("upstream-tls-ca", "p521.pem")], "upstream.tls.ca"),
+    ] {
+        assert_eq!(config_check(&files, flags), (Some(2), String::new(), says(key)));
+    }
+
+    let right = other.signs("127.0.0.1");
+    for second in [&p521.cert, &authority.cert] {
+        files.put("ca.pem", &[second.as_str(), &other.cert].concat());
+        let (_service, address) = Service::secured(&changing(shows(&right, None, "h2")));
+        files.asking(address).start().ask("pal").goes_on_with("pal");
+    }
+
+    files.put("ca.pem", &[p521.cert.as_str(), &other.cert].concat());
+    let (_service, address) = Service::secured(&changing(shows(&by_p521, None, "h2")));
+    let expected = "its certificate is signed by ECDSA with SHA-512, which is not supported: use RSA";
+    is_unavailable("signed on P-521", files.asking(address), &[expected]);
+}
+
 #[test]
 fn a_new_certificate_that_has_expired_leaves_the_old_in_place() {
     let authority = Authority::new();

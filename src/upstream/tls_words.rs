@@ -4,7 +4,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsFailure};
 
-use crate::base::tls::{date, inside, is_of_certificate};
+use crate::base::tls::{SUPPORTED, date, inside, is_of_certificate, named};
 
 /// The same error of a connection to the decision service, explained.
 pub(crate) fn explained(error: io::Error) -> io::Error {
@@ -39,6 +39,20 @@ fn of_service(error: &TlsFailure) -> Option<String> {
                                                 that has signed it to `upstream.tls.ca`"
                     .to_owned()
             }
+            CertificateError::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
+                format!(
+                    "its certificate is signed by {}, which is not supported: {SUPPORTED}",
+                    named(signature_algorithm_id)?
+                )
+            }
+            CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+                signature_algorithm_id,
+                public_key_algorithm_id,
+            } => format!(
+                "its certificate is signed by {} with a key of {}, which is not supported together: {SUPPORTED}",
+                named(signature_algorithm_id)?,
+                named(public_key_algorithm_id)?
+            ),
             wrong => format!("its certificate cannot be used: {wrong}"),
         },
         TlsFailure::AlertReceived(Alert::CertificateRequired) => {
@@ -47,6 +61,9 @@ fn of_service(error: &TlsFailure) -> Option<String> {
         TlsFailure::AlertReceived(alert) if is_of_certificate(*alert) => format!(
             "it does not accept the certificate of the bridge ({alert:?}): see `upstream.tls.cert` and whom it trusts"
         ),
+        TlsFailure::AlertReceived(Alert::HandshakeFailure) => {
+            format!("it has no certificate and no cipher that the bridge supports: {SUPPORTED}")
+        }
         TlsFailure::AlertReceived(Alert::NoApplicationProtocol) => "it does not offer HTTP/2 (`h2`) by ALPN".to_owned(),
         TlsFailure::InvalidMessage(_) => "it does not speak TLS: is its address an http:// one?".to_owned(),
         _ => return None,

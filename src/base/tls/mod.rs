@@ -3,14 +3,17 @@
 //! - [`pem`](PemFile): what they hold, and why it cannot be used.
 //! - [`validity`](Untimely): from when and until when their certificates are valid.
 //! - [`watched`](TlsFiles): what is made of them, and made again when they change.
+//! - [`algorithms`](named): what they are made with, by its name.
 //! - [`alert`](is_of_certificate): what a handshake has failed of.
 
 mod alert;
+mod algorithms;
 mod pem;
 mod validity;
 mod watched;
 
 pub(crate) use alert::{inside, is_of_certificate};
+pub(crate) use algorithms::{SUPPORTED, named};
 pub(crate) use pem::{PairContents, PairFiles};
 pub use pem::{PemFile, TlsError};
 pub use validity::{Untimeliness, Untimely};

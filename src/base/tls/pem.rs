@@ -12,6 +12,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
+use super::algorithms::{SUPPORTED, unsupported_key};
 use super::validity::{Untimely, Validity};
 use crate::base::bounded_file;
 
@@ -35,6 +36,9 @@ pub enum TlsError {
         cert.key, cert.path.display(), key.key, key.path.display()
     )]
     Pair { cert: Box<PemFile>, key: Box<PemFile>, source: rustls::Error },
+    /// This program's cryptography does not have what a certificate is made with.
+    #[error("`{key}` ({}) holds a certificate whose key is of a kind that is not supported, {algorithm}: {SUPPORTED}", path.display())]
+    Algorithm { key: &'static str, path: PathBuf, algorithm: String },
     /// A file's certificate is of no use any more.
     #[error(transparent)]
     Expired(Untimely),
@@ -71,6 +75,11 @@ impl PemFile {
     /// These certificates of the file, to check others' certificates with.
     pub(crate) fn authorities(&self, certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, TlsError> {
         let mut roots = RootCertStore::empty();
+        // One that is right is enough: a bundle may hold others.
+        let unsupported: Option<Vec<String>> = certificates.iter().map(unsupported_key).collect();
+        if let Some(algorithm) = unsupported.and_then(|all| all.into_iter().next()) {
+            return Err(TlsError::Algorithm { key: self.key, path: self.path.clone(), algorithm });
+        }
         for certificate in certificates {
             roots.add(certificate).map_err(|source| TlsError::Authority {
                 key: self.key,
@@ -134,6 +143,9 @@ impl PairFiles {
         provider: &CryptoProvider,
     ) -> Result<CertifiedKey, TlsError> {
         let chain = self.cert.certificates(&contents.cert)?;
+        if let Some(algorithm) = chain.first().and_then(unsupported_key) {
+            return Err(TlsError::Algorithm { key: self.cert.key, path: self.cert.path.clone(), algorithm });
+        }
         let private = self.key.private_key(&contents.key)?;
         CertifiedKey::from_der(chain, private, provider).map_err(|source| TlsError::Pair {
             cert: Box::new(self.cert.clone()),
