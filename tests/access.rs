@@ -261,3 +261,16 @@ fn who_may_not_call_makes_room_for_who_may() {
     client.write(&with_authorization(OPENIM).bytes());
     client.reply().goes_on_with("pal");
 }
+
+#[test]
+fn that_nobody_may_call_is_told_once_with_the_address_and_the_ranges() {
+    let serve = kit::process::serve(&["--access-allow", "10.0.0.0/8,192.0.2.7"]).started();
+    for _ in 0..3 {
+        serve.send(&Request::new()).refuses(403, 9909);
+    }
+    serve.signal("INT");
+    let lines = serve.rest();
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("every request so far was rejected")).collect();
+    assert_eq!(told.len(), 1, "{lines:#?}");
+    assert!(told[0].contains("peer=127.0.0.1 allow=\"10.0.0.0/8, 192.0.2.7/32\""), "{told:?}");
+}

@@ -22,6 +22,7 @@ use crate::callback::{BodyError, Callback, Codec, command_of_unknown};
 use crate::openim::{OPERATION_ID_HEADER, OperationId, Rejection, UrlCommand};
 use crate::outcome::Outcome;
 use crate::policy::{Rest, Route, UnknownRoute};
+use crate::telemetry::log;
 use crate::upstream::{CallError, ErrorClass, bytes_of};
 
 /// A request that has come in whole, whose URL names a callback that is served. Its body is not decoded yet.
@@ -174,7 +175,12 @@ impl Bridge {
 
     /// What the head says.
     fn check(&self, peer: IpAddr, head: &Parts) -> Result<(UrlTarget, OperationId), Rejection> {
-        self.settings.access.check(peer, &head.headers)?;
+        let access = &self.settings.access;
+        access.check(peer, &head.headers).inspect_err(|why| {
+            if *why == Rejection::Address {
+                log::not_allowed(peer, &access.allow);
+            }
+        })?;
         if head.method != Method::POST {
             return Err(Rejection::Method);
         }

@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{Registry, filter::Targets, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
@@ -162,6 +163,23 @@ pub(crate) fn compared(service: &Outcome, compared: &Compared) {
             fields = &*shown(&fields.join(", ")),
             lines_suppressed = Some(suppressed).filter(|suppressed| *suppressed > 0),
             "the decision service and the receiver of forwarded callbacks differ"
+        );
+    }
+}
+
+/// Whether it was told that nobody is allowed to call.
+static NOBODY_ALLOWED: AtomicBool = AtomicBool::new(false);
+
+/// Says once, where nothing was heard of OpenIM yet, whose request was rejected by its address. Behind a mesh's proxy that is the
+/// proxy's, of every request.
+pub(crate) fn not_allowed(peer: IpAddr, ranges: &[IpNet]) {
+    if !HEARD.load(Relaxed) && !NOBODY_ALLOWED.swap(true, Relaxed) {
+        let ranges: Vec<String> = ranges.iter().map(ToString::to_string).collect();
+        tracing::warn!(
+            peer = %peer.to_canonical(),
+            allow = ranges.join(", "),
+            "every request so far was rejected by `access.allow`: is this OpenIM's address, or that of a proxy in front of the \
+             bridge, such as a mesh's?"
         );
     }
 }
