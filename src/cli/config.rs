@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::terminal::print;
 use crate::base::{error_chain, text::visible};
-use crate::config::{self, EffectiveCallback, EffectiveValue, Loaded};
+use crate::config::{self, EffectiveCallback, EffectiveValue, Loaded, Warning};
 use crate::policy::{Rest, Route};
 use crate::server::inspect_files;
 
@@ -113,7 +113,10 @@ fn in_words(loaded: Loaded) -> Checked {
 /// With what is to be said of the files of TLS; of those with credentials, the configuration tells itself.
 fn with_files(loaded: Loaded) -> Result<Checked, Vec<String>> {
     let (loaded, mut warnings) = in_words(loaded);
-    let mut errors = Vec::new();
+    // Most likely a mistake: whoever asks whether all is right should hear of it.
+    let mistakes =
+        loaded.warnings.iter().filter(|warning| matches!(warning, Warning::UnknownVariable { hint: Some(_), .. }));
+    let mut errors: Vec<String> = mistakes.map(ToString::to_string).collect();
     for side in inspect_files(&loaded.settings) {
         match side {
             Ok(untimely) => warnings.extend(untimely.iter().map(ToString::to_string)),
@@ -219,10 +222,19 @@ mod tests {
 
     #[test]
     fn check_says_ok_and_warns() {
-        let (code, out, log) = bridge_config(&["check"], "workers: 2", &[("OPENIM_BRIDGE_WORKER", "2")]);
+        let (code, out, log) = bridge_config(&["check"], "workers: 2", &[("OPENIM_BRIDGE_ELEPHANT", "2")]);
         assert_eq!(code, "0");
         assert_snapshot!(out, @"bridge.yaml: ok");
-        assert_snapshot!(log, @"warning: OPENIM_BRIDGE_WORKER: no setting has this variable: did you mean OPENIM_BRIDGE_WORKERS?");
+        assert_snapshot!(log, @"warning: OPENIM_BRIDGE_ELEPHANT: no setting has this variable");
+    }
+
+    #[test]
+    fn a_variable_that_is_close_to_a_setting_s_is_wrong_and_keeps_nobody_from_starting() {
+        let variables = &[("OPENIM_BRIDGE_WORKER", "2")];
+        let (code, out, log) = bridge_config(&["check"], "workers: 2", variables);
+        assert_eq!((&*code, &*out), ("2", ""));
+        assert_snapshot!(log, @"OPENIM_BRIDGE_WORKER: no setting has this variable: did you mean OPENIM_BRIDGE_WORKERS?");
+        assert_eq!(bridge_config(&["show"], "workers: 2", variables).0, "0");
     }
 
     #[test]
@@ -273,76 +285,76 @@ mod tests {
         assert!(limits.iter().all(is_default));
         let lines = settings.split_inclusive('\n').filter(|line| !limits.iter().any(|key| line.starts_with(key)));
         assert_snapshot!(lines.collect::<String>(), @r#"
-        KEY                           VALUE                           FROM
-        listen                        127.0.0.1:10006                 default
-        access.allow                  []                              default
-        access.basic_auth_file        unset                           default
-        tls.cert                      unset                           default
-        tls.key                       unset                           default
-        workers                       1                               default
-        upstream.addresses            [http://a:1, "http://[::1]:2"]  --upstream
-        upstream.connect_timeout      1s                              default
-        upstream.connections          4                               default
-        upstream.resolve.ttl_min      1s                              default
-        upstream.resolve.ttl_max      30s                             default
-        upstream.resolve.server       unset                           default
-        upstream.tls.ca               unset                           default
-        upstream.tls.cert             unset                           default
-        upstream.tls.key              unset                           default
-        upstream.tls.server_name      unset                           default
-        upstream.health.service       ""                              default
-        upstream.health.interval      2s                              default
-        upstream.health.timeout       1s                              default
-        upstream.eject.failures       5                               default
-        upstream.eject.probe_min      500ms                           default
-        upstream.eject.probe_max      2s                              default
-        forward.url                   unset                           default
-        forward.basic_auth_file       unset                           default
-        forward.connect_timeout       1s                              default
-        forward.tls.ca                unset                           default
-        forward.tls.cert              unset                           default
-        forward.tls.key               unset                           default
-        forward.tls.server_name       unset                           default
-        decision.timeout              4s                              default
-        decision.enforce_percent      100                             default
-        decision.rest                 allow                           default
-        fallback.action               allow                           default
-        fallback.class.timeout        unset                           default
-        fallback.class.unavailable    unset                           default
-        fallback.class.overloaded     unset                           default
-        fallback.class.denied         unset                           default
-        fallback.class.unimplemented  unset                           default
-        fallback.class.invalid_reply  unset                           default
-        fallback.class.internal       unset                           default
-        fallback.refusal.code         unset                           default
-        fallback.refusal.message      "Busy: try again"               bridge.yaml:3:14
-        fallback.refusal.detail       "12"                            bridge.yaml:4:13
-        refusal.default_code          5000                            default
-        refusal.default_message       This is not allowed             default
-        refusal.codes                 []                              default
-        response.next_code            integer                         default
-        callbacks.default.route       service                         default
-        callbacks.unknown.route       refuse                          default
-        operation_id.missing          refuse                          default
-        limits.request_bytes          3145728                         default
-        limits.connections            unset                           default
-        limits.in_flight              1024                            default
-        delivery.max_age              5m                              default
-        delivery.max_attempts         5                               default
-        delivery.attempt_timeout      5s                              default
-        delivery.concurrency          64                              default
-        admin.listen                  off                             OPENIM_BRIDGE_ADMIN_LISTEN
-        admin.write                   false                           default
-        admin.hosts                   []                              default
-        ready.require_upstream        false                           default
-        ready.wait_for_upstream       10s                             default
-        drain.delay                   5s                              default
-        drain.timeout                 25s                             default
-        log.level                     info                            default
-        log.format                    text                            default
-        log.private                   false                           default
-        log.ids                       plain                           default
-        log.ids_key_file              unset                           default
+        KEY                           VALUE                                 FROM
+        listen                        127.0.0.1:10006                       default
+        access.allow                  []                                    default
+        access.basic_auth_file        no credentials are asked for          default
+        tls.cert                      plain HTTP                            default
+        tls.key                       plain HTTP                            default
+        workers                       1                                     default
+        upstream.addresses            [http://a:1, "http://[::1]:2"]        --upstream
+        upstream.connect_timeout      1s                                    default
+        upstream.connections          4                                     default
+        upstream.resolve.ttl_min      1s                                    default
+        upstream.resolve.ttl_max      30s                                   default
+        upstream.resolve.server       those of `/etc/resolv.conf`           default
+        upstream.tls.ca               those of the system                   default
+        upstream.tls.cert             none                                  default
+        upstream.tls.key              none                                  default
+        upstream.tls.server_name      the host of its address               default
+        upstream.health.service       ""                                    default
+        upstream.health.interval      2s                                    default
+        upstream.health.timeout       1s                                    default
+        upstream.eject.failures       5                                     default
+        upstream.eject.probe_min      500ms                                 default
+        upstream.eject.probe_max      2s                                    default
+        forward.url                   nothing can be forwarded              default
+        forward.basic_auth_file       what OpenIM sent is passed on         default
+        forward.connect_timeout       1s                                    default
+        forward.tls.ca                those of the system                   default
+        forward.tls.cert              none                                  default
+        forward.tls.key               none                                  default
+        forward.tls.server_name       the host of `forward.url`             default
+        decision.timeout              4s                                    default
+        decision.enforce_percent      100                                   default
+        decision.rest                 allow                                 default
+        fallback.action               allow                                 default
+        fallback.class.timeout        allow                                 default
+        fallback.class.unavailable    allow                                 default
+        fallback.class.overloaded     allow                                 default
+        fallback.class.denied         allow                                 default
+        fallback.class.unimplemented  allow                                 default
+        fallback.class.invalid_reply  allow                                 default
+        fallback.class.internal       allow                                 default
+        fallback.refusal.code         the reserved code of the error class  default
+        fallback.refusal.message      "Busy: try again"                     bridge.yaml:3:14
+        fallback.refusal.detail       "12"                                  bridge.yaml:4:13
+        refusal.default_code          5000                                  default
+        refusal.default_message       This is not allowed                   default
+        refusal.codes                 []                                    default
+        response.next_code            integer                               default
+        callbacks.default.route       service                               default
+        callbacks.unknown.route       refuse                                default
+        operation_id.missing          refuse                                default
+        limits.request_bytes          3145728                               default
+        limits.connections            80 % of the limit on open files       default
+        limits.in_flight              1024                                  default
+        delivery.max_age              5m                                    default
+        delivery.max_attempts         5                                     default
+        delivery.attempt_timeout      5s                                    default
+        delivery.concurrency          64                                    default
+        admin.listen                  off                                   OPENIM_BRIDGE_ADMIN_LISTEN
+        admin.write                   false                                 default
+        admin.hosts                   []                                    default
+        ready.require_upstream        false                                 default
+        ready.wait_for_upstream       10s                                   default
+        drain.delay                   5s                                    default
+        drain.timeout                 25s                                   default
+        log.level                     info                                  default
+        log.format                    text                                  default
+        log.private                   false                                 default
+        log.ids                       plain                                 default
+        log.ids_key_file              a random one for each process         default
         "#);
     }
 

@@ -9,7 +9,7 @@ use std::{
 use super::{
     entry::Entry,
     error::{Problem, ValueSource, Warning},
-    field::{FilePath, Whole, human},
+    field::{FilePath, Size, human},
     raw::{MAX_BYTES, Raw, RawCallback, RawCallbacks, RawForward, RawLogIds, RawResolve},
 };
 use crate::base::{file_watch::LOOK_EVERY, yaml::read_text};
@@ -145,8 +145,8 @@ impl Raw {
             wrong(format!("{admin} must have another port than {}", say("listen", &self.listen.0)));
         }
         let request = self.limits.request_bytes.0;
-        let body = self.limits.body_bytes.get_or_insert(Whole(BridgeLimits::body_bytes_for(request))).0;
-        self.delivery.queue_bytes.get_or_insert(Whole(DeliverySettings::default().queue_bytes));
+        let body = self.limits.body_bytes.get_or_insert(Size(BridgeLimits::body_bytes_for(request))).0;
+        self.delivery.queue_bytes.get_or_insert(Size(DeliverySettings::default().queue_bytes));
         if body < request {
             let body = say("limits.body_bytes", &body);
             wrong(format!("{body} must be at least {}", say("limits.request_bytes", &request)));
@@ -164,7 +164,7 @@ impl Raw {
     /// Whether the limits allow more than the process's memory holds.
     fn beyond_memory(&self, shares: Shares) -> Option<Warning> {
         let budget = shares.budget?;
-        let of = |value: Option<Whole<{ MAX_BYTES }>>, share: usize| value.map_or(share, |value| value.0.get());
+        let of = |value: Option<Size<{ MAX_BYTES }>>, share: usize| value.map_or(share, |value| value.0.get());
         let callbacks = of(self.limits.body_bytes, shares.callbacks);
         let queue = of(self.delivery.queue_bytes, shares.queue);
         let connections = self.limits.connections.map_or(0, |count| count.0.get().saturating_mul(CONNECTION_BYTES));

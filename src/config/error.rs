@@ -73,6 +73,9 @@ pub enum Problem {
     /// The variable of a setting that has another name now.
     #[error("{at}: this variable is now {now}")]
     RenamedVariable { at: ValueSource, now: &'static str },
+    /// A setting has been set by both of its variables.
+    #[error("{at}: this sets the same as {other}: keep one")]
+    TwoVariables { at: ValueSource, other: &'static str },
     /// Something else stands where the keys of a group belong.
     #[error(
         "{at}: {} must be a mapping, with the keys {}",

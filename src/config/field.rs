@@ -12,11 +12,13 @@ use std::{
     time::Duration,
 };
 
+use bytesize::ByteSize;
 use ipnet::{IpNet, Ipv4Net};
 use rustls::pki_types::ServerName;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::Value as Json;
 
 use crate::openim::{RefusalCode, ServiceCodes};
 use crate::policy::{Action, FallbackActions, Percent};
@@ -58,6 +60,41 @@ schema!([const MAX: usize] Whole<MAX>, json_schema!({
     "maximum": MAX,
     "x-value": "NUMBER",
     "x-expected": format!("a whole number from 1 to {MAX}"),
+}));
+
+/// Bytes of memory, from 1 to `MAX`: a number, or a size such as `1MiB`.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Size<const MAX: usize>(pub(super) NonZeroUsize);
+
+impl<'de, const MAX: usize> Deserialize<'de> for Size<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Bytes(usize),
+            Text(String),
+        }
+        let bytes = match Either::deserialize(deserializer)? {
+            Either::Bytes(bytes) => bytes,
+            Either::Text(text) => {
+                let size: ByteSize = text.parse().map_err(D::Error::custom)?;
+                size.0.try_into().map_err(D::Error::custom)?
+            }
+        };
+        NonZeroUsize::new(bytes)
+            .filter(|bytes| bytes.get() <= MAX)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("out of range"))
+    }
+}
+
+schema!([const MAX: usize] Size<MAX>, json_schema!({
+    "type": ["integer", "string"],
+    "minimum": 1,
+    "maximum": MAX,
+    "pattern": "^[0-9]+(\\.[0-9]+)? ?([kKmMgG]([iI]?[bB])?|[bB])$",
+    "x-value": "SIZE",
+    "x-expected": format!("bytes from 1 to {MAX}, as a number or with a unit, such as 3MiB"),
 }));
 
 /// A percentage.
@@ -325,13 +362,22 @@ schema!([] CertName, json_schema!({
     "x-expected": "a host name or an IP address, without a port",
 }));
 
-/// At least one of them.
+/// At least one of them. One alone may stand without a list.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct UpstreamUrls(pub(super) Vec<UpstreamUrl>);
 
 impl<'de> Deserialize<'de> for UpstreamUrls {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let addresses = Vec::deserialize(deserializer)?;
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            One(UpstreamUrl),
+            List(Vec<UpstreamUrl>),
+        }
+        let addresses = match Either::deserialize(deserializer)? {
+            Either::One(address) => vec![address],
+            Either::List(addresses) => addresses,
+        };
         if addresses.is_empty() { Err(D::Error::custom("empty")) } else { Ok(Self(addresses)) }
     }
 }
@@ -346,9 +392,11 @@ impl JsonSchema for UpstreamUrls {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = UpstreamUrl::json_schema(generator);
         json_schema!({
-            "type": "array",
-            "items": UpstreamUrl::json_schema(generator),
+            "type": ["array", "string"],
+            "pattern": one.get("pattern"),
+            "items": one,
             "minItems": 1,
             "x-value": "URL",
             "x-expected": "a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]",
@@ -463,6 +511,13 @@ fn network(text: &str) -> Option<IpNet> {
         (IpAddr::V4(address), length @ MAPPING..) => Ipv4Net::new(address, length - MAPPING).ok().map(IpNet::from),
         _ => Some(range),
     }
+}
+
+/// What was most likely meant by ranges that begin within themselves.
+pub(super) fn meant(ranges: &Json) -> Option<String> {
+    let texts = ranges.as_array()?.iter().filter_map(Json::as_str);
+    let mut ranges = texts.filter_map(|text| text.parse::<IpNet>().ok());
+    ranges.find(|range| range.addr() != range.network()).map(|range| range.trunc().to_string())
 }
 
 schema!([] Networks, json_schema!({

@@ -37,6 +37,8 @@ pub(super) struct Leaf {
     pub(super) short_flag: Option<String>,
     /// The variable, such as `OPENIM_BRIDGE_ADMIN_LISTEN`.
     pub(super) variable: String,
+    /// That of the shorter flag.
+    pub(super) short_variable: Option<String>,
     /// The key by which an earlier version knew it. Using it is an error, which names the new one.
     pub(super) was: Option<String>,
     /// What it does, as Markdown in one line.
@@ -134,6 +136,7 @@ impl Leaf {
             flag: flag_of(&key),
             was: schema["x-was"].as_str().map(str::to_owned),
             short_flag: schema["x-flag"].as_str().map(str::to_owned),
+            short_variable: schema["x-flag"].as_str().map(variable_of),
             variable: variable_of(&key),
             doc: text("description").split_whitespace().collect::<Vec<_>>().join(" "),
             default: schema["default"].clone(),
@@ -176,6 +179,12 @@ impl Leaf {
             SettingKind::Choice(choices) => value.as_str().is_some_and(|value| choices.iter().any(|it| it == value)),
             _ => true,
         }
+    }
+
+    /// What holds while it is unset, in some words.
+    pub(super) fn unset(&self) -> &str {
+        let text = self.doc.split_once("Unset: ").map_or("unset", |(_, text)| text);
+        text.split([',', ';']).next().unwrap_or(text).trim_end_matches('.')
     }
 
     /// How the key is written in a file: `listen: …` under `admin:`.

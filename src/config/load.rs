@@ -1,6 +1,7 @@
 //! Putting the layers together: default, file, environment, flags, each over the one before.
 
 use std::{
+    borrow::Cow,
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -13,7 +14,7 @@ use super::{
     check::{Beside, Origins as _},
     entry::Entry,
     error::{ConfigError, Problem, ValueSource, Warning},
-    field::human,
+    field::{human, meant},
     file::{self, hint},
     leaf::{self, CALLBACK_FLAG, ENV_PREFIX, FILE_FLAG, FILE_VARIABLE, Leaf, leaves},
     raw::Raw,
@@ -25,6 +26,10 @@ use crate::telemetry::log::LogIds;
 use crate::upstream::ErrorClass;
 
 // The settings that name files which are read with the configuration.
+/// What the keys of the actions for single classes begin with.
+const OF_CLASS: &str = "fallback.class.";
+
+const ALLOW: &str = "access.allow";
 const USERS: &str = "access.basic_auth_file";
 const IDS_KEY: &str = "log.ids_key_file";
 
@@ -148,6 +153,9 @@ pub struct EffectiveValue {
     /// As it would stand in a file; `null` is unset.
     pub value: Json,
     pub source: ValueSource,
+    /// What holds where it is unset.
+    #[serde(skip)]
+    pub unset: Cow<'static, str>,
 }
 
 impl EffectiveValue {
@@ -155,10 +163,10 @@ impl EffectiveValue {
         self.source != ValueSource::Default
     }
 
-    /// The value as YAML, or `unset`.
+    /// The value as YAML, or what holds where it is unset.
     #[must_use]
     pub fn yaml(&self) -> String {
-        if self.value.is_null() { "unset".to_owned() } else { leaf::show(&self.value) }
+        if self.value.is_null() { self.unset.to_string() } else { leaf::show(&self.value) }
     }
 }
 
@@ -278,6 +286,10 @@ impl Sources {
         }
     }
 
+    fn sets(&self, variable: &str) -> bool {
+        self.variables.iter().any(|(name, _)| name == variable)
+    }
+
     /// Reads and checks everything.
     ///
     /// # Errors
@@ -335,7 +347,11 @@ impl Sources {
                 problems.push(Problem::RenamedVariable { at: source, now: &now.variable });
                 continue;
             }
-            match (leaves().iter().find(|leaf| leaf.variable == *name), value.to_str()) {
+            let is_of = |leaf: &&Leaf| leaf.variable == *name || leaf.short_variable.as_ref() == Some(name);
+            match (leaves().iter().find(is_of), value.to_str()) {
+                (Some(leaf), _) if *name != leaf.variable && self.sets(&leaf.variable) => {
+                    problems.push(Problem::TwoVariables { at: source, other: &leaf.variable });
+                }
                 (Some(leaf), Some(text)) => entries.push(Entry { leaf, value: leaf.value(text), source }),
                 (Some(leaf), None) => problems.push(Problem::Value {
                     at: source,
@@ -397,7 +413,10 @@ fn finish(
                 at: source.clone(),
                 key: &leaf.key,
                 value: if leaf.secret { "not right".to_owned() } else { leaf::show(value) },
-                expected: leaf.expected.clone(),
+                expected: match meant(value).filter(|_| leaf.key == ALLOW) {
+                    Some(range) => format!("{}: did you mean {range}?", leaf.expected),
+                    None => leaf.expected.clone(),
+                },
             });
         }
     }
@@ -427,10 +446,18 @@ fn finish(
         key: &leaf.key,
         value: leaf.key.split('.').fold(&effective, |group, name| &group[name]).clone(),
         source: entries.source(&leaf.key),
+        unset: leaf.unset().into(),
     });
-    let values = values.collect();
+    let mut values: Vec<EffectiveValue> = values.collect();
     let beside = Beside { basic_auth: credentials, log_ids, forward };
-    Ok((raw.into_settings(beside), values, warnings))
+    let settings = raw.into_settings(beside);
+    for class in ErrorClass::ALL {
+        if let Some(value) = values.iter_mut().find(|value| value.key.strip_prefix(OF_CLASS) == Some(class.into_str()))
+        {
+            value.unset = settings.bridge.fallback.action(class).to_string().into();
+        }
+    }
+    Ok((settings, values, warnings))
 }
 
 /// What is wrong where every value was right by itself.

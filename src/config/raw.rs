@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::{
     AnyText, CallbackFallback, CertName, Code, Codes, FilePath, HostNames, Listen, ListenOrOff, Networks, NonEmpty,
-    Period, ReceiverUrl, Share, UpstreamUrl, UpstreamUrls, Whole,
+    Period, ReceiverUrl, Share, Size, UpstreamUrl, UpstreamUrls, Whole,
 };
 use crate::bridge::{BridgeSettings, DeliverySettings, MissingOperationId};
 use crate::openim::{self, NextCodeForm};
@@ -370,11 +370,11 @@ pub(super) struct RawOperationId {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLimits {
     /// Bytes of one request's body. Beyond it, 413 and code 9904.
-    pub(super) request_bytes: Whole<MAX_BYTES>,
+    pub(super) request_bytes: Size<MAX_BYTES>,
     /// Bytes of memory for callbacks that are read, asked or answered. A body counts twice, beside the question that is made
     /// of it, until its answer has been taken. Beyond it, the fallback, as `overloaded`. At least `limits.request_bytes`.
     /// Unset: half of the budget, which is the cgroup's limit on memory less 16 MiB; 64 MiB without such a limit.
-    pub(super) body_bytes: Option<Whole<MAX_BYTES>>,
+    pub(super) body_bytes: Option<Size<MAX_BYTES>>,
     /// Open connections from OpenIM. Unset: 80 % of the limit on open files, and no more than what the budget leaves allows.
     pub(super) connections: Option<Whole<MAX_COUNT>>,
     /// Callbacks in flight. Beyond it, the fallback, as `overloaded`.
@@ -399,7 +399,7 @@ pub(super) struct RawDelivery {
     /// Bytes of after callbacks that are not delivered yet. Beyond it the newest is dropped, counted and logged. What is to
     /// be delivered in one order (a conversation, a group, a user) has a quarter of them at most. Unset: a quarter of the
     /// budget (see `limits.body_bytes`), and at most 16 MiB.
-    pub(super) queue_bytes: Option<Whole<MAX_BYTES>>,
+    pub(super) queue_bytes: Option<Size<MAX_BYTES>>,
 }
 
 /// The listener for operators.
@@ -615,7 +615,7 @@ impl Default for RawLimits {
     fn default() -> Self {
         let (limits, connections) = (BridgeSettings::default().limits, Settings::default().connections);
         Self {
-            request_bytes: Whole(limits.request_bytes),
+            request_bytes: Size(limits.request_bytes),
             body_bytes: None,
             connections: connections.map(Whole),
             in_flight: Whole(limits.in_flight),

@@ -220,7 +220,7 @@ fn unknown_variables_are_warnings_but_for_those_of_kubernetes() {
         ("OPENIM_BRIDGE_PORT", "tcp://10.0.0.1:80"),
         ("OPENIM_BRIDGE_PORT_80_TCP_ADDR", "10.0.0.1"),
         ("OPENIM_BRIDGE_PORTS", "1"),
-        ("OPENIM_BRIDGE_TIMEOUT", "1s"),
+        ("OPENIM_BRIDGE_TIMEOUTS", "1s"),
         ("OPENIM_BRIDGE_WORKER", "1"),
         ("OPENIM_BRIDGE_ELEPHANT", "1"),
         ("OPENIM_WORKERS", "1"),
@@ -231,7 +231,7 @@ fn unknown_variables_are_warnings_but_for_those_of_kubernetes() {
     assert_snapshot!(warnings.join("\n"), @r#"
     OPENIM_BRIDGE_ELEPHANT: no setting has this variable
     OPENIM_BRIDGE_PORTS: no setting has this variable
-    OPENIM_BRIDGE_TIMEOUT: no setting has this variable: did you mean OPENIM_BRIDGE_DECISION_TIMEOUT?
+    OPENIM_BRIDGE_TIMEOUTS: no setting has this variable: did you mean OPENIM_BRIDGE_DECISION_TIMEOUT?
     OPENIM_BRIDGE_WORKER: no setting has this variable: did you mean OPENIM_BRIDGE_WORKERS?
     "#);
 }
@@ -405,7 +405,6 @@ fn wrong_values_are_all_told_with_their_places() {
     bridge.yaml:20:3: unknown key `log.remarks`: it is now `private:` under `log:`
     bridge.yaml:1:9: `listen` is localhost:10006: expected an IP address and a port, such as 127.0.0.1:10006, or 0.0.0.0:10006 for every interface
     bridge.yaml:2:10: `workers` is 0: expected a whole number from 1 to 256
-    bridge.yaml:4:14: `upstream.addresses` is http://a:1: expected a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]
     bridge.yaml:5:20: `upstream.connect_timeout` is 20s: expected a duration of at least 1ms and under 15s, with its unit, such as 500ms or 4s
     bridge.yaml:7:12: `decision.timeout` is 4: expected a duration of at least 10ms and under 15s, with its unit, such as 500ms or 4s
     bridge.yaml:9:11: `fallback.action` is deny: expected `allow` or `refuse`
@@ -417,7 +416,7 @@ fn wrong_values_are_all_told_with_their_places() {
     OPENIM_BRIDGE_LIMITS_IN_FLIGHT: `limits.in_flight` is many: expected a whole number from 1 to 1000000
     OPENIM_BRIDGE_LOG_FORMAT: `log.format` is xml: expected `text` or `json`
     --upstream: `upstream.addresses` is [ftp://a:1]: expected a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]
-    --limits-body-bytes: `limits.body_bytes` is 0: expected a whole number from 1 to 2147483648
+    --limits-body-bytes: `limits.body_bytes` is 0: expected bytes from 1 to 2147483648, as a number or with a unit, such as 3MiB
     --drain-delay: `drain.delay` is 5 minuets: expected a duration of at least 0s and under 1h, with its unit, such as 500ms or 4s
     "#);
 }
@@ -577,7 +576,7 @@ fn addresses_that_may_call() {
         allow("['::ffff:192.0.2.7', '::ffff:10.0.0.0/104', '::ffff:0.0.0.0/96']"),
         "192.0.2.7/32 10.0.0.0/8 0.0.0.0/0"
     );
-    assert_snapshot!(file_errors("access:\n  allow: [10.1.2.3/8]\n"), @"bridge.yaml:2:10: `access.allow` is [10.1.2.3/8]: expected a list of IP addresses and CIDR ranges, each from its first address on, such as [10.0.0.0/8, 192.0.2.7]");
+    assert_snapshot!(file_errors("access:\n  allow: [10.1.2.3/8]\n"), @"bridge.yaml:2:10: `access.allow` is [10.1.2.3/8]: expected a list of IP addresses and CIDR ranges, each from its first address on, such as [10.0.0.0/8, 192.0.2.7]: did you mean 10.0.0.0/8?");
     for wrong in ["localhost", "10.0.0.0/33", "10.0.0", "10.0.0.1:80", "''", "10.0.0.0/", "1"] {
         assert!(file_errors(&format!("access: {{allow: [{wrong}]}}")).contains("`access.allow` is"), "{wrong}");
     }
@@ -842,4 +841,38 @@ fn what_the_url_of_a_receiver_may_hold_as_a_secret_is_never_shown() {
     assert!(loaded.settings.forward.expect("a receiver").credentials.is_some());
     let error = file_errors(&named(&wrong));
     assert!(error.contains("expected one line user:password") && !error.contains("s3cret"), "{error}");
+}
+
+#[test]
+fn short_variables_sizes_with_units_and_one_address_without_a_list() {
+    let variables = [
+        ("OPENIM_BRIDGE_LISTEN", "127.0.0.1:7"),
+        ("OPENIM_BRIDGE_UPSTREAM", "http://a:1,http://b:2"),
+        ("OPENIM_BRIDGE_TIMEOUT", "3s"),
+        ("OPENIM_BRIDGE_FALLBACK", "refuse"),
+        ("OPENIM_BRIDGE_LOG_FORMAT", "json"),
+        ("OPENIM_BRIDGE_LIMITS_REQUEST_BYTES", "1MiB"),
+    ];
+    let load = |variables: &[(&str, &str)]| Given { variables, ..Given::default() }.load();
+    let settings = load(&variables).expect("right").settings;
+    assert_eq!((settings.listen.port(), settings.upstream.addresses.len()), (7, 2));
+    assert_eq!((settings.bridge.decision.timeout.as_secs(), settings.bridge.limits.request_bytes.get()), (3, 1 << 20));
+    assert_eq!((settings.bridge.fallback.action, settings.bridge.log.format), (Action::Refuse, LogFormat::Json));
+    let both = [("OPENIM_BRIDGE_DECISION_TIMEOUT", "3s"), ("OPENIM_BRIDGE_TIMEOUT", "3s")];
+    assert_snapshot!(load(&both).expect_err("wrong"), @"OPENIM_BRIDGE_TIMEOUT: this sets the same as OPENIM_BRIDGE_DECISION_TIMEOUT: keep one");
+
+    let settings =
+        file_settings("upstream: {addresses: http://a:1}\nlimits: {body_bytes: 64 MB, request_bytes: 2000}\n");
+    assert_eq!(settings.upstream.addresses.len(), 1);
+    assert_eq!(
+        (settings.bridge.limits.body_bytes.get(), settings.bridge.limits.request_bytes.get()),
+        (64_000_000, 2000)
+    );
+    assert_snapshot!(file_errors("limits: {body_bytes: 3GiB}\n"), @"bridge.yaml:1:22: `limits.body_bytes` is 3GiB: expected bytes from 1 to 2147483648, as a number or with a unit, such as 3MiB");
+    assert_snapshot!(file_errors("limits: {body_bytes: 3 apples}\n"), @"bridge.yaml:1:22: `limits.body_bytes` is 3 apples: expected bytes from 1 to 2147483648, as a number or with a unit, such as 3MiB");
+}
+
+#[test]
+fn a_range_that_begins_within_itself_is_told_with_what_may_be_meant() {
+    assert_snapshot!(file_errors("access: {allow: [192.0.2.7, 10.8.0.1/16]}\n"), @"bridge.yaml:1:17: `access.allow` is [192.0.2.7, 10.8.0.1/16]: expected a list of IP addresses and CIDR ranges, each from its first address on, such as [10.0.0.0/8, 192.0.2.7]: did you mean 10.8.0.0/16?");
 }
