@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use listenfd::ListenFd;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpStream;
@@ -42,6 +43,28 @@ pub(crate) fn listen(address: SocketAddr, workers: u16) -> io::Result<Vec<std::n
         Ok(socket.into())
     };
     (0..workers).map(listen).collect()
+}
+
+/// The listener that whoever started this process has opened for it, as systemd does for a socket unit (sd_listen_fds(3)): it
+/// outlives this process, and connections wait in it from one process to the next. Also removes the variables that say so.
+pub(crate) fn passed() -> io::Result<Option<std::net::TcpListener>> {
+    let mut passed = ListenFd::from_env();
+    if passed.len() > 1 {
+        let many = format!("{} sockets were passed, and there is a use for one", passed.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, many));
+    }
+    passed.take_tcp_listener(0)
+}
+
+/// The same of a listener that was [`passed`]: its accept queue is shared.
+pub(crate) fn share(passed: std::net::TcpListener, workers: u16) -> io::Result<Vec<std::net::TcpListener>> {
+    passed.set_nonblocking(true)?;
+    if INHERITED {
+        serving(&SockRef::from(&passed))?;
+    }
+    let mut all = (1..workers).map(|_| passed.try_clone()).collect::<io::Result<Vec<_>>>()?;
+    all.push(passed);
+    Ok(all)
 }
 
 /// `[::]` takes IPv4 too, whatever the system's default is. Where a system has no IPv6 it means all addresses all the same:

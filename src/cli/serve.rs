@@ -46,6 +46,8 @@ pub fn run(
             return Ok(ExitCode::from(WRONG_USAGE));
         }
     };
+    // Before there is a second thread, which could read the variables.
+    let passed = socket::passed().map_err(StartError::Passed)?;
     // Connections are limited by open files, and the hard limit is there to be used.
     let files = rlimit::increase_nofile_limit(u64::MAX);
     // Before there is a second thread.
@@ -56,14 +58,14 @@ pub fn run(
     runtime()?.block_on(async {
         // Before anything listens, so that no signal is missed.
         let mut signals = Signals::new()?;
-        let mut server = Server::start(loaded.settings.clone(), Callbacks::all()).map_err(|error| match error {
+        let mut server = Server::start_on(passed, loaded.settings.clone(), Callbacks::all()).map_err(|error| match error {
             StartError::Bind { .. } => anyhow::Error::new(error)
                 .context("choose another address with --listen (port 0 takes a free one), or end what has this one"),
             StartError::Admin { .. } => anyhow::Error::new(error).context(
                 "choose another address with --admin-listen (port 0 takes a free one, `off` does without), or end what has \
                  this one: a second bridge on this host, perhaps",
             ),
-            StartError::Tls(_) | StartError::Metrics(_) | StartError::Worker(_) => error.into(),
+            StartError::Passed(_) | StartError::Tls(_) | StartError::Metrics(_) | StartError::Worker(_) => error.into(),
         })?;
         server.show_configuration(loaded.effective().shown());
         for warning in &loaded.warnings {

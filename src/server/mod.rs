@@ -21,7 +21,7 @@ mod worker;
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::{Arc, OnceLock, RwLock},
     thread,
     time::Duration,
@@ -66,6 +66,9 @@ pub enum StartError {
     /// The address to listen on cannot be had.
     #[error("cannot listen on {address}")]
     Bind { address: SocketAddr, source: io::Error },
+    /// The socket that systemd has opened cannot be used.
+    #[error("cannot listen on the socket that was passed (LISTEN_FDS)")]
+    Passed(#[source] io::Error),
     /// The address for operators cannot be had.
     #[error("cannot listen on {address} for operators (`admin.listen`)")]
     Admin { address: SocketAddr, source: io::Error },
@@ -102,14 +105,25 @@ impl Server {
     /// # Errors
     /// When the certificate cannot be used, an address is in use or not there, or the system gives no thread.
     pub fn start(settings: Settings, callbacks: Callbacks) -> Result<Self, StartError> {
+        Self::start_on(None, settings, callbacks)
+    }
+
+    /// The same, with the listener that was passed to the process, if one was, in place of `listen`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_on(passed: Option<TcpListener>, settings: Settings, callbacks: Callbacks) -> Result<Self, StartError> {
         let callbacks = Arc::new(callbacks);
         let configured = settings.listen;
         let workers = settings.workers.get();
         let tls = settings.tls.as_ref().map(ListenerTls::start).transpose()?;
         let bind_error = |source| StartError::Bind { address: configured, source };
-        let listeners = socket::listen(configured, workers).map_err(bind_error)?;
-        let address =
-            listeners.first().map_or(Ok(configured), std::net::TcpListener::local_addr).map_err(bind_error)?;
+        let was_passed = passed.is_some();
+        let listeners = match passed {
+            Some(listener) => socket::share(listener, workers).map_err(StartError::Passed)?,
+            None => socket::listen(configured, workers).map_err(bind_error)?,
+        };
+        let address = listeners.first().map_or(Ok(configured), TcpListener::local_addr).map_err(bind_error)?;
 
         let admin = settings.admin.listen.map(|address| {
             let bound = plain_http::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
@@ -120,6 +134,7 @@ impl Server {
         let limits = connection_limits(&settings);
         tracing::info!(
             %address,
+            passed = was_passed.then_some(true),
             workers,
             https = tls.is_some(),
             connections = limits.count,
