@@ -19,6 +19,6 @@ mod shape;
 pub use body::Body;
 pub use codec::{Codec, ReplyDecision, command_of_unknown, reply_of};
 pub use question::{BodyError, Decision, InvalidDecision, Question};
-pub use registry::{CALLBACKS, Callbacks};
-pub use row::{Callback, Echo, Guard, Key, Kind};
+pub use registry::{CALLBACKS, Callbacks, NEVER_SENT, NeverSent};
+pub use row::{AttentionIds, Callback, Echo, Guard, Key, Kind};
 pub use shape::{Field, FieldKind, Rpc, Shape, rpc};

@@ -11,7 +11,7 @@ use fnv::FnvBuildHasher;
 use http::uri::PathAndQuery;
 
 use super::codec::Codec;
-use super::row::{Callback, Echo, Guard, Key};
+use super::row::{AttentionIds, Callback, Echo, Guard, Key};
 use super::shape::rpc;
 
 pub static CALLBACKS: &[Callback] = &[
@@ -183,6 +183,8 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::before(rpc::BEFORE_SEND_GROUP_MSG, "callbackBeforeSendGroupMsgCommand").actor("sendID").about("groupID"),
     Callback::after(rpc::AFTER_SEND_GROUP_MSG, "callbackAfterSendGroupMsgCommand")
         .in_order_of(Key::Group("groupID"))
+        // It compares the list with `recvID`, which a group's message lacks (its issue 3410).
+        .attention_ids(AttentionIds::Silences)
         .actor("sendID")
         .about("groupID"),
     Callback::before(rpc::BEFORE_MSG_MODIFY, "callbackBeforeMsgModifyCommand")
@@ -197,6 +199,7 @@ pub static CALLBACKS: &[Callback] = &[
         ]),
     Callback::after(rpc::AFTER_MSG_SAVE_DB, "callbackAfterMsgSaveDBCommand")
         .in_order_of(Key::Chat { from: "sendID", to: "recvID", group: Some("groupID") })
+        .attention_ids(AttentionIds::Ignored)
         .actor("sendID")
         .about("recvID"),
     Callback::after(rpc::AFTER_SINGLE_MSG_READ, "callbackAfterSingleMsgReadCommand")
@@ -246,6 +249,20 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::after(rpc::AFTER_CREATE_GROUP_CHAT_CONVERSATIONS, "callbackAfterCreateGroupChatConversationsCommand")
         .in_order_of(Key::Id("conversationId"))
         .about("groupId"),
+];
+
+/// A key of OpenIM's webhooks.yml that stands for a callback which is never sent.
+#[derive(Debug)]
+pub struct NeverSent {
+    pub name: &'static str,
+    /// The callback that tells of the same.
+    pub instead: &'static str,
+}
+
+/// The first has a command, which nothing in OpenIM calls since v3.0.0; the other has none.
+pub static NEVER_SENT: &[NeverSent] = &[
+    NeverSent { name: "afterUserKickOff", instead: "afterUserOffline" },
+    NeverSent { name: "afterGroupMsgRevoke", instead: "afterRevokeMsg" },
 ];
 
 /// Which callback a command names, and how it is decoded.

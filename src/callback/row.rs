@@ -25,6 +25,7 @@ pub struct Callback {
     pub(super) character: Option<usize>,
     pub guards: &'static [Guard],
     pub(super) key: Key,
+    pub attention_ids: AttentionIds,
 }
 
 /// Whether OpenIM waits for an answer. Never to be read out of a name.
@@ -39,6 +40,17 @@ pub enum Kind {
     },
     /// It only tells.
     After,
+}
+
+/// What a list that is not empty does under `attentionIds`, a key of webhooks.yml.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttentionIds {
+    /// OpenIM sends the callback for these users only, where it has the key at all.
+    Selects,
+    /// OpenIM compares it with what is never there, and sends nothing.
+    Silences,
+    /// OpenIM sends everything.
+    Ignored,
 }
 
 /// Whose events are delivered in order. All are in one namespace: that of OpenIM's conversation IDs, and of its users' IDs.
@@ -133,6 +145,7 @@ impl Callback {
             character: None,
             guards: &[],
             key: Key::None,
+            attention_ids: AttentionIds::Selects,
         }
     }
 
@@ -256,6 +269,12 @@ impl Callback {
             }
         }
         self.key = key;
+        self
+    }
+
+    #[must_use]
+    pub const fn attention_ids(mut self, does: AttentionIds) -> Self {
+        self.attention_ids = does;
         self
     }
 
