@@ -90,7 +90,10 @@ impl Setup {
     fn examine(&self, mut webhooks: Webhooks) -> Vec<Finding> {
         webhooks.apply(&self.variables);
         let loaded = configured(&self.flags);
-        examine(&webhooks, BridgeSide { loaded: &loaded, served: CALLBACKS, reached_at: self.url.as_ref() })
+        examine(
+            &webhooks,
+            BridgeSide { loaded: &loaded, served: CALLBACKS, reached_at: self.url.as_ref(), service: None },
+        )
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -190,11 +193,9 @@ fn values_that_openim_cannot_read_are_found() {
 fn keys_that_stand_twice_or_too_deep_are_found() {
     let twice = right().with("# OpenIM's callbacks", "url: http://bridge:10006/other");
     assert_eq!(twice.lines(), ["wrong duplicate-key webhooks.yml:2:1"]);
-    let indented = RIGHT.replace('\n', "\n  ");
-    let nested = Setup { file: format!("callback:\n  {indented}"), ..Setup::default() };
-    let lines = nested.lines();
-    assert!(lines.contains(&"wrong nested-key webhooks.yml:3:3".to_owned()), "{lines:?}");
-    assert!(lines.contains(&"wrong callback-disabled webhooks.yml:1:1".to_owned()), "{lines:?}");
+    let nested = right().with("beforeSetFriendRemark:", "callback:\n  beforeSetFriendRemark:");
+    let nested = nested.with("  enable: true # since March\n  timeout: 5", "    enable: true\n    timeout: 5");
+    assert_eq!(nested.lines(), ["wrong nested-key webhooks.yml:8:3", "wrong callback-disabled webhooks.yml:1:1"]);
 }
 
 #[test]
@@ -328,14 +329,21 @@ fn what_happens_to_each_callback_is_told() {
         "--callback=afterAddFriend.route=allow",
     ];
     let text = out(&doctor(&arguments, &file));
-    for line in [
-        "beforeAddFriend        forwarded to http://...@old:8080/cb; within 4s; fallback: allow",
-        "beforeSetFriendRemark  forwarded to http://...@old:8080/cb, and compared with your service; within 4s",
-        "afterAddFriend         acknowledged by the configuration; nobody is told",
-        "beforeLater            unknown to this bridge: forwarded to http://...@old:8080/cb",
-    ] {
-        assert!(text.contains(line), "{line}: {text}");
-    }
+    let table = "
+what happens to the callbacks that OpenIM sends, and how long each side waits
+  callback               goes to      OpenIM  bridge   fallback
+  beforeAddFriend        forwarded    5 s     4s       allow
+  beforeSetFriendRemark  service 0 %  5 s     4s       allow
+  afterAddFriend         allowed      -       at once  -
+  beforeLater            unknown      -       -        -
+  service: your decision service at http://127.0.0.1:50051, which was not asked
+           what it implements
+  forwarded: to http://...@old:8080/cb
+  unknown: to this bridge: forwarded to http://...@old:8080/cb
+  beforeSetFriendRemark: forwarded to http://...@old:8080/cb, and compared with
+                         your service; within 4s; fallback: allow
+";
+    assert!(text.contains(table), "{text}");
     let json = out(&doctor(&[&arguments[..], &["--output=json"]].concat(), &file));
     assert!(!json.contains("secret"), "{json}");
     let json: Json = serde_json::from_str(&json).expect("JSON");
@@ -350,7 +358,7 @@ fn callbacks_that_the_bridge_does_not_know_are_found_with_what_it_does() {
     assert_eq!(before.lines(), ["wrong other-callbacks webhooks.yml:11:11"]);
     assert_eq!(before.flags("--callbacks-unknown-route allow").lines(), ["advice other-callbacks webhooks.yml:11:11"]);
     assert_eq!(enabled("afterLater").lines(), ["advice other-callbacks-after webhooks.yml:11:11"]);
-    let stands_there = ["beforeSetFriendRemark", "beforeAddFriend"];
+    let stands_there = ["beforeSetFriendRemark", "beforeAddFriend", "afterUserKickOff"];
     for known in CALLBACKS.iter().filter(|callback| !stands_there.contains(&callback.name)) {
         assert_eq!(enabled(known.name).lines(), [""; 0], "{}", known.name);
     }
@@ -395,7 +403,8 @@ fn variables_are_examined_without_a_file_too() {
         let named = |&(name, value): &(&str, &str)| (format!("IMENV_WEBHOOKS_{name}").into(), value.into());
         webhooks.apply(&in_environment(variables.iter().map(named).collect::<Vec<_>>()));
         let loaded = configured("");
-        let findings = examine(&webhooks, BridgeSide { loaded: &loaded, served: CALLBACKS, reached_at: None });
+        let findings =
+            examine(&webhooks, BridgeSide { loaded: &loaded, served: CALLBACKS, reached_at: None, service: None });
         findings.iter().map(line).collect::<Vec<_>>()
     };
     let (url, enable) = (("URL", "http://bridge:10006"), ("BEFORESETFRIENDREMARK_ENABLE", "true"));
@@ -546,7 +555,9 @@ fn the_exit_code_says_whether_something_is_wrong() {
     assert_eq!(code(&listen, RIGHT), Some(0));
     assert_eq!(code(&[], RIGHT), Some(1), "listens on 127.0.0.1 only");
     assert_eq!(code(&listen, "url: [\n"), Some(2));
-    assert_eq!(code(&listen, "- a\n"), Some(2));
+    for nothing in ["- a\n", "", "# nothing\n", "text", "mongo:\n  uri: mongodb://mongo\n"] {
+        assert_eq!(code(&listen, nothing), Some(2), "{nothing}");
+    }
     assert_eq!(code(&["--env", "/nowhere"], RIGHT), Some(2));
     assert_eq!(code(&["--config", "/nowhere"], RIGHT), Some(2));
     assert_eq!(code(&["--url", "bridge"], RIGHT), Some(2));
@@ -581,6 +592,396 @@ fn the_corrected_file_alone_is_on_standard_output() {
     let output = doctor(&["--fix", "--listen", "0.0.0.0:10006"], &RIGHT.replace("enable: true", "enable: false"));
     assert_eq!((output.status.code(), out(&output)), (Some(0), RIGHT.to_owned()));
     assert!(String::from_utf8_lossy(&output.stderr).contains("1 corrected"), "{output:?}");
+}
+
+/// A file of tests/fixtures/doctor.
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/doctor").join(name);
+    std::fs::read_to_string(path).expect("a fixture")
+}
+
+/// What the program says of files as they are, beside each other, by these arguments.
+fn said_of(files: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("written");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_openim-bridge"));
+    command.current_dir(folder.path()).arg("doctor").args(["--listen", "0.0.0.0:10006"]).args(arguments);
+    command.env_clear().output().expect("the program")
+}
+
+/// Whatever was wrapped.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn error(output: &Output) -> String {
+    assert_eq!((output.status.code(), &*output.stdout), (Some(2), &b""[..]), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The names of the findings, with their places, of `--env` with this text.
+fn by_env(env: &str) -> Vec<String> {
+    let files = [("webhooks.yml", RIGHT), ("openim.env", env)];
+    let output = said_of(&files, &["--webhooks", "webhooks.yml", "--env", "openim.env", "--output", "json"]);
+    let json: Json = serde_json::from_slice(&output.stdout).expect("JSON");
+    let line = |it: &Json| format!("{} {} {}", it["severity"], it["name"], it["at"]).replace('"', "");
+    json["findings"].as_array().expect("findings").iter().map(line).collect()
+}
+
+#[test]
+fn the_variables_of_a_compose_file_are_read_in_both_of_its_forms() {
+    let (webhooks, list) = (fixture("webhooks.yml"), fixture("docker-compose.yaml"));
+    let mapping = list.replace("      - ", "        ").replace("MONGO_ADDRESS=", "MONGO_ADDRESS: ");
+    let mapping = mapping.replace("URL=", "URL: ").replace("ENABLE=", "ENABLE: ").replace("TIMEOUT=", "TIMEOUT: ");
+    for (compose, with_bom) in [(&list, false), (&mapping, false), (&list, true)] {
+        let compose = format!("{}{compose}", if with_bom { "\u{feff}" } else { "" });
+        let files = [("webhooks.yml", &*webhooks), ("docker-compose.yaml", &*compose)];
+        for arguments in
+            [&["--webhooks", "webhooks.yml", "--env", "docker-compose.yaml"][..], &["--env", "docker-compose.yaml"]]
+        {
+            let output = said_of(&files, arguments);
+            let text = out(&output);
+            assert_eq!(output.status.code(), Some(1), "{text}");
+            for part in [
+                "url-port  docker-compose.yaml:6 (IMENV_WEBHOOKS_URL)",
+                "WRONG     timeout-short  docker-compose.yaml:8 (IMENV_WEBHOOKS_BEFORESETFRIENDREMARK_TIMEOUT)",
+                "\n  beforeSetFriendRemark  service  2 s     4s      allow\n",
+            ] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+        }
+    }
+    let as_webhooks = error(&said_of(&[("docker-compose.yaml", &list)], &["--webhooks", "docker-compose.yaml"]));
+    assert!(as_webhooks.contains("Give it as --env"), "{as_webhooks}");
+}
+
+#[test]
+fn variables_in_other_files_are_read_or_it_is_said_what_to_give() {
+    let kubernetes = "apiVersion: apps/v1\nkind: Deployment\nspec:\n  containers:\n  - env:\n    - name: IMENV_WEBHOOKS_URL\n      value: http://bridge:1\n";
+    let helm = "openim:\n  env:\n    IMENV_WEBHOOKS_URL: http://bridge:1\n";
+    let inspected = r#"[{"Config": {"Env": ["PATH=/bin", "IMENV_WEBHOOKS_URL=http://bridge:1"]}}]"#;
+    for (text, line) in [(kubernetes, 6), (helm, 3), (inspected, 1), ("IMENV_WEBHOOKS_URL=http://bridge:1", 1)] {
+        assert_eq!(by_env(text), [format!("advice url-port openim.env:{line} (IMENV_WEBHOOKS_URL)")], "{text}");
+        assert_eq!(by_env(&format!("\u{feff}{text}")).len(), 1, "with a BOM: {text}");
+    }
+    assert_eq!(by_env("MONGO_ADDRESS=mongo:27017\n"), ["advice variables-none openim.env:1:1"]);
+    let two = "a:\n  IMENV_WEBHOOKS_URL: http://bridge:10006\nb:\n  IMENV_WEBHOOKS_URL: http://bridge:10007\n";
+    for (text, advice) in [
+        ("services:\n  mongo:\n    image: mongo\n", "no IMENV_WEBHOOKS_… variable stands in it"),
+        (RIGHT, "no IMENV_WEBHOOKS_… variable stands in it"),
+        ("text\n", "no IMENV_WEBHOOKS_… variable stands in it"),
+        ("", "no IMENV_WEBHOOKS_… variable stands in it"),
+        ("environment:\n  - IMENV_WEBHOOKS_URL=${URL}\n", "docker compose config"),
+        ("environment:\n  - IMENV_WEBHOOKS_URL\n", "docker compose config"),
+        ("env:\n- name: IMENV_WEBHOOKS_URL\n  valueFrom: {secretKeyRef: {name: a, key: b}}\n", "openim-server env"),
+        ("s:\n  env_file: .env\n  environment: {IMENV_WEBHOOKS_URL: http://bridge:10006}\n", "`env_file` sets more"),
+        (two, "another value stands at openim.env:2 (IMENV_WEBHOOKS_URL)"),
+    ] {
+        let files = [("webhooks.yml", RIGHT), ("openim.env", text)];
+        let said = error(&said_of(&files, &["--webhooks", "webhooks.yml", "--env", "openim.env"]));
+        assert!(said.contains("openim.env") && said.contains(advice), "{text}: {said}");
+    }
+}
+
+#[test]
+fn quotes_of_which_programs_differ_are_found() {
+    let quoted = "IMENV_WEBHOOKS_URL=\"http://bridge:10006/cb\"\n";
+    assert_eq!(by_env(quoted), ["advice variable-quoted openim.env:1 (IMENV_WEBHOOKS_URL)"]);
+    let comment = "IMENV_WEBHOOKS_URL=http://bridge:10006/cb # ours\n";
+    assert_eq!(by_env(comment), ["advice variable-quoted openim.env:1 (IMENV_WEBHOOKS_URL)"]);
+    assert_eq!(by_env("IMENV_WEBHOOKS_URL=http://bridge:10006/cb\n"), [""; 0]);
+    assert_eq!(by_env(&format!("export {quoted}")), [""; 0], "a shell takes them out");
+}
+
+#[test]
+fn webhooks_yml_in_a_kubernetes_object_is_examined_and_corrected_where_it_stands() {
+    let map = fixture("openim-config.yml");
+    let indented = map.replace('\n', "\n  ").replacen("apiVersion", "- apiVersion", 1);
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n{indented}\n");
+    let two = format!("# rendered\n---\napiVersion: v1\nkind: Service\n---\n{map}---\n");
+    let values = "config:\n  webhooks.yml: |\n    url: http://127.0.0.1:10006/callbackExample\n    beforeSetFriendRemark:\n      enable: false\nimage: x\n";
+    for (file, at) in [
+        (map.clone(), "11:15"),
+        (map.replace('\n', "\r\n"), "11:15"),
+        (format!("\u{feff}{map}"), "11:15"),
+        (map.replace("  webhooks.yml: |\n", "  webhooks.yml: |\n    # \u{e9}\n"), "12:15"),
+        (list, "14:17"),
+        (two, "16:15"),
+        (values.to_owned(), "5:15"),
+    ] {
+        let setup = Setup { file: file.clone(), ..right() };
+        let setup = setup.with("http://127.0.0.1:10006/", "http://bridge:10006/").reached_at("http://bridge:10006");
+        assert_eq!(setup.lines(), [format!("wrong callback-disabled webhooks.yml:{at}")], "{file}");
+        let fixed = setup.fixed();
+        assert_eq!(fixed.left, []);
+        assert_eq!(fixed.text, setup.file.replace("enable: false", "enable: true"));
+    }
+    // A key more stands behind the last one of that text, and not at the end of the file.
+    let without = map.replace("    url: http://127.0.0.1:10006/callbackExample\n", "");
+    let setup = Setup { file: without + "  z.yml: |\n    a: 1\n", ..right() };
+    let fixed = setup.reached_at("http://bridge:10006").fixed();
+    assert_eq!(fixed.left, []);
+    let end = "      failedContinue: true\n    url: http://bridge:10006/callbackExample\n  z.yml: |\n    a: 1\n";
+    assert!(fixed.text.ends_with(end), "{}", fixed.text);
+}
+
+#[test]
+fn what_holds_no_webhooks_yml_is_never_examined_and_never_written_to() {
+    let map = fixture("openim-config.yml");
+    let json = r#"{"apiVersion": "v1", "kind": "ConfigMap", "data": {"webhooks.yml": "url: http://a\nbeforeAddFriend:\n  enable: true\n"}}"#;
+    let nested = format!("webhooks:\n  {}", RIGHT.replace('\n', "\n  "));
+    for (file, said) in [
+        (
+            map.replace("webhooks.yml", "redis.yml"),
+            "webhooks.yml: a Kubernetes ConfigMap without webhooks.yml in it. Give",
+        ),
+        (format!("{map}---\n{map}"), "more than once, at webhooks.yml:8:3 and webhooks.yml:22:3"),
+        (nested, "webhooks.yml:1:1: not OpenIM's webhooks.yml: `url` or callbacks stand under `webhooks`"),
+        (map.replace("enable: false", "enable: {{ .Values.x }}"), "webhooks.yml:11:"),
+        (map.replace("    url", "    {{- x }}\n    url"), "`helm template`"),
+        ("a: 1\n".to_owned(), "neither `url` nor a callback"),
+    ] {
+        for arguments in [&["--webhooks", "webhooks.yml"][..], &["--webhooks", "webhooks.yml", "--fix"]] {
+            let text = error(&said_of(&[("webhooks.yml", &file)], arguments));
+            assert!(text.contains(said), "{said}: {text}");
+        }
+    }
+    let examined = said_of(&[("webhooks.yml", json)], &["--webhooks", "webhooks.yml"]);
+    assert_eq!(examined.status.code(), Some(0), "{examined:?}");
+    assert!(out(&examined).contains("url-port  webhooks.yml:1:"), "{examined:?}");
+    let fixed = error(&said_of(&[("webhooks.yml", json)], &["--webhooks", "webhooks.yml", "--fix"]));
+    assert!(fixed.contains("cannot be corrected in place. Give it as a file: kubectl"), "{fixed}");
+}
+
+#[test]
+fn a_url_to_another_receiver_is_known_and_never_moved_at_its_cost() {
+    let chat = Setup { file: fixture("chat.yml"), ..Setup::default() };
+    assert_eq!(chat.lines(), ["wrong url-other-receiver webhooks.yml:2:6"]);
+    let finding = chat.findings().remove(0);
+    assert!(finding.why.contains("`beforeAddFriend`, `afterSendSingleMsg`, `beforeSetFriendRemark`"), "{finding:?}");
+    for part in ["url: \"http://127.0.0.1:10008/callback/open_im\"", "default: { route: forward }"] {
+        assert!(finding.remedy.contains(part), "{finding:?}");
+    }
+    assert_eq!(chat.fixed().text, chat.file);
+    assert_eq!(chat.clone().reached_at("http://bridge:10006").fixed().text, chat.file, "nor where --url says");
+    assert_eq!(
+        chat.clone().reached_at("http://127.0.0.1:10008").lines(),
+        [""; 0],
+        "it is the bridge that has the port"
+    );
+    // What the bridge forwards to it is not lost.
+    let forwarding = "--forward-url http://127.0.0.1:10008/callback/open_im --callbacks-default-route forward";
+    let moved = chat.clone().flags(forwarding);
+    assert_eq!(moved.lines(), ["wrong url-other-receiver webhooks.yml:2:6"]);
+    assert_eq!(
+        moved.changes(),
+        "-url: http://127.0.0.1:10008/callback/open_im\n+url: http://127.0.0.1:10006/callback/open_im\n"
+    );
+    let split = moved.clone().flags(&format!("{forwarding} --callback beforeSetFriendRemark.route=service"));
+    assert_eq!(split.changes(), moved.changes(), "it is meant to go to the service");
+    let compared = "--forward-url http://127.0.0.1:10008/cb --decision-enforce-percent 0 --decision-rest forward";
+    assert_eq!(chat.clone().flags(compared).changes(), moved.changes());
+    let unknown = Setup { file: format!("{}beforeLater:\n  enable: true\n", chat.file), ..moved };
+    assert!(unknown.findings()[0].why.contains("asked no more for `beforeLater`,"), "{:?}", unknown.findings());
+    let old = right().url("http://old:8080/cb").flags("--forward-url http://old:8080/cb");
+    assert_eq!(old.lines(), ["wrong url-other-receiver webhooks.yml:2:6"]);
+    assert!(old.findings()[0].why.contains("`beforeSetFriendRemark`"), "it goes to the service: {:?}", old.findings());
+}
+
+#[test]
+fn no_secret_of_a_url_is_shown() {
+    let secret = "4f1d2c0ffee0badc0de";
+    for url in [
+        "http://bridge:10006/callbackExample?token=4f1d2c0ffee0badc0de",
+        "http://bridge:10006/callbackExample?4f1d2c0ffee0badc0de",
+        "\"http://bridge:10006/cb?a=1&token=4f1d2c0ffee0badc0de#4f1d2c0ffee0badc0de\"",
+        "\"http://bridge:10006/cb#4f1d2c0ffee0badc0de\"",
+        "http://4f1d2c0ffee0badc0de@bridge:10006/cb",
+        "http://u:4f1d2c0ffee0badc0de@bridge:10006/cb",
+        "https://bridge:10006/cb?x=callbackX&token=4f1d2c0ffee0badc0de",
+        "bridge:10006/cb?token=4f1d2c0ffee0badc0de",
+        "http://127.0.0.1:10008/cb?token=4f1d2c0ffee0badc0de",
+    ] {
+        let file = RIGHT.replace("http://bridge:10006/callbackExample", url);
+        for arguments in [&[][..], &["--output=json"], &["--url=http://b:1"], &["--probe", "--output=json"]] {
+            let output = said_of(&[("webhooks.yml", &file)], &[&["--webhooks=webhooks.yml"], arguments].concat());
+            let said = format!("{}{}", out(&output), String::from_utf8_lossy(&output.stderr));
+            assert!(said.contains("url-") && !said.contains(secret), "{url} {arguments:?}: {said}");
+        }
+        let fixed = said_of(&[("webhooks.yml", &file)], &["--webhooks=webhooks.yml", "--fix"]);
+        assert!(!String::from_utf8_lossy(&fixed.stderr).contains(secret), "{url}: {fixed:?}");
+    }
+    let token = said_of(&[("webhooks.yml", &fixture("token.yml"))], &["--webhooks=webhooks.yml"]);
+    assert!(out(&token).contains("/callbackExample?token=***: the query swallows the command"), "{token:?}");
+}
+
+#[test]
+fn keys_that_no_server_sends_are_found() {
+    for key in ["afterUserKickOff", "afterGroupMsgRevoke"] {
+        let enabled = right().with("afterAddFriend:\n  enable: false", &format!("{key}:\n  enable: true"));
+        assert_eq!(enabled.lines(), ["advice never-sent webhooks.yml:11:11"]);
+        let alone = enabled.with("enable: true", "enable: false");
+        let lines = alone.lines();
+        assert_eq!(lines, ["wrong callback-disabled webhooks.yml:8:11", "advice never-sent webhooks.yml:11:11"]);
+    }
+    let text =
+        out(&doctor(&[], &RIGHT.replace("afterAddFriend:\n  enable: false", "afterUserKickOff:\n  enable: true")));
+    assert!(text.contains("afterUserKickOff       never sent  -       -       -\n"), "{text}");
+}
+
+#[test]
+fn what_silences_a_callback_or_selects_messages_is_found() {
+    let with = |name: &str, key: &str| {
+        right().with(
+            "afterAddFriend:\n  enable: false\n  timeout: 5\n  attentionIds: []",
+            &format!("{name}:\n  enable: true\n  {key}"),
+        )
+    };
+    for (name, key, found) in [
+        ("afterSendGroupMsg", "attentionIds: [g1]", Some("wrong attention-ids")),
+        ("afterMsgSaveDB", "attentionIds: [u1]", Some("advice attention-ids")),
+        ("afterSendSingleMsg", "attentionIds: [u1]", None),
+        ("afterSendGroupMsg", "attentionIds: []", None),
+        ("afterSendGroupMsg", "attentionIds:", None),
+        ("beforeSendSingleMsg", "deniedTypes: [101, 102]", Some("advice message-types")),
+        ("beforeSendSingleMsg", "allowedTypes: [101, 200-500]", Some("advice message-types")),
+        ("beforeSendSingleMsg", "deniedTypes: []", None),
+    ] {
+        let found: Vec<String> = found
+            .map(|found| format!("{found} webhooks.yml:12:{}", key.find('[').unwrap_or(0) + 3))
+            .into_iter()
+            .collect();
+        assert_eq!(with(name, key).lines(), found, "{name} {key}");
+    }
+    let ids = "IMENV_WEBHOOKS_AFTERSENDGROUPMSG_ATTENTIONIDS";
+    let by_variable = with("afterSendGroupMsg", "attentionIds: []").variable(ids, "g1");
+    assert_eq!(by_variable.lines(), [format!("wrong attention-ids {ids}")]);
+    assert!(with("beforeSendSingleMsg", "deniedTypes: [200-500]").findings()[0].why.contains("whole numbers only"));
+    assert!(with("afterSendGroupMsg", "deniedTypes: [101]").findings()[0].why.contains("told nothing"));
+}
+
+/// Those that only the service may refuse, by the registry.
+fn losing() -> impl Iterator<Item = &'static str> {
+    CALLBACKS.iter().filter(|callback| callback.only_service_may_refuse()).map(|callback| callback.name)
+}
+
+#[test]
+fn a_configuration_that_loses_messages_is_told_so() {
+    for name in losing() {
+        let enabled = right().with("afterAddFriend:\n  enable: false", &format!("{name}:\n  enable: true"));
+        assert_eq!(enabled.clone().flags("--fallback refuse").lines(), [""; 0], "a general one does not refuse it");
+        for own in ["route=refuse", "fallback=refuse"] {
+            let found = enabled.clone().flags(&format!("--callback {name}.{own}"));
+            assert_eq!(found.lines(), ["advice refusal-loses webhooks.yml:11:11"], "{name} {own}");
+        }
+        let late = enabled.clone().flags(&format!("--callback {name}.timeout=6s")).findings().remove(0);
+        assert!(late.name == "timeout-short" && late.why.contains("OpenIM then reports success"), "{late:?}");
+        let unreachable = enabled.url("bridge:10006").findings().remove(0);
+        assert!(unreachable.why.contains("OpenIM then reports success"), "{unreachable:?}");
+    }
+    assert!(!right().url("bridge:10006").findings()[0].why.contains("reports success"), "none of them is enabled");
+}
+
+/// webhooks.yml with everything enabled.
+fn all_enabled() -> String {
+    let names = CALLBACKS.iter().map(|callback| callback.name).chain(["afterGroupMsgRevoke"]);
+    let blocks = names.map(|name| format!("{name}:\n  enable: true\n  timeout: 5\n"));
+    std::iter::once("url: http://bridge:10006/cb\n".to_owned()).chain(blocks).collect()
+}
+
+#[test]
+fn the_table_of_all_callbacks_fits_in_80_columns() {
+    let config = "forward: {url: http://old:8080/cb}\nfallback: {class: {timeout: refuse}}\ncallbacks:\n  beforeCreateSingleChatConversations: {enforce_percent: 10, timeout: 1500ms}\n  beforeCreateGroupChatConversations: {route: forward}\n";
+    let files = [("webhooks.yml", &*all_enabled()), ("bridge.yaml", config)];
+    let text = out(&said_of(&files, &["--webhooks=webhooks.yml", "--config=bridge.yaml"]));
+    let (_, table) = text.split_once("what happens to").expect("a table");
+    let table: Vec<&str> = table.lines().skip(1).collect();
+    for line in &table {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let row = |name: &str| table.iter().copied().find(|line| line.contains(name)).map(one_line);
+    for (name, row_of_it) in [
+        ("beforeSendSingleMsg ", "beforeSendSingleMsg service 5 s 4s allow *"),
+        ("beforeOnlinePush ", "beforeOnlinePush service 5 s 4s allow"),
+        ("beforeCreateSingleChatConversations ", "beforeCreateSingleChatConversations service 10 % 5 s 1s 500ms allow"),
+        ("beforeCreateGroupChatConversations ", "beforeCreateGroupChatConversations forwarded 5 s 4s allow"),
+        ("afterSendGroupMsg ", "afterSendGroupMsg service - at once -"),
+    ] {
+        assert_eq!(row(name).as_deref(), Some(row_of_it));
+    }
+    for name in losing() {
+        assert!(text.replace("\n            ", " ").contains(name), "{name} in what is said of refusals");
+    }
+}
+
+#[test]
+fn findings_that_say_the_same_share_their_advice() {
+    let text = out(&doctor(&["--listen=0.0.0.0:10006", "--timeout=6s"], &all_enabled()));
+    let users = text.matches("receiver fails users' actions").count();
+    assert_eq!((text.matches("WRONG     timeout-short").count(), users), (23, 1), "{text}");
+}
+
+#[test]
+fn the_service_is_asked_which_rpcs_it_has() {
+    let service = kit::rpc::any_service(|path| match path.rsplit('/').next() {
+        Some("BeforeAddFriend") => Ok(vec![]),
+        Some("BeforeSetFriendRemark") => Err(13),
+        _ => Err(kit::rpc::UNIMPLEMENTED),
+    });
+    let upstream = format!("http://{}", service.address);
+    let file = RIGHT.replace("enable: false", "enable: true")
+        + "beforeOnlinePush:\n  enable: true\n  timeout: 5\nbeforeSendGroupMsg:\n  enable: true\n  timeout: 5\n";
+    let files = [("webhooks.yml", &*file)];
+    let own = ["--webhooks=webhooks.yml", "--callback=beforeSendGroupMsg.route=allow"];
+    let output = said_of(&files, &[&own[..], &["--upstream", &upstream]].concat());
+    let text = out(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in [
+        "WRONG     rpc-missing  webhooks.yml:11:11\n",
+        "does not implement `afterAddFriend`,\n",
+        "\n  beforeAddFriend        service  5 s     4s       allow\n",
+        "\n  beforeSetFriendRemark  service  5 s     4s       allow\n",
+        "\n  afterAddFriend         no rpc   -       at once  -\n",
+        "\n  beforeOnlinePush       no rpc   5 s     4s       allow\n",
+        "\n  beforeSendGroupMsg     allowed  5 s     at once  -\n",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let mut asked: Vec<_> = service.all().iter().map(|asked| (asked.path.clone(), asked.message.clone())).collect();
+    asked.sort();
+    let paths: Vec<_> = asked.iter().filter_map(|(path, _)| path.rsplit('/').next()).collect();
+    assert_eq!(
+        paths,
+        ["AfterAddFriend", "BeforeAddFriend", "BeforeSetFriendRemark", "BeforeOnlinePush"],
+        "and no other"
+    );
+    assert!(asked.iter().all(|(_, message)| message[2..] == *b"openim-bridge-doctor"), "{asked:?}");
+
+    // What refuses is told as such, and the configuration alone calls nothing.
+    let config =
+        format!("upstream: {{addresses: [\"{upstream}\"]}}\ncallbacks: {{beforeOnlinePush: {{fallback: refuse}}}}\n");
+    let files = [("webhooks.yml", &*file), ("bridge.yaml", &*config)];
+    let quiet = said_of(&files, &["--webhooks=webhooks.yml", "--config=bridge.yaml"]);
+    assert!(!out(&quiet).contains("rpc-missing") && service.all().is_empty(), "{quiet:?}");
+    let probing = out(&said_of(&files, &["--webhooks=webhooks.yml", "--config=bridge.yaml", "--probe"]));
+    assert!(
+        one_line(&probing).contains("`beforeOnlinePush`: each is refused by the fallback, with code 9924"),
+        "{probing}"
+    );
+}
+
+#[test]
+fn a_service_that_cannot_be_asked_is_found() {
+    let upstream = format!("http://{}", nowhere());
+    let config = format!("upstream: {{addresses: [\"{upstream}\"]}}\n");
+    let files = [("webhooks.yml", RIGHT), ("bridge.yaml", &*config)];
+    let named = said_of(&files, &["--webhooks=webhooks.yml", "--upstream", &upstream]);
+    assert_eq!(named.status.code(), Some(1));
+    assert!(out(&named).contains("WRONG     service-unreachable"), "{named:?}");
+    let configured = out(&said_of(&files, &["--webhooks=webhooks.yml", "--config=bridge.yaml", "--probe"]));
+    assert!(configured.contains("advice    service-unreachable"), "OpenIM's machine may not reach it: {configured}");
 }
 
 /// What `--probe` says of whatever listens there: the exit code, and the names of the findings that are wrong.

@@ -31,6 +31,17 @@ pub(super) fn words(callback: &EffectiveCallback, settings: &Settings) -> String
     format!("{who}; within {timeout}; fallback: {}", in_a_word(*fallback))
 }
 
+/// In a word or two, for a table: who answers OpenIM.
+pub(super) fn in_short(callback: &EffectiveCallback) -> String {
+    match (callback.route, callback.enforce_percent) {
+        (Route::Service, Some(percent)) if percent < 100 => format!("service {percent} %"),
+        (Route::Service, _) => "service".to_owned(),
+        (Route::Forward, _) => "forwarded".to_owned(),
+        (Route::Allow, _) => "allowed".to_owned(),
+        (Route::Refuse, _) => "refused".to_owned(),
+    }
+}
+
 /// What happens to the callbacks that the bridge does not know.
 pub(super) fn of_unknown(settings: &Settings) -> String {
     match settings.bridge.routes.unknown {
@@ -47,10 +58,15 @@ pub(super) fn receiver(settings: &Settings) -> String {
 
 /// What most classes have, and those that have another.
 pub(super) fn in_a_word(fallback: EffectiveFallback) -> String {
-    let by_class = fallback.by_class();
-    let refused = by_class.clone().filter(|(_, action)| *action == Action::Refuse).count();
-    let most = if refused * 2 > by_class.clone().count() { Action::Refuse } else { Action::Allow };
-    let others = by_class.filter(|(_, action)| *action != most);
+    let most = mostly(fallback);
+    let others = fallback.by_class().filter(|(_, action)| *action != most);
     let others: Vec<_> = others.map(|(class, action)| format!("{class}: {action}")).collect();
     if others.is_empty() { most.to_string() } else { format!("{most} ({})", others.join(", ")) }
+}
+
+/// What most classes have.
+pub(super) fn mostly(fallback: EffectiveFallback) -> Action {
+    let by_class = fallback.by_class();
+    let refused = by_class.clone().filter(|(_, action)| *action == Action::Refuse).count();
+    if refused * 2 > by_class.count() { Action::Refuse } else { Action::Allow }
 }

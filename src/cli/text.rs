@@ -9,10 +9,14 @@ const WIDTH: usize = 110;
 
 /// `words` in lines under a label.
 pub(super) fn wrap(text: &mut String, label: &str, words: &str) {
-    let mut line = format!("{INDENT}{label}");
+    wrap_at(WIDTH, text, format!("{INDENT}{label}"), words);
+}
+
+/// `words` in lines of so many columns behind `line`, under each other.
+pub(super) fn wrap_at(width: usize, text: &mut String, mut line: String, words: &str) {
     let (margin, mut empty) = (line.chars().count(), true);
     for word in words.split(' ') {
-        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+        if !empty && line.chars().count() + 1 + word.chars().count() > width {
             let _ = writeln!(text, "{line}");
             line = " ".repeat(margin);
             empty = true;

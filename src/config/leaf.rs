@@ -309,11 +309,12 @@ pub fn args() -> Vec<Arg> {
 /// asks it without serving.
 #[must_use]
 pub fn upstream_args() -> Vec<Arg> {
-    args_of(|key| {
-        key.starts_with("upstream.tls.")
-            || ["upstream.addresses", "upstream.connect_timeout", "upstream.resolve.server"].contains(&key)
-            || ["upstream.health.service", "upstream.health.timeout"].contains(&key)
-    })
+    args_of(|key| is_of_upstream(key) || ["upstream.health.service", "upstream.health.timeout"].contains(&key))
+}
+
+fn is_of_upstream(key: &str) -> bool {
+    key.starts_with("upstream.tls.")
+        || ["upstream.addresses", "upstream.connect_timeout", "upstream.resolve.server"].contains(&key)
 }
 
 /// Of these flags, those that say where operators are served, and `--config`: for a command that asks a running bridge.
@@ -322,13 +323,14 @@ pub fn admin_args() -> Vec<Arg> {
     args_of(|key| key == "admin.listen")
 }
 
-/// Of these flags, those that say what OpenIM finds where it calls, and `--config`: for a command that compares without
-/// serving.
+/// Of these flags, those that say what OpenIM finds where it calls and where the decision service is, and `--config`: for a
+/// command that compares without serving.
 #[must_use]
 pub fn listener_args() -> Vec<Arg> {
     args_of(|key| {
         key.starts_with("tls.")
             || key.starts_with("callback")
+            || is_of_upstream(key)
             || ["listen", "decision.timeout", "access.basic_auth_file", "forward.url"].contains(&key)
     })
 }

@@ -1,13 +1,16 @@
 //! webhooks.yml with its faults corrected. The text is edited where the parser says that values stand, so comments and
-//! order stay; and an edit counts only when the edited text reads as the old one with that one value changed.
+//! order stay; and an edit counts only when the edited text reads as the old one with that one value changed. Of a file
+//! that holds more than webhooks.yml, the rest stays as it is.
 
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Spanned;
 
 use super::finding::{FileChange, Finding};
-use super::webhooks::{Unreadable, Webhooks};
+use super::part::{Part, Unreadable, bytes};
+use super::place::Place;
+use super::webhooks::Webhooks;
 use crate::base::yaml::{Yaml, document, quote};
 
 /// More than there are kinds of findings with a change.
@@ -24,13 +27,16 @@ pub struct Fixed {
 ///
 /// # Errors
 ///
-/// As [`Webhooks::parse`].
+/// As [`Webhooks::parse`]; and where webhooks.yml is quoted in another file.
 pub fn fix(text: &str, path: &Path, examine: impl Fn(Webhooks) -> Vec<Finding>) -> Result<Fixed, Unreadable> {
+    if let Some(at) = Part::of(text, path)?.at() {
+        return Err(Unreadable::Quoted { at: Place::of(path, at) });
+    }
     let mut fixed = Fixed { text: text.to_owned(), corrected: vec![], left: examine(Webhooks::parse(text, path)?) };
     // One at a time: a change may move the places of the others, or settle them.
     for _ in 0..MAX_CHANGES {
         let next = fixed.left.iter().find_map(|finding| {
-            let text = apply(&fixed.text, finding.change.as_ref()?)?;
+            let text = apply(&fixed.text, path, finding.change.as_ref()?)?;
             let left = examine(Webhooks::parse(&text, path).ok()?);
             (!left.contains(finding)).then(|| (finding.clone(), text, left))
         });
@@ -43,11 +49,12 @@ pub fn fix(text: &str, path: &Path, examine: impl Fn(Webhooks) -> Vec<Finding>) 
 }
 
 /// `text` with one value changed; `None` where that cannot be done safely.
-fn apply(text: &str, change: &FileChange) -> Option<String> {
-    let before = document(text).ok()?;
-    let edited = edit(text, before.as_ref(), change)?;
-    let after = document(&edited).ok()??.value.json();
-    let mut expected = before.map_or(Json::Null, |document| document.value.json());
+fn apply(text: &str, path: &Path, change: &FileChange) -> Option<String> {
+    let part = Part::of(text, path).ok()?;
+    let before = document(&part.alone(text)).ok()??;
+    let edited = edit(text, &part, &before, change)?;
+    let after = document(&Part::of(&edited, path).ok()?.alone(&edited)).ok()??.value.json();
+    let mut expected = before.value.json();
     set(&mut expected, &change.path, &change.value)?;
     (after == expected).then_some(edited)
 }
@@ -66,14 +73,11 @@ fn set(tree: &mut Json, path: &[String], value: &Json) -> Option<()> {
     set(map.entry(own).or_insert(Json::Null), rest, value)
 }
 
-fn edit(text: &str, document: Option<&Spanned<Yaml>>, change: &FileChange) -> Option<String> {
+fn edit(text: &str, part: &Part, document: &Spanned<Yaml>, change: &FileChange) -> Option<String> {
     let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
-    let Some(document) = document.filter(|document| matches!(document.value, Yaml::Map(_))) else {
-        return appended(text, change, line_end);
-    };
     let (key, rest) = change.path.split_first()?;
     match (find(&document.value, key), rest) {
-        (None, _) => appended(text, change, line_end),
+        (None, _) => appended(text, part, change, line_end),
         (Some((name, node)), []) => replaced(text, name, node, &change.value, line_end),
         (Some((_, group)), [key]) => match find(&group.value, key) {
             Some((name, node)) => replaced(text, name, node, &change.value, line_end),
@@ -86,13 +90,6 @@ fn edit(text: &str, document: Option<&Spanned<Yaml>>, change: &FileChange) -> Op
 fn find<'a>(value: &'a Yaml, key: &str) -> Option<(&'a Spanned<String>, &'a Spanned<Yaml>)> {
     let Yaml::Map(pairs) = value else { return None };
     pairs.iter().map(|(name, node)| (name, node)).find(|(name, _)| name.value.eq_ignore_ascii_case(key))
-}
-
-/// The bytes of a part.
-fn bytes(at: Location) -> Option<std::ops::Range<usize>> {
-    let start = usize::try_from(at.span().byte_offset()?).ok()?;
-    let length = usize::try_from(at.span().byte_len()?).ok()?;
-    Some(start..start.checked_add(length)?)
 }
 
 fn replaced(text: &str, name: &Spanned<String>, node: &Spanned<Yaml>, value: &Json, line_end: &str) -> Option<String> {
@@ -127,12 +124,15 @@ fn inserted(text: &str, group: &Spanned<Yaml>, key: &str, value: &Json, line_end
 }
 
 /// One more key at the end.
-fn appended(text: &str, change: &FileChange, line_end: &str) -> Option<String> {
+fn appended(text: &str, part: &Part, change: &FileChange, line_end: &str) -> Option<String> {
+    let Part::Bytes { range, indent } = part else { return None };
     let [key] = &*change.path else { return None };
     let space = if change.value.is_object() { "" } else { " " };
-    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { line_end };
-    let value = written(&change.value, 2, line_end);
-    Some(format!("{text}{gap}{key}:{space}{value}{line_end}"))
+    let before = text.get(..range.end)?;
+    let gap = if before.is_empty() || before.ends_with('\n') { "" } else { line_end };
+    let value = written(&change.value, indent + 2, line_end);
+    let margin = " ".repeat(*indent);
+    spliced(text, range.end..range.end, &format!("{gap}{margin}{key}:{space}{value}{line_end}"))
 }
 
 /// A value as YAML: a mapping as lines of their own, each behind a line's end.

@@ -6,8 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use http::Uri;
 use reqwest::Url;
 
+use crate::base::text::without_password;
 use crate::callback::Callback;
 use crate::openim::UrlCommand;
+
+/// Where OpenIM's chat server (open-im-chat) answers callbacks, at `/callback/open_im`.
+const CHAT_PORT: u16 = 10008;
 
 /// What is wrong with the text of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,10 +111,41 @@ impl Destination {
         }
     }
 
+    /// Whether it is OpenIM's chat server, as far as the port tells.
+    #[must_use]
+    pub const fn is_chat_server(&self) -> bool {
+        self.port == CHAT_PORT
+    }
+
     #[must_use]
     pub const fn scheme(&self) -> &'static str {
         if self.is_https { "https" } else { "http" }
     }
+}
+
+/// The text of a URL without what may be a secret: password, or a user alone, and the values of the query but those that
+/// OpenIM's documentation has there.
+pub(crate) fn shown(text: &str) -> String {
+    let text = without_password(text);
+    let (before, behind) = text.split_at(text.find(['?', '#']).unwrap_or(text.len()));
+    let mut shown = match before.split_once("://") {
+        Some((scheme, rest)) => match authority(rest).rsplit_once('@') {
+            Some((user, _)) if !user.contains(':') => format!("{scheme}://***{}", &rest[user.len()..]),
+            _ => before.to_owned(),
+        },
+        None => before.to_owned(),
+    };
+    for part in behind.split_inclusive(['?', '&', '#']) {
+        let (value, end) = part.split_at(part.trim_end_matches(['?', '&', '#']).len());
+        match value.split_once('=') {
+            Some(("command" | "contenttype", _)) => shown.push_str(value),
+            Some((name, _)) => shown.extend([name, "=***"]),
+            None if value.is_empty() => {}
+            None => shown.push_str("***"),
+        }
+        shown.push_str(end);
+    }
+    shown
 }
 
 /// Whether the bridge finds this command in the URL that OpenIM makes of `text`.

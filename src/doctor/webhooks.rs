@@ -9,20 +9,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 use serde_saphyr::{Location, Spanned};
 
+use super::part::{Part, Unreadable, is_callback, is_webhooks, syntax};
 use super::place::Place;
 use super::variables::{PREFIX, Variable};
-use crate::base::yaml::{Yaml, document, syntax_message};
-
-/// Why a file cannot be examined at all.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
-    /// It is no YAML.
-    #[error("{at}: not valid YAML: {message}")]
-    Syntax { at: Place, message: String },
-    /// It is YAML of another shape.
-    #[error("{at}: not OpenIM's webhooks.yml: expected a mapping with `url` and the callbacks")]
-    NotAMapping { at: Place },
-}
+use crate::base::yaml::{Yaml, document};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookValue {
@@ -38,11 +28,15 @@ pub enum WebhookField {
     /// `timeout`, in seconds.
     Timeout,
     FailedContinue,
+    AttentionIds,
+    AllowedTypes,
+    DeniedTypes,
 }
 
 impl WebhookField {
     /// All that are looked at.
-    pub const ALL: [Self; 3] = [Self::Enable, Self::Timeout, Self::FailedContinue];
+    pub const ALL: [Self; 6] =
+        [Self::Enable, Self::Timeout, Self::FailedContinue, Self::AttentionIds, Self::AllowedTypes, Self::DeniedTypes];
 
     #[must_use]
     pub const fn key(self) -> &'static str {
@@ -50,13 +44,16 @@ impl WebhookField {
             Self::Enable => "enable",
             Self::Timeout => "timeout",
             Self::FailedContinue => "failedContinue",
+            Self::AttentionIds => "attentionIds",
+            Self::AllowedTypes => "allowedTypes",
+            Self::DeniedTypes => "deniedTypes",
         }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackConfig {
-    /// As it is written, such as `beforeSetFriendRemark`.
+    /// As it is written.
     pub name: String,
     pub at: Place,
     pub is_empty: bool,
@@ -75,6 +72,10 @@ pub enum Oddity {
     NotAMapping { key: String, at: Place },
     /// A variable has no effect, since the file has no such key.
     NoSuchKey { name: String, at: Place },
+    /// A variable that programs read differently.
+    QuotedVariable { name: String, at: Place },
+    /// The file with variables has none for webhooks.yml.
+    NoVariables { at: Place },
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,53 +90,71 @@ pub struct Webhooks {
     pub others: Vec<(String, Place)>,
 }
 
+/// The file, and where all of webhooks.yml is if it has no lines of its own there.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    path: &'a Path,
+    at: Option<Location>,
+}
+
+impl Origin<'_> {
+    fn place(self, at: Location) -> Place {
+        Place::of(self.path, self.at.unwrap_or(at))
+    }
+}
+
 impl Webhooks {
-    /// Reads the text of the file at `path`.
+    /// Reads the text of the file at `path`, wherever webhooks.yml stands in it.
     ///
     /// # Errors
     ///
-    /// When it is not YAML, or no mapping.
+    /// When it is not YAML, or holds no webhooks.yml, or more than one.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Unreadable> {
+        let part = Part::of(text, path)?;
+        let alone = part.alone(text);
+        let origin = Origin { path, at: part.at() };
         let mut webhooks = Self { path: Some(path.to_owned()), ..Self::default() };
-        let document = document(text).map_err(|error| Unreadable::Syntax {
-            at: Place::of(path, error.location().unwrap_or(Location::UNKNOWN)),
-            message: syntax_message(&error),
+        let tree = document(&alone).map_err(|error| match part.at() {
+            Some(at) => Unreadable::NotAMapping { at: Place::of(path, at) },
+            None => syntax(&alone, path, &error),
         })?;
-        match document {
-            None | Some(Spanned { value: Yaml::Scalar(Json::Null), .. }) => {}
-            Some(Spanned { value: Yaml::Map(pairs), .. }) => webhooks.top(path, &pairs),
-            Some(other) => return Err(Unreadable::NotAMapping { at: Place::of(path, other.referenced) }),
+        match tree.map(|tree| (is_webhooks(&tree.value), tree)) {
+            Some((true, Spanned { value: Yaml::Map(pairs), .. })) => webhooks.top(origin, &pairs),
+            Some((false, other)) if !matches!(other.value, Yaml::Map(_)) => {
+                return Err(Unreadable::NotAMapping { at: origin.place(other.referenced) });
+            }
+            _ => return Err(Unreadable::Nothing { path: path.to_owned() }),
         }
         Ok(webhooks)
     }
 
-    fn top(&mut self, path: &Path, pairs: &[(Spanned<String>, Spanned<Yaml>)]) {
+    fn top(&mut self, origin: Origin<'_>, pairs: &[(Spanned<String>, Spanned<Yaml>)]) {
         for (index, (name, node)) in pairs.iter().enumerate() {
-            let at = Place::of(path, name.referenced);
-            self.note_duplicate(path, &pairs[..index], name, "");
+            let at = origin.place(name.referenced);
+            self.note_duplicate(origin, &pairs[..index], name, "");
             if name.value.eq_ignore_ascii_case("url") {
-                self.url = Some(value(path, name, node));
+                self.url = Some(value(origin, name, node));
             } else if is_callback(&name.value) {
-                self.callback(path, name, node);
+                self.callback(origin, name, node);
             } else {
                 self.others.push((name.value.clone(), at));
-                self.nested(path, name, node);
+                self.nested(origin, name, node);
             }
         }
     }
 
     /// Older versions of OpenIM had all of it under `callback:`.
-    fn nested(&mut self, path: &Path, outer: &Spanned<String>, node: &Spanned<Yaml>) {
+    fn nested(&mut self, origin: Origin<'_>, outer: &Spanned<String>, node: &Spanned<Yaml>) {
         let Yaml::Map(pairs) = &node.value else { return };
         for (name, _) in pairs {
             if name.value.eq_ignore_ascii_case("url") || is_callback(&name.value) {
                 let (key, under) = (name.value.clone(), outer.value.clone());
-                self.oddities.push(Oddity::Nested { key, at: Place::of(path, name.referenced), under });
+                self.oddities.push(Oddity::Nested { key, at: origin.place(name.referenced), under });
             }
         }
     }
 
-    fn callback(&mut self, path: &Path, name: &Spanned<String>, node: &Spanned<Yaml>) {
+    fn callback(&mut self, origin: Origin<'_>, name: &Spanned<String>, node: &Spanned<Yaml>) {
         let (mut values, mut others) = (Vec::new(), Vec::new());
         let mut is_empty = true;
         match &node.value {
@@ -143,25 +162,25 @@ impl Webhooks {
             Yaml::Map(pairs) => {
                 is_empty = pairs.is_empty();
                 for (index, (key, node)) in pairs.iter().enumerate() {
-                    self.note_duplicate(path, &pairs[..index], key, &name.value);
+                    self.note_duplicate(origin, &pairs[..index], key, &name.value);
                     match WebhookField::ALL.into_iter().find(|field| key.value.eq_ignore_ascii_case(field.key())) {
-                        Some(field) => values.push((field, value(path, key, node))),
-                        None => others.push((key.value.clone(), Place::of(path, key.referenced))),
+                        Some(field) => values.push((field, value(origin, key, node))),
+                        None => others.push((key.value.clone(), origin.place(key.referenced))),
                     }
                 }
             }
             _ => {
-                let at = Place::of(path, node.referenced);
+                let at = origin.place(node.referenced);
                 self.oddities.push(Oddity::NotAMapping { key: name.value.clone(), at });
             }
         }
-        let at = Place::of(path, name.referenced);
+        let at = origin.place(name.referenced);
         self.callbacks.push(CallbackConfig { name: name.value.clone(), at, is_empty, values, others });
     }
 
     fn note_duplicate(
         &mut self,
-        path: &Path,
+        origin: Origin<'_>,
         before: &[(Spanned<String>, Spanned<Yaml>)],
         key: &Spanned<String>,
         group: &str,
@@ -170,8 +189,8 @@ impl Webhooks {
             let dot = if group.is_empty() { "" } else { "." };
             self.oddities.push(Oddity::Duplicate {
                 key: format!("{group}{dot}{}", key.value),
-                at: Place::of(path, key.referenced),
-                first: Place::of(path, first.referenced),
+                at: origin.place(key.referenced),
+                first: origin.place(first.referenced),
             });
         }
     }
@@ -179,7 +198,10 @@ impl Webhooks {
     /// Puts the variables over what the file says. Without a file, each has its key.
     pub fn apply(&mut self, variables: &[Variable]) {
         for variable in variables {
-            let Variable { name, value, at } = variable;
+            let Variable { name, value, at, is_quoted } = variable;
+            if *is_quoted {
+                self.oddities.push(Oddity::QuotedVariable { name: name.clone(), at: at.clone() });
+            }
             let value = WebhookValue { json: Json::from(value.as_str()), at: at.clone() };
             let has_effect = match name.strip_prefix(PREFIX) {
                 Some("URL") => {
@@ -224,6 +246,11 @@ impl Webhooks {
         true
     }
 
+    /// The callbacks whose key says that OpenIM sends them.
+    pub fn enabled(&self) -> impl Iterator<Item = &CallbackConfig> {
+        self.callbacks.iter().filter(|callback| callback.is_enabled())
+    }
+
     /// The callback of this name.
     #[must_use]
     pub fn callback_named(&self, name: &str) -> Option<&CallbackConfig> {
@@ -244,6 +271,17 @@ impl CallbackConfig {
 }
 
 impl WebhookValue {
+    /// As OpenIM converts it to a list of texts; empty where nothing is, or it cannot.
+    #[must_use]
+    pub fn items(&self) -> Vec<String> {
+        let text = |json: &Json| json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+        match &self.json {
+            Json::Array(items) => items.iter().map(text).collect(),
+            Json::String(items) => items.split(',').map(str::to_owned).filter(|item| !item.is_empty()).collect(),
+            _ => vec![],
+        }
+    }
+
     /// As OpenIM converts it to a text; `None` where it cannot.
     #[must_use]
     pub fn text(&self) -> Option<String> {
@@ -307,14 +345,13 @@ fn go_integer(text: &str) -> Option<i64> {
 }
 
 /// The place of a value that is not there is its key's.
-fn value(path: &Path, name: &Spanned<String>, node: &Spanned<Yaml>) -> WebhookValue {
+fn value(origin: Origin<'_>, name: &Spanned<String>, node: &Spanned<Yaml>) -> WebhookValue {
     let json = node.value.json();
     let at = if json.is_null() { name.referenced } else { node.referenced };
-    WebhookValue { json, at: Place::of(path, at) }
+    WebhookValue { json, at: origin.place(at) }
 }
 
-/// Whether a key is a callback's. OpenIM has about fifty, and later versions more.
-fn is_callback(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    ["before", "after"].iter().any(|when| key.strip_prefix(when).is_some_and(|rest| !rest.is_empty()))
+/// The callbacks, for a sentence.
+pub(super) fn names(callbacks: &[&CallbackConfig]) -> String {
+    callbacks.iter().map(|callback| format!("`{}`", callback.name)).collect::<Vec<_>>().join(", ")
 }

@@ -2,6 +2,7 @@
 
 mod probe;
 mod render;
+mod service;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,15 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
+use futures_util::future::OptionFuture;
+
 use super::terminal::{Output, WRONG_USAGE, complain, print, print_file, runtime};
 use crate::base::yaml::read_text;
 use crate::callback::CALLBACKS;
 use crate::config;
-use crate::doctor::{self, BridgeSide, Destination, Finding, Severity, Variable, Webhooks};
+use crate::doctor::{
+    self, BridgeSide, Destination, Finding, Oddity, Place, ServiceRpcs, Severity, Unreadable, Variable, Webhooks,
+};
 use render::{DoctorReport, count};
 
 /// The exit code where nothing could be found out, or a result could not be written.
@@ -22,19 +27,23 @@ const COULD_NOT_RUN: u8 = 3;
 
 /// Say what is wrong between OpenIM's webhooks.yml and the bridge, and what to do
 ///
-/// Holds OpenIM's file, and the `IMENV_WEBHOOKS_…` variables over it, against the bridge's configuration: the callback not
-/// enabled, a url that loses the command or leads elsewhere, timeouts, other callbacks that arrive too, and more; and lists what
-/// happens to each callback that OpenIM sends. Changes nothing, and calls nothing without --probe.
+/// Holds OpenIM's file, and the `IMENV_WEBHOOKS_…` variables over it, against the bridge's configuration: no callback enabled, a
+/// url that loses the command or leads elsewhere, timeouts, callbacks that no rpc answers, and more. A table shows what happens
+/// to each callback that OpenIM sends. Changes nothing, and calls nothing without --probe or --upstream.
 ///
-/// Exit codes: 0 nothing is wrong (advice is not wrong), 1 something is, 2 wrong flags or files, 3 it could not be found
-/// out, or the result could not be written.
+/// With --upstream, or with --probe and `upstream.addresses` in the configuration, it calls the rpc of each enabled callback
+/// once, to see whether the service implements it: an empty request with the operation ID openim-bridge-doctor.
+///
+/// Exit codes: 0 nothing is wrong (advice is not wrong), 1 something is, 2 wrong flags or files, 3 inconclusive, or the result
+/// could not be written.
 #[derive(Debug, clap::Args)]
 struct DoctorArgs {
-    /// OpenIM's webhooks.yml
+    /// OpenIM's webhooks.yml, or the Kubernetes object that holds it
     #[arg(long, value_name = "FILE")]
     webhooks: Option<PathBuf>,
 
-    /// A file with the variables of OpenIM's containers, NAME=value a line, in place of this process's environment
+    /// What sets the variables of OpenIM's containers, in place of this process's environment: NAME=value lines, a
+    /// docker-compose.yaml, or a Kubernetes object
     #[arg(long, value_name = "FILE")]
     env: Option<PathBuf>,
 
@@ -42,7 +51,8 @@ struct DoctorArgs {
     #[arg(long, value_name = "URL", value_parser = reached_at)]
     url: Option<Destination>,
 
-    /// Call OpenIM's `url` as OpenIM does, with a request that the bridge answers without asking the decision service
+    /// Call OpenIM's `url` as OpenIM does, with a request that the bridge answers itself; and the decision service, if the
+    /// configuration names one, as with --upstream
     #[arg(long)]
     probe: bool,
 
@@ -89,10 +99,12 @@ pub fn run(flags: &ArgMatches, environment: Vec<(OsString, OsString)>) -> anyhow
     let read = args.read(flags, environment);
     Ok(match read {
         Err(error) => wrong(error),
-        Ok(read) if args.fix => read.fix().unwrap_or_else(failed),
-        Ok(read) => match args.probe.then(|| probe::Probe::new(&read.webhooks, args.ca.as_deref())).transpose() {
-            Err(error) => wrong(error.into()),
-            Ok(probe) => read.report(probe.flatten(), args.output).unwrap_or_else(failed),
+        Ok(read) if args.fix => {
+            read.fix().unwrap_or_else(|error| if error.is::<Unreadable>() { wrong(error) } else { failed(error) })
+        }
+        Ok(read) => match args.calls(&read) {
+            Err(error) => wrong(error),
+            Ok((probe, service)) => read.report(probe, service, args.output).unwrap_or_else(failed),
         },
     })
 }
@@ -109,11 +121,17 @@ struct Read<'a> {
 }
 
 impl DoctorArgs {
+    fn calls(&self, read: &Read<'_>) -> anyhow::Result<(Option<probe::Probe>, Option<service::ServiceProbe>)> {
+        let probe = self.probe.then(|| probe::Probe::new(&read.webhooks, self.ca.as_deref())).transpose()?;
+        let service = service::ServiceProbe::new(&read.webhooks, &read.loaded, self.probe)?;
+        Ok((probe.flatten(), service))
+    }
+
     fn read(&self, flags: &ArgMatches, environment: Vec<(OsString, OsString)>) -> anyhow::Result<Read<'_>> {
         let read = |path: &Path| read_text(path).with_context(|| format!("{}: cannot be read", path.display()));
         let loaded = config::load(flags, environment.clone())?;
         let variables = match &self.env {
-            Some(path) => doctor::in_file(&read(path)?, path),
+            Some(path) => doctor::in_file(&read(path)?, path)?,
             None => doctor::in_environment(environment),
         };
         let file = self.webhooks.as_deref().map(|path| Ok::<_, anyhow::Error>((read(path)?, path))).transpose()?;
@@ -125,21 +143,36 @@ impl DoctorArgs {
             None => Webhooks::default(),
         };
         webhooks.apply(&variables);
+        if let (Some(path), true) = (&self.env, variables.is_empty()) {
+            webhooks.oddities.push(Oddity::NoVariables { at: Place::File { path: path.clone(), line: 1, column: 1 } });
+        }
         Ok(Read { file, variables, webhooks, loaded, reached_at: self.url.as_ref() })
     }
 }
 
 impl Read<'_> {
-    const fn bridge(&self) -> BridgeSide<'_> {
-        BridgeSide { loaded: &self.loaded, served: CALLBACKS, reached_at: self.reached_at }
+    const fn bridge<'a>(&'a self, service: Option<&'a ServiceRpcs>) -> BridgeSide<'a> {
+        BridgeSide { loaded: &self.loaded, served: CALLBACKS, reached_at: self.reached_at, service }
     }
 
-    fn report(self, probe: Option<probe::Probe>, output: Output) -> anyhow::Result<ExitCode> {
-        let mut findings = doctor::examine(&self.webhooks, self.bridge());
-        let probed = probe.map(|probe| Ok::<_, anyhow::Error>(runtime()?.block_on(probe.run()))).transpose()?;
-        findings.extend(probed.iter().filter_map(|probed| probed.finding.clone()));
-        let handled = render::handled(&self.webhooks, &self.loaded);
-        let report = DoctorReport { webhooks: self.webhooks, findings, handled, probed };
+    fn report(
+        self,
+        probe: Option<probe::Probe>,
+        service: Option<service::ServiceProbe>,
+        output: Output,
+    ) -> anyhow::Result<ExitCode> {
+        let (probed, service) = runtime()?.block_on(async {
+            let probed = OptionFuture::from(probe.map(probe::Probe::run)).await;
+            (probed, OptionFuture::from(service.map(service::ServiceProbe::run)).await)
+        });
+        let (service, unreachable) = match service {
+            Some(Err(finding)) => (None, Some(finding)),
+            service => (service.and_then(Result::ok), None),
+        };
+        let mut findings = doctor::examine(&self.webhooks, self.bridge(service.as_ref()));
+        findings.extend(probed.iter().filter_map(|probed| probed.finding.clone()).chain(unreachable));
+        let handled = render::handled(&self.webhooks, &self.loaded, service.as_ref());
+        let report = DoctorReport { webhooks: self.webhooks, loaded: self.loaded, findings, handled, probed, service };
         print(&render::report(&report, output))?;
         Ok(code(&report.findings))
     }
@@ -148,7 +181,7 @@ impl Read<'_> {
         let Some((text, path)) = &self.file else { return Ok(ExitCode::from(WRONG_USAGE)) };
         let examine = |mut webhooks: Webhooks| {
             webhooks.apply(&self.variables);
-            doctor::examine(&webhooks, self.bridge())
+            doctor::examine(&webhooks, self.bridge(None))
         };
         let fixed = doctor::fix(text, path, examine)?;
         print_file(&fixed.text)?;

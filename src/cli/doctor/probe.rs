@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::base::text::without_password;
 use crate::callback::CALLBACKS;
 use crate::cli::send::{CannotSend, Exchange, NoAnswer, OpenImClient, words};
-use crate::doctor::{Destination, Finding, WebhookField, WebhookValue, Webhooks};
+use crate::doctor::{self, CallbackConfig, Destination, Finding, WebhookField, WebhookValue, Webhooks};
 use crate::openim::ReservedCode;
 use crate::openim::client::request::BEFORE_SET_FRIEND_REMARK;
 use crate::openim::client::{CallbackRequest, OpenIm, UrlForm};
@@ -55,7 +54,7 @@ impl Probe {
         };
         let body = request.body().replace(BEFORE_SET_FRIEND_REMARK, NO_COMMAND);
         let client = OpenImClient::new(&request.url(&url), ca, timeout(webhooks))?;
-        Ok(Some(Self { client, shown: without_password(&request.url(&url)), request, body, to }))
+        Ok(Some(Self { client, shown: doctor::shown(&request.url(&url)), request, body, to }))
     }
 
     pub(super) async fn run(self) -> Probed {
@@ -144,10 +143,10 @@ async fn resolve(to: &Destination) -> std::io::Result<String> {
     Ok(shown.join(", "))
 }
 
-/// What OpenIM would wait for.
+/// What OpenIM would wait for the first callback that it sends.
 fn timeout(webhooks: &Webhooks) -> Duration {
-    let callback = webhooks.callback_named("beforeSetFriendRemark");
-    let seconds = callback.and_then(|callback| callback.value(WebhookField::Timeout)).and_then(WebhookValue::whole);
+    let timeout = |callback: &CallbackConfig| callback.value(WebhookField::Timeout).and_then(WebhookValue::whole);
+    let seconds = doctor::sent(webhooks, CALLBACKS).first().and_then(|(callback, _)| timeout(callback));
     let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok()).filter(|&seconds| seconds > 0);
     seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs).min(MAX_TIMEOUT)
 }
