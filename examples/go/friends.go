@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -35,11 +36,8 @@ func (f *friends) BeforeSetFriendRemark(
 
 // decide is the rule. The remark alone decides, so a call that is repeated gets the same answer.
 func decide(remark string, words []string) *bridgev1.BeforeSetFriendRemarkResponse {
-	text := searchable(remark)
-	for _, word := range words {
-		if strings.Contains(text, word) {
-			return refuse(codeNotAllowed, "This remark is not allowed")
-		}
+	if containsAny(remark, words) {
+		return refuse(codeNotAllowed, "This remark is not allowed")
 	}
 	// TrimSpace trims what has Unicode's property White_Space.
 	switch trimmed := strings.TrimSpace(remark); trimmed {
@@ -66,6 +64,11 @@ func refuse(code int32, message string) *bridgev1.BeforeSetFriendRemarkResponse 
 			Refuse: &bridgev1.Refuse{Code: code, Message: message},
 		},
 	}
+}
+
+func containsAny(text string, words []string) bool {
+	text = searchable(text)
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 }
 
 // searchable makes ＳＰＡＭ, Spam and spam equal: compatibility characters taken apart (NFKD), each character in lower

@@ -1,4 +1,5 @@
-// A decision service for openim-bridge. It refuses remarks that contain a listed word, and trims the others.
+// A decision service for openim-bridge. It refuses remarks that contain a listed word, and trims the others; hides texts
+// that contain one; and keeps when users were last online.
 package main
 
 import (
@@ -98,8 +99,16 @@ func run(s settings) error {
 
 	server := grpc.NewServer(options...)
 	bridgev1.RegisterFriendCallbackServiceServer(server, &friends{words: words})
+	bridgev1.RegisterMessageCallbackServiceServer(server, &messages{words: words})
+	bridgev1.RegisterUserCallbackServiceServer(server, newPresence())
 	serving := health.NewServer()
-	serving.SetServingStatus(bridgev1.FriendCallbackService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	for _, service := range []grpc.ServiceDesc{
+		bridgev1.FriendCallbackService_ServiceDesc,
+		bridgev1.MessageCallbackService_ServiceDesc,
+		bridgev1.UserCallbackService_ServiceDesc,
+	} {
+		serving.SetServingStatus(service.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	}
 	healthpb.RegisterHealthServer(server, serving)
 	reflection.Register(server)
 
