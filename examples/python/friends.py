@@ -38,8 +38,7 @@ class Friends(friend_pb2_grpc.FriendCallbackServiceServicer):
 
 def decide(remark: str, words: Sequence[str]) -> Decision:
     """Decide by the remark alone, so that a call that is repeated gets the same answer."""
-    text = searchable(remark)
-    if any(word in text for word in words):
+    if contains_any(remark, words):
         return refuse(CODE_NOT_ALLOWED, "This remark is not allowed")
     trimmed = remark.strip(WHITE_SPACE)
     if trimmed == remark:
@@ -53,6 +52,11 @@ def decide(remark: str, words: Sequence[str]) -> Decision:
 
 def refuse(code: int, message: str) -> Decision:
     return Decision(refuse=decision_pb2.Refuse(code=code, message=message))
+
+
+def contains_any(text: str, words: Sequence[str]) -> bool:
+    text = searchable(text)
+    return any(word in text for word in words)
 
 
 def searchable(text: str) -> str:

@@ -1,4 +1,8 @@
-"""A decision service for openim-bridge. It refuses remarks that contain a listed word, and trims the others."""
+"""A decision service for openim-bridge.
+
+It refuses remarks that contain a listed word, and trims the others; hides texts that contain one; and keeps when users
+were last online.
+"""
 
 import argparse
 import asyncio
@@ -14,7 +18,16 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from friends import Friends, read_words
-from openim.bridge.v1 import friend_pb2, friend_pb2_grpc
+from messages import Messages
+from openim.bridge.v1 import (
+    friend_pb2,
+    friend_pb2_grpc,
+    message_pb2,
+    message_pb2_grpc,
+    user_pb2,
+    user_pb2_grpc,
+)
+from presence import Presence
 
 # The bridge takes requests of up to 1 MiB unless configured otherwise.
 MAX_MESSAGE_BYTES = 2 << 20
@@ -77,12 +90,16 @@ async def serve(settings: argparse.Namespace) -> None:
         ]
     )
     friend_pb2_grpc.add_FriendCallbackServiceServicer_to_server(Friends(words), server)
+    message_pb2_grpc.add_MessageCallbackServiceServicer_to_server(Messages(words), server)
+    user_pb2_grpc.add_UserCallbackServiceServicer_to_server(Presence(), server)
 
-    name = friend_pb2.DESCRIPTOR.services_by_name["FriendCallbackService"].full_name
+    files = (friend_pb2.DESCRIPTOR, message_pb2.DESCRIPTOR, user_pb2.DESCRIPTOR)
+    names = [service.full_name for file in files for service in file.services_by_name.values()]
     serving = health.aio.HealthServicer()
-    await serving.set(name, health_pb2.HealthCheckResponse.SERVING)
+    for name in names:
+        await serving.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(serving, server)
-    reflection.enable_server_reflection([name, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
 
     if settings.tls_cert:
         port = server.add_secure_port(settings.listen, credentials(settings))
