@@ -1,4 +1,4 @@
-//! Texts that `build.rs` packs, so that the program is smaller by what nobody reads while callbacks pass.
+//! Texts that `build.rs` packs, so that the program is smaller by what is only ever shown.
 
 use std::io::Read as _;
 

@@ -130,9 +130,9 @@ fn other_receiver(text: &str, to: &Destination, webhooks: &Webhooks, bridge: Bri
     let place = |to: &Destination| to.host_and_port().to_ascii_lowercase();
     let port = bridge.settings().listen.port();
     let is_bridge = bridge.reached_at.map_or(to.port == port, |right| place(right) == place(to));
-    let forward = bridge.settings().forward.as_ref().and_then(|forward| forward.url.join("", None));
-    let is_forwarded = forward.is_some_and(|url| {
-        Destination::parse(&url.to_string(), bridge.served).is_ok_and(|forwarded| place(&forwarded) == place(to))
+    let is_forwarded = bridge.settings().forward.as_ref().is_some_and(|forward| {
+        let url = forward.url.to_string();
+        Destination::parse(&url, bridge.served).is_ok_and(|forwarded| place(&forwarded) == place(to))
     });
     if is_bridge || !(is_forwarded || to.is_chat_server()) {
         return None;
