@@ -2,11 +2,13 @@
 
 #![allow(clippy::expect_used)] // clippy.toml allows it in test functions only, not in what they share
 
+use openim_bridge::callback::{CALLBACKS, Effects};
 use openim_bridge::openim::client::answer::{AnswerField, JsonType, Undecodable};
 use openim_bridge::openim::client::{Caution, OpenIm, OpenImAnswer, Reading};
 use openim_bridge::openim::{Fields, NextCodeForm, Refusal, RefusalCode, Rejection, Verdict};
 use openim_bridge::upstream::ErrorClass;
 use proptest::prelude::*;
+use serde_json::Value;
 
 /// An answer that was given to a real server.
 #[derive(serde::Deserialize)]
@@ -20,16 +22,25 @@ struct Recorded {
     stored: String,
 }
 
+/// The remark that OpenIM stores in the place of its user's, if the answer lets it go on.
+fn remark_of(reading: &Reading, effects: &Effects) -> Option<Value> {
+    matches!(reading.open_im(), OpenIm::GoesOn).then(|| effects.taken.first()?.told.clone())?
+}
+
+fn read(body: &[u8]) -> (Reading, Effects) {
+    CALLBACKS[0].read_answer(br#"{"remark":"asked"}"#, body)
+}
+
 #[test]
 fn reads_as_a_real_server_did() {
     let recorded: Vec<Recorded> = serde_json::from_str(include_str!("fixtures/answers.json")).expect("fixture");
     assert!(recorded.len() > 25);
     for Recorded { name, body, code, message, stored } in recorded {
-        let reading = Reading::of(body.as_bytes());
+        let (reading, effects) = read(body.as_bytes());
         match (reading.open_im(), &*stored) {
-            (OpenIm::GoesOn { remark: None }, "as asked") => assert_eq!(code, 0, "{name}"),
-            (OpenIm::GoesOn { remark: Some(remark) }, stored) => {
-                assert_eq!((code, python_repr(remark)), (0, stored.to_owned()), "{name}");
+            (OpenIm::GoesOn, stored) => {
+                let ours = remark_of(&reading, &effects).map(|remark| python_repr(remark.as_str().expect("a text")));
+                assert_eq!((code, ours.as_deref().unwrap_or("as asked")), (0, stored), "{name}");
             }
             (OpenIm::Refused { code: ours, message: text, .. }, "kept") => {
                 assert_eq!((ours, text), (code, &*message), "{name}");
@@ -52,11 +63,11 @@ fn python_repr(text: &str) -> String {
 }
 
 fn decode(body: &[u8]) -> Result<OpenImAnswer, Undecodable> {
-    OpenImAnswer::decode(body)
+    read(body).0.answer
 }
 
-fn remark(body: &[u8]) -> String {
-    decode(body).expect("an answer").remark
+fn remark(body: &[u8]) -> Value {
+    read(body).1.decoded[0].1.clone()
 }
 
 fn cautions(body: &str) -> Vec<Caution> {
@@ -65,9 +76,9 @@ fn cautions(body: &str) -> Vec<Caution> {
 
 #[test]
 fn keys_match_in_any_case_and_the_last_wins() {
-    let answer = decode("{\"NEXTCODE\":0,\"errm\u{17f}g\":\"a\",\"remar\u{212a}\":\"b\",\"nextCode\":1}".as_bytes());
-    let expected = OpenImAnswer { next_code: 1, err_msg: "a".into(), remark: "b".into(), ..OpenImAnswer::default() };
-    assert_eq!(answer.expect("an answer"), expected);
+    let body = "{\"NEXTCODE\":0,\"errm\u{17f}g\":\"a\",\"remar\u{212a}\":\"b\",\"nextCode\":1}".as_bytes();
+    let expected = OpenImAnswer { next_code: 1, err_msg: "a".into(), ..OpenImAnswer::default() };
+    assert_eq!((decode(body).expect("an answer"), remark(body)), (expected, "b".into()));
     assert_eq!(decode(br#"{"nextCode":1,"NextCode":0}"#).expect("an answer").next_code, 0);
 }
 
@@ -99,7 +110,17 @@ fn integers_are_literal_and_of_32_bits() {
 #[test]
 fn a_wrong_type_fails_all_of_it() {
     let answer = decode(br#"{"remark":1,"nextCode":"0","x":[{"y":null}]}"#);
-    let expected = (AnswerField::Remark, JsonType::Number);
+    let words = answer.expect_err("a wrong type").to_string();
+    assert_eq!(words, "remark is a number; it must be a string");
+    // The callback's own fields, and no other's.
+    let fails = |name: &str, body: &str| {
+        let callback = CALLBACKS.iter().find(|callback| callback.name == name).expect(name);
+        callback.reading(body.as_bytes()).answer.is_err()
+    };
+    assert!(fails("beforeSetFriendRemark", r#"{"Remark":1}"#) && fails("beforeOnlinePush", r#"{"userIDList":"u1"}"#));
+    assert!(!fails("beforeAddFriend", r#"{"remark":1}"#) && !fails("beforeSetFriendRemark", r#"{"userIDList":"u1"}"#));
+    let answer = decode(br#"{"errMsg":1,"nextCode":"0"}"#);
+    let expected = (AnswerField::ErrMsg, JsonType::Number);
     assert!(matches!(answer, Err(Undecodable::WrongType { field, found }) if (field, found) == expected), "{answer:?}");
     for (body, found) in
         [("[]", JsonType::Array), ("true", JsonType::Boolean), ("-1", JsonType::Number), ("\"{}\"", JsonType::String)]
@@ -185,14 +206,14 @@ fn every_code_of_the_bridge_has_its_words() {
 
 /// What a value is, and its text.
 #[derive(Debug, Clone)]
-enum Value {
+enum Member {
     Null,
     Int32(i32),
     Text(String),
     Wrong(&'static str),
 }
 
-impl Value {
+impl Member {
     fn json(&self) -> String {
         match self {
             Self::Null => "null".into(),
@@ -203,12 +224,12 @@ impl Value {
     }
 }
 
-fn value() -> impl Strategy<Value = Value> {
+fn value() -> impl Strategy<Value = Member> {
     prop_oneof![
-        2 => Just(Value::Null),
-        4 => prop_oneof![0..2, any::<i32>()].prop_map(Value::Int32),
-        4 => any::<String>().prop_map(Value::Text),
-        1 => prop::sample::select(vec!["1.5", "4294967296", "true", "{}", "[\"a\"]"]).prop_map(Value::Wrong),
+        2 => Just(Member::Null),
+        4 => prop_oneof![0..2, any::<i32>()].prop_map(Member::Int32),
+        4 => any::<String>().prop_map(Member::Text),
+        1 => prop::sample::select(vec!["1.5", "4294967296", "true", "{}", "[\"a\"]"]).prop_map(Member::Wrong),
     ]
 }
 
@@ -224,21 +245,21 @@ fn key() -> impl Strategy<Value = (&'static str, String)> {
 }
 
 /// The straightforward model: members in order, each where it belongs, or `None`.
-fn model(members: &[((&'static str, String), Value)]) -> Option<OpenImAnswer> {
-    let mut answer = OpenImAnswer::default();
+fn model(members: &[((&'static str, String), Member)]) -> Option<(OpenImAnswer, Value)> {
+    let (mut answer, mut remark) = (OpenImAnswer::default(), "");
     for ((name, _), value) in members {
         match (*name, value) {
-            (_, Value::Null) | ("typo", _) => {}
-            ("actionCode", Value::Int32(number)) => answer.action_code = *number,
-            ("errCode", Value::Int32(number)) => answer.err_code = *number,
-            ("nextCode", Value::Int32(number)) => answer.next_code = *number,
-            ("errMsg", Value::Text(text)) => answer.err_msg.clone_from(text),
-            ("errDlt", Value::Text(text)) => answer.err_dlt.clone_from(text),
-            ("remark", Value::Text(text)) => answer.remark.clone_from(text),
+            (_, Member::Null) | ("typo", _) => {}
+            ("actionCode", Member::Int32(number)) => answer.action_code = *number,
+            ("errCode", Member::Int32(number)) => answer.err_code = *number,
+            ("nextCode", Member::Int32(number)) => answer.next_code = *number,
+            ("errMsg", Member::Text(text)) => answer.err_msg.clone_from(text),
+            ("errDlt", Member::Text(text)) => answer.err_dlt.clone_from(text),
+            ("remark", Member::Text(text)) => remark = text,
             _ => return None,
         }
     }
-    Some(answer)
+    Some((answer, remark.into()))
 }
 
 proptest! {
@@ -257,7 +278,8 @@ proptest! {
     fn agrees_with_the_model(members in prop::collection::vec((key(), value()), 0..6)) {
         let pairs: Vec<_> = members.iter().map(|((_, key), value)| format!("\"{key}\": {}", value.json())).collect();
         let body = format!("{{{}}}", pairs.join(", "));
-        prop_assert_eq!(decode(body.as_bytes()).ok(), model(&members), "{}", body);
+        let ours = decode(body.as_bytes()).ok().map(|answer| (answer, remark(body.as_bytes())));
+        prop_assert_eq!(ours, model(&members), "{}", body);
     }
 
     #[test]
@@ -265,9 +287,8 @@ proptest! {
         let mut fields = Fields::default();
         fields.push("remark", &serde_json::Value::from(&*text).to_string());
         let go_on = Verdict::go_on(fields).encode(NextCodeForm::Integer);
-        let reading = Reading::of(&go_on);
-        let goes_on = matches!(reading.open_im(), OpenIm::GoesOn { remark: Some(remark) } if remark == text);
-        prop_assert!(goes_on, "{:?}", reading);
+        let (reading, effects) = read(&go_on);
+        prop_assert_eq!(remark_of(&reading, &effects), Some(Value::from(&*text)), "{:?}", reading);
         prop_assert_eq!(reading.cautions(), []);
 
         let code = RefusalCode::try_from(code).expect("a code");

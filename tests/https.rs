@@ -679,11 +679,14 @@ fn a_client_that_ignores_the_goaway_does_not_hold_up_the_drain() {
     assert_eq!(app.calls(), 1);
 }
 
-fn callback() -> CallbackRequest {
+fn callback(remark: &str) -> CallbackRequest {
     CallbackRequest {
-        owner: "u1".to_owned(),
-        friend: "u2".to_owned(),
-        remark: "pal".to_owned(),
+        command: kit::COMMAND,
+        body: format!(
+            r#"{{"callbackCommand":"{}","ownerUserID":"u1","friendUserID":"u2","remark":"{remark}"}}"#,
+            kit::COMMAND
+        )
+        .into(),
         operation_id: http::HeaderValue::from_static("op-1"),
         form: UrlForm::Path,
     }
@@ -707,16 +710,16 @@ fn send_speaks_https_as_openim_does() {
     });
     runtime().block_on(async {
         for base in [url.clone(), format!("http://{redirecting}/cb")] {
-            let exchange = exchange_trusting(Some(&ca), &callback(), &base, PATIENCE).await.expect("sent");
+            let exchange = exchange_trusting(Some(&ca), &callback("pal"), &base, PATIENCE).await.expect("sent");
             assert_eq!(exchange.ending(), Ending::GoesOn, "{base}: {exchange:?}");
         }
         assert_eq!(app.calls(), 2);
         // The system does not know this certificate, so OpenIM would not take it.
-        let exchange = send::exchange(&callback(), &url, PATIENCE).await.expect("sent");
+        let exchange = send::exchange(&callback("pal"), &url, PATIENCE).await.expect("sent");
         assert!(matches!(exchange.answer, Err(NoAnswer::Connection(_))), "{exchange:?}");
         assert_eq!(app.calls(), 0);
         for wrong in [secret.path("tls.key"), secret.path("gone")] {
-            let error = exchange_trusting(Some(&wrong), &callback(), &url, PATIENCE).await.expect_err("no roots");
+            let error = exchange_trusting(Some(&wrong), &callback("pal"), &url, PATIENCE).await.expect_err("no roots");
             assert!(error.to_string().starts_with("--ca must name a file"), "{error}");
         }
     });
@@ -730,11 +733,11 @@ fn send_puts_a_load_on_connections_that_are_shared() {
     let bridge = https(&secret).asking(&app).timeout(ms(14_000)).start();
     let url = format!("https://{}/callbackExample", bridge.address());
     let client =
-        send::OpenImClient::new(&callback().url(&url), Some(&secret.path("tls.crt")), PATIENCE).expect("a client");
+        send::OpenImClient::new(&callback("pal").url(&url), Some(&secret.path("tls.crt")), PATIENCE).expect("a client");
     runtime().block_on(async {
-        assert_eq!(client.exchange(&callback()).await.ending(), Ending::GoesOn);
+        assert_eq!(client.exchange(&callback("pal")).await.ending(), Ending::GoesOn);
         // More than there may be connections over HTTP/1.1, and all of them at one time.
-        let hanging = CallbackRequest { remark: "mock:hang".to_owned(), ..callback() };
+        let hanging = callback("mock:hang");
         let all = join_all((0..120).map(|_| client.exchange(&hanging)));
         let seen = async {
             while bridge.server.load().in_flight < 120 {

@@ -18,7 +18,7 @@ use std::{
 use clap::Parser;
 use kit::{Bridge, app, app_ruled_by, bridge, ms, nowhere, peer};
 use openim_bridge::cli::send::{LoadReport, SendArgs, load};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What `send` tells of a load with these flags besides.
 fn loaded(address: SocketAddr, flags: &[&str]) -> LoadReport {
@@ -238,4 +238,25 @@ fn tells_people_in_words() {
 
     latency, from when each callback was due to the end of its answer, or to giving up
     "#);
+}
+
+#[test]
+fn a_mix_is_sent_by_its_weights_and_told_by_callback() {
+    let app = app();
+    let bridge = bridge().asking(&app).start();
+    let mix = ["--mix", "beforeSendSingleMsg=10,afterSendSingleMsg=10,beforeSetFriendRemark=1", "--count", "42"];
+    let report = to(&bridge, &mix);
+    let json = report.json();
+    let sent: Vec<_> =
+        json["byCallback"].as_array().expect("a list").iter().map(|of| (&of["callback"], &of["callbacks"])).collect();
+    let expected = [("beforeSendSingleMsg", 20), ("afterSendSingleMsg", 20), ("beforeSetFriendRemark", 2)];
+    assert_eq!(json!(sent), json!(expected));
+    assert_eq!((report.tally.callbacks(), report.exit_code()), (42, 0), "{report}");
+    let told = report.to_string();
+    for line in
+        ["\nafterSendSingleMsg: 20 callbacks, p50 ", "\n         20  goes on, and reads nothing of the answer\n"]
+    {
+        assert!(told.contains(line), "{told}");
+    }
+    assert_eq!(to(&bridge, &["--remark", "pal", "--count", "1"]).json()["byCallback"], json!([]));
 }

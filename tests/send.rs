@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use openim_bridge::callback::{AnswerFailure, CALLBACKS, Callback, Field, FieldKind};
 use openim_bridge::cli::send::{CannotSend, Ending, Exchange, NoAnswer, SendArgs, SendReport, exchange, run, send};
-use openim_bridge::openim::client::{CallbackRequest, OpenIm, OpenImError, UrlForm};
+use openim_bridge::openim::client::{CallbackRequest, OpenIm, OpenImError, UrlForm, go_body};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -90,10 +92,13 @@ async fn read_request(stream: &mut TcpStream) -> String {
 }
 
 fn request(owner: &str, friend: &str, remark: &str, operation_id: &str) -> CallbackRequest {
+    let command = "callbackBeforeSetFriendRemarkCommand";
+    let [owner, friend, remark] = [owner, friend, remark].map(Value::from);
+    let body =
+        format!(r#"{{"callbackCommand":"{command}","ownerUserID":{owner},"friendUserID":{friend},"remark":{remark}}}"#);
     CallbackRequest {
-        owner: owner.to_owned(),
-        friend: friend.to_owned(),
-        remark: remark.to_owned(),
+        command,
+        body: go_body(&body),
         operation_id: http::HeaderValue::from_bytes(operation_id.as_bytes()).expect("a header's value"),
         form: UrlForm::Path,
     }
@@ -108,18 +113,37 @@ async fn told(reply: Reply) -> Exchange {
     ask(&Server::start([reply]).await.url()).await.expect("an exchange")
 }
 
+/// The first value that OpenIM takes, if it goes on.
+fn taken(exchange: &Exchange) -> Option<Value> {
+    exchange.effects()?.taken.first()?.told.clone()
+}
+
 fn why(exchange: &Exchange) -> &NoAnswer {
     exchange.answer.as_ref().expect_err("no answer")
 }
 
 fn args(url: &str, more: &[&str]) -> SendArgs {
+    flags(&[&["--url", url, "--remark", "x", "--operation-id", "op-1"], more].concat())
+}
+
+fn flags(flags: &[&str]) -> SendArgs {
     #[derive(Parser)]
     struct Cli {
         #[command(flatten)]
         args: SendArgs,
     }
-    let fixed = ["send", "--url", url, "--remark", "x", "--operation-id", "op-1"];
-    Cli::try_parse_from(fixed.iter().chain(more)).expect("arguments").args
+    Cli::try_parse_from(["send"].iter().chain(flags)).expect("arguments").args
+}
+
+/// What came of this callback, to which this is answered. The answer's members come after those of an allow.
+async fn sent(callback: &str, sets: &[&str], answer: &str) -> SendReport {
+    let server =
+        Server::start([ok(&format!(r#"{{"actionCode":0,"errCode":0,"errMsg":"","errDlt":"","nextCode":0{answer}}}"#))])
+            .await;
+    let url = server.url();
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let arguments: Vec<&str> = ["--url", &url, callback].into_iter().chain(sets).collect();
+    send(&flags(&arguments)).await.expect("a report")
 }
 
 async fn report(url: &str) -> SendReport {
@@ -241,7 +265,7 @@ async fn an_undecodable_answer_is_a_data_error() {
 async fn a_302_becomes_a_get() {
     let server = Server::start([redirect("302 Found", "/moved"), ok(ALLOW)]).await;
     let exchange = ask(&server.url()).await.expect("an exchange");
-    assert!(matches!(exchange.open_im(), OpenIm::GoesOn { remark: Some("other") }));
+    assert_eq!(taken(&exchange), Some(json!("other")));
     let second = server.requests().await.remove(1);
     assert!(second.starts_with("GET /moved HTTP/1.1\r\n"), "{second}");
     assert!(second.ends_with("\r\n\r\n"), "{second}");
@@ -273,7 +297,7 @@ async fn a_gzip_body_is_unpacked() {
     // {"actionCode":0,"nextCode":0,"remark":"zipped"}
     let packed = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xabVJL.\xc9\xcc\xcfs\xceOIU\xb22\xd0Q\xcaK\xad(\x81s\x8aRs\x13\x8b\xb2\x95\xac\x94\xaa2\x0b\x0aRS\x94j\x01e\x8c\xf5\x19/\x00\x00\x00";
     let exchange = told(response("200 OK", "Content-Encoding: gzip\r\n", packed)).await;
-    assert!(matches!(exchange.open_im(), OpenIm::GoesOn { remark: Some("zipped") }), "{exchange:?}");
+    assert_eq!(taken(&exchange), Some(json!("zipped")), "{exchange:?}");
 
     let exchange = told(response("200 OK", "Content-Encoding: gzip\r\n", &packed[..30])).await;
     assert!(matches!(why(&exchange), NoAnswer::Gzip { .. }), "{exchange:?}");
@@ -385,7 +409,7 @@ async fn tells_people_in_words() {
     (OpenIM does not look at the status, only at the body)
     body: {"actionCode":1,"errCode":5001,"nextCode":1,"remark":"\u{9b}31m\u001b[0m"}\n
 
-    OpenIM goes on, with the remark "\u{9b}31m\u{1b}[0m".
+    OpenIM goes on, with remark "\u{9b}31m\u001b[0m" instead of "x".
     decided by: unknown, since the answer has no header openim-bridge
     caution: actionCode 1 makes OpenIM go on from v3.7 on, while v3.5 and v3.6 refuse: send actionCode 0 always, and nextCode 1 to refuse
     caution: errCode 5001 has no effect here: OpenIM refuses only if actionCode is 0 and nextCode is 1
@@ -404,6 +428,7 @@ async fn tells_programs_in_json() {
     };
     insta::assert_snapshot!(json(ALLOW).await, @r#"
     {
+      "callback": "beforeSetFriendRemark",
       "url": "http://127.0.0.1:10006/callbackExample/callbackBeforeSetFriendRemarkCommand",
       "operationID": "op-1",
       "status": 200,
@@ -413,6 +438,9 @@ async fn tells_programs_in_json() {
         "kind": "goesOn",
         "remark": "other"
       },
+      "changes": [
+        "remark"
+      ],
       "origin": null,
       "hint": null,
       "fields": {
@@ -428,6 +456,7 @@ async fn tells_programs_in_json() {
     "#);
     insta::assert_snapshot!(json(r#"{"nextCode":1}"#).await, @r#"
     {
+      "callback": "beforeSetFriendRemark",
       "url": "http://127.0.0.1:10006/callbackExample/callbackBeforeSetFriendRemarkCommand",
       "operationID": "op-1",
       "status": 200,
@@ -439,6 +468,7 @@ async fn tells_programs_in_json() {
         "errMsg": "",
         "errDlt": ""
       },
+      "changes": null,
       "origin": null,
       "hint": null,
       "fields": {
@@ -463,6 +493,7 @@ async fn tells_programs_in_json() {
     "#);
     insta::assert_snapshot!(json(r#"{"nextCode":"0"}"#).await, @r#"
     {
+      "callback": "beforeSetFriendRemark",
       "url": "http://127.0.0.1:10006/callbackExample/callbackBeforeSetFriendRemarkCommand",
       "operationID": "op-1",
       "status": 200,
@@ -475,6 +506,7 @@ async fn tells_programs_in_json() {
         "cause": "wrong_type",
         "why": "nextCode is a string; it must be an integer from -2147483648 to 2147483647"
       },
+      "changes": null,
       "origin": null,
       "hint": null,
       "fields": null,
@@ -486,4 +518,259 @@ async fn tells_programs_in_json() {
       ]
     }
     "#);
+}
+
+/// A JSON value of this kind, and one that is not.
+fn values(field: &Field) -> (Value, Value) {
+    let list = |item: Value| (json!([item]), json!("x"));
+    match &field.kind {
+        FieldKind::Text if field.repeated => list(json!("x")),
+        FieldKind::Text => (json!("{\"new\":1}"), json!(5)),
+        FieldKind::Bool => (json!(true), json!(1)),
+        FieldKind::Int32 | FieldKind::Int64 | FieldKind::Uint32 => (json!(3), json!("3")),
+        FieldKind::Texts => list(json!("x")),
+        FieldKind::Message(shape) => {
+            let object = shape.fields.iter().map(|field| (field.key.to_owned(), values(field).0)).collect::<Value>();
+            if field.repeated { list(object) } else { (object, json!([])) }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_callback_is_sent_as_a_real_server_sent_it() {
+    for callback in CALLBACKS {
+        let path = format!("tests/fixtures/callbacks/{}.http", callback.name);
+        let captured = std::fs::read_to_string(&path).expect(&path);
+        for name in callback.aliases.iter().chain([&callback.name, &callback.command]) {
+            let server = Server::start([ok("{}")]).await;
+            let id =
+                captured.split_once("Operationid: ").and_then(|(_, rest)| rest.split_once("\r\n")).expect("an ID").0;
+            let report = send(&flags(&["--url", &server.url(), name, "--operation-id", id])).await.expect(name);
+            assert_eq!(report.json()["callback"], callback.name);
+            let sent = server.requests().await.remove(0);
+            let command = if *name == callback.name { callback.command } else { name };
+            let mut expected = captured.replace(callback.command, command);
+            if let Some(in_body) = sample(callback)["operationID"].as_str().filter(|id| !id.is_empty()) {
+                expected = expected.replace(in_body, id);
+            }
+            let target = |request: &str| request.split([' ', '?']).nth(1).expect("a target").to_owned();
+            assert_eq!((target(&sent), layout(&sent).1), (target(&expected), layout(&expected).1), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_field_is_set_by_its_kind_and_the_rest_stays() {
+    for callback in CALLBACKS {
+        let fields = callback.rpc.request.fields;
+        let is_text = |field: &Field| matches!(field.kind, FieldKind::Text) && !field.repeated;
+        // Every second one.
+        let set: Vec<_> = fields.iter().step_by(2).map(|field| (field, values(field).0)).collect();
+        let flag = |(field, value): &(&Field, Value)| match value.as_str().filter(|_| is_text(field)) {
+            Some(text) => format!("--set={}={text}", field.key),
+            None => format!("--set={}={value}", field.key),
+        };
+        let set_flags: Vec<String> = set.iter().map(flag).collect();
+        let server = Server::start([ok("{}")]).await;
+        let url = server.url();
+        let arguments: Vec<&str> =
+            [callback.name, "--url", &url].into_iter().chain(set_flags.iter().map(String::as_str)).collect();
+        send(&flags(&arguments)).await.expect(callback.name);
+        let sent = server.requests().await.remove(0);
+        let mut body: Value = serde_json::from_str(layout(&sent).1).expect("JSON");
+        let mut expected = sample(callback);
+        for (field, value) in set {
+            expected[field.key] = value;
+        }
+        for body in [&mut body, &mut expected] {
+            body["operationID"] = Value::Null;
+        }
+        assert_eq!(body, expected, "{}: {set_flags:?}", callback.name);
+        for field in fields.iter().filter(|field| !is_text(field)) {
+            let set = format!("{}=no JSON", field.key);
+            let error = send(&flags(&[callback.name, "--set", &set])).await.expect_err(&set).to_string();
+            assert!(error.starts_with(&format!("--set: {} takes JSON", field.key)), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_openim_takes_follows_from_the_callback_s_change() {
+    for callback in CALLBACKS {
+        let repeated: String = callback
+            .repeated_keys()
+            .iter()
+            .filter(|key| sample(callback)[**key] != json!(null))
+            .fold(String::new(), |all, key| format!("{all},\"{key}\":{}", sample(callback)[*key]));
+        let allowed = sent(callback.name, &[], &repeated).await;
+        let words = allowed.to_string();
+        if callback.is_after() {
+            assert!(words.contains("\nOpenIM goes on: it reads nothing of the answer"), "{words}");
+            let refused = sent(callback.name, &[], ",\"nextCode\":1,\"groupID\":5").await;
+            assert_eq!(
+                (refused.exchange.ending(), refused.json()["verdict"].clone()),
+                (Ending::GoesOn, json!({"kind": "told"}))
+            );
+            continue;
+        }
+        assert!(words.contains("\nOpenIM goes on as its user asked.\n"), "{words}");
+        assert_eq!(allowed.json()["changes"], json!([]), "{words}");
+        for field in callback.rpc.change.map(|change| change.fields).unwrap_or_default() {
+            let (value, wrong) = values(field);
+            // Where the user has asked for it, and a message has the right session.
+            let asked = callback.rpc.request.index(field.key).is_some().then(|| format!("{}={value}", field.key));
+            let asked =
+                asked.filter(|_| matches!(field.kind, FieldKind::Text)).map(|_| format!("{}=as asked", field.key));
+            let session = if field.key == "groupID" { "sessionType=3" } else { "sessionType=1" };
+            let fitting = ["contentType=101", session]
+                .into_iter()
+                .filter(|set| callback.rpc.request.index(set.split('=').next().unwrap_or_default()).is_some());
+            let sets: Vec<&str> = asked.as_deref().into_iter().chain(fitting).collect();
+            let told = sent(callback.name, &sets, &format!("{repeated},\"{}\":{value}", field.key)).await;
+            let place = format!("{}.{}: {told}", callback.name, field.key);
+            let shown = told.json();
+            assert_eq!((&shown["verdict"][field.key], &shown["fields"][field.key]), (&value, &value), "{place}");
+            assert_eq!(shown["changes"], json!([field.key]), "{place}");
+            assert_eq!(shown["cautions"], json!([]), "{place}");
+            let instead = if asked.is_some() { " instead of \"as asked\"" } else { "" };
+            assert!(
+                told.to_string().contains(&format!("OpenIM goes on, with {} {value}{instead}", field.key)),
+                "{place}"
+            );
+
+            let wrong = format!("{{\"{}\":{wrong}}}", field.key);
+            let (reading, _) = callback.read_answer(b"{}", wrong.as_bytes());
+            assert!(matches!(reading.open_im(), OpenIm::Fails { error: OpenImError::Data, .. }), "{place}: {wrong}");
+        }
+        let strange = sent(callback.name, &[], &format!("{repeated},\"strange\":5")).await.to_string();
+        assert!(
+            strange.contains("goes on as its user asked.")
+                && strange.contains("\ncaution: OpenIM does nothing with strange\n"),
+            "{strange}"
+        );
+    }
+}
+
+fn sample(callback: &Callback) -> Value {
+    serde_json::from_str(callback.rpc.sample).expect("JSON")
+}
+
+/// What a real server did with these answers.
+#[tokio::test]
+async fn an_answer_that_does_harm_is_told_as_such() {
+    let group = r#","groupID":"g1","groupName":"n","introduction":"","faceURL":"""#;
+    for (callback, sets, answer, expected) in [
+        ("beforeMsgModify", &[][..], r#","recvID":"u3""#, "goes on, with recvID \"u3\"."),
+        ("beforeMsgModify", &["sessionType=3"], r#","recvID":"u3""#, "caution: OpenIM loses the message: recvID"),
+        ("beforeMsgModify", &[], r#","recvID":"""#, "caution: OpenIM loses the message: recvID"),
+        (
+            "beforeMsgModify",
+            &[],
+            r#","content":"hi""#,
+            "fails its user's action with 1001 ArgsError: content is no JSON object",
+        ),
+        ("beforeMsgModify", &[], r#","status":4"#, "goes on, with status 4 instead of 0."),
+        ("beforeMsgModify", &[], r#","offlinePushInfo":{}"#, "caution: offlinePushInfo makes OpenIM panic unless"),
+        ("beforeMsgModify", &[], r#","atUserList":["u9"]"#, "caution: OpenIM does nothing with atUserList"),
+        ("beforeSendSingleMsg", &[], r#","content":"{}""#, "caution: OpenIM does nothing with content"),
+        ("beforeUpdateUserInfoEx", &["nickName=n"], r#","nickName":"m""#, "with nickName \"m\" instead of \"n\"."),
+        ("beforeUpdateUserInfo", &["nickName=n"], r#","nickName":"""#, "OpenIM goes on, without nickName \"n\"."),
+        ("beforeSetGroupInfo", &[], "", "500 ServerInternalError: OpenIM always overwrites groupID"),
+        ("beforeSetGroupInfoEx", &[], "", "500 ServerInternalError: OpenIM always overwrites groupID"),
+        ("beforeSetGroupInfo", &["groupName=n"], r#","groupID":"g1""#, "OpenIM goes on, without groupName \"n\"."),
+        ("beforeSetGroupInfo", &["groupName=n", "groupID=g1"], group, "OpenIM goes on as its user asked."),
+        ("beforeSetGroupInfo", &["groupID=g2", "groupName=n"], group, "with groupID \"g1\" instead of \"g2\"."),
+        (
+            "beforeSetGroupInfo",
+            &["groupName=n", "groupID=g1"],
+            r#","groupID":"g1","groupName":"n","notification":"x""#,
+            "does nothing with notification",
+        ),
+        (
+            "beforeSetGroupInfoEx",
+            &["groupName=n"],
+            r#","groupID":"g1","groupName":" ""#,
+            "caution: groupName is blank: OpenIM drops the whole update",
+        ),
+        (
+            "beforeCreateGroup",
+            &["groupName=n"],
+            r#","groupName":"""#,
+            "OpenIM goes on, with groupName \"\" instead of \"n\".\n",
+        ),
+        (
+            "beforeMemberJoinGroup",
+            &[],
+            r#","memberCallbackList":[{"nickname":"x"}]"#,
+            "OpenIM panics, and its user's action fails with an empty answer (status 500): an entry of memberCallbackList has no userID",
+        ),
+        ("beforeUserRegister", &[], r#","users":[{"nickname":"x"}]"#, "caution: an entry of users has no userID"),
+        ("beforeUserRegister", &[], r#","users":[]"#, "caution: users is empty, which OpenIM takes for no change"),
+        (
+            "beforeGroupOnlinePush",
+            &["contentType=1501"],
+            r#","userIDList":["u1"]"#,
+            "caution: the answer changes a notification",
+        ),
+        ("beforeSetGroupMemberInfo", &[], r#","roleLevel":0"#, "caution: roleLevel is 0, which is none"),
+        ("beforeSetFriendRemark", &[], r#","remark":"""#, "caution: remark is empty, which OpenIM takes for no change"),
+    ] {
+        let told = sent(callback, sets, answer).await.to_string();
+        assert!(told.contains(expected), "{callback} {sets:?} {answer}: {told}");
+    }
+    let body = br#"{"callbackCommand":"callbackBeforeUpdateUserInfoExCommand","userID":"u1","nickName":null}"#;
+    let callback = CALLBACKS.iter().find(|callback| callback.name == "beforeUpdateUserInfoEx").expect("the callback");
+    let (_, effects) = callback.read_answer(body, br#"{"nickName":"m"}"#);
+    assert_eq!(effects.failure, Some(AnswerFailure::NotAsked("nickName")));
+}
+
+#[tokio::test]
+async fn an_after_callback_that_nobody_takes_is_lost() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/cb", listener.local_addr().expect("an address"));
+    drop(listener);
+    let lost = send(&flags(&["afterQuitGroup", "--url", &url])).await.expect("a report");
+    assert_eq!((lost.exchange.ending(), lost.exchange.ending().exit_code()), (Ending::Fails, 4));
+    assert!(lost.to_string().contains("OpenIM goes on, and the callback is lost: no answer"), "{lost}");
+    assert_eq!(lost.json()["verdict"], json!({"kind": "lost", "cause": "connect"}));
+    let by = |origin: &str| response("200 OK", &format!("openim-bridge: {origin}\r\n"), REFUSE.as_bytes());
+    for (origin, ending, words) in [
+        (
+            "rejected; code=9907",
+            Ending::Fails,
+            "the callback is lost: the bridge rejected it.\ndecided by: the bridge, which rejected",
+        ),
+        ("queued", Ending::GoesOn, "decided by: nobody: the bridge tells the decision service in the background"),
+        ("forwarded", Ending::GoesOn, "decided by: the receiver at forward.url"),
+    ] {
+        let server = Server::start([by(origin)]).await;
+        let report = send(&flags(&["afterQuitGroup", "--url", &server.url()])).await.expect("a report");
+        assert_eq!(report.exchange.ending(), ending, "{report}");
+        assert!(report.to_string().contains(words), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_names_are_told_what_was_meant() {
+    let wrong = async |arguments: &[&str]| send(&flags(arguments)).await.expect_err("wrong").to_string();
+    insta::assert_snapshot!(wrong(&["beforeSendSingelMsg"]).await, @"there is no callback beforeSendSingelMsg: did you mean beforeSendSingleMsg?");
+    insta::assert_snapshot!(wrong(&["callbackBeforeSendSingleMsg"]).await, @"there is no callback callbackBeforeSendSingleMsg: did you mean callbackBeforeSendSingleMsgCommand?");
+    insta::assert_snapshot!(wrong(&["nonsense"]).await, @"there is no callback nonsense; docs/callbacks.md lists them");
+    insta::assert_snapshot!(wrong(&["beforeSendSingleMsg", "--set", "recvid=u3"]).await, @"--set: beforeSendSingleMsg has no field recvid: did you mean recvID?");
+    insta::assert_snapshot!(wrong(&["beforeSendSingleMsg", "--set", "callbackCommand=x"]).await, @"--set: beforeSendSingleMsg has no field callbackCommand");
+    insta::assert_snapshot!(wrong(&["beforeSendSingleMsg", "--set", "recvID"]).await, @"--set takes KEY=VALUE, which recvID is not");
+    insta::assert_snapshot!(wrong(&["beforeSendSingleMsg", "--set", "contentType=text"]).await, @"--set: contentType takes JSON, such as 1, and text is none");
+    insta::assert_snapshot!(wrong(&["beforeSendSingleMsg", "--remark", "x"]).await, @"--set: beforeSendSingleMsg has no field remark");
+    insta::assert_snapshot!(wrong(&["--body", "/nowhere"]).await, @"--body: cannot read /nowhere");
+}
+
+#[tokio::test]
+async fn a_whole_body_is_sent_as_it_lies_in_a_file() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let body = "{ \"callbackCommand\" : \"callbackAfterQuitGroupCommand\" }";
+    std::fs::write(file.path(), body).expect("written");
+    let server = Server::start([ok("{}")]).await;
+    let path = file.path().to_str().expect("UTF-8");
+    send(&flags(&["afterQuitGroup", "--url", &server.url(), "--body", path])).await.expect("a report");
+    assert!(server.requests().await[0].ends_with(&format!("\r\n\r\n{body}")));
 }

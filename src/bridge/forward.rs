@@ -75,7 +75,10 @@ impl Bridge {
             None => Passed::nowhere(CallError::Limit("limits.in_flight")),
         };
         let (outcome, answer) = match answer {
-            Ok(answer) => (Outcome::forwarded(callback, &Reading::of(&answer.body)), Some(answer)),
+            Ok(answer) => {
+                let reading = callback.map_or_else(|| Reading::of(&answer.body), |it| it.reading(&answer.body));
+                (Outcome::forwarded(callback, &reading), Some(answer))
+            }
             Err(error) => {
                 let class = error.class(deadline.remaining());
                 let body = callback.and_then(|callback| self.decoded(callback, &body, &operation_id));
@@ -126,7 +129,7 @@ impl Bridge {
             Ok(answer) => {
                 // Fails only when the service's side has panicked.
                 let _compared = tell.send(answer.body.clone());
-                (Outcome::forwarded(Some(body.callback()), &Reading::of(&answer.body)), Some(answer))
+                (Outcome::forwarded(Some(body.callback()), &body.callback().reading(&answer.body)), Some(answer))
             }
             Err(error) => {
                 let class = error.class(deadline.remaining());

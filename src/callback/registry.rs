@@ -11,7 +11,7 @@ use fnv::FnvBuildHasher;
 use http::uri::PathAndQuery;
 
 use super::codec::Codec;
-use super::row::{AttentionIds, Callback, Echo, Guard, Key};
+use super::row::{AnswerRule, AttentionIds, Callback, Echo, Guard, Key};
 use super::shape::rpc;
 
 pub static CALLBACKS: &[Callback] = &[
@@ -60,19 +60,24 @@ pub static CALLBACKS: &[Callback] = &[
     // Users.
     Callback::before(rpc::BEFORE_USER_REGISTER, "callbackBeforeUserRegisterCommand")
         .roll_out("users")
-        .guards(&[Guard::EachHas("users", "userID")]),
+        .guards(&[Guard::EachHas("users", "userID")])
+        .answered(&[("users", AnswerRule::StoredWithoutKey)]),
     Callback::after(rpc::AFTER_USER_REGISTER, "callbackAfterUserRegisterCommand"),
-    Callback::before(rpc::BEFORE_UPDATE_USER_INFO, "callbackBeforeUpdateUserInfoCommand").actor("userID").guards(&[
-        Guard::NotEmpty("nickName"),
-        Guard::NotEmpty("faceURL"),
-        Guard::NotEmpty("ex"),
-    ]),
+    Callback::before(rpc::BEFORE_UPDATE_USER_INFO, "callbackBeforeUpdateUserInfoCommand")
+        .actor("userID")
+        .guards(&[Guard::NotEmpty("nickName"), Guard::NotEmpty("faceURL"), Guard::NotEmpty("ex")])
+        .answered(&[
+            ("nickName", AnswerRule::DroppedWhenEmpty),
+            ("faceURL", AnswerRule::DroppedWhenEmpty),
+            ("ex", AnswerRule::DroppedWhenEmpty),
+        ]),
     Callback::after(rpc::AFTER_UPDATE_USER_INFO, "callbackAfterUpdateUserInfoCommand")
         .in_order_of(Key::Id("userID"))
         .actor("userID"),
     Callback::before(rpc::BEFORE_UPDATE_USER_INFO_EX, "callbackBeforeUpdateUserInfoExCommand")
         .actor("userID")
-        .guards(&[Guard::Asked("nickName"), Guard::Asked("faceURL")]),
+        .guards(&[Guard::Asked("nickName"), Guard::Asked("faceURL")])
+        .answered(&[("ex", AnswerRule::MayPanic)]),
     Callback::after(rpc::AFTER_UPDATE_USER_INFO_EX, "callbackAfterUpdateUserInfoExCommand")
         .in_order_of(Key::Id("userID"))
         .actor("userID"),
@@ -94,14 +99,20 @@ pub static CALLBACKS: &[Callback] = &[
         .about("groupID")
         // Neither of them is there as a rule.
         .roll_out("initMemberList")
-        .guards(&[Guard::NotBlank("groupName")]),
+        .guards(&[Guard::NotBlank("groupName")])
+        .answered(&[
+            ("groupType", AnswerRule::Taken),
+            ("ownerUserID", AnswerRule::Ignored),
+            ("applyMemberFriend", AnswerRule::Ignored),
+        ]),
     Callback::after(rpc::AFTER_CREATE_GROUP, "callbackAfterCreateGroupCommand")
         .in_order_of(Key::Group("groupID"))
         .actor("creatorUserID")
         .about("groupID"),
     Callback::before(rpc::BEFORE_INVITE_USER_TO_GROUP, "callbackBeforeInviteJoinGroupCommand")
         .about("groupID")
-        .roll_out("groupID"),
+        .roll_out("groupID")
+        .answered(&[("refusedMembersAccount", AnswerRule::Ignored)]),
     Callback::before(rpc::BEFORE_APPLY_JOIN_GROUP, "callbackBeforeJoinGroupCommand")
         .actor("applyID")
         .about("groupID")
@@ -150,7 +161,8 @@ pub static CALLBACKS: &[Callback] = &[
         .roll_out("groupID")
         .required(&["groupID"])
         .echo(Echo::Required(&["groupID", "groupName", "introduction", "faceURL"]))
-        .guards(&[Guard::NotBlank("groupName"), Guard::NotEmpty("introduction"), Guard::NotEmpty("faceURL")]),
+        .guards(&[Guard::NotBlank("groupName"), Guard::NotEmpty("introduction"), Guard::NotEmpty("faceURL")])
+        .answered(&[("notification", AnswerRule::Ignored)]),
     Callback::after(rpc::AFTER_SET_GROUP_INFO, "callbackAfterSetGroupInfoCommand")
         .in_order_of(Key::Group("groupID"))
         .about("groupID"),
@@ -169,7 +181,8 @@ pub static CALLBACKS: &[Callback] = &[
             "lookMemberInfo",
             "applyMemberFriend",
         ]))
-        .guards(&[Guard::NotBlank("groupName")]),
+        .guards(&[Guard::NotBlank("groupName")])
+        .answered(&[("notification", AnswerRule::Ignored)]),
     Callback::after(rpc::AFTER_SET_GROUP_INFO_EX, "callbackAfterSetGroupInfoExCommand")
         .in_order_of(Key::Group("groupID"))
         .aliases(&["callbackAfterSetGroupInfoCommandEX"])
@@ -190,12 +203,16 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::before(rpc::BEFORE_MSG_MODIFY, "callbackBeforeMsgModifyCommand")
         .aliases(&["callbackMsgModifyCommand"])
         .actor("sendID")
-        .guards(&[
-            Guard::JsonObject("content"),
-            Guard::NotEmpty("recvID"),
-            Guard::InSession("recvID", 1),
-            Guard::NotEmpty("groupID"),
-            Guard::InSession("groupID", 3),
+        .guards(&[Guard::JsonObject("content"), Guard::InSession("recvID", 1), Guard::InSession("groupID", 3)])
+        .answered(&[
+            ("clientMsgID", AnswerRule::Taken),
+            ("serverMsgID", AnswerRule::Taken),
+            ("sessionType", AnswerRule::Taken),
+            ("msgFrom", AnswerRule::Taken),
+            ("status", AnswerRule::Taken),
+            ("options", AnswerRule::Taken),
+            ("offlinePushInfo", AnswerRule::MayPanic),
+            ("msgDataList", AnswerRule::Ignored),
         ]),
     Callback::after(rpc::AFTER_MSG_SAVE_DB, "callbackAfterMsgSaveDBCommand")
         .in_order_of(Key::Chat { from: "sendID", to: "recvID", group: Some("groupID") })
@@ -218,13 +235,15 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::before(rpc::BEFORE_ONLINE_PUSH, "callbackBeforeOnlinePushCommand")
         .aliases(&["callbackOnlinePushCommand"])
         .actor("sendID")
-        .only_service_refuses(),
+        .only_service_refuses()
+        .answered(&[("userIDList", AnswerRule::Ignored), ("offlinePushInfo", AnswerRule::Ignored)]),
     Callback::before(rpc::BEFORE_GROUP_ONLINE_PUSH, "callbackBeforeGroupOnlinePushCommand")
         .aliases(&["callbackSuperGroupOnlinePushCommand"])
         .actor("sendID")
         .about("groupID")
         .only_service_refuses()
-        .guards(&[Guard::NotEmpty("userIDList"), Guard::NotNotification]),
+        .guards(&[Guard::NotEmpty("userIDList"), Guard::NotNotification])
+        .answered(&[("offlinePushInfo", AnswerRule::Ignored)]),
     Callback::before(rpc::BEFORE_OFFLINE_PUSH, "callbackBeforeOfflinePushCommand")
         .aliases(&["callbackOfflinePushCommand"])
         .actor("sendID")

@@ -24,8 +24,25 @@ pub struct Callback {
     /// A number that OpenIM writes as the one character with that number.
     pub(super) character: Option<usize>,
     pub guards: &'static [Guard],
+    /// What OpenIM does with a field of an answer, where that does not follow from the change, the echo and the guards.
+    pub answered: &'static [(&'static str, AnswerRule)],
     pub(super) key: Key,
     pub attention_ids: AttentionIds,
+}
+
+/// What OpenIM does with a field of an answer. The first three are of fields that no change sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerRule {
+    /// It takes it where it is not null.
+    Taken,
+    /// It panics unless there is one already, which the request does not show.
+    MayPanic,
+    /// It decodes it, and does nothing with it.
+    Ignored,
+    /// It drops what its user asked for over an empty one, and reports success.
+    DroppedWhenEmpty,
+    /// It stores objects that lack their key.
+    StoredWithoutKey,
 }
 
 /// Whether OpenIM waits for an answer. Never to be read out of a name.
@@ -144,6 +161,7 @@ impl Callback {
             required: 0,
             character: None,
             guards: &[],
+            answered: &[],
             key: Key::None,
             attention_ids: AttentionIds::Selects,
         }
@@ -250,6 +268,12 @@ impl Callback {
             at += 1;
         }
         self.guards = guards;
+        self
+    }
+
+    #[must_use]
+    pub const fn answered(mut self, fields: &'static [(&'static str, AnswerRule)]) -> Self {
+        self.answered = fields;
         self
     }
 

@@ -16,11 +16,11 @@ use super::terminal::{print, stop_signal};
 use crate::callback::Callbacks;
 use crate::config::{Loaded, Sources};
 use crate::mock::{Mock, MockAddress, Rules};
-use crate::openim::client::request::BEFORE_SET_FRIEND_REMARK;
-use crate::openim::client::{CallbackRequest, OpenIm, UrlForm};
+use crate::openim::client::{CallbackRequest, OpenIm, UrlForm, go_body};
 use crate::server::{Server, Settings, StartError};
 use crate::telemetry::log::{self, LogLevel, LogSettings};
 
+const BEFORE_SET_FRIEND_REMARK: &str = "callbackBeforeSetFriendRemarkCommand";
 /// How long the bridge gives the decision service here: short, so that the sample that hangs does not hold up the demo.
 const DECISION_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long OpenIM waits, unless configured.
@@ -184,10 +184,14 @@ async fn show(bridge: SocketAddr, ca: Option<&Path>, mock: &MockAddress) -> anyh
     ))?;
     let mut all_right = true;
     for (number, sample) in (1..).zip(&SAMPLES) {
+        let remark = serde_json::Value::from(sample.remark);
+        let command = BEFORE_SET_FRIEND_REMARK;
+        let body = format!(
+            r#"{{"callbackCommand":"{command}","ownerUserID":"user123","friendUserID":"user456","remark":{remark}}}"#
+        );
         let request = CallbackRequest {
-            owner: "user123".to_owned(),
-            friend: "user456".to_owned(),
-            remark: sample.remark.to_owned(),
+            command,
+            body: go_body(&body),
             operation_id: HeaderValue::from_str(&format!("demo-{number}"))?,
             form: UrlForm::Path,
         };
@@ -203,7 +207,9 @@ async fn show(bridge: SocketAddr, ca: Option<&Path>, mock: &MockAddress) -> anyh
 impl SampleOutcome {
     fn is(self, exchange: &Exchange) -> bool {
         match (self, exchange.open_im()) {
-            (Self::GoesOnWith(expected), OpenIm::GoesOn { remark: Some(remark) }) => remark == expected,
+            (Self::GoesOnWith(expected), OpenIm::GoesOn) => {
+                exchange.effects().is_some_and(|it| it.taken.iter().any(|taken| taken.told == Some(expected.into())))
+            }
             (Self::Refused(expected), OpenIm::Refused { code, .. }) => code == expected,
             _ => false,
         }
@@ -224,8 +230,8 @@ impl DemoSample {
             "\n{number}. {title}: {explained}\n   sent      POST {url}\n             {body}\n   answered  {answered}  ({elapsed} ms)\n   so        {words}\n   by        {decider}{hint}{verdict}\n",
             title = self.title,
             explained = self.explained,
-            body = request.body().trim_end(),
-            words = send::words(exchange.open_im()),
+            body = String::from_utf8_lossy(request.body.trim_ascii_end()),
+            words = send::outcome(exchange),
             decider = send::decider(exchange.origin()),
         )
     }

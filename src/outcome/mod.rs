@@ -189,7 +189,7 @@ impl Outcome {
     /// Another receiver answered, and OpenIM makes this of it. `callback`: `None` where the registry does not know it.
     pub(crate) fn forwarded(callback: Option<&'static Callback>, reading: &Reading) -> Self {
         let (kind, reason) = match reading.open_im() {
-            OpenIm::GoesOn { .. } => (OutcomeKind::Allow, None),
+            OpenIm::GoesOn => (OutcomeKind::Allow, None),
             OpenIm::Refused { .. } => (OutcomeKind::Refuse, None),
             OpenIm::Fails { .. } => (OutcomeKind::Refuse, Some(Reason::Undecodable)),
         };

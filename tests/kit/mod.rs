@@ -31,7 +31,7 @@ use std::{
 use openim_bridge::callback::{CALLBACKS, Callback, Callbacks, Codec};
 pub use openim_bridge::mock::MockCall;
 use openim_bridge::mock::{CallStage, Mock, MockEvent, Rules};
-use openim_bridge::openim::client::{OpenIm, Reading};
+use openim_bridge::openim::client::OpenIm;
 use openim_bridge::policy::Action;
 use openim_bridge::server::Server;
 use openim_bridge::server::Settings;
@@ -517,10 +517,10 @@ impl Reply {
         let head = r#"{"actionCode":0,"errCode":0,"errMsg":"Success","errDlt":"","nextCode":0,"remark":""#;
         assert!(self.status == 200 && self.body.starts_with(head) && self.body.ends_with("\"}"), "{}", self.body);
         // As OpenIM reads it: what came is repeated as it came, however it was written.
-        let reading = Reading::of(self.body.as_bytes());
-        let goes_on =
-            matches!(reading.open_im(), OpenIm::GoesOn { remark: told } if told.unwrap_or_default() == remark);
-        assert!(goes_on, "{} is not {remark:?}", self.body);
+        let callback = CALLBACKS.iter().find(|callback| callback.command == COMMAND).expect("the callback");
+        let (reading, effects) = callback.read_answer(b"", self.body.as_bytes());
+        assert!(matches!(reading.open_im(), OpenIm::GoesOn), "{}", self.body);
+        assert_eq!(effects.decoded, [("remark", remark.into())], "{}", self.body);
         self.says_who_decided();
     }
 

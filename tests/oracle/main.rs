@@ -33,7 +33,7 @@ use std::{
 use http::HeaderValue;
 use openim_bridge::cli::send;
 use openim_bridge::openim::Refusal;
-use openim_bridge::openim::client::{CallbackRequest, OpenIm, UrlForm};
+use openim_bridge::openim::client::{CallbackRequest, OpenIm, UrlForm, go_body};
 use serde_json::{Map, Value, json};
 use server::{Answer, server};
 
@@ -159,17 +159,24 @@ struct Error {
 
 /// What `send` says that OpenIM concludes.
 fn send_says(url: &str, remark: &str, timeout: u64) -> Conclusion {
+    let command = kit::COMMAND;
+    let remark_json = Value::from(remark);
+    let body = format!(
+        r#"{{"callbackCommand":"{command}","ownerUserID":"{OWNER}","friendUserID":"{FRIEND}","remark":{remark_json}}}"#
+    );
     let request = CallbackRequest {
-        owner: OWNER.to_owned(),
-        friend: FRIEND.to_owned(),
-        remark: remark.to_owned(),
+        command,
+        body: go_body(&body),
         operation_id: HeaderValue::from_static(OPERATION_ID),
         form: UrlForm::Path,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let sent = runtime.block_on(send::exchange(&request, url, Duration::from_secs(timeout))).expect("a fine URL");
     match sent.open_im() {
-        OpenIm::GoesOn { remark: replacement } => Conclusion::stores(replacement.unwrap_or(remark)),
+        OpenIm::GoesOn => {
+            let told = sent.effects().and_then(|effects| effects.taken.first()?.told.clone());
+            Conclusion::stores(told.as_ref().and_then(Value::as_str).unwrap_or(remark))
+        }
         OpenIm::Refused { code, message, detail } => {
             Conclusion::Refuses { code: code.into(), message: message.to_owned(), detail: detail.to_owned() }
         }

@@ -17,16 +17,24 @@ pub(super) fn allows(guard: Guard, change: &Change<'_>, body: &Body) -> bool {
         }
         Guard::NotBlank(key) => change.text(key).is_none_or(|text| !text.trim().is_empty()),
         Guard::NotZero(key) => change.number(key) != Some(0),
-        Guard::JsonObject(key) => change.text(key).is_none_or(|text| {
-            let mut json = Scanner::new(text);
-            text.trim_ascii_start().starts_with('{') && json.skip(NESTING).is_some() && json.is_at_end()
-        }),
+        Guard::JsonObject(key) => change.text(key).is_none_or(holds_object),
         Guard::Asked(key) => !change.is_set(key) || body.raw(key).is_some_and(|raw| raw != "null"),
         Guard::EachHas(list, key) => {
             change.objects(list).all(|object| object.text(key).is_some_and(|text| !text.is_empty()))
         }
         Guard::EachNotZero(list, key) => change.objects(list).all(|object| object.number(key) != Some(0)),
         Guard::InSession(key, session) => !change.is_set(key) || body.number("sessionType") == Some(session),
-        Guard::NotNotification => !body.number("contentType").is_some_and(|content| (1000..=5000).contains(&content)),
+        Guard::NotNotification => !body.number("contentType").is_some_and(is_notification),
     }
+}
+
+/// Whether a text holds a JSON object.
+pub(in crate::callback) fn holds_object(text: &str) -> bool {
+    let mut json = Scanner::new(text);
+    text.trim_ascii_start().starts_with('{') && json.skip(NESTING).is_some() && json.is_at_end()
+}
+
+/// Whether a message of this `contentType` is a notification.
+pub(in crate::callback) const fn is_notification(content_type: i64) -> bool {
+    1000 <= content_type && content_type <= 5000
 }

@@ -5,7 +5,7 @@
 //! - `message`: the other way round, for the tools.
 
 mod change;
-mod guard;
+pub(super) mod guard;
 mod message;
 mod reply;
 mod request;

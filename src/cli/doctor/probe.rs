@@ -14,8 +14,7 @@ use crate::callback::CALLBACKS;
 use crate::cli::send::{CannotSend, Exchange, NoAnswer, OpenImClient, words};
 use crate::doctor::{self, CallbackConfig, Destination, Finding, WebhookField, WebhookValue, Webhooks};
 use crate::openim::ReservedCode;
-use crate::openim::client::request::BEFORE_SET_FRIEND_REMARK;
-use crate::openim::client::{CallbackRequest, OpenIm, UrlForm};
+use crate::openim::client::{CallbackRequest, OpenIm, UrlForm, go_body};
 
 /// What OpenIM waits for where webhooks.yml says nothing that can be used.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,7 +27,6 @@ const NO_COMMAND: &str = "openimBridgeDoctorProbe";
 pub(super) struct Probe {
     client: OpenImClient,
     request: CallbackRequest,
-    body: String,
     to: Destination,
     shown: String,
 }
@@ -45,16 +43,16 @@ impl Probe {
     pub(super) fn new(webhooks: &Webhooks, ca: Option<&Path>) -> Result<Option<Self>, CannotSend> {
         let Some(url) = webhooks.url.as_ref().and_then(WebhookValue::text) else { return Ok(None) };
         let Ok(to) = Destination::parse(&url, CALLBACKS) else { return Ok(None) };
+        let Some(callback) = CALLBACKS.first() else { return Ok(None) };
+        let about_nobody: Vec<_> = callback.required_keys().map(|key| format!(",\"{key}\":\"\"")).collect();
         let request = CallbackRequest {
-            owner: String::new(),
-            friend: String::new(),
-            remark: String::new(),
+            command: callback.command,
+            body: go_body(&format!("{{\"callbackCommand\":\"{NO_COMMAND}\"{}}}", about_nobody.concat())),
             operation_id: HeaderValue::from_static("openim-bridge-doctor"),
             form: UrlForm::Path,
         };
-        let body = request.body().replace(BEFORE_SET_FRIEND_REMARK, NO_COMMAND);
         let client = OpenImClient::new(&request.url(&url), ca, timeout(webhooks))?;
-        Ok(Some(Self { client, shown: doctor::shown(&request.url(&url)), request, body, to }))
+        Ok(Some(Self { client, shown: doctor::shown(&request.url(&url)), request, to }))
     }
 
     pub(super) async fn run(self) -> Probed {
@@ -62,7 +60,7 @@ impl Probe {
             Ok(addresses) => addresses,
             Err(error) => return self.unresolved(&error.to_string()),
         };
-        let exchange = self.client.exchange_body(&self.request, &self.body).await;
+        let exchange = self.client.exchange(&self.request).await;
         self.judge(&exchange, &addresses)
     }
 
@@ -83,7 +81,7 @@ impl Probe {
             (_, OpenIm::Refused { code, .. }) if code == ReservedCode::CommandMismatch as i32 => None,
             (Err(why), _) => Some(no_answer(why, &seen)),
             (_, OpenIm::Refused { code, message, .. }) => Some(refused(code, message, &seen)),
-            (_, OpenIm::Fails { .. } | OpenIm::GoesOn { .. }) => Some(
+            (_, OpenIm::Fails { .. } | OpenIm::GoesOn) => Some(
                 Finding::wrong("probe-not-a-bridge", &*seen)
                     .why("a bridge refuses this request with code 9902: something else listens there, so your decision service is not asked")
                     .remedy("point `url` to the bridge; look at what listens on that port, and at proxies on the way"),

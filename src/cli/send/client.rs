@@ -1,4 +1,4 @@
-//! The client of a callback: one call after another, or many at a time, over connections as OpenIM's client makes them.
+//! The client of callbacks: one call after another, or many at a time, over connections as OpenIM's client makes them.
 //!
 //! It does what that client (Go's `net/http`) does: HTTP/1.1 with at most 100 connections, of which 2 are kept when idle,
 //! and over https HTTP/2 where the other side has it; the system's roots, no proxy, redirects, gzip, Basic from the URL.
@@ -22,7 +22,9 @@ use rustls::pki_types::{
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::sync::Semaphore;
 
-use crate::openim::client::{CallbackRequest, OpenIm, OpenImError, Reading, Undecodable};
+use super::body::WrongRequest;
+use crate::callback::{AnswerFailure, CALLBACKS, Callback, Effects};
+use crate::openim::client::{CallbackRequest, OpenIm, OpenImError, Reading};
 use crate::outcome::{HINT_HEADER, ORIGIN_HEADER};
 
 /// OpenIM's client has no more connections to one host, and its next call waits for one.
@@ -43,8 +45,8 @@ const MAX_HEADERS: usize = 1_000;
 /// A callback that was sent, and what came of it.
 #[derive(Debug)]
 pub struct Exchange {
-    /// The remark that the user typed.
-    pub asked: String,
+    /// Whose command was sent.
+    pub callback: Option<&'static Callback>,
     /// From sending to the end of the answer, or to giving up.
     pub elapsed: Duration,
     /// The answer, or why OpenIM would have had none.
@@ -64,6 +66,8 @@ pub struct Answered {
     pub body: Vec<u8>,
     /// What OpenIM makes of the body.
     pub reading: Reading,
+    /// What it takes of it.
+    pub effects: Effects,
 }
 
 /// Why there is no answer that OpenIM could read.
@@ -121,6 +125,9 @@ impl NoAnswer {
 /// Why a callback cannot be sent at all.
 #[derive(Debug, thiserror::Error)]
 pub enum CannotSend {
+    /// The flags name no callback.
+    #[error(transparent)]
+    Request(#[from] WrongRequest),
     /// The text is no URL once the command is appended.
     #[error("--url is not a URL: {0}; expected something like http://127.0.0.1:10006/callbackExample")]
     Url(String),
@@ -156,7 +163,7 @@ pub enum Ending {
     GoesOn,
     /// OpenIM refuses.
     Refused,
-    /// The user's action fails.
+    /// The user's action fails; or nobody has taken an after callback, which OpenIM does not send again.
     Fails,
 }
 
@@ -188,16 +195,51 @@ impl Exchange {
     #[must_use]
     pub fn open_im(&self) -> OpenIm<'_> {
         match &self.answer {
+            Ok(_) if self.is_after() => OpenIm::GoesOn,
+            Ok(Answered { effects: Effects { failure: Some(failure), .. }, .. }) => {
+                OpenIm::Fails { error: failure.error(), why: failure }
+            }
             Ok(answered) => answered.reading.open_im(),
             Err(why) => OpenIm::Fails { error: OpenImError::Network, why },
         }
+    }
+
+    /// Whether OpenIM only tells.
+    #[must_use]
+    pub fn is_after(&self) -> bool {
+        self.callback.is_some_and(Callback::is_after)
+    }
+
+    /// Whether it is an after callback that nobody has taken.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.is_after() && self.origin().map_or(self.answer.is_err(), |origin| origin.starts_with("rejected"))
+    }
+
+    /// What OpenIM takes of the answer, if it goes on.
+    #[must_use]
+    pub fn effects(&self) -> Option<&Effects> {
+        let answered = self.answer.as_ref().ok()?;
+        matches!(self.open_im(), OpenIm::GoesOn).then_some(&answered.effects)
+    }
+
+    /// What whoever wrote the answer should know: a name for programs, and words.
+    #[must_use]
+    pub fn cautions(&self) -> Vec<(&'static str, String)> {
+        let Some(answered) = self.answer.as_ref().ok().filter(|_| !self.is_after()) else { return Vec::new() };
+        let of_verdict =
+            answered.reading.cautions().into_iter().map(|caution| (caution.into_str(), caution.to_string()));
+        of_verdict.chain(answered.effects.notes.iter().map(|note| (note.into_str(), note.to_string()))).collect()
     }
 
     /// A name for programs of why OpenIM fails, where it does.
     #[must_use]
     pub fn cause(&self) -> Option<&'static str> {
         match &self.answer {
-            Ok(answered) => answered.reading.answer.as_ref().err().map(Undecodable::into_str),
+            Ok(answered) => match (&answered.reading.answer, answered.effects.failure) {
+                (Err(why), _) => Some(why.into_str()),
+                (Ok(_), failure) => failure.as_ref().map(AnswerFailure::into_str),
+            },
             Err(why) => Some(why.name()),
         }
     }
@@ -205,7 +247,8 @@ impl Exchange {
     #[must_use]
     pub fn ending(&self) -> Ending {
         match self.open_im() {
-            OpenIm::GoesOn { .. } => Ending::GoesOn,
+            _ if self.is_lost() => Ending::Fails,
+            OpenIm::GoesOn => Ending::GoesOn,
             OpenIm::Refused { .. } => Ending::Refused,
             OpenIm::Fails { .. } => Ending::Fails,
         }
@@ -269,36 +312,57 @@ impl OpenImClient {
 
     /// Sends one callback. That there is no answer is a result, too.
     pub async fn exchange(&self, request: &CallbackRequest) -> Exchange {
-        self.exchange_body(request, &request.body()).await
+        self.exchange_at(&self.url, request).await
     }
 
-    /// Sends one callback with another body than its own.
-    pub async fn exchange_body(&self, request: &CallbackRequest, body: &str) -> Exchange {
+    /// The same to another URL of the same server.
+    pub(super) async fn exchange_at(&self, url: &Url, request: &CallbackRequest) -> Exchange {
         let begin = Instant::now();
-        let answer = tokio::time::timeout(self.timeout, self.ask(request, body)).await;
+        let answer = tokio::time::timeout(self.timeout, self.ask(url, request)).await;
         let elapsed = begin.elapsed();
+        let callback = CALLBACKS.iter().find(|callback| callback.is_named(request.command));
         let answer = match answer {
-            Ok(answer) => answer,
+            Ok(Ok(response)) => Ok(response.read(callback, request)),
+            Ok(Err(why)) => Err(why),
             Err(_elapsed) => Err(NoAnswer::Timeout(self.timeout)),
         };
-        Exchange { asked: request.remark.clone(), elapsed, answer }
+        Exchange { callback, elapsed, answer }
     }
 
-    async fn ask(&self, request: &CallbackRequest, content: &str) -> Result<Answered, NoAnswer> {
-        let mut hop = Hop { method: Method::POST, url: self.url.clone(), from: None };
+    async fn ask(&self, url: &Url, request: &CallbackRequest) -> Result<Whole, NoAnswer> {
+        let mut hop = Hop { method: Method::POST, url: url.clone(), from: None };
         for _ in 0..MAX_REQUESTS {
             let _connection =
                 if self.shares.load(Ordering::Relaxed) { None } else { self.connections.acquire().await.ok() };
             // Errors may name a URL, and a URL may hold a password.
-            let sent = hop.request(&self.http, request, content).send().await;
+            let sent = hop.request(&self.http, request).send().await;
             let response = sent.map_err(|error| NoAnswer::Connection(error.without_url()))?;
             self.shares.store(response.version() == Version::HTTP_2, Ordering::Relaxed);
             match hop.next(&response)? {
                 Some(next) => hop = next,
-                None => return answered(response).await,
+                None => return whole(response).await,
             }
         }
         Err(NoAnswer::Redirects)
+    }
+}
+
+/// An answer that came in whole, and has not been read.
+struct Whole {
+    status: StatusCode,
+    origin: Option<String>,
+    hint: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Whole {
+    fn read(self, callback: Option<&'static Callback>, request: &CallbackRequest) -> Answered {
+        let Self { status, origin, hint, body } = self;
+        let (reading, effects) = match callback {
+            Some(callback) => callback.read_answer(&request.body, &body),
+            None => (Reading::of(&body), Effects::default()),
+        };
+        Answered { status, origin, hint, body, reading, effects }
     }
 }
 
@@ -310,7 +374,7 @@ struct Hop {
 }
 
 impl Hop {
-    fn request(&self, http: &reqwest::Client, request: &CallbackRequest, body: &str) -> reqwest::RequestBuilder {
+    fn request(&self, http: &reqwest::Client, request: &CallbackRequest) -> reqwest::RequestBuilder {
         let mut headers = request.headers();
         if let Some(referer) = self.referer() {
             headers.insert(REFERER, referer);
@@ -320,7 +384,7 @@ impl Hop {
             headers.remove(CONTENT_TYPE);
         }
         let call = http.request(self.method.clone(), self.url.clone()).headers(headers);
-        if is_post { call.body(body.to_owned()) } else { call }
+        if is_post { call.body(request.body.clone()) } else { call }
     }
 
     /// Not for http:// what was https://, and never with credentials.
@@ -355,7 +419,7 @@ impl Hop {
 }
 
 /// An answer with its whole body, gunzipped where it is packed.
-async fn answered(mut response: Response) -> Result<Answered, NoAnswer> {
+async fn whole(mut response: Response) -> Result<Whole, NoAnswer> {
     let status = response.status();
     let header =
         |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -376,7 +440,7 @@ async fn answered(mut response: Response) -> Result<Answered, NoAnswer> {
             return Err(NoAnswer::TooLarge { status });
         }
     }
-    Ok(Answered { status, origin, hint, reading: Reading::of(&body), body })
+    Ok(Whole { status, origin, hint, body })
 }
 
 /// One byte more than the largest answer, at most.
@@ -386,7 +450,7 @@ fn gunzip(packed: &[u8]) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
-fn parse(url: &str) -> Result<Url, CannotSend> {
+pub(super) fn parse(url: &str) -> Result<Url, CannotSend> {
     let url = Url::parse(url).map_err(|error| CannotSend::Url(error.to_string()))?;
     match url.scheme() {
         "http" | "https" => Ok(url),

@@ -8,12 +8,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use reqwest::Url;
 use tokio::sync::Semaphore;
 
 use super::client::OpenImClient;
 use super::report::SHOWN_BYTES;
 use super::tally::Tally;
 use crate::base::text::one_line;
+use crate::callback::Callback;
 use crate::cli::progress::Progress;
 use crate::openim::client::CallbackRequest;
 
@@ -29,6 +31,35 @@ pub struct LoadPlan {
     pub rate: Option<NonZeroU32>,
 }
 
+/// One of the callbacks that are sent.
+pub(super) struct Part {
+    pub(super) callback: &'static Callback,
+    pub(super) url: Url,
+    pub(super) request: CallbackRequest,
+    /// How often it is sent, of the sum of all weights.
+    pub(super) weight: i64,
+    /// Where there are others.
+    pub(super) tally: Option<Tally>,
+}
+
+/// Which of the parts is next: as evenly as their weights allow, so that no part comes in a burst.
+struct Turns {
+    /// By how much each has fallen behind.
+    behind: Vec<i64>,
+}
+
+impl Turns {
+    fn next(&mut self, parts: &[Part]) -> usize {
+        let total: i64 = parts.iter().map(|part| part.weight).sum();
+        for (behind, part) in self.behind.iter_mut().zip(parts) {
+            *behind += part.weight;
+        }
+        let turn = (0..parts.len()).rev().max_by_key(|index| self.behind[*index]).unwrap_or_default();
+        self.behind[turn] -= total;
+        turn
+    }
+}
+
 /// What came of it. Its `Display` is for people.
 #[derive(Debug)]
 pub struct LoadReport {
@@ -40,6 +71,8 @@ pub struct LoadReport {
     pub elapsed: Duration,
     /// What was found of the callbacks that have ended. Fewer than planned where it was interrupted.
     pub tally: Tally,
+    /// The same of each callback, where there are several.
+    pub by_callback: Vec<(&'static str, Tally)>,
     /// How many were under way when it was interrupted, of which nothing is known.
     pub given_up: u64,
 }
@@ -48,13 +81,15 @@ pub struct LoadReport {
 pub(super) async fn load(
     url: String,
     client: &OpenImClient,
-    request: impl Fn(u64) -> CallbackRequest,
+    parts: Vec<Part>,
+    own_id: impl Fn(&mut CallbackRequest, u64),
     plan: LoadPlan,
     tally: Tally,
     interrupted: impl Future<Output = ()>,
 ) -> LoadReport {
     let begin = Instant::now();
-    let tally = RefCell::new(tally);
+    let turns = RefCell::new(Turns { behind: vec![0; parts.len()] });
+    let (parts, tally) = (RefCell::new(parts), RefCell::new(tally));
     let (next, under_way) = (Cell::new(0), Cell::new(0));
     let pacer = plan.rate.map(|rate| Pacer::start(begin, rate, plan.count));
     let call = async || {
@@ -64,10 +99,20 @@ pub(super) async fn load(
                 Some(pacer) => pacer.due(number).await,
                 None => Instant::now(),
             };
+            let turn = turns.borrow_mut().next(&parts.borrow());
+            let (url, mut request) = {
+                let part = &parts.borrow()[turn];
+                (part.url.clone(), part.request.clone())
+            };
+            own_id(&mut request, number);
             under_way.update(|calls| calls + 1);
-            let exchange = client.exchange(&request(number)).await;
+            let exchange = client.exchange_at(&url, &request).await;
             under_way.update(|calls| calls - 1);
-            tally.borrow_mut().add(due.elapsed(), &exchange);
+            let latency = due.elapsed();
+            tally.borrow_mut().add(latency, &exchange);
+            if let Some(tally) = &mut parts.borrow_mut()[turn].tally {
+                tally.add(latency, &exchange);
+            }
         }
     };
     let show = async {
@@ -86,7 +131,11 @@ pub(super) async fn load(
         () = all => {}
         () = show => {}
     }
-    LoadReport { url, plan, elapsed: begin.elapsed(), given_up: under_way.get(), tally: tally.into_inner() }
+    let (elapsed, given_up) = (begin.elapsed(), under_way.get());
+    let parts = parts.into_inner().into_iter();
+    let by_callback = parts.filter_map(|part| Some((part.callback.name, part.tally?))).collect();
+    let tally = tally.into_inner();
+    LoadReport { url, plan, elapsed, tally, by_callback, given_up }
 }
 
 /// Says when each callback is due. It has a thread of its own since tokio's timers go by the millisecond, which would be
@@ -172,6 +221,13 @@ impl LoadReport {
             "latencyFrom": self.latency_from(),
             "latencyMicros": self.tally.latency_json(),
             "histogram": self.tally.histogram_json(),
+            "byCallback": self.by_callback.iter().map(|(name, tally)| serde_json::json!({
+                "callback": name,
+                "callbacks": tally.callbacks(),
+                "verdicts": tally.verdicts_json(),
+                "origins": tally.origins_json(),
+                "latencyMicros": tally.latency_json(),
+            })).collect::<Vec<_>>(),
         })
     }
 }
@@ -200,6 +256,10 @@ impl fmt::Display for LoadReport {
         self.tally.write_verdicts(f)?;
         writeln!(f, "\nwho decided")?;
         self.tally.write_origins(f)?;
+        for (name, tally) in &self.by_callback {
+            writeln!(f, "\n{name}: {}", tally.summary())?;
+            tally.write_verdicts(f)?;
+        }
         let from = if rate.is_some() { "when each callback was due" } else { "sending" };
         writeln!(f, "\nlatency, from {from} to the end of its answer, or to giving up")?;
         self.tally.write_latency(f)

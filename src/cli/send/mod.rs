@@ -1,10 +1,12 @@
 //! `send`: act as OpenIM Server towards a URL, and say what OpenIM would make of the answer.
 //!
+//! - [`body`]: which callback, and its body.
 //! - [`client`]: one callback and its answer, also for `demo`, `doctor` and tests.
 //! - [`report`]: what became of it, in words and as JSON.
 //! - [`mod@load`]: many callbacks, with a concurrency or a rate.
 //! - [`tally`]: what became of them.
 
+mod body;
 mod client;
 mod load;
 mod report;
@@ -17,14 +19,17 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+pub use body::WrongRequest;
 pub use client::{Answered, CannotSend, Ending, Exchange, NoAnswer, OpenImClient, exchange, exchange_trusting};
+use load::Part;
 pub use load::{LoadPlan, LoadReport};
-pub use report::{SendReport, decider, words};
+pub use report::{SendReport, decider, outcome, words};
 pub use tally::Tally;
 
 use super::terminal::{Output, WRONG_USAGE, complain, print, stop_signal};
 use crate::base::error_chain;
 use crate::base::text::{one_line, without_password};
+use crate::callback::{Callback, rpc};
 use crate::openim::client::{CallbackRequest, UrlForm};
 
 /// OpenIM's HTTP client gives up after this, whatever webhooks.yml says.
@@ -35,23 +40,34 @@ const BY_FALLBACK: u8 = 5;
 
 /// Send a callback as OpenIM Server does, and say what OpenIM would make of the answer.
 ///
-/// Exit codes: 0 OpenIM goes on, 3 it refuses, 4 its user's action fails, 2 wrong usage. With --count: 0 OpenIM could
-/// read every answer, 1 otherwise. With --fail-on-fallback, where OpenIM could read the answers: 5 not every answer says
-/// that somebody else than the fallback decided. Ctrl-C prints what was measured so far.
+/// The body is one that a real server sent, with what --set, --owner, --friend and --remark lay over it, or that of --body.
+///
+/// Exit codes: 0 OpenIM goes on, 3 it refuses, 4 its user's action fails or an after callback is lost, 2 wrong usage. With
+/// --count: 0 OpenIM could read every answer, 1 otherwise. With --fail-on-fallback, where OpenIM could read the answers: 5 not
+/// every answer says that somebody else than the fallback decided. Ctrl-C prints what was measured so far.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SendArgs {
+    /// Its key in webhooks.yml, such as beforeSendSingleMsg, or its command.
+    #[arg(value_name = "CALLBACK", default_value = rpc::BEFORE_SET_FRIEND_REMARK.name)]
+    pub callback: String,
     /// OpenIM's url, as it is in webhooks.yml; user:pass@ in it is sent as HTTP Basic.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:10006/callbackExample")]
     pub url: String,
-    /// The user who sets the remark.
-    #[arg(long, value_name = "ID", default_value = "u1")]
-    pub owner: String,
-    /// The friend whom it is set for.
-    #[arg(long, value_name = "ID", default_value = "u2")]
-    pub friend: String,
-    /// The remark that the user typed; may be empty.
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub remark: String,
+    /// A field of the body by its name in JSON: a text as it is, anything else as JSON. May be given for several.
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "mix")]
+    pub set: Vec<String>,
+    /// A file with the whole body, sent as it is; - is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["set", "owner", "friend", "remark", "mix"])]
+    pub body: Option<PathBuf>,
+    /// The user who sets the remark, as --set ownerUserID=ID.
+    #[arg(long, value_name = "ID", conflicts_with = "mix")]
+    pub owner: Option<String>,
+    /// The friend whom it is set for, as --set friendUserID=ID.
+    #[arg(long, value_name = "ID", conflicts_with = "mix")]
+    pub friend: Option<String>,
+    /// The remark that the user typed, as --set remark=TEXT; may be empty.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "mix")]
+    pub remark: Option<String>,
     /// A PEM file with certificates to trust for https, besides the system's, which are all that OpenIM trusts.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
@@ -76,6 +92,16 @@ pub struct SendArgs {
     /// So many a second, at even intervals, and latency from when each was due; as fast as the answers come unless given.
     #[arg(long, value_name = "N", requires = "count", help_heading = "Load")]
     pub rate: Option<NonZeroU32>,
+    /// Several callbacks, by their weights: beforeSendSingleMsg=10,afterSendSingleMsg=10,beforeSetFriendRemark=1.
+    #[arg(
+        long,
+        value_name = "CALLBACK=WEIGHT",
+        value_delimiter = ',',
+        requires = "count",
+        conflicts_with = "callback",
+        help_heading = "Load"
+    )]
+    pub mix: Vec<String>,
     /// For people, or one JSON object for programs.
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
@@ -165,36 +191,71 @@ pub async fn load(
     count: NonZeroU64,
     interrupted: impl Future<Output = ()>,
 ) -> Result<LoadReport, CannotSend> {
-    let request = args.request()?;
-    let url = request.url(&args.url);
+    let parts = args.mixed()?;
+    let url = if args.mix.is_empty() { parts[0].request.url(&args.url) } else { args.url.clone() };
     let client = OpenImClient::new(&url, args.ca.as_deref(), args.timeout)?;
     let run = fastrand::u64(..);
-    let numbered = |number: u64| {
-        let mut request = request.clone();
+    let own_id = |request: &mut CallbackRequest, number: u64| {
         if let (None, Ok(own)) = (&args.operation_id, HeaderValue::from_str(&format!("send-{run:016x}-{number}"))) {
             request.operation_id = own;
         }
-        request
     };
     let plan = LoadPlan { count, concurrency: args.concurrency, rate: args.rate };
-    Ok(load::load(without_password(&url), &client, numbered, plan, Tally::new()?, interrupted).await)
+    Ok(load::load(without_password(&url), &client, parts, own_id, plan, Tally::new()?, interrupted).await)
 }
 
 impl SendArgs {
+    /// The callbacks of `--mix`, or the one that is named.
+    fn mixed(&self) -> Result<Vec<Part>, CannotSend> {
+        let mut parts = Vec::new();
+        for named in &self.mix {
+            let wrong = || WrongRequest::Weight(named.clone());
+            let (name, weight) = named.split_once('=').ok_or_else(wrong)?;
+            let weight = weight.parse().ok().filter(|weight| (1..=1_000_000).contains(weight)).ok_or_else(wrong)?;
+            let (callback, command) = body::named(name)?;
+            parts.push(self.part(callback, self.of(callback, command, &[])?, weight)?);
+        }
+        if parts.is_empty() {
+            let (callback, _) = body::named(&self.callback)?;
+            parts.push(self.part(callback, self.request()?, 1)?);
+        }
+        Ok(parts)
+    }
+
+    fn part(&self, callback: &'static Callback, request: CallbackRequest, weight: i64) -> Result<Part, CannotSend> {
+        let url = client::parse(&request.url(&self.url))?;
+        let tally = if self.mix.is_empty() { None } else { Some(Tally::new()?) };
+        Ok(Part { callback, url, request, weight, tally })
+    }
+
+    /// Of the callback that is named.
     fn request(&self) -> Result<CallbackRequest, CannotSend> {
-        let operation_id = match &self.operation_id {
-            Some(id) => HeaderValue::from_bytes(id.as_bytes()),
-            None => HeaderValue::from_str(&format!("send-{:016x}", fastrand::u64(..))),
+        let (callback, command) = body::named(&self.callback)?;
+        let shorthands = [("ownerUserID", &self.owner), ("friendUserID", &self.friend), ("remark", &self.remark)];
+        let shorthands = shorthands.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
+        let mut values = Vec::new();
+        for flag in shorthands.chain(self.set.iter().cloned()) {
+            values.push(body::set(callback, &flag)?);
+        }
+        self.of(callback, command, &values)
+    }
+
+    fn of(
+        &self,
+        callback: &'static Callback,
+        command: &'static str,
+        values: &[(&'static str, String)],
+    ) -> Result<CallbackRequest, CannotSend> {
+        let id = self.operation_id.clone().unwrap_or_else(|| format!("send-{:016x}", fastrand::u64(..)));
+        let operation_id = HeaderValue::from_bytes(id.as_bytes()).map_err(|_| CannotSend::OperationId)?;
+        let body = match &self.body {
+            Some(path) => body::read(path)?,
+            None => body::sample(callback, command, &id, values),
         };
-        Ok(CallbackRequest {
-            owner: self.owner.clone(),
-            friend: self.friend.clone(),
-            remark: self.remark.clone(),
-            operation_id: operation_id.map_err(|_| CannotSend::OperationId)?,
-            form: match self.form {
-                Form::Path => UrlForm::Path,
-                Form::Query => UrlForm::Query,
-            },
-        })
+        let form = match self.form {
+            Form::Path => UrlForm::Path,
+            Form::Query => UrlForm::Query,
+        };
+        Ok(CallbackRequest { command, body, operation_id, form })
     }
 }

@@ -42,10 +42,24 @@ pub struct Tally {
 /// What OpenIM does. The order is that in which it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum TallyEnd {
-    GoesOn { replaced: bool },
-    Refused { code: i32 },
+    GoesOn {
+        replaced: bool,
+    },
+    /// An after callback was taken.
+    Told,
+    Refused {
+        code: i32,
+    },
     OtherRefused,
-    Fails { code: i32, name: &'static str, cause: &'static str },
+    Fails {
+        code: i32,
+        name: &'static str,
+        cause: &'static str,
+    },
+    /// An after callback was not taken.
+    Lost {
+        cause: &'static str,
+    },
 }
 
 /// Callbacks with one end.
@@ -99,7 +113,7 @@ impl Tally {
     /// How many of them OpenIM could make nothing of.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        let failed = self.ends.iter().filter(|(end, _)| matches!(end, TallyEnd::Fails { .. }));
+        let failed = self.ends.iter().filter(|(end, _)| matches!(end, TallyEnd::Fails { .. } | TallyEnd::Lost { .. }));
         failed.map(|(_, ends)| ends.count).sum()
     }
 
@@ -109,7 +123,7 @@ impl Tally {
         self.by_fallback
     }
 
-    /// How many OpenIM goes on with, with a remark other than its user's or not.
+    /// How many OpenIM goes on with, with what its user did not ask for or not.
     #[must_use]
     pub fn gone_on(&self, replaced: bool) -> u64 {
         self.ends.get(&TallyEnd::GoesOn { replaced }).map_or(0, |ends| ends.count)
@@ -130,6 +144,8 @@ impl Tally {
     pub(super) fn verdicts_json(&self) -> Value {
         let verdict = |(end, TallyEntry { count, text, .. }): (&TallyEnd, &TallyEntry)| match *end {
             TallyEnd::GoesOn { replaced } => json!({"kind": "goesOn", "replaced": replaced, "count": count}),
+            TallyEnd::Told => json!({"kind": "told", "count": count}),
+            TallyEnd::Lost { cause } => json!({"kind": "lost", "cause": cause, "why": text, "count": count}),
             TallyEnd::Refused { code } => json!({"kind": "refused", "errCode": code, "errMsg": text, "count": count}),
             TallyEnd::OtherRefused => json!({"kind": "refused", "errCode": null, "count": count}),
             TallyEnd::Fails { code, name, cause } => {
@@ -157,12 +173,20 @@ impl Tally {
         self.bars().map(|(up_to, count)| json!({"upToMicros": up_to, "count": count})).collect()
     }
 
+    /// In a line: how many, and how long they took.
+    pub(super) fn summary(&self) -> String {
+        let [p50, p99] = [0.5, 0.99].map(|quantile| millis(self.latency.value_at_quantile(quantile)));
+        format!("{} callbacks, p50 {p50}, p99 {p99}", self.callbacks())
+    }
+
     pub(super) fn write_verdicts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (end, TallyEntry { count, text, note }) in &self.ends {
             write!(f, "  {count:>9}  ")?;
             match end {
-                TallyEnd::GoesOn { replaced: false } => write!(f, "goes on with its user's remark")?,
-                TallyEnd::GoesOn { replaced: true } => write!(f, "goes on with another remark")?,
+                TallyEnd::GoesOn { replaced: false } => write!(f, "goes on as its user asked")?,
+                TallyEnd::GoesOn { replaced: true } => write!(f, "goes on with a change")?,
+                TallyEnd::Told => write!(f, "goes on, and reads nothing of the answer")?,
+                TallyEnd::Lost { .. } => write!(f, "goes on, and the callback is lost: {text}")?,
                 TallyEnd::Refused { code } => write!(f, "refuses with errCode {code} \"{text}\"")?,
                 TallyEnd::OtherRefused => write!(f, "refuses with still other codes")?,
                 TallyEnd::Fails { code, name, .. } => write!(f, "fails its user's action with {code} {name}: {text}")?,
@@ -216,9 +240,13 @@ impl Tally {
 
 impl TallyEnd {
     fn of(exchange: &Exchange) -> Self {
+        if exchange.is_lost() {
+            return Self::Lost { cause: exchange.cause().unwrap_or("rejected") };
+        }
         match exchange.open_im() {
-            OpenIm::GoesOn { remark } => {
-                Self::GoesOn { replaced: remark.is_some_and(|remark| remark != exchange.asked) }
+            OpenIm::GoesOn if exchange.is_after() => Self::Told,
+            OpenIm::GoesOn => {
+                Self::GoesOn { replaced: exchange.effects().is_some_and(|effects| effects.changes().next().is_some()) }
             }
             OpenIm::Refused { code, .. } => Self::Refused { code },
             OpenIm::Fails { error, .. } => {
@@ -231,12 +259,12 @@ impl TallyEnd {
 impl TallyEntry {
     fn like(exchange: &Exchange) -> Self {
         let text = match exchange.open_im() {
-            OpenIm::GoesOn { .. } => String::new(),
+            OpenIm::GoesOn if exchange.is_lost() => "the bridge rejected it".to_owned(),
+            OpenIm::GoesOn => String::new(),
             OpenIm::Refused { message, .. } => message.to_owned(),
             OpenIm::Fails { why, .. } => error_chain::text(why),
         };
-        let cautions = exchange.answer.as_ref().map(|answered| answered.reading.cautions()).unwrap_or_default();
-        let note = cautions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let note = exchange.cautions().into_iter().map(|(_, words)| words).collect::<Vec<_>>().join("; ");
         Self {
             count: 0,
             text: one_line(&text, SHOWN_BYTES).into_owned(),

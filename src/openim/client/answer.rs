@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::text::Text;
@@ -35,11 +35,9 @@ pub struct OpenImAnswer {
     pub err_dlt: String,
     /// 1 to refuse.
     pub next_code: i32,
-    /// Replaces the user's remark where it is not empty.
-    pub remark: String,
 }
 
-/// A field of an answer.
+/// A field that every answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "camelCase", const_into_str)]
 pub enum AnswerField {
@@ -48,7 +46,6 @@ pub enum AnswerField {
     ErrMsg,
     ErrDlt,
     NextCode,
-    Remark,
 }
 
 /// What a JSON value is.
@@ -88,6 +85,16 @@ pub enum Undecodable {
         /// What it is instead.
         found: JsonType,
     },
+    /// A field of this callback's answer is of another type.
+    #[error("{key} is {found}{}; it must be {expected}", if *.is_nested { " that holds a value of another type" } else { "" })]
+    #[strum(serialize = "wrong_type")]
+    OwnField {
+        key: &'static str,
+        found: JsonType,
+        expected: &'static str,
+        /// Whether it is what lies in it that is wrong.
+        is_nested: bool,
+    },
     /// A field is a number, but no int32.
     #[error("{field} is a number that is not {} (1.0 and 1e0 are not integers to Go)", field.expected())]
     NotInt32 {
@@ -106,11 +113,8 @@ pub struct Reading {
 /// What OpenIM (v3.7 and later) does once a callback has ended, well or not.
 #[derive(Debug, Clone, Copy)]
 pub enum OpenIm<'a> {
-    /// It does what its user asked for.
-    GoesOn {
-        /// The remark to set, or `None` for its user's.
-        remark: Option<&'a str>,
-    },
+    /// It does what its user asked for, with what it takes of the answer.
+    GoesOn,
     /// It does not, and its API's caller gets this error.
     Refused { code: i32, message: &'a str, detail: &'a str },
     /// It does not, and its API's caller gets an error of OpenIM's own.
@@ -124,6 +128,12 @@ pub enum OpenImError {
     Network,
     /// The answer does not decode.
     Data,
+    /// What the answer says is not allowed.
+    Args,
+    /// What the answer says cannot be done.
+    Internal,
+    /// The service's handler panics over it, and its caller gets an empty answer.
+    Panic,
 }
 
 /// Something about an answer that is likely not meant so.
@@ -161,17 +171,31 @@ impl OpenImAnswer {
             return Err(Undecodable::Empty);
         }
         let text = replace_invalid(body);
-        Self::scanned(&text).map_or_else(|| Self::checked(&text), Ok)
+        Self::scanned(&text).map_or_else(|| Self::checked(&text, &mut |_, _| Ok(())), Ok)
+    }
+
+    /// The same, where `other` is told each member besides: its key, and its value as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenImAnswer::decode`], and where `other` gives one.
+    pub fn decode_with(body: &[u8], other: OtherMembers<'_>) -> Result<Self, Undecodable> {
+        if body.is_empty() {
+            return Err(Undecodable::Empty);
+        }
+        Self::checked(&replace_invalid(body), other)
     }
 
     /// Whatever it is, and what is wrong with it.
-    fn checked(text: &str) -> Result<Self, Undecodable> {
+    fn checked(text: &str, other: OtherMembers<'_>) -> Result<Self, Undecodable> {
         let json: &RawValue = serde_json::from_str(text)?;
         if depth(json.get()) > MAX_DEPTH {
             return Err(Undecodable::TooDeep);
         }
-        match JsonType::of(json) {
-            JsonType::Object => serde_json::from_str::<Members>(json.get())?.0,
+        match JsonType::of(json.get()) {
+            JsonType::Object => {
+                serde_json::Deserializer::from_str(json.get()).deserialize_map(MembersVisitor(other))?
+            }
             JsonType::Null => Ok(Self::default()),
             found => Err(Undecodable::NotAnObject { found }),
         }
@@ -199,7 +223,7 @@ impl OpenImAnswer {
     }
 
     fn set(&mut self, field: AnswerField, value: &RawValue) -> Result<(), Undecodable> {
-        let found = JsonType::of(value);
+        let found = JsonType::of(value.get());
         if found == JsonType::Null {
             return Ok(());
         }
@@ -220,7 +244,6 @@ impl OpenImAnswer {
             AnswerField::ErrMsg => Slot::Text(&mut self.err_msg),
             AnswerField::ErrDlt => Slot::Text(&mut self.err_dlt),
             AnswerField::NextCode => Slot::Integer(&mut self.next_code),
-            AnswerField::Remark => Slot::Text(&mut self.remark),
         }
     }
 
@@ -272,7 +295,7 @@ impl Reading {
             Ok(OpenImAnswer { err_code, err_msg, err_dlt, .. }) if self.refuses() => {
                 OpenIm::Refused { code: *err_code, message: err_msg, detail: err_dlt }
             }
-            Ok(OpenImAnswer { remark, .. }) => OpenIm::GoesOn { remark: (!remark.is_empty()).then_some(remark) },
+            Ok(_) => OpenIm::GoesOn,
             Err(why) => OpenIm::Fails { error: OpenImError::Data, why },
         }
     }
@@ -301,6 +324,8 @@ impl OpenImError {
         match self {
             Self::Network => 90004,
             Self::Data => 90007,
+            Self::Args => 1001,
+            Self::Internal | Self::Panic => 500,
         }
     }
 
@@ -310,26 +335,33 @@ impl OpenImError {
         match self {
             Self::Network => "NetworkError",
             Self::Data => "DataError",
+            Self::Args => "ArgsError",
+            Self::Internal => "ServerInternalError",
+            Self::Panic => "",
         }
     }
 }
 
 impl AnswerField {
-    const ALL: [Self; 6] = [Self::ActionCode, Self::ErrCode, Self::ErrMsg, Self::ErrDlt, Self::NextCode, Self::Remark];
+    const ALL: [Self; 5] = [Self::ActionCode, Self::ErrCode, Self::ErrMsg, Self::ErrDlt, Self::NextCode];
 
     const fn expected(self) -> &'static str {
         match self {
             Self::ActionCode | Self::ErrCode | Self::NextCode => "an integer from -2147483648 to 2147483647",
-            Self::ErrMsg | Self::ErrDlt | Self::Remark => "a string",
+            Self::ErrMsg | Self::ErrDlt => "a string",
         }
     }
 
-    /// Go compares keys by Unicode's simple case folding.
     fn of(key: &str) -> Option<Self> {
         let exactly = Self::ALL.into_iter().find(|field| key == field.into_str());
-        let folded = |field: &Self| key.chars().map(fold).eq(field.into_str().chars().map(fold));
-        exactly.or_else(|| Self::ALL.into_iter().find(folded))
+        exactly.or_else(|| Self::ALL.into_iter().find(|field| is_same_key(key, field.into_str())))
     }
+}
+
+/// Go compares keys by Unicode's simple case folding.
+#[must_use]
+pub fn is_same_key(one: &str, other: &str) -> bool {
+    one.chars().map(fold).eq(other.chars().map(fold))
 }
 
 /// Simple case folding, as far as it can meet an ASCII letter: U+017F and U+212A are the only others that do.
@@ -342,8 +374,10 @@ const fn fold(char: char) -> char {
 }
 
 impl JsonType {
-    fn of(value: &RawValue) -> Self {
-        match value.get().as_bytes().first() {
+    /// Of a value that begins at once.
+    #[must_use]
+    pub fn of(json: &str) -> Self {
+        match json.as_bytes().first() {
             Some(b'{') => Self::Object,
             Some(b'[') => Self::Array,
             Some(b'"') => Self::String,
@@ -354,34 +388,31 @@ impl JsonType {
     }
 }
 
+/// Told each member that not every answer has.
+pub type OtherMembers<'a> = &'a mut dyn FnMut(&str, &str) -> Result<(), Undecodable>;
+
 /// An object's members as one answer. The inner error is the first wrong type; the syntax is checked to the end first.
-struct Members(Result<OpenImAnswer, Undecodable>);
+struct MembersVisitor<'a>(OtherMembers<'a>);
 
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
+impl<'de> Visitor<'de> for MembersVisitor<'_> {
+    type Value = Result<OpenImAnswer, Undecodable>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut answer = OpenImAnswer::default();
         let mut first = Ok(());
         while let Some((Text(key), value)) = map.next_entry::<Text, &RawValue>()? {
-            if let Some(field) = AnswerField::of(&key) {
-                // A key that comes again overrides.
-                first = first.and(answer.set(field, value));
-            }
+            // A key that comes again overrides.
+            let set = match AnswerField::of(&key) {
+                Some(field) => answer.set(field, value),
+                None => (self.0)(&key, value.get()),
+            };
+            first = first.and(set);
         }
-        Ok(Members(first.map(|()| answer)))
+        Ok(first.map(|()| answer))
     }
 }
 
@@ -517,7 +548,7 @@ mod tests {
             (r#"{"remark":"a","Remark":"b","\u0072emark":"c"}"#, true),
             ("{}", true),
             ("null", false),
-            (r#"{"remark":null}"#, false),
+            (r#"{"errMsg":null}"#, false),
             (r#"{"errCode":1.0}"#, false),
             (r#"{"errCode":2147483648}"#, false),
             (r#"{"nextCode":"0"}"#, false),
@@ -531,7 +562,7 @@ mod tests {
             let scanned = OpenImAnswer::scanned(text);
             assert_eq!(scanned.is_some(), in_one_pass, "{text}");
             if let Some(scanned) = scanned {
-                assert_eq!(scanned, OpenImAnswer::checked(text).expect("right"), "{text}");
+                assert_eq!(scanned, OpenImAnswer::checked(text, &mut |_, _| Ok(())).expect("right"), "{text}");
             }
         }
     }
@@ -539,8 +570,8 @@ mod tests {
     #[test]
     fn keys_meet_by_simple_folding() {
         assert_eq!(AnswerField::of("ERRM\u{17f}G"), Some(AnswerField::ErrMsg));
-        assert_eq!(AnswerField::of("remar\u{212a}"), Some(AnswerField::Remark));
+        assert!(is_same_key("remar\u{212a}", "remark"));
         assert_eq!(AnswerField::of("act\u{131}onCode"), None);
-        assert_eq!(AnswerField::of("remark "), None);
+        assert!(!is_same_key("remark ", "remark"));
     }
 }

@@ -9,5 +9,5 @@ pub mod answer;
 pub mod request;
 mod text;
 
-pub use answer::{Caution, OpenIm, OpenImAnswer, OpenImError, Reading, Undecodable};
-pub use request::{CallbackRequest, UrlForm};
+pub use answer::{Caution, JsonType, OpenIm, OpenImAnswer, OpenImError, Reading, Undecodable, is_same_key};
+pub use request::{CallbackRequest, UrlForm, go_body};

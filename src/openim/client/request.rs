@@ -1,11 +1,9 @@
 //! The request that OpenIM Server makes of a callback, for `send`, `demo` and tests.
 
+use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 
 use crate::openim::OPERATION_ID_HEADER;
-
-/// The command of the callback before setting a friend's remark.
-pub const BEFORE_SET_FRIEND_REMARK: &str = "callbackBeforeSetFriendRemarkCommand";
 
 /// How a request's URL is made from `url` in webhooks.yml.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,29 +15,16 @@ pub enum UrlForm {
     Query,
 }
 
-/// A callback before setting a friend's remark, as OpenIM Server sends it.
+/// A callback as OpenIM Server sends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackRequest {
-    /// Whose friend it is: `ownerUserID`.
-    pub owner: String,
-    /// Who gets the remark: `friendUserID`.
-    pub friend: String,
-    /// What the user typed. May be empty.
-    pub remark: String,
+    /// The command that the URL names.
+    pub command: &'static str,
+    /// What is posted, see [`go_body`].
+    pub body: Bytes,
     pub operation_id: HeaderValue,
     /// How the URL is made.
     pub form: UrlForm,
-}
-
-#[derive(serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RemarkBody<'a> {
-    callback_command: &'static str,
-    #[serde(rename = "ownerUserID")]
-    owner_user_id: &'a str,
-    #[serde(rename = "friendUserID")]
-    friend_user_id: &'a str,
-    remark: &'a str,
 }
 
 impl CallbackRequest {
@@ -47,10 +32,10 @@ impl CallbackRequest {
     #[must_use]
     pub fn url(&self, base: &str) -> String {
         match self.form {
-            UrlForm::Path => format!("{base}/{BEFORE_SET_FRIEND_REMARK}"),
+            UrlForm::Path => format!("{base}/{}", self.command),
             UrlForm::Query => {
                 let mark = if base.contains('?') { '&' } else { '?' };
-                format!("{base}{mark}command={BEFORE_SET_FRIEND_REMARK}&contenttype=json")
+                format!("{base}{mark}command={}&contenttype=json", self.command)
             }
         }
     }
@@ -65,32 +50,24 @@ impl CallbackRequest {
             (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
         ])
     }
+}
 
-    /// The body as Go's `json.Encoder` writes it: five characters escaped that JSON would not ask for, and a newline at
-    /// the end.
-    #[must_use]
-    pub fn body(&self) -> String {
-        let body = RemarkBody {
-            callback_command: BEFORE_SET_FRIEND_REMARK,
-            owner_user_id: &self.owner,
-            friend_user_id: &self.friend,
-            remark: &self.remark,
-        };
-        let json = serde_json::to_string(&body);
-        debug_assert!(json.is_ok(), "strings always encode");
-        // These characters only ever occur inside strings.
-        let mut text = String::with_capacity(128);
-        for char in json.unwrap_or_default().chars() {
-            match char {
-                '<' => text.push_str("\\u003c"),
-                '>' => text.push_str("\\u003e"),
-                '&' => text.push_str("\\u0026"),
-                '\u{2028}' => text.push_str("\\u2028"),
-                '\u{2029}' => text.push_str("\\u2029"),
-                char => text.push(char),
-            }
+/// A JSON object as Go's `json.Encoder` writes it: five characters escaped that JSON would not ask for, and a newline at the
+/// end.
+#[must_use]
+pub fn go_body(json: &str) -> Bytes {
+    // These characters only ever occur inside strings.
+    let mut text = String::with_capacity(json.len() + 1);
+    for char in json.chars() {
+        match char {
+            '<' => text.push_str("\\u003c"),
+            '>' => text.push_str("\\u003e"),
+            '&' => text.push_str("\\u0026"),
+            '\u{2028}' => text.push_str("\\u2028"),
+            '\u{2029}' => text.push_str("\\u2029"),
+            char => text.push(char),
         }
-        text.push('\n');
-        text
     }
+    text.push('\n');
+    text.into()
 }
