@@ -761,7 +761,7 @@ fn the_demo_shows_https() {
         .expect("the demo runs");
     let shown = String::from_utf8(demo.stdout).expect("UTF-8");
     assert!(demo.status.success(), "{shown}");
-    assert_eq!(shown.matches("POST https://127.0.0.1:").count(), 6, "{shown}");
+    assert_eq!(shown.matches("POST https://127.0.0.1:").count(), 8, "{shown}");
 }
 
 /// Asks for a remark of 900 kB, and lets out nothing of the answer. Returns its body.

@@ -1,32 +1,34 @@
 //! `demo`: the mock and the bridge in one process, with sample callbacks sent through both.
 
 use std::{
+    fmt::Write as _,
     io::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     process::ExitCode,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use http::HeaderValue;
 use tempfile::NamedTempFile;
+use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 
 use super::send::{self, Exchange};
-use super::terminal::{print, stop_signal};
+use super::terminal::{columns, print, stop_signal};
+use crate::base::text::one_line;
+use crate::base::yaml::document;
 use crate::callback::Callbacks;
 use crate::config::{Loaded, Sources};
-use crate::mock::{Mock, MockAddress, Rules};
-use crate::openim::client::{CallbackRequest, OpenIm, UrlForm, go_body};
+use crate::mock::{CallStage, Mock, MockAddress, MockEvent, Rules};
+use crate::openim::client::CallbackRequest;
 use crate::server::{Server, Settings, StartError};
 use crate::telemetry::log::{self, LogLevel, LogSettings};
 
-const BEFORE_SET_FRIEND_REMARK: &str = "callbackBeforeSetFriendRemarkCommand";
 /// How long the bridge gives the decision service here: short, so that the sample that hangs does not hold up the demo.
 const DECISION_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long OpenIM waits, unless configured.
 const OPENIM_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Run the bridge and the bundled decision service in one process, and send sample callbacks through both
+/// Run the bridge and the bundled decision service in one process, and send eight sample callbacks through both
 ///
 /// Then it stays up until Ctrl-C. Exit codes: 0 every sample went as it should, 1 otherwise.
 #[derive(Debug, clap::Args)]
@@ -48,74 +50,25 @@ pub struct DemoArgs {
     tls: bool,
 }
 
-/// One callback, and what must come of it.
+/// One callback, and what must come of it: see the file.
+#[derive(serde::Deserialize)]
 struct DemoSample {
-    title: &'static str,
-    remark: &'static str,
-    /// Appended to OpenIM's `url`.
-    suffix: &'static str,
-    expected: SampleOutcome,
-    /// By the answer's header.
-    origin: &'static str,
-    explained: &'static str,
+    title: String,
+    explained: String,
+    callback: String,
+    set: Vec<String>,
+    #[serde(default)]
+    suffix: String,
+    so: String,
+    by: String,
 }
 
-#[derive(Clone, Copy)]
-enum SampleOutcome {
-    GoesOnWith(&'static str),
-    Refused(i32),
-}
+const SAMPLES: &str = include_str!("demo.yaml");
 
-const SAMPLES: [DemoSample; 6] = [
-    DemoSample {
-        title: "The service allows",
-        remark: "My Best Friend",
-        suffix: "",
-        expected: SampleOutcome::GoesOnWith("My Best Friend"),
-        origin: "decision",
-        explained: "the decision service said allow, and OpenIM stores what its user typed",
-    },
-    DemoSample {
-        title: "The service refuses",
-        remark: "mock:refuse=5001,No nicknames here",
-        suffix: "",
-        expected: SampleOutcome::Refused(5001),
-        origin: "decision",
-        explained: "its own code (5000 to 9899) and text reach the user",
-    },
-    DemoSample {
-        title: "The service changes the remark",
-        remark: "mock:replace=Bestie",
-        suffix: "",
-        expected: SampleOutcome::GoesOnWith("Bestie"),
-        origin: "decision",
-        explained: "OpenIM stores its text instead",
-    },
-    DemoSample {
-        title: "The service hangs",
-        remark: "mock:hang",
-        suffix: "",
-        expected: SampleOutcome::GoesOnWith("mock:hang"),
-        origin: "fallback; class=timeout",
-        explained: "no reply by the deadline, so the fallback decided: allow, unless configured otherwise",
-    },
-    DemoSample {
-        title: "The service fails",
-        remark: "mock:status=UNAVAILABLE",
-        suffix: "",
-        expected: SampleOutcome::GoesOnWith("mock:status=UNAVAILABLE"),
-        origin: "fallback; class=unavailable",
-        explained: "the fallback again, and at once: nobody waits for the deadline",
-    },
-    DemoSample {
-        title: "OpenIM is set up wrongly",
-        remark: "My Best Friend",
-        suffix: "?x=1",
-        expected: SampleOutcome::Refused(9901),
-        origin: "rejected; code=9901",
-        explained: "a `?` in webhooks.yml's url swallows the command; a response header says so, and the service was not asked",
-    },
-];
+fn samples() -> anyhow::Result<Vec<DemoSample>> {
+    let samples = document(SAMPLES)?.map(|samples| samples.value.json());
+    Ok(serde_json::from_value(samples.unwrap_or_default())?)
+}
 
 /// Runs the demo.
 ///
@@ -124,7 +77,8 @@ const SAMPLES: [DemoSample; 6] = [
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     log::init(&LogSettings { level: LogLevel::Error, ..LogSettings::default() });
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mock = Mock::bind(free.into(), Rules::default()).await?;
+    let mut mock = Mock::bind(free.into(), Rules::default()).await?;
+    let mut events = mock.events();
 
     let listen = args.listen.unwrap_or(if args.once { free } else { Settings::default().listen });
     let certificate = args.tls.then(|| certificate(listen.ip())).transpose()?;
@@ -144,7 +98,9 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mock_address = mock.address().clone();
     let serving = mock.serve(async { drop(stopped.await) });
     let showing = async {
-        let all_right = show(server.address(), ca, &mock_address).await?;
+        let all_right = show(server.address(), ca, &mock_address, &mut events).await?;
+        // Nobody reads on, and the others would be kept.
+        events.close();
         if !args.once {
             print(&next_steps(server.address(), server.admin_address(), ca))?;
             stop_signal().await?;
@@ -176,91 +132,100 @@ fn configuration(args: &DemoArgs, listen: SocketAddr, mock: &MockAddress, ca: Op
 }
 
 /// Sends every sample; true when each went as it should.
-async fn show(bridge: SocketAddr, ca: Option<&Path>, mock: &MockAddress) -> anyhow::Result<bool> {
+async fn show(
+    bridge: SocketAddr,
+    ca: Option<&Path>,
+    mock: &MockAddress,
+    events: &mut UnboundedReceiver<MockEvent>,
+) -> anyhow::Result<bool> {
     let url = url(bridge, ca);
     let http = if ca.is_some() { "HTTPS" } else { "HTTP" };
     print(&format!(
         "OpenIM Server  --{http}/JSON-->  openim-bridge {bridge}  --gRPC-->  your decision service (the mock, {mock})\n"
     ))?;
     let mut all_right = true;
-    for (number, sample) in (1..).zip(&SAMPLES) {
-        let remark = serde_json::Value::from(sample.remark);
-        let command = BEFORE_SET_FRIEND_REMARK;
-        let body = format!(
-            r#"{{"callbackCommand":"{command}","ownerUserID":"user123","friendUserID":"user456","remark":{remark}}}"#
-        );
-        let request = CallbackRequest {
-            command,
-            body: go_body(&body),
-            operation_id: HeaderValue::from_str(&format!("demo-{number}"))?,
-            form: UrlForm::Path,
-        };
+    for (number, sample) in (1..).zip(&samples()?) {
+        let id = format!("demo-{number}");
+        let request = send::request(&sample.callback, &sample.set, &id)?;
         let base = format!("{url}{}", sample.suffix);
         let exchange = send::exchange_trusting(ca, &request, &base, OPENIM_TIMEOUT).await?;
-        let right = sample.expected.is(&exchange) && exchange.origin() == Some(sample.origin);
+        let mut right = send::outcome(&exchange).contains(&sample.so) && exchange.origin() == Some(&*sample.by);
+        let mut told = sample.told(number, &request.url(&base), &request, &exchange);
+        if exchange.is_after() {
+            let answered = Instant::now();
+            let is_delivered = timeout(OPENIM_TIMEOUT, delivered(events, &id)).await.is_ok();
+            let what = if is_delivered { "has taken it" } else { "has not taken it" };
+            let _ =
+                writeln!(told, "   then      the decision service {what}, {} ms later", answered.elapsed().as_millis());
+            right &= is_delivered;
+        }
+        if !right {
+            let _ = writeln!(told, "   WRONG     this is not what should have come of it");
+        }
         all_right &= right;
-        print(&sample.told(number, &request.url(&base), &request, &exchange, right))?;
+        print(&told)?;
     }
     Ok(all_right)
 }
 
-impl SampleOutcome {
-    fn is(self, exchange: &Exchange) -> bool {
-        match (self, exchange.open_im()) {
-            (Self::GoesOnWith(expected), OpenIm::GoesOn) => {
-                exchange.effects().is_some_and(|it| it.taken.iter().any(|taken| taken.told == Some(expected.into())))
-            }
-            (Self::Refused(expected), OpenIm::Refused { code, .. }) => code == expected,
-            _ => false,
+/// Waits until the mock has answered the callback with this operation ID.
+async fn delivered(events: &mut UnboundedReceiver<MockEvent>, operation_id: &str) {
+    while let Some(event) = events.recv().await {
+        if event.stage == CallStage::Answered && event.call.operation_id == operation_id {
+            return;
         }
     }
 }
 
 impl DemoSample {
-    fn told(&self, number: u32, url: &str, request: &CallbackRequest, exchange: &Exchange, right: bool) -> String {
+    fn told(&self, number: u32, url: &str, request: &CallbackRequest, exchange: &Exchange) -> String {
+        // What stands before each line, and after the last.
+        let room = columns().saturating_sub("   answered  ".len() + " (1000 ms)".len());
+        let short = |text: &[u8]| one_line(&String::from_utf8_lossy(text), room).into_owned();
         let answered = match &exchange.answer {
-            Ok(answered) => format!("{} {}", answered.status.as_u16(), String::from_utf8_lossy(&answered.body)),
+            Ok(answered) => format!("{} {}", answered.status.as_u16(), short(&answered.body)),
             Err(none) => none.to_string(),
         };
-        let hint = exchange.answer.as_ref().ok().and_then(|answered| answered.hint.as_deref());
-        let hint = hint.map(|hint| format!("\n   hint      {hint}")).unwrap_or_default();
-        let elapsed = exchange.elapsed.as_millis();
-        let verdict = if right { "" } else { "\n   WRONG     this is not what should have come of it" };
-        format!(
-            "\n{number}. {title}: {explained}\n   sent      POST {url}\n             {body}\n   answered  {answered}  ({elapsed} ms)\n   so        {words}\n   by        {decider}{hint}{verdict}\n",
-            title = self.title,
-            explained = self.explained,
-            body = String::from_utf8_lossy(request.body.trim_ascii_end()),
-            words = send::outcome(exchange),
-            decider = send::decider(exchange.origin()),
-        )
+        let mut told = format!("\n{number}. {}\n   {}\n", self.title, self.explained);
+        let mut line = |label: &str, words: &str| {
+            let _ = writeln!(told, "   {label:<8}  {words}");
+        };
+        line("sent", &format!("POST {url}"));
+        line("", &short(request.body.trim_ascii_end()));
+        for set in &self.set {
+            line("where", set);
+        }
+        line("answered", &format!("{answered} ({} ms)", exchange.elapsed.as_millis()));
+        line("so", &send::outcome(exchange));
+        line("by", &send::decider(exchange.origin()));
+        if let Some(hint) = exchange.answer.as_ref().ok().and_then(|answered| answered.hint.as_deref()) {
+            line("hint", hint);
+        }
+        told
     }
 }
 
 fn next_steps(bridge: SocketAddr, admin: Option<SocketAddr>, ca: Option<&Path>) -> String {
     let url = url(bridge, ca);
-    let trusting = |flag: &str| ca.map(|path| format!(" {flag} '{}'", path.display())).unwrap_or_default();
-    let (cacert, ca) = (trusting("--cacert"), trusting("--ca"));
-    let command = BEFORE_SET_FRIEND_REMARK;
+    let ca = ca.map(|path| format!(" --ca '{}'", path.display())).unwrap_or_default();
     let operators = admin.map(|admin| {
-        format!("\nWhat an operator asks:\n\n   curl -s http://{admin}/ready\n   curl -s http://{admin}/config\n   curl -s http://{admin}/metrics\n")
+        format!("\nThe status page, in a browser:\n\n   http://{admin}/\n\nWhat else an operator asks:\n\n   curl -s http://{admin}/ready\n   curl -s http://{admin}/config\n   curl -s http://{admin}/metrics\n")
     });
     let operators = operators.unwrap_or_default();
     // As the reader called it: `cargo run` leaves the program where no shell looks for it.
     let program = std::env::args().next().unwrap_or_else(|| "openim-bridge".to_owned());
     format!(
-        r#"
-Try it yourself:
+        r"
+Try it yourself, with any callback and any text:
 
-   curl -s{cacert} '{url}/{command}' -H 'Content-Type: application/json' -H 'operationID: by-hand' -d '{{"callbackCommand":"{command}","ownerUserID":"user123","friendUserID":"user456","remark":"mock:refuse=5001,Not this one"}}'
+   {program} send --url {url}{ca} --remark 'mock:refuse=5001,Not this one'
+   {program} send --url {url}{ca} CALLBACK --set KEY=VALUE
 
-Other remarks that the mock understands: mock:allow, mock:replace=TEXT, mock:delay=250ms, mock:hang,
-mock:status=NAME (any gRPC status), mock:invalid=unset|code|empty. To read the answers as OpenIM does:
-
-   {program} send --url {url}{ca} --remark mock:hang
+Texts that the mock understands: mock:allow, mock:refuse=CODE,TEXT, mock:replace=TEXT, mock:change=KEY:VALUE, mock:delay=250ms,
+mock:hang, mock:status=NAME (any gRPC status), mock:invalid=unset|code|empty.
 {operators}
 Bridge and mock stay up until Ctrl-C.
-"#
+"
     )
 }
 

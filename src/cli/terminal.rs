@@ -40,6 +40,11 @@ fn print_as_it_is(text: &str) -> io::Result<()> {
     }
 }
 
+/// How wide standard output is.
+pub(super) fn columns() -> usize {
+    terminal_size::terminal_size_of(io::stdout()).map_or(110, |(terminal_size::Width(columns), _)| columns.into())
+}
+
 /// An error for people. Nothing more can be done where stderr is closed.
 pub(super) fn complain(text: &str) {
     let _closed = writeln!(io::stderr(), "error: {}", visible(text));

@@ -204,6 +204,19 @@ pub async fn load(
     Ok(load::load(without_password(&url), &client, parts, own_id, plan, Tally::new()?, interrupted).await)
 }
 
+/// A callback with these values, each as `KEY=VALUE`.
+///
+/// # Errors
+///
+/// When there is no such callback, or it has no such fields.
+pub fn request(callback: &str, set: &[String], operation_id: &str) -> Result<CallbackRequest, CannotSend> {
+    let (callback, command) = body::named(callback)?;
+    let values = set.iter().map(|flag| body::set(callback, flag)).collect::<Result<Vec<_>, _>>()?;
+    let body = body::sample(callback, command, operation_id, &values);
+    let operation_id = HeaderValue::from_str(operation_id).map_err(|_| CannotSend::OperationId)?;
+    Ok(CallbackRequest { command, body, operation_id, form: UrlForm::Path })
+}
+
 impl SendArgs {
     /// The callbacks of `--mix`, or the one that is named.
     fn mixed(&self) -> Result<Vec<Part>, CannotSend> {
