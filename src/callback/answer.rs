@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::codec::guard::{holds_object, is_notification};
-use super::row::{AnswerRule, Callback, Echo, Guard, Kind};
+use super::row::{AnswerRule, CONTENT_TYPE, Callback, Echo, Guard, Kind, SESSION_TYPE};
 use super::shape::{Field, FieldKind, Shape};
 use crate::base::json::Scanner;
 use crate::openim::client::{JsonType, OpenIm, OpenImAnswer, OpenImError, Reading, Undecodable, is_same_key};
@@ -186,7 +186,7 @@ impl Callback {
                 let told = told.iter().find(|(told, _)| told.key == field.key).map(|(_, value)| value);
                 self.add(*field, told, &request, &mut effects);
             }
-            let is_notification = request.get("contentType").and_then(Value::as_i64).is_some_and(is_notification);
+            let is_notification = request.get(CONTENT_TYPE).and_then(Value::as_i64).is_some_and(is_notification);
             let is_guarded = self.guards.iter().any(|guard| matches!(guard, Guard::NotNotification));
             if is_guarded && is_notification && effects.changes().next().is_some() {
                 effects.notes.push(AnswerNote::Notification);
@@ -293,7 +293,7 @@ impl Callback {
                         }
                         Guard::EachHas(list, of) if list == key && lacks(of) => Some(AnswerNote::Unnamed(key, of)),
                         Guard::InSession(of, session)
-                            if of == key && (is_empty(told) || request.get("sessionType") != Some(&session.into())) =>
+                            if of == key && (is_empty(told) || request.get(SESSION_TYPE) != Some(&session.into())) =>
                         {
                             Some(AnswerNote::MessageLost(key))
                         }
@@ -331,7 +331,7 @@ impl fmt::Display for AnswerNote {
             Self::Blank(key) => write!(f, "{key} is blank: OpenIM drops the whole update, and reports success"),
             Self::Zero(key) => write!(f, "{key} is 0, which is none"),
             Self::MessageLost(key) => {
-                write!(f, "OpenIM loses the message: {key} is empty, or not for a message of this sessionType")
+                write!(f, "OpenIM loses the message: {key} is empty, or not for this kind of session")
             }
             Self::Notification => f.write_str("the answer changes a notification, on which OpenIM's clients rely"),
             Self::MayPanic(key) => {

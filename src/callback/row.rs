@@ -94,6 +94,10 @@ pub enum Echo {
     Required(&'static [&'static str]),
 }
 
+/// The fields of a message that guards look at.
+pub(super) const SESSION_TYPE: &str = "sessionType";
+pub(super) const CONTENT_TYPE: &str = "contentType";
+
 /// A rule that a change must keep, or the reply is an invalid one. Each but the last looks at one key of the change, where it is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Guard {
@@ -255,7 +259,7 @@ impl Callback {
                 }
                 Guard::InSession(key, _) => {
                     index(change, key);
-                    index(self.rpc.request, "sessionType");
+                    index(self.rpc.request, SESSION_TYPE);
                 }
                 Guard::EachHas(list, key) | Guard::EachNotZero(list, key) => {
                     match change.fields[index(change, list)].kind {
@@ -263,7 +267,7 @@ impl Callback {
                         _ => panic!("it is no list of objects"),
                     }
                 }
-                Guard::NotNotification => _ = index(self.rpc.request, "contentType"),
+                Guard::NotNotification => _ = index(self.rpc.request, CONTENT_TYPE),
             }
             at += 1;
         }

@@ -3,7 +3,7 @@
 use super::change::Change;
 use crate::base::json::{NESTING, Scanner};
 use crate::callback::body::Body;
-use crate::callback::row::Guard;
+use crate::callback::row::{CONTENT_TYPE, Guard, SESSION_TYPE};
 
 /// Whether the change keeps the rule.
 pub(super) fn allows(guard: Guard, change: &Change<'_>, body: &Body) -> bool {
@@ -23,8 +23,8 @@ pub(super) fn allows(guard: Guard, change: &Change<'_>, body: &Body) -> bool {
             change.objects(list).all(|object| object.text(key).is_some_and(|text| !text.is_empty()))
         }
         Guard::EachNotZero(list, key) => change.objects(list).all(|object| object.number(key) != Some(0)),
-        Guard::InSession(key, session) => !change.is_set(key) || body.number("sessionType") == Some(session),
-        Guard::NotNotification => !body.number("contentType").is_some_and(is_notification),
+        Guard::InSession(key, session) => !change.is_set(key) || body.number(SESSION_TYPE) == Some(session),
+        Guard::NotNotification => !body.number(CONTENT_TYPE).is_some_and(is_notification),
     }
 }
 

@@ -29,7 +29,7 @@ pub use tally::Tally;
 use super::terminal::{Output, WRONG_USAGE, complain, print, stop_signal};
 use crate::base::error_chain;
 use crate::base::text::{one_line, without_password};
-use crate::callback::{Callback, rpc};
+use crate::callback::rpc;
 use crate::openim::client::{CallbackRequest, UrlForm};
 
 /// OpenIM's HTTP client gives up after this, whatever webhooks.yml says.
@@ -213,62 +213,55 @@ pub fn request(callback: &str, set: &[String], operation_id: &str) -> Result<Cal
     let (callback, command) = body::named(callback)?;
     let values = set.iter().map(|flag| body::set(callback, flag)).collect::<Result<Vec<_>, _>>()?;
     let body = body::sample(callback, command, operation_id, &values);
-    let operation_id = HeaderValue::from_str(operation_id).map_err(|_| CannotSend::OperationId)?;
+    let operation_id = HeaderValue::from_bytes(operation_id.as_bytes()).map_err(|_| CannotSend::OperationId)?;
     Ok(CallbackRequest { command, body, operation_id, form: UrlForm::Path })
 }
 
 impl SendArgs {
     /// The callbacks of `--mix`, or the one that is named.
     fn mixed(&self) -> Result<Vec<Part>, CannotSend> {
+        if self.mix.is_empty() {
+            return Ok(vec![self.part(&self.callback, self.request()?, 1, None)?]);
+        }
         let mut parts = Vec::new();
         for named in &self.mix {
             let wrong = || WrongRequest::Weight(named.clone());
             let (name, weight) = named.split_once('=').ok_or_else(wrong)?;
             let weight = weight.parse().ok().filter(|weight| (1..=1_000_000).contains(weight)).ok_or_else(wrong)?;
-            let (callback, command) = body::named(name)?;
-            parts.push(self.part(callback, self.of(callback, command, &[])?, weight)?);
-        }
-        if parts.is_empty() {
-            let (callback, _) = body::named(&self.callback)?;
-            parts.push(self.part(callback, self.request()?, 1)?);
+            parts.push(self.part(name, self.of(name, &[])?, weight, Some(Tally::new()?))?);
         }
         Ok(parts)
     }
 
-    fn part(&self, callback: &'static Callback, request: CallbackRequest, weight: i64) -> Result<Part, CannotSend> {
+    fn part(
+        &self,
+        name: &str,
+        request: CallbackRequest,
+        weight: i64,
+        tally: Option<Tally>,
+    ) -> Result<Part, CannotSend> {
+        let (callback, _) = body::named(name)?;
         let url = client::parse(&request.url(&self.url))?;
-        let tally = if self.mix.is_empty() { None } else { Some(Tally::new()?) };
         Ok(Part { callback, url, request, weight, tally })
     }
 
     /// Of the callback that is named.
     fn request(&self) -> Result<CallbackRequest, CannotSend> {
-        let (callback, command) = body::named(&self.callback)?;
         let shorthands = [("ownerUserID", &self.owner), ("friendUserID", &self.friend), ("remark", &self.remark)];
         let shorthands = shorthands.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
-        let mut values = Vec::new();
-        for flag in shorthands.chain(self.set.iter().cloned()) {
-            values.push(body::set(callback, &flag)?);
-        }
-        self.of(callback, command, &values)
+        self.of(&self.callback, &shorthands.chain(self.set.iter().cloned()).collect::<Vec<_>>())
     }
 
-    fn of(
-        &self,
-        callback: &'static Callback,
-        command: &'static str,
-        values: &[(&'static str, String)],
-    ) -> Result<CallbackRequest, CannotSend> {
+    fn of(&self, name: &str, set: &[String]) -> Result<CallbackRequest, CannotSend> {
         let id = self.operation_id.clone().unwrap_or_else(|| format!("send-{:016x}", fastrand::u64(..)));
-        let operation_id = HeaderValue::from_bytes(id.as_bytes()).map_err(|_| CannotSend::OperationId)?;
-        let body = match &self.body {
-            Some(path) => body::read(path)?,
-            None => body::sample(callback, command, &id, values),
-        };
-        let form = match self.form {
+        let mut request = request(name, set, &id)?;
+        if let Some(path) = &self.body {
+            request.body = body::read(path)?;
+        }
+        request.form = match self.form {
             Form::Path => UrlForm::Path,
             Form::Query => UrlForm::Query,
         };
-        Ok(CallbackRequest { command, body, operation_id, form })
+        Ok(request)
     }
 }
