@@ -61,15 +61,9 @@ impl Drop for Unit {
 fn send(address: SocketAddr, least: usize, is_over: &AtomicBool, sent: &AtomicUsize) -> usize {
     let (mut kept, mut failed, mut own) = (None, 0, 0);
     while own < least || !is_over.load(Relaxed) {
-        let mut client = match kept.take() {
-            Some(client) => client,
-            None => match Client::try_connect(address) {
-                Ok(client) => client,
-                Err(_) => {
-                    (own, failed) = (own + 1, failed + 1);
-                    continue;
-                }
-            },
+        let Some(mut client) = kept.take().or_else(|| Client::try_connect(address).ok()) else {
+            (own, failed) = (own + 1, failed + 1);
+            continue;
         };
         client.write(&Request::new().bytes());
         let reply = client.reply();

@@ -45,7 +45,7 @@ pub(crate) fn listen(address: SocketAddr, workers: u16) -> io::Result<Vec<std::n
     (0..workers).map(listen).collect()
 }
 
-/// The listener that whoever started this process has opened for it, as systemd does for a socket unit (sd_listen_fds(3)): it
+/// The listener that whoever started this process has opened for it, as systemd does for a socket unit: it
 /// outlives this process, and connections wait in it from one process to the next. Also removes the variables that say so.
 pub(crate) fn passed() -> io::Result<Option<std::net::TcpListener>> {
     let mut passed = ListenFd::from_env();
