@@ -131,6 +131,38 @@ pub enum Guard {
     NotNotification,
 }
 
+impl Guard {
+    /// What OpenIM would make of a change that breaks it.
+    #[must_use]
+    pub const fn consequence(self) -> &'static str {
+        match self {
+            Self::NotEmpty(_) => "OpenIM takes an empty one for no change, or drops what its user asked for",
+            Self::NotBlank(_) => "OpenIM drops the whole update, and reports success",
+            Self::NotZero(_) | Self::EachNotZero(..) => "OpenIM takes it for none",
+            Self::JsonObject(_) => "OpenIM fails, and its user's call with it",
+            Self::Asked(_) | Self::EachHas(..) => "OpenIM panics, and stores nothing",
+            Self::InSession(..) => "OpenIM would lose the message",
+            Self::NotNotification => "clients rely on it",
+        }
+    }
+
+    /// A key of a request, and the JSON under it, with which a service comes near to breaking the rule: for tests of one.
+    #[must_use]
+    pub const fn tempted_by(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::NotEmpty(key) => Some((key, "\"\"")),
+            Self::NotBlank(key) => Some((key, "\" \"")),
+            Self::NotZero(key) => Some((key, "0")),
+            Self::JsonObject(key) => Some((key, "\"no JSON\"")),
+            Self::Asked(key) => Some((key, "null")),
+            Self::InSession(_, 1) => Some(("sessionType", "3")),
+            Self::InSession(..) => Some(("sessionType", "1")),
+            Self::NotNotification => Some(("contentType", "1501")),
+            Self::EachHas(..) | Self::EachNotZero(..) => None,
+        }
+    }
+}
+
 impl Callback {
     /// A callback that OpenIM waits for.
     ///
