@@ -142,7 +142,7 @@ impl Guard {
             Self::JsonObject(_) => "OpenIM fails, and its user's call with it",
             Self::Asked(_) | Self::EachHas(..) => "OpenIM panics, and stores nothing",
             Self::InSession(..) => "OpenIM would lose the message",
-            Self::NotNotification => "clients rely on it",
+            Self::NotNotification => "Clients rely on it",
         }
     }
 

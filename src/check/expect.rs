@@ -2,48 +2,52 @@
 //!
 //! ```yaml
 //! cases:
-//!   - remark: "My Best Friend"
-//!     expect: allow
-//!   - name: no spam
-//!     owner: u1
-//!     friend: u2
-//!     remark: "buy now"
+//!   - callback: NAME
+//!     name: no spam
+//!     set: { KEY: "buy now" }
 //!     expect: { refuse: { code: 5001, message: "Not allowed" } }
 //!   - remark: "  Bob  "
 //!     expect: { replace: "Bob" }
 //! ```
 //!
-//! `owner` and `friend` are made up where they are missing. Of a refusal only what is given is compared: `{ refuse: {} }`
-//! takes any.
+//! A question is a real one but for what is `set`. `remark`, `owner` and `friend` are short for a remark's. Of a refusal and of
+//! a change only what is given is compared: `{ refuse: {} }` takes any.
 
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
-use super::samples::{CheckSample, FRIEND, OWNER, quoted};
-use super::session::{Session, TimedReply, words};
-use super::verdict::CaseVerdict;
+use super::catalogue;
+use super::report::CaseReport;
+use super::samples::{CheckSample, quoted};
+use super::session::{Session, TimedReply, change_words, words};
+use super::verdict::CaseVerdict::{self, Failed, Passed};
 use crate::base::yaml::read_text;
-use crate::openim::RefusalCode;
-use crate::proto::{Refuse, ReplaceRemark, before_set_friend_remark_response::Decision};
+use crate::callback::{CALLBACKS, Callback, Decision, Shape};
+use crate::openim::ServiceCodes;
+use crate::proto::Refuse;
 
 /// What would be right, under every error.
 const SHAPE: &str = "\
 A table of expected decisions reads:
   cases:
-    - name: TEXT            # optional
-      owner: TEXT           # optional, as is friend
-      friend: TEXT
-      remark: TEXT          # in quotes where it is empty or looks like anything else than a text
+    - callback: NAME        # its key in webhooks.yml
+      set: { KEY: VALUE }   # optional: what is another than in a real callback, by OpenIM's names
+      name: TEXT            # optional
       expect: DECISION
-where DECISION is one of: allow | { refuse: { code: NUMBER, message: TEXT, detail: TEXT } } | { replace: TEXT }
-and each of code, message and detail is optional.";
+    - remark: TEXT          # for a remark instead of callback and set; owner and friend are optional
+      expect: DECISION
+where DECISION is one of: allow | { refuse: { code: NUMBER, message: TEXT, detail: TEXT } } | { change: { KEY: VALUE } }
+| { replace: TEXT } for a remark, and each of code, message and detail is optional. An after callback is allowed.
+Write texts in quotes where they are empty or look like anything else than a text.";
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Expectations(Vec<Expectation>);
 
 #[derive(Debug)]
@@ -62,7 +66,7 @@ pub enum ExpectationsError {
     Read { path: PathBuf, source: io::Error },
     /// Its text is not valid. The message names line, column and key, and shows the place.
     #[error("the table of expected decisions {origin} is not valid\n{message}\n\n{SHAPE}")]
-    InvalidReply {
+    Invalid {
         origin: String,
         /// What is wrong, where, and what would be right.
         message: String,
@@ -70,29 +74,35 @@ pub enum ExpectationsError {
 }
 
 impl Expectations {
-    /// Reads such a file.
+    /// Reads such a file. `codes`: those that a refusal may have.
     ///
     /// # Errors
     /// Where it cannot be read or is not valid.
-    pub fn load(path: &Path) -> Result<Self, ExpectationsError> {
+    pub fn load(path: &Path, codes: &ServiceCodes) -> Result<Self, ExpectationsError> {
         let text = read_text(path).map_err(|source| ExpectationsError::Read { path: path.to_owned(), source })?;
-        Self::parse(&path.display().to_string(), &text)
+        Self::parse(&path.display().to_string(), &text, codes)
     }
 
     /// Reads a table from YAML; `origin` names it in errors and reports.
     ///
     /// # Errors
     /// Where the text is not valid.
-    pub fn parse(origin: &str, yaml: &str) -> Result<Self, ExpectationsError> {
+    pub fn parse(origin: &str, yaml: &str, codes: &ServiceCodes) -> Result<Self, ExpectationsError> {
+        let invalid = |message| ExpectationsError::Invalid { origin: origin.to_owned(), message };
         let table: Table = serde_saphyr::from_str(yaml).map_err(|error: serde_saphyr::Error| {
             let options = serde_saphyr::render_options! {
                 formatter: &serde_saphyr::UserMessageFormatter,
                 source_name: Some(origin),
             };
-            ExpectationsError::InvalidReply { origin: origin.to_owned(), message: error.render_with_options(options) }
+            invalid(error.render_with_options(options))
         })?;
-        let rows = (1..).zip(table.cases).map(|(number, row)| row.expectation(origin, number)).collect();
-        Ok(Self(rows))
+        let rows = (1..).zip(table.cases).map(|(number, Spanned { value, referenced, .. })| {
+            let line = referenced.line();
+            let row = value.expectation(codes).map_err(|why| invalid(format!("error: line {line}: {why}")))?;
+            let shows = format!("{origin}:{line}: {}", row.shows);
+            Ok(Expectation { name: format!("expect-{number}"), shows, ..row })
+        });
+        Ok(Self(rows.collect::<Result<_, _>>()?))
     }
 
     #[must_use]
@@ -112,9 +122,12 @@ struct Table {
 #[serde(deny_unknown_fields)]
 struct Row {
     name: Option<String>,
+    callback: Option<String>,
+    #[serde(default)]
+    set: Map<String, Value>,
     owner: Option<String>,
     friend: Option<String>,
-    remark: String,
+    remark: Option<String>,
     expect: ExpectedDecision,
 }
 
@@ -123,6 +136,7 @@ struct Row {
 enum ExpectedDecision {
     Allow,
     Refuse(ExpectedRefusal),
+    Change(Map<String, Value>),
     #[serde(deserialize_with = "replacement")]
     Replace(String),
 }
@@ -131,7 +145,6 @@ enum ExpectedDecision {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct ExpectedRefusal {
-    #[serde(deserialize_with = "code")]
     code: Option<i32>,
     message: Option<String>,
     detail: Option<String>,
@@ -145,16 +158,6 @@ fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Spanned<Row>>,
     Ok(rows)
 }
 
-fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
-    let code = Option::<i32>::deserialize(deserializer)?;
-    match code {
-        Some(code) if code != 0 && RefusalCode::from_app(code).is_none() => {
-            Err(D::Error::custom("`code` must be 5000 to 9899, or 0 where the service leaves it unset"))
-        }
-        code => Ok(code),
-    }
-}
-
 fn replacement<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.is_empty() {
@@ -163,47 +166,116 @@ fn replacement<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
     Ok(text)
 }
 
-trait AsExpectation {
-    fn expectation(self, origin: &str, number: usize) -> Expectation;
-}
+/// What the shorthands stand for.
+const SHORT: [&str; 3] = ["ownerUserID", "friendUserID", "remark"];
 
-impl AsExpectation for Spanned<Row> {
-    fn expectation(self, origin: &str, number: usize) -> Expectation {
-        let line = self.referenced.line();
-        let row = self.value;
-        let sample = CheckSample::of(
-            row.owner.as_deref().unwrap_or(OWNER),
-            row.friend.as_deref().unwrap_or(FRIEND),
-            &row.remark,
-        );
-        let title = row.name.unwrap_or_else(|| sample.to_string());
-        let shows = format!("{origin}:{line}: {title}");
-        Expectation { name: format!("expect-{number}"), shows, sample, expected: row.expect }
+impl Row {
+    fn expectation(self, codes: &ServiceCodes) -> Result<Expectation, String> {
+        let shorthands = SHORT.into_iter().zip([self.owner, self.friend, self.remark.clone()]);
+        let shorthands = shorthands.filter_map(|(key, text)| Some((key.to_owned(), Value::from(text?))));
+        let has_remark = |shape: &Shape| shape.index(SHORT[2]).is_some();
+        let callback = match (&self.callback, &self.remark) {
+            (Some(name), _) => CALLBACKS
+                .iter()
+                .find(|callback| callback.name == name)
+                .ok_or_else(|| format!("there is no callback {}", quoted(name)))?,
+            (None, Some(_)) => CALLBACKS
+                .iter()
+                .find(|callback| callback.rpc.change.is_some_and(has_remark))
+                .ok_or("no callback changes a remark")?,
+            (None, None) => return Err("it needs `remark`, or `callback`".to_owned()),
+        };
+        let name = callback.name;
+        let set = self.set.into_iter().chain(shorthands).collect();
+        check(callback.rpc.request, &set, &format!("`set` of {name}"))?;
+        let expected = match self.expect {
+            ExpectedDecision::Replace(text) => {
+                ExpectedDecision::Change(Map::from_iter([(SHORT[2].to_owned(), text.into())]))
+            }
+            other => other,
+        };
+        match &expected {
+            ExpectedDecision::Allow | ExpectedDecision::Replace(_) => {}
+            _ if callback.is_after() => return Err(format!("{name} is an after callback: it can only be allowed")),
+            ExpectedDecision::Change(change) => {
+                let shape = callback.rpc.change.ok_or_else(|| format!("OpenIM takes no change of {name}"))?;
+                check(shape, change, &format!("a change of {name}"))?;
+            }
+            ExpectedDecision::Refuse(ExpectedRefusal { code: Some(code), .. })
+                if *code != 0 && codes.allowed(*code).is_none() =>
+            {
+                return Err(format!("`code` must be one of {codes}, or 0 where the service leaves it unset"));
+            }
+            ExpectedDecision::Refuse(_) => {}
+        }
+        let sample = CheckSample::set(callback, set);
+        sample.question().ok_or_else(|| format!("with this `set` it is no {name} any more"))?;
+        let shows = self.name.unwrap_or_else(|| match &self.remark {
+            Some(remark) => format!("the remark {}", quoted(remark)),
+            None => format!("{name}: {sample}"),
+        });
+        Ok(Expectation { name: String::new(), shows, sample, expected })
     }
 }
 
+/// Whether a message may hold these fields.
+fn check(shape: &Shape, fields: &Map<String, Value>, of: &str) -> Result<(), String> {
+    for (key, value) in fields {
+        if shape.index(key).is_none() {
+            let keys: Vec<&str> = shape.fields.iter().map(|field| field.key).collect();
+            return Err(format!("{of} has no {key}; it has {}", keys.join(", ")));
+        }
+        let json = Value::Object(Map::from_iter([(key.clone(), value.clone())])).to_string();
+        if shape.message_of(&json).is_none() {
+            return Err(format!("in {of}, {key} is of another type: a text is written in quotes"));
+        }
+    }
+    Ok(())
+}
+
 impl Expectation {
-    pub(super) async fn run(&self, session: &Session) -> CaseVerdict {
+    pub(super) async fn run(&self, session: &Session<'_>) -> CaseVerdict {
+        let expected = self.expected.words();
         match session.ask(&self.sample).await {
-            Err(why) => CaseVerdict::Failed(format!("expected {}, and had {why}", self.expected.words())),
+            Err(why) => Failed(format!("expected {expected}, and had {why}")),
             Ok(TimedReply { decision: Err(invalid), .. }) => {
-                CaseVerdict::Failed(format!("expected {}, and the reply is invalid: {invalid}", self.expected.words()))
+                Failed(format!("expected {expected}, and the reply is invalid: {invalid}"))
             }
-            Ok(TimedReply { decision: Ok(decision), .. }) if self.expected.is(&decision) => {
-                CaseVerdict::Passed(words(&decision))
-            }
+            Ok(TimedReply { decision: Ok(decision), .. }) if self.expected.is(&decision) => Passed(words(&decision)),
             Ok(TimedReply { decision: Ok(decision), .. }) => {
-                CaseVerdict::Failed(format!("expected {}, and got {}", self.expected.words(), words(&decision)))
+                Failed(format!("expected {expected}, and got {}", words(&decision)))
             }
         }
+    }
+
+    pub(super) fn report(&self, verdict: CaseVerdict, took: Duration) -> CaseReport {
+        CaseReport {
+            name: self.name.clone(),
+            callback: Some(self.sample.callback.name),
+            shows: self.shows.clone(),
+            verdict,
+            why: catalogue::EXPECTATION_WHY,
+            remedy: catalogue::EXPECTATION_REMEDY,
+            took,
+        }
+    }
+
+    /// Which callback it is about.
+    #[must_use]
+    pub const fn callback(&self) -> &'static Callback {
+        self.sample.callback
     }
 }
 
 impl ExpectedDecision {
     fn is(&self, decision: &Decision) -> bool {
         match (self, decision) {
-            (Self::Allow, Decision::Allow(_)) => true,
-            (Self::Replace(expected), Decision::ReplaceRemark(ReplaceRemark { remark })) => expected == remark,
+            (Self::Allow, Decision::Allow) => true,
+            (Self::Change(expected), Decision::Change(fields)) => {
+                let json = format!("{{{}}}", fields.as_str());
+                let told: Map<String, Value> = serde_json::from_str(&json).unwrap_or_default();
+                expected.iter().all(|(key, value)| told.get(key) == Some(value))
+            }
             (Self::Refuse(expected), Decision::Refuse(Refuse { code, message, detail })) => {
                 let is = |expected: &Option<String>, text| expected.as_ref().is_none_or(|expected| expected == text);
                 expected.code.is_none_or(|expected| expected == *code)
@@ -217,7 +289,8 @@ impl ExpectedDecision {
     fn words(&self) -> String {
         match self {
             Self::Allow => "allow".to_owned(),
-            Self::Replace(remark) => format!("replace by {}", quoted(remark)),
+            Self::Replace(text) => change_words(text),
+            Self::Change(fields) => change_words(&Value::Object(fields.clone()).to_string()),
             Self::Refuse(ExpectedRefusal { code, message, detail }) => {
                 let parts = [
                     code.map(|code| format!("code {code}")),
@@ -236,7 +309,7 @@ mod tests {
     use super::*;
 
     fn complaint(yaml: &str) -> String {
-        let text = Expectations::parse("table.yaml", yaml).expect_err("invalid").to_string();
+        let text = Expectations::parse("table.yaml", yaml, &ServiceCodes::default()).expect_err("invalid").to_string();
         let text = text.strip_prefix("the table of expected decisions table.yaml is not valid\n").expect("the file");
         // The lines around the place are the parser's.
         text.lines().next().expect("a line").to_owned()
@@ -245,24 +318,24 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_place() {
         let of = |row: &str| complaint(&format!("cases:\n  - remark: x\n    {row}\n"));
-        insta::assert_snapshot!(of("expct: allow"), @"error: line 3 column 5: unknown field `expct`, expected one of name, owner, friend, remark, expect");
-        insta::assert_snapshot!(of("expect: alow"), @"error: line 3 column 13: unknown variant `alow`, expected one of allow, refuse, replace");
+        insta::assert_snapshot!(of("expct: allow"), @"error: line 3 column 5: unknown field `expct`, expected one of name, callback, set, owner, friend, remark, expect");
+        insta::assert_snapshot!(of("expect: alow"), @"error: line 3 column 13: unknown variant `alow`, expected one of allow, refuse, change, replace");
         insta::assert_snapshot!(of("expect: refuse"), @"error: line 4 column 1: expected mapping start");
         insta::assert_snapshot!(of("expect: { refuse: { cod: 5000 } }"), @"error: line 3 column 25: unknown field `cod`, expected one of code, message, detail");
-        insta::assert_snapshot!(of("expect: { refuse: { code: 42 } }"), @"error: line 3 column 31: `code` must be 5000 to 9899, or 0 where the service leaves it unset");
+        insta::assert_snapshot!(of("expect: { refuse: { code: 42 } }"), @"error: line 2: `code` must be one of 5000 to 9899, or 0 where the service leaves it unset");
         insta::assert_snapshot!(of("expect: { refuse: { code: many } }"), @"error: line 3 column 31: invalid i32");
         insta::assert_snapshot!(of("expect: { replace: '' }"), @"error: line 3 column 24: `replace` needs a text: an empty replacement is no valid decision");
         insta::assert_snapshot!(of("owner: u1"), @"error: line 3 column 5: missing field `expect`");
         insta::assert_snapshot!(complaint("cases: []"), @"error: line 1 column 8: `cases` has no row: such a table tests nothing");
         insta::assert_snapshot!(complaint("case: []"), @"error: line 1 column 1: unknown field `case`, expected one of cases");
         insta::assert_snapshot!(complaint(""), @"unexpected end of file at line 1, column 1");
-        insta::assert_snapshot!(complaint("cases:\n  - remark:\n    expect: allow\n"), @"error: line 2 column 11: null is not allowed here");
+        insta::assert_snapshot!(complaint("cases:\n  - remark:\n    expect: allow\n"), @"error: line 2: it needs `remark`, or `callback`");
     }
 
     #[test]
     fn rows_are_named_by_number_and_told_by_their_place() {
         let table = "cases:\n  - { remark: '', expect: allow }\n  - name: tidied\n    remark: ' x'\n    expect: { replace: x }\n";
-        let table = Expectations::parse("table.yaml", table).expect("a table");
+        let table = Expectations::parse("table.yaml", table, &ServiceCodes::default()).expect("a table");
         let shown: Vec<String> = table.rows().iter().map(|row| format!("{} {}", row.name, row.shows)).collect();
         assert_eq!(shown, ["expect-1 table.yaml:2: the remark \"\"", "expect-2 table.yaml:3: tidied"]);
     }

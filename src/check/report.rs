@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::catalogue::{self, Case};
-use super::expect::Expectation;
 use super::verdict::CaseVerdict;
-use crate::upstream::UpstreamSettings;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct CheckReport {
     pub upstream: String,
     /// What was connected to: after names have been resolved.
     pub endpoint: Option<String>,
     /// Why no connection could be had at all.
     pub unreachable: Option<String>,
-    /// In the order in which they were run.
+    /// What the service lists by gRPC reflection; nothing where it has none.
+    pub services: Vec<String>,
+    /// The callbacks that it implements, and those of the others that were asked for. By calling each.
+    pub implemented: Vec<&'static str>,
+    pub not_implemented: Vec<&'static str>,
+    /// In the order of the cases; of one case in the order of the callbacks.
     pub cases: Vec<CaseReport>,
 }
 
@@ -24,6 +26,8 @@ pub struct CheckReport {
 pub struct CaseReport {
     /// Such as `unknown-fields`.
     pub name: String,
+    /// `None`: it is about the service as a whole.
+    pub callback: Option<&'static str>,
     pub shows: String,
     #[serde(flatten)]
     pub verdict: CaseVerdict,
@@ -33,36 +37,7 @@ pub struct CaseReport {
     pub took: Duration,
 }
 
-impl CaseReport {
-    pub(super) fn of(case: &Case, verdict: CaseVerdict, took: Duration) -> Self {
-        Self {
-            name: case.name.to_owned(),
-            shows: case.shows.to_owned(),
-            verdict,
-            why: case.why,
-            remedy: case.remedy,
-            took,
-        }
-    }
-
-    pub(super) fn of_expectation(expectation: &Expectation, verdict: CaseVerdict, took: Duration) -> Self {
-        Self {
-            name: expectation.name.clone(),
-            shows: expectation.shows.clone(),
-            verdict,
-            why: catalogue::EXPECTATION_WHY,
-            remedy: catalogue::EXPECTATION_REMEDY,
-            took,
-        }
-    }
-}
-
 impl CheckReport {
-    pub(super) fn of(upstream: &UpstreamSettings) -> Self {
-        let upstream = upstream.addresses.first().map(ToString::to_string).unwrap_or_default();
-        Self { upstream, endpoint: None, unreachable: None, cases: Vec::new() }
-    }
-
     /// How many cases came to a verdict of this word.
     #[must_use]
     pub fn count(&self, word: &str) -> usize {

@@ -305,11 +305,12 @@ pub fn args() -> Vec<Arg> {
         .collect()
 }
 
-/// Of these flags, those that say where the decision service is and how it is reached, and `--config`: for a command that
-/// asks it without serving.
+/// Of these flags, those that say where the decision service is, how it is reached and which codes it may refuse with, and
+/// `--config`: for a command that asks it without serving.
 #[must_use]
 pub fn upstream_args() -> Vec<Arg> {
-    args_of(|key| is_of_upstream(key) || ["upstream.health.service", "upstream.health.timeout"].contains(&key))
+    let further = ["upstream.health.service", "upstream.health.timeout", "refusal.codes"];
+    args_of(|key| is_of_upstream(key) || further.contains(&key))
 }
 
 fn is_of_upstream(key: &str) -> bool {

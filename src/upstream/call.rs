@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, uri::PathAndQuery};
 use opentelemetry::trace::SpanId;
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
@@ -89,6 +89,22 @@ pub struct Call<'a> {
     pub trace: &'a Propagation,
     /// Where the reply is counted.
     pub memory: &'a Arc<Gauge>,
+}
+
+/// What a call is known by, beside its trace.
+pub(super) fn write_metadata(
+    headers: &mut HeaderMap,
+    operation_id: Option<&HeaderValue>,
+    id: CallId,
+    attempt: Option<u32>,
+) {
+    if let Some(value) = operation_id {
+        headers.insert(OPERATION_ID, unary::once(value.clone()));
+    }
+    headers.insert(CALLBACK_ID, id.value());
+    if let Some(attempt) = attempt {
+        headers.insert(ATTEMPT, HeaderValue::from(attempt));
+    }
 }
 
 impl Call<'_> {
@@ -209,13 +225,7 @@ impl Upstream {
         tried.sent = Some(calling.since());
 
         let mut head = unary::head(&endpoint.origin, call.path.clone(), deadline.remaining());
-        if let Some(value) = &call.operation_id {
-            head.headers_mut().insert(OPERATION_ID, unary::once(value.clone()));
-        }
-        head.headers_mut().insert(CALLBACK_ID, call.id.value());
-        if let Some(attempt) = call.attempt {
-            head.headers_mut().insert(ATTEMPT, HeaderValue::from(attempt));
-        }
+        write_metadata(head.headers_mut(), call.operation_id.as_ref(), call.id, call.attempt);
         call.trace.write(span, head.headers_mut());
         match unary(place.sender(), head, call.frame.clone(), Some(call.memory)).await {
             Ok(reply) => {

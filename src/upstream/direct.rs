@@ -4,13 +4,14 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Uri, uri::PathAndQuery};
+use http::{HeaderValue, Uri, uri::PathAndQuery};
 use tokio::{
     task::AbortHandle,
     time::{Instant, timeout, timeout_at},
 };
 
 use super::address::{Target, UpstreamAddress};
+use super::call::{CallId, write_metadata};
 use super::channel::{Opened, open};
 use super::error::{CallError, ConnectError};
 use super::pool::Maker;
@@ -121,20 +122,25 @@ impl DirectConnection {
         &self.target
     }
 
-    /// Asks once. `limit` goes with the call as its gRPC deadline, and is kept here too. A call whose future is dropped is
-    /// cancelled.
+    /// Asks once. `limit` goes with the call as its gRPC deadline, and is kept here too. `known_by` goes with the call of a
+    /// callback: its metadata `operation-id`, `callback-id` and `attempt`. A call whose future is dropped is cancelled.
     ///
     /// # Errors
     /// When there is no reply by then, or a status other than OK.
-    pub async fn call(&self, method: &'static str, message: Bytes, limit: Duration) -> Result<Bytes, CallError> {
+    pub async fn call(
+        &self,
+        method: &'static str,
+        message: &[u8],
+        limit: Duration,
+        known_by: Option<(&HeaderValue, CallId, Option<u32>)>,
+    ) -> Result<Bytes, CallError> {
         let at = Instant::now() + limit;
         let mut sender = self.sender.clone();
-        let call = unary(
-            &mut sender,
-            unary::head(&self.origin, PathAndQuery::from_static(method), limit),
-            grpc_frame::of(&message),
-            None,
-        );
+        let mut head = unary::head(&self.origin, PathAndQuery::from_static(method), limit);
+        if let Some((operation_id, id, attempt)) = known_by {
+            write_metadata(head.headers_mut(), Some(operation_id), id, attempt);
+        }
+        let call = unary(&mut sender, head, grpc_frame::of(message), None);
         timeout_at(at, call).await.unwrap_or(Err(CallError::Deadline)).map(|reply| reply.message)
     }
 }

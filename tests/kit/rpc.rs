@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     sync::{Arc, Mutex, mpsc},
     thread,
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -52,6 +53,15 @@ pub fn any_service_at(
     address: SocketAddr,
     answer: impl Fn(&Asked) -> Result<Vec<u8>, i32> + Send + Sync + 'static,
 ) -> AnyService {
+    slow_service_at(address, Duration::ZERO, answer)
+}
+
+/// The same, each answer after this time.
+pub fn slow_service_at(
+    address: SocketAddr,
+    delay: Duration,
+    answer: impl Fn(&Asked) -> Result<Vec<u8>, i32> + Send + Sync + 'static,
+) -> AnyService {
     let listener = TcpListener::bind(address).expect("a port");
     listener.set_nonblocking(true).expect("a listener");
     let address = listener.local_addr().expect("an address");
@@ -80,6 +90,7 @@ pub fn any_service_at(
                             let answer = if is_callback {
                                 let asked = Asked { path, metadata: head.headers, message: message_in(&frame) };
                                 let answer = answer(&asked);
+                                tokio::time::sleep(delay).await;
                                 let _over = tell.send(asked);
                                 answer
                             } else {

@@ -5,7 +5,7 @@ use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestS
 
 use crate::check::{CaseReport, CaseVerdict, CheckReport};
 
-/// The name of the suite, and the class of every case.
+/// The name of the suite, and the class of the cases that are of no callback.
 const SUITE: &str = "openim-bridge check";
 
 pub(super) fn xml(report: &CheckReport) -> anyhow::Result<String> {
@@ -38,6 +38,7 @@ fn of(report: &CaseReport) -> TestCase {
         }
     };
     let mut case = case(&report.name, status);
+    case.set_classname(report.callback.unwrap_or(SUITE));
     case.set_time(report.took);
     if let CaseVerdict::Passed(seen) | CaseVerdict::Advice(seen) = &report.verdict {
         case.set_system_out(format!("{}: {seen}", report.verdict.into_str()));

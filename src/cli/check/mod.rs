@@ -3,15 +3,23 @@
 mod junit;
 mod render;
 
-use std::{ffi::OsString, fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    cell::RefCell,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
 use super::progress::Progress;
 use super::terminal::{WRONG_USAGE, complain, print, runtime};
-use crate::base::error_chain;
-use crate::check::{self, CASES, Case, CheckLimits, CheckPlan, Expectations};
+use crate::base::{error_chain, yaml::read_text};
+use crate::callback::{CALLBACKS, Callback};
+use crate::check::{self, CASES, Case, CheckLimits, CheckPlan, CheckSettings, Expectation, Expectations};
 use crate::config;
 use crate::upstream::Direct;
 use render::CheckOutput;
@@ -24,8 +32,9 @@ const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Test a decision service, in any language, against the contract
 ///
-/// Runs cases against it over gRPC, and says for each failure what was seen, why it matters in production and what to do.
-/// Meant for a service under test: the cases hold odd texts, 1,000 concurrent calls and 1,000 cancelled ones.
+/// Asks for every rpc that the service implements, over gRPC, and says for each failure what was seen, why it matters in
+/// production and what to do. Meant for a service under test: the cases hold odd texts, messages of 1 MB, 1,000 concurrent
+/// calls and 1,000 cancelled ones. Takes at most 15 times --timeout: 60 s.
 ///
 /// Exit codes: 0 nothing failed (advice is no failure), 1 a case failed, 2 wrong flags, configuration or table, 3 the
 /// service could not be reached, or a result could not be written.
@@ -39,11 +48,19 @@ struct CheckArgs {
     #[arg(long, value_name = "DURATION", default_value = "4s", value_parser = limit)]
     timeout: Duration,
 
+    /// Test this callback only, by its key in webhooks.yml (may be repeated); it must be implemented
+    #[arg(long, value_name = "CALLBACK", value_parser = callback)]
+    only: Vec<String>,
+
+    /// A file with texts of your own, one a line, that are tried in every field that holds a text
+    #[arg(long, value_name = "FILE")]
+    texts: Option<PathBuf>,
+
     /// A YAML file with questions and the decision that each must get: one case more for each
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
 
-    /// Run this case only (may be repeated; `--list` has the names); `serves-rpc` always comes first
+    /// Run this case only (may be repeated; `--list` has the names); `serves-rpc` and `decides` always come first
     #[arg(long, value_name = "NAME", value_parser = case_name)]
     case: Vec<String>,
 
@@ -83,32 +100,39 @@ pub fn run(
         complain(&text);
         Ok(ExitCode::from(WRONG_USAGE))
     };
-    let expectations = match args.expect.as_deref().map(Expectations::load).transpose() {
-        Ok(expectations) => expectations,
+    let settings = match config::load(flags, environment) {
+        Ok(loaded) => loaded.settings,
+        Err(error) => return wrong(error.to_string()),
+    };
+    let codes = settings.bridge.refusal.codes;
+    let table = args.expect.as_deref().map(|path| Expectations::load(path, &codes)).transpose();
+    let table = match table {
+        Ok(table) => table.unwrap_or_default(),
         Err(error) => return wrong(error_chain::text(&error)),
     };
+    let texts = match args.texts.as_deref().map(own_texts).transpose() {
+        Ok(texts) => texts.unwrap_or_default(),
+        Err(error) => return wrong(format!("{error:#}")),
+    };
+    let is_asked_for = |callback: &Callback| args.only.is_empty() || args.only.iter().any(|name| name == callback.name);
     let cases: Vec<&Case> = CASES.iter().filter(|case| args.wants(case)).collect();
-    let plan = CheckPlan { cases: &cases, expectations: expectations.as_ref().map_or(&[], Expectations::rows) };
+    let rows: Vec<&Expectation> = table.rows().iter().filter(|row| is_asked_for(row.callback())).collect();
+    let plan = CheckPlan { cases: &cases, expectations: &rows };
     if args.list {
         print(&render::list(plan, args.output))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let upstream = match config::load(flags, environment) {
-        Ok(loaded) => loaded.settings.upstream,
-        Err(error) => return wrong(error.to_string()),
-    };
-    if let [_, other, ..] = &*upstream.addresses {
+    if let [_, other, ..] = &*settings.upstream.addresses {
         return wrong(format!("one service is tested at a time: give one --upstream, without {other}"));
     }
-    let outcome = Direct::new(upstream.clone()).map_err(anyhow::Error::from).and_then(|direct| {
-        let limits = CheckLimits { deadline: args.deadline, timeout: args.timeout };
+    let only = CALLBACKS.iter().filter(|callback| !args.only.is_empty() && is_asked_for(callback)).collect();
+    let limits = CheckLimits { deadline: args.deadline, timeout: args.timeout };
+    let settings = CheckSettings { upstream: settings.upstream, limits, codes, only, texts };
+    let outcome = Direct::new(settings.upstream.clone()).map_err(anyhow::Error::from).and_then(|direct| {
         let report = runtime()?.block_on(async {
-            let (mut progress, mut number) = (Progress::new(), 0);
-            let begins = |name: &str| {
-                progress.show(&format!("{number} of {}: {name}", plan.len()));
-                number += 1;
-            };
-            check::run(direct, &upstream, limits, plan, begins).await
+            let line = RefCell::new(Progress::new());
+            let progress = |done, of, what: &str| line.borrow_mut().show(&format!("{done} of {of}: {what}"));
+            check::run(direct, &settings, plan, progress).await
         });
         print(&render::report(&report, args.output))?;
         if let Some(path) = &args.junit {
@@ -131,9 +155,9 @@ pub fn run(
 impl CheckArgs {
     fn wants(&self, case: &Case) -> bool {
         let named = |names: &[String]| names.iter().any(|name| name == case.name);
-        let first = case.name == CASES[0].name;
-        let asked_for = self.case.is_empty() || named(&self.case) || first;
-        asked_for && !named(&self.skip)
+        let asked_for = self.case.is_empty() || named(&self.case);
+        let can_be_run = self.texts.is_some() || !case.needs_texts();
+        (asked_for && can_be_run && !named(&self.skip)) || case.is_always_run()
     }
 }
 
@@ -143,6 +167,19 @@ fn limit(text: &str) -> Result<Duration, String> {
         return Err("it must be 10ms to 10m".to_owned());
     }
     Ok(limit)
+}
+
+/// The texts of a file, one a line. None of them is empty.
+fn own_texts(path: &Path) -> anyhow::Result<Vec<String>> {
+    let text = read_text(path).with_context(|| format!("cannot read --texts {}", path.display()))?;
+    let texts: Vec<String> = text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    anyhow::ensure!(!texts.is_empty(), "--texts {} holds no text", path.display());
+    Ok(texts)
+}
+
+fn callback(name: &str) -> Result<String, String> {
+    let is_known = CALLBACKS.iter().any(|callback| callback.name == name);
+    is_known.then(|| name.to_owned()).ok_or_else(|| "there is no such callback; `config show` lists all".to_owned())
 }
 
 fn case_name(name: &str) -> Result<String, String> {
