@@ -28,12 +28,11 @@ use tokio::time::{Instant, timeout_at};
 pub use catalogue::{CASES, Case, CaseOf};
 pub use expect::{Expectation, Expectations, ExpectationsError};
 pub use report::{CaseReport, CheckReport};
-pub use session::CheckLimits;
+pub use session::{CheckLimits, CheckSettings};
 pub use verdict::CaseVerdict;
 
 use crate::callback::{CALLBACKS, Callback};
-use crate::openim::ServiceCodes;
-use crate::upstream::{Direct, UpstreamSettings};
+use crate::upstream::Direct;
 use catalogue::Run;
 use session::Session;
 
@@ -41,19 +40,6 @@ use session::Session;
 const WHOLE_TIMEOUTS: u32 = 15;
 /// About as many questions each callback is asked in one stage.
 const QUESTIONS_OF_EACH: usize = 56;
-
-/// How the service is reached, and what it is held against.
-#[derive(Debug, Clone)]
-pub struct CheckSettings {
-    pub upstream: UpstreamSettings,
-    pub limits: CheckLimits,
-    /// The codes that its refusals may have.
-    pub codes: ServiceCodes,
-    /// The callbacks that it is asked about; empty: all.
-    pub only: Vec<&'static Callback>,
-    /// Texts that every field gets which takes one, for the case of `--texts`.
-    pub texts: Vec<String>,
-}
 
 #[derive(Debug, Clone, Copy)]
 pub struct CheckPlan<'a> {

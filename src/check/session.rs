@@ -13,13 +13,12 @@ use http::HeaderValue;
 use tokio::{sync::Semaphore, task::yield_now, time::sleep};
 use tonic::Code;
 
-use super::CheckSettings;
 use super::samples::{CheckSample, quoted};
 use crate::base::{error_chain, grpc_status, text};
 use crate::callback::{Body, Callback, Codec, Decision, Guard, InvalidDecision};
 use crate::openim::ServiceCodes;
 use crate::proto::Refuse;
-use crate::upstream::{CallError, CallId, Direct, DirectConnection, Retry, Target};
+use crate::upstream::{CallError, CallId, Direct, DirectConnection, Retry, Target, UpstreamSettings};
 
 /// Connections, as one worker of the bridge has them to one endpoint at most.
 pub(super) const LANES: usize = 4;
@@ -48,6 +47,19 @@ pub struct CheckLimits {
     pub deadline: Duration,
     /// For any other one. Sent with every call, as its gRPC deadline.
     pub timeout: Duration,
+}
+
+/// How the service is reached, and what it is held against.
+#[derive(Debug, Clone)]
+pub struct CheckSettings {
+    pub upstream: UpstreamSettings,
+    pub limits: CheckLimits,
+    /// The codes that its refusals may have.
+    pub codes: ServiceCodes,
+    /// The callbacks that it is asked about; empty: all.
+    pub only: Vec<&'static Callback>,
+    /// Texts that every field gets which takes one, for the case of `--texts`.
+    pub texts: Vec<String>,
 }
 
 pub(super) struct Session<'a> {
