@@ -547,11 +547,7 @@ fn a_change_that_openim_cannot_carry_out_is_named_with_what_openim_would_do() {
             r#"{"users":[{"nickname":"n"}]}"#,
             "each of `users` must have a `userID`. OpenIM panics, and stores nothing",
         ),
-        (
-            "beforeGroupOnlinePush",
-            r#"{"userIDList":["u1"]}"#,
-            "a notification must stay as it is. Clients rely on it",
-        ),
+        ("beforeGroupOnlinePush", r#"{"userIDList":["u1"]}"#, "a notification must stay as it is. Clients rely on it"),
     ] {
         let callback = CALLBACKS.iter().find(|callback| callback.name == name).expect("a callback");
         let message = callback.rpc.change.and_then(|shape| shape.message_of(change)).expect("a change");

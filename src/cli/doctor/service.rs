@@ -75,7 +75,7 @@ async fn has(connection: &DirectConnection, callback: &'static Callback) -> Opti
     // Field 1 of every request is the operation ID.
     let length = u8::try_from(OPERATION_ID.len()).ok()?;
     let request = Bytes::from([&[0x0a, length], OPERATION_ID.as_bytes()].concat());
-    match connection.call(callback.rpc.path, request, LIMIT).await {
+    match connection.call(callback.rpc.path, &request, LIMIT, None).await {
         Ok(_) => Some(true),
         Err(CallError::Status(status)) => Some(status.code() != Code::Unimplemented),
         Err(_) => None,
