@@ -92,15 +92,9 @@ const NAMES_FIELDS: [NamesFields; 12] = [
     NamesFields { file: "config/leaf.rs", names: &["beforeSendSingleMsg"], why: "an example, in help" },
     NamesFields { file: "config/load.rs", names: &["beforeSendSingleMsg"], why: "an example, in an error" },
     NamesFields {
-        file: "check/",
-        names: &[
-            "ownerUserID",
-            "friendUserID",
-            "remark",
-            "BeforeSetFriendRemarkRequest",
-            "BeforeSetFriendRemarkResponse",
-        ],
-        why: "short names of old tables; the messages for as long as `check` knows this callback only",
+        file: "check/expect.rs",
+        names: &["ownerUserID", "friendUserID", "remark"],
+        why: "the short names of a remark in old tables",
     },
 ];
 
