@@ -752,7 +752,7 @@ fn what_holds_no_webhooks_yml_is_never_examined_and_never_written_to() {
     assert_eq!(examined.status.code(), Some(0), "{examined:?}");
     assert!(out(&examined).contains("url-port  webhooks.yml:1:"), "{examined:?}");
     let fixed = error(&said_of(&[("webhooks.yml", json)], &["--webhooks", "webhooks.yml", "--fix"]));
-    assert!(fixed.contains("cannot be corrected in place. Give it as a file: kubectl"), "{fixed}");
+    assert!(fixed.contains("cannot be corrected in place. Give it as a file: `kubectl"), "{fixed}");
 }
 
 #[test]
@@ -785,7 +785,7 @@ fn a_url_to_another_receiver_is_known_and_never_moved_at_its_cost() {
     assert_eq!(chat.clone().flags(compared).changes(), moved.changes());
     let unknown = Setup { file: format!("{}beforeLater:\n  enable: true\n", chat.file), ..moved };
     assert!(unknown.findings()[0].why.contains("asked no more for `beforeLater`,"), "{:?}", unknown.findings());
-    let old = right().url("http://old:8080/cb").flags("--forward-url http://old:8080/cb");
+    let old = right().url("http://old:8080/cb").flags("--forward-url http://me:it@old:8080/cb?x=1");
     assert_eq!(old.lines(), ["wrong url-other-receiver webhooks.yml:2:6"]);
     assert!(old.findings()[0].why.contains("`beforeSetFriendRemark`"), "it goes to the service: {:?}", old.findings());
 }

@@ -49,7 +49,7 @@ fn oddity(oddity: &Oddity) -> Finding {
             Finding::advice("variables-none", "no IMENV_WEBHOOKS_… variable is set there")
                 .at(Some(at))
                 .why("so webhooks.yml alone counts, if these are the variables of OpenIM's containers")
-                .remedy("if they are not, give those: docker compose exec openim-server env > openim.env")
+                .remedy("if they are not, give those: `docker compose exec openim-server env > openim.env`")
         }
     }
 }

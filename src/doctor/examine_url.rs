@@ -132,7 +132,8 @@ fn other_receiver(text: &str, to: &Destination, webhooks: &Webhooks, bridge: Bri
     let is_bridge = bridge.reached_at.map_or(to.port == port, |right| place(right) == place(to));
     let is_forwarded = bridge.settings().forward.as_ref().is_some_and(|forward| {
         let url = forward.url.to_string();
-        Destination::parse(&url, bridge.served).is_ok_and(|forwarded| place(&forwarded) == place(to))
+        let forwarded = Destination::parse(url.split('?').next().unwrap_or_default(), bridge.served);
+        forwarded.is_ok_and(|forwarded| place(&forwarded) == place(to))
     });
     if is_bridge || !(is_forwarded || to.is_chat_server()) {
         return None;

@@ -20,7 +20,7 @@ pub enum Unreadable {
     /// It is YAML of another shape.
     #[error("{at}: not OpenIM's webhooks.yml: expected a mapping with `url` and the callbacks")]
     NotAMapping { at: Place },
-    #[error("{}: a Kubernetes {kind} without webhooks.yml in it. Give the ConfigMap that OpenIM mounts: kubectl get configmap openim-config -o yaml > configmap.yaml", path.display())]
+    #[error("{}: a Kubernetes {kind} without webhooks.yml in it. Give the ConfigMap that OpenIM mounts: `kubectl get configmap openim-config -o yaml > configmap.yaml`", path.display())]
     Kubernetes { path: PathBuf, kind: String },
     #[error("{}: a Compose file, which sets variables and is not webhooks.yml. Give it as --env, beside OpenIM's webhooks.yml", path.display())]
     Compose { path: PathBuf },
@@ -34,7 +34,7 @@ pub enum Unreadable {
     Several { path: PathBuf, places: String },
     /// What stands there cannot be corrected where it is.
     #[error(
-        "{at}: webhooks.yml is quoted there, and cannot be corrected in place. Give it as a file: kubectl get configmap openim-config -o jsonpath='{{.data.webhooks\\.yml}}' > webhooks.yml"
+        "{at}: webhooks.yml is quoted there, and cannot be corrected in place. Give it as a file: `kubectl get configmap openim-config -o jsonpath='{{.data.webhooks\\.yml}}' > webhooks.yml`"
     )]
     Quoted { at: Place },
 }

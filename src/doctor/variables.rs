@@ -51,16 +51,16 @@ pub enum UnreadableVariables {
     #[error("{}: no IMENV_WEBHOOKS_… variable stands in it. Give NAME=value lines, such as those of {OF_A_CONTAINER}; or a docker-compose.yaml, or a Kubernetes object, that sets them", path.display())]
     Nothing { path: PathBuf },
     #[error(
-        "{at}: the value is filled in elsewhere. Give what OpenIM gets: {OF_A_CONTAINER}, or docker compose config > compose.yaml"
+        "{at}: the value is filled in elsewhere. Give what OpenIM gets: {OF_A_CONTAINER}, or `docker compose config > compose.yaml`"
     )]
     Elsewhere { at: Place },
-    #[error("{}:{line}: `env_file` sets more variables, which are not in this file. Give all of them: {OF_A_CONTAINER}, or docker compose config > compose.yaml", path.display())]
+    #[error("{}:{line}: `env_file` sets more variables, which are not in this file. Give all of them: {OF_A_CONTAINER}, or `docker compose config > compose.yaml`", path.display())]
     EnvFile { path: PathBuf, line: u64 },
     #[error("{at}: another value stands at {first}. Give the variables of one container: {OF_A_CONTAINER}")]
     Two { at: Place, first: Place },
 }
 
-const OF_A_CONTAINER: &str = "docker compose exec openim-server env > openim.env";
+const OF_A_CONTAINER: &str = "`docker compose exec openim-server env > openim.env`";
 
 /// OpenIM's variables in the text of the file at `path`: `NAME=value` a line, with or without `export` and quotes, of which
 /// the last of several counts; or a Compose file, or Kubernetes objects, or another file of YAML or JSON that sets them as
