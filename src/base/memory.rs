@@ -44,6 +44,15 @@ impl Gauge {
         Permit { gauge: Arc::clone(self), amount }
     }
 
+    /// What was `before` is `now`, whatever the limit: for whoever keeps count itself.
+    pub(crate) fn shift(&self, before: usize, now: usize) {
+        if now > before {
+            self.held.fetch_add(now - before, Relaxed);
+        } else if now < before {
+            self.held.fetch_sub(before - now, Relaxed);
+        }
+    }
+
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit.load(Relaxed)
@@ -81,11 +90,7 @@ impl Permit {
 
     /// Holds so much from now on, whatever the limit.
     pub fn set(&mut self, amount: usize) {
-        if amount > self.amount {
-            self.gauge.held.fetch_add(amount - self.amount, Relaxed);
-        } else {
-            self.gauge.held.fetch_sub(self.amount - amount, Relaxed);
-        }
+        self.gauge.shift(self.amount, amount);
         self.amount = amount;
     }
 }

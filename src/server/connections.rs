@@ -5,10 +5,9 @@
 //! to close at its next answer, and so is the new one; further ones wait in the accept queue meanwhile.
 
 use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
+    cell::Cell,
+    collections::VecDeque,
     net::IpAddr,
-    rc::Rc,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -23,7 +22,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::base::memory::{Gauge, Permit};
+use crate::base::memory::Gauge;
 
 /// How long a new connection cannot be turned out: its first request is likely to be on its way, or there already.
 const TIME_TO_SPEAK: Duration = Duration::from_millis(100);
@@ -46,21 +45,27 @@ pub(super) const PLAIN_BYTES: usize = 9 << 10;
 pub(super) const TLS_BYTES: usize = 24 << 10;
 pub(super) const HTTP2_BYTES: usize = 48 << 10;
 
-/// In order of age.
-type Silent = BTreeMap<u64, SilentConnection>;
+/// In order of age: of their numbers.
+type Silent = VecDeque<SilentConnection>;
 
 #[derive(Debug)]
 struct SilentConnection {
+    number: u64,
     since: Instant,
     task: Waker,
 }
 
-/// One that has sent a request.
+/// What is known of one connection, and what it holds.
 #[derive(Debug)]
-struct KeptConnection {
+pub(super) struct OpenConnection {
     /// When its last request came, in milliseconds after `Connections::started`.
     asked: AtomicU64,
     is_to_leave: AtomicBool,
+    /// What all of them hold.
+    all: Arc<Gauge>,
+    /// Bytes of this one, without its buffers.
+    itself: AtomicUsize,
+    buffers: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -75,19 +80,10 @@ pub(super) struct Connections {
     next: AtomicU64,
     /// Those that have never sent a request, but for those that have been turned out.
     silent: Mutex<Silent>,
-    kept: Mutex<Slab<Arc<KeptConnection>>>,
+    kept: Mutex<Slab<Arc<OpenConnection>>>,
     /// When the last one was told to close.
     told: Mutex<Option<Instant>>,
     closed: Notify,
-}
-
-/// What one connection holds.
-#[derive(Debug)]
-pub(super) struct ConnectionMemory {
-    permit: RefCell<Permit>,
-    /// Without its buffers.
-    itself: Cell<usize>,
-    buffers: Cell<usize>,
 }
 
 /// One connection's place, given back when dropped.
@@ -97,10 +93,9 @@ pub(super) struct ConnectionSlot {
     number: u64,
     peer: IpAddr,
     is_silent: Cell<bool>,
-    kept: Arc<KeptConnection>,
+    connection: Arc<OpenConnection>,
     /// Its place among those that are kept, once it has spoken.
     place: Cell<usize>,
-    memory: Rc<ConnectionMemory>,
 }
 
 impl Connections {
@@ -162,21 +157,20 @@ impl Connections {
     pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> ConnectionSlot {
         let number = self.next.fetch_add(1, Relaxed);
         self.open.fetch_add(1, Relaxed);
-        let memory = ConnectionMemory::new(&self.memory);
+        let connection = OpenConnection::new(&self.memory);
         let is_beyond = self.are_too_many();
         if is_beyond {
             self.make_room();
         }
         // It leaves with its first answer: those that are idle may never ask again, and others wait for a place.
-        let kept = KeptConnection { asked: AtomicU64::new(0), is_to_leave: AtomicBool::new(is_beyond) };
+        connection.is_to_leave.store(is_beyond, Relaxed);
         ConnectionSlot {
             connections: Arc::clone(self),
             number,
             peer,
             is_silent: Cell::new(true),
-            kept: Arc::new(kept),
+            connection,
             place: Cell::new(0),
-            memory,
         }
     }
 
@@ -184,12 +178,14 @@ impl Connections {
     /// the one that has been idle longest to close.
     pub(super) fn make_room(&self) {
         let mut silent = self.silent();
-        let Some(oldest) = silent.first_entry() else {
+        let Some(oldest) = silent.front() else {
             drop(silent);
             return self.tell_the_longest_idle();
         };
-        if oldest.get().since.elapsed() >= TIME_TO_SPEAK {
-            oldest.remove().task.wake();
+        if oldest.since.elapsed() >= TIME_TO_SPEAK
+            && let Some(oldest) = silent.pop_front()
+        {
+            oldest.task.wake();
         }
     }
 
@@ -229,12 +225,19 @@ impl Connections {
         self.closed.notified().await;
     }
 
-    fn kept(&self) -> MutexGuard<'_, Slab<Arc<KeptConnection>>> {
+    fn kept(&self) -> MutexGuard<'_, Slab<Arc<OpenConnection>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn silent(&self) -> MutexGuard<'_, Silent> {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn no_longer_silent(&self, number: u64) {
+        let mut silent = self.silent();
+        if let Ok(place) = silent.binary_search_by_key(&number, |silent| silent.number) {
+            silent.remove(place);
+        }
     }
 }
 
@@ -247,12 +250,18 @@ impl ConnectionSlot {
     /// From now on the connection can be turned out, until it speaks. Its task is woken to find that out. It must not have
     /// begun yet.
     pub(super) fn may_be_turned_out(&self, task: Waker) {
-        self.connections.silent().insert(self.number, SilentConnection { since: Instant::now(), task });
+        let new = SilentConnection { number: self.number, since: Instant::now(), task };
+        let mut silent = self.connections.silent();
+        // Mostly the last: another worker may have entered one meanwhile.
+        let place = silent.iter().rposition(|silent| silent.number < new.number).map_or(0, |before| before + 1);
+        silent.insert(place, new);
     }
 
     /// Whether it is to go.
     pub(super) fn is_turned_out(&self) -> bool {
-        self.is_silent() && !self.connections.silent().contains_key(&self.number)
+        let is_in_list =
+            || self.connections.silent().binary_search_by_key(&self.number, |silent| silent.number).is_ok();
+        self.is_silent() && !is_in_list()
     }
 
     pub(super) fn is_silent(&self) -> bool {
@@ -262,61 +271,67 @@ impl ConnectionSlot {
     /// It has sent a request that its peer may send, and may stay.
     pub(super) fn has_spoken(&self) {
         if self.is_silent.replace(false) {
-            self.connections.silent().remove(&self.number);
-            self.place.set(self.connections.kept().insert(Arc::clone(&self.kept)));
+            self.connections.no_longer_silent(self.number);
+            self.place.set(self.connections.kept().insert(Arc::clone(&self.connection)));
         }
     }
 
     /// A request has come, at this time.
     pub(super) fn asks(&self, at: Instant) {
         let since_start = at.saturating_duration_since(self.connections.started);
-        self.kept.asked.store(u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX), Relaxed);
+        self.connection.asked.store(u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// Whether its next answer announces that it closes.
     pub(super) fn is_to_leave(&self) -> bool {
-        self.kept.is_to_leave.load(Relaxed)
+        self.connection.is_to_leave.load(Relaxed)
     }
 
     /// What it holds.
-    pub(super) fn memory(&self) -> &Rc<ConnectionMemory> {
-        &self.memory
+    pub(super) fn connection(&self) -> &Arc<OpenConnection> {
+        &self.connection
     }
 }
 
-impl ConnectionMemory {
-    pub(super) fn new(gauge: &Arc<Gauge>) -> Rc<Self> {
-        let permit = RefCell::new(gauge.hold(PLAIN_BYTES));
-        Rc::new(Self { permit, itself: Cell::new(PLAIN_BYTES), buffers: Cell::new(0) })
+impl OpenConnection {
+    pub(super) fn new(all: &Arc<Gauge>) -> Arc<Self> {
+        all.shift(0, PLAIN_BYTES);
+        Arc::new(Self {
+            asked: AtomicU64::new(0),
+            is_to_leave: AtomicBool::new(false),
+            all: Arc::clone(all),
+            itself: AtomicUsize::new(PLAIN_BYTES),
+            buffers: AtomicUsize::new(0),
+        })
     }
 
-    /// Its own size, without its buffers, is this from now on.
+    /// Its own size, without its buffers, is this from now on. Its own thread alone says so.
     pub(super) fn is_itself(&self, bytes: usize) {
-        self.itself.set(bytes);
-        self.permit.borrow_mut().set(bytes + self.buffers.get());
+        self.all.shift(self.itself.load(Relaxed), bytes);
+        self.itself.store(bytes, Relaxed);
     }
 
-    /// Its buffers hold so many bytes.
+    /// Its buffers hold so many bytes. Its own thread alone says so.
     pub(super) fn has_buffers(&self, bytes: usize) {
-        if self.buffers.replace(bytes) != bytes {
-            self.permit.borrow_mut().set(self.itself.get() + bytes);
-        }
+        self.all.shift(self.buffers(), bytes);
+        self.buffers.store(bytes, Relaxed);
     }
 
     pub(super) fn buffers(&self) -> usize {
-        self.buffers.get()
+        self.buffers.load(Relaxed)
     }
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         if self.is_silent() {
-            self.connections.silent().remove(&self.number);
+            self.connections.no_longer_silent(self.number);
         } else {
             self.connections.kept().remove(self.place.get());
         }
         // Its bytes before its place, for whoever waits for either.
-        self.memory.permit.borrow_mut().set(0);
+        self.connection.is_itself(0);
+        self.connection.has_buffers(0);
         self.connections.open.fetch_sub(1, Relaxed);
         self.connections.closed.notify_waiters();
     }

@@ -17,7 +17,7 @@ mod request;
 pub(super) mod tls;
 mod watched;
 
-use std::{future::poll_fn, io, pin::pin, rc::Rc, task::Poll, time::Duration};
+use std::{future::poll_fn, io, pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 
@@ -40,7 +40,7 @@ pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: Connec
     if let Err(error) = socket::accepted(&stream) {
         return tracing::debug!(%error, "a connection went away at once");
     }
-    let watch = ConnectionWatch::new(Rc::clone(place.memory()));
+    let watch = ConnectionWatch::new(Arc::clone(place.connection()));
     let mut serving = pin!(async {
         match &context.shared.tls {
             None => {
@@ -87,7 +87,7 @@ async fn https(
         () = context.too_late_to_speak(watch.first_request_by()) => return Ok(()),
     };
     let is_http2 = tls::is_http2(&stream);
-    place.memory().is_itself(if is_http2 { HTTP2_BYTES } else { TLS_BYTES });
+    place.connection().is_itself(if is_http2 { HTTP2_BYTES } else { TLS_BYTES });
     if is_http2 {
         http2::serve(context, stream, watch, place).await
     } else {

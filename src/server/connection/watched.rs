@@ -7,6 +7,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -18,7 +19,7 @@ use tokio::{
 };
 
 use super::limits::HEAD_BYTES;
-use crate::server::connections::ConnectionMemory;
+use crate::server::connections::OpenConnection;
 
 /// A body is read in pieces of less than 16 KiB: each time that hyper's buffer has been filled it takes a larger one, up to
 /// the longest head.
@@ -43,7 +44,7 @@ pub(super) struct ConnectionWatch {
     speaks_tls: Cell<bool>,
     /// Bytes of the head that is being read.
     head: Cell<usize>,
-    memory: Rc<ConnectionMemory>,
+    connection: Arc<OpenConnection>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,14 +62,14 @@ enum Phase {
 }
 
 impl ConnectionWatch {
-    pub(super) fn new(memory: Rc<ConnectionMemory>) -> Rc<Self> {
+    pub(super) fn new(connection: Arc<OpenConnection>) -> Rc<Self> {
         Rc::new(Self {
             accepted: Instant::now(),
             phase: Cell::new(Phase::Silent),
             has_waited: Cell::new(false),
             speaks_tls: Cell::new(false),
             head: Cell::new(0),
-            memory,
+            connection,
         })
     }
 
@@ -138,7 +139,7 @@ impl ConnectionWatch {
     /// What it is read into has so many bytes.
     fn reads_into(&self, bytes: usize) {
         let is_idle = matches!(self.phase.get(), Phase::Silent | Phase::Idle);
-        self.memory.has_buffers(if is_idle { bytes } else { bytes.max(self.memory.buffers()) });
+        self.connection.has_buffers(if is_idle { bytes } else { bytes.max(self.connection.buffers()) });
     }
 
     /// When waiting for more bytes ends.
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_request_begins_with_its_first_byte_and_not_before() {
-        let watch = ConnectionWatch::new(ConnectionMemory::new(&Gauge::new(usize::MAX)));
+        let watch = ConnectionWatch::new(OpenConnection::new(&Gauge::new(usize::MAX)));
         sleep(STEP);
         // Nothing was waited for: these bytes may be as old as the connection.
         watch.bytes_came(1);
