@@ -809,8 +809,8 @@ fn shown(service: &Serving, arguments: &[&str]) -> (Option<i32>, String) {
         command(&[&["--upstream", &service.url(), "--deadline", "20s", "--timeout", "60s"], arguments].concat());
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     let text = String::from_utf8(output.stdout).expect("UTF-8").replace(&service.address.port().to_string(), "PORT");
-    let times = regex::Regex::new(r"\d+(\.\d+)?(µs|ms|s)\b").expect("a pattern");
-    let numbers = regex::Regex::new(r#""milliseconds": [0-9.]+"#).expect("a pattern");
+    let times = regex_lite::Regex::new(r"\d+(\.\d+)?(µs|ms|s)\b").expect("a pattern");
+    let numbers = regex_lite::Regex::new(r#""milliseconds": [0-9.]+"#).expect("a pattern");
     let text = numbers.replace_all(&text, r#""milliseconds": 0"#).into_owned();
     (output.status.code(), times.replace_all(&text, "TIME").into_owned())
 }

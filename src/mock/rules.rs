@@ -445,16 +445,16 @@ rules:
         3 |     then: allow
           |
         "#);
-        insta::assert_snapshot!(complaint("rules:\n  - when: { remark: { regex: '(' } }\n    then: allow\n"), @r#"
-        error: line 2 column 30: `regex` is no regular expression: unclosed group
+        insta::assert_snapshot!(complaint("rules:\n  - when: { remark: { regex: '(' } }\n    then: allow\n"), @"
+        error: line 2 column 30: `regex` is no regular expression: found open group without closing ')'
          --> rules.yaml:2:30
           |
         1 | rules:
         2 |   - when: { remark: { regex: '(' } }
-          |                              ^ `regex` is no regular expression: unclosed group
+          |                              ^ `regex` is no regular expression: found open group without closing ')'
         3 |     then: allow
           |
-        "#);
+        ");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use regex::Regex;
+use regex_lite::Regex;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
@@ -184,11 +184,7 @@ struct Search(Regex);
 impl<'de> Deserialize<'de> for Search {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let pattern = String::deserialize(deserializer)?;
-        Regex::new(&pattern).map(Self).map_err(|error| {
-            // The lines before the last draw the pattern, which the error's snippet does already.
-            let text = error.to_string();
-            let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            D::Error::custom(format_args!("`regex` is no regular expression: {reason}"))
-        })
+        let wrong = |error| D::Error::custom(format_args!("`regex` is no regular expression: {error}"));
+        Regex::new(&pattern).map(Self).map_err(wrong)
     }
 }
