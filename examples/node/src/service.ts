@@ -1,4 +1,5 @@
-// A decision service for openim-bridge. It refuses remarks that contain a listed word, and trims the others.
+// A decision service for openim-bridge. It refuses remarks that contain a listed word, and trims the others; and keeps
+// when users were last online.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
@@ -9,7 +10,9 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 
 import { friends, readWords } from './friends.js';
-import type { ProtoGrpcType } from './gen/friend.js';
+import type { ProtoGrpcType as FriendProto } from './gen/friend.js';
+import type { ProtoGrpcType as UserProto } from './gen/user.js';
+import { presence } from './presence.js';
 
 // The bridge takes requests of up to 1 MiB unless configured otherwise.
 const MAX_MESSAGE_BYTES = 2 << 20;
@@ -18,7 +21,8 @@ const DRAIN_MS = 3_000;
 // What then still runs may take this long. No call of the bridge's lasts longer.
 const GRACE_MS = 15_000;
 
-const SERVICE = 'openim.bridge.v1.FriendCallbackService';
+// What health tells of; '' is the server as a whole.
+const SERVICES = ['', 'openim.bridge.v1.FriendCallbackService', 'openim.bridge.v1.UserCallbackService'];
 
 function log(level: 'INFO' | 'ERROR', msg: string, fields: object = {}): void {
   console.error(JSON.stringify({ time: new Date(), level, msg, ...fields }));
@@ -53,17 +57,20 @@ function credentials({ tls }: Settings): ServerCredentials {
 }
 
 async function serve(settings: Settings): Promise<void> {
-  const definition = loadSync('openim/bridge/v1/friend.proto', {
+  const definition = loadSync(['openim/bridge/v1/friend.proto', 'openim/bridge/v1/user.proto'], {
     includeDirs: [fileURLToPath(new URL('proto', import.meta.url))],
     defaults: true,
     oneofs: true,
     longs: String,
   });
-  const contract = loadPackageDefinition(definition) as unknown as ProtoGrpcType;
+  const contract = loadPackageDefinition(definition) as unknown as FriendProto & UserProto;
+  const { FriendCallbackService, UserCallbackService } = contract.openim.bridge.v1;
 
   const server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES });
-  server.addService(contract.openim.bridge.v1.FriendCallbackService.service, friends(readWords(settings.words)));
-  const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
+  server.addService(FriendCallbackService.service, friends(readWords(settings.words)));
+  server.addService(UserCallbackService.service, presence());
+  const health = new HealthImplementation();
+  for (const service of SERVICES) health.setStatus(service, 'SERVING');
   health.addToServer(server);
   new ReflectionService(definition).addToServer(server);
 
@@ -74,8 +81,7 @@ async function serve(settings: Settings): Promise<void> {
 
   const received = await signal;
   log('INFO', 'stopping');
-  health.setStatus('', 'NOT_SERVING');
-  health.setStatus(SERVICE, 'NOT_SERVING');
+  for (const service of SERVICES) health.setStatus(service, 'NOT_SERVING');
   if (received === 'SIGTERM') await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
   setTimeout(() => server.forceShutdown(), GRACE_MS).unref();
   await promisify(server.tryShutdown.bind(server))();

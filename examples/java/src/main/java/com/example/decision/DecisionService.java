@@ -10,6 +10,7 @@ import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.openim.bridge.v1.FriendCallbackServiceGrpc;
+import io.openim.bridge.v1.UserCallbackServiceGrpc;
 import java.io.File;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -31,7 +32,10 @@ import picocli.CommandLine.ParameterException;
 import sun.misc.Signal;
 import sun.misc.SignalHandler;
 
-/** A decision service for openim-bridge. It refuses remarks that contain a listed word, and trims the others. */
+/**
+ * A decision service for openim-bridge. It refuses remarks that contain a listed word, and trims the others; and keeps
+ * when users were last online.
+ */
 @Command(name = "decision-service", mixinStandardHelpOptions = true)
 public final class DecisionService implements Callable<Integer> {
     /** The bridge takes requests of up to 1 MiB unless configured otherwise. */
@@ -83,9 +87,11 @@ public final class DecisionService implements Callable<Integer> {
     public Integer call() throws IOException, InterruptedException {
         HealthStatusManager health = new HealthStatusManager();
         health.setStatus(FriendCallbackServiceGrpc.SERVICE_NAME, ServingStatus.SERVING);
+        health.setStatus(UserCallbackServiceGrpc.SERVICE_NAME, ServingStatus.SERVING);
         Server server = NettyServerBuilder.forAddress(address(), credentials())
                 .maxInboundMessageSize(MAX_MESSAGE_BYTES)
                 .addService(friends())
+                .addService(new Presence())
                 .addService(health.getHealthService())
                 .addService(ProtoReflectionServiceV1.newInstance())
                 .build();
