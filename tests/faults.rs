@@ -16,7 +16,7 @@ use kit::frames::{
     Answer, CANCEL, ENHANCE_YOUR_CALM, HEADER_TABLE_SIZE, INADEQUATE_SECURITY, INITIAL_WINDOW_SIZE, INTERNAL_ERROR,
     MAX_FRAME_SIZE, NO_ERROR, Player, REFUSED_STREAM, allow, answer, grpc, http, plays, terms,
 };
-use kit::{BridgeBuilder, Request, app, app_at, app_to_stop, bridge, eventually, ms, nowhere, peer};
+use kit::{BridgeBuilder, Client, Request, app, app_at, app_to_stop, bridge, eventually, ms, nowhere, peer};
 use openim_bridge::callback::{BodyError, Callback, Codec, Question};
 use openim_bridge::mock::CallStage;
 use openim_bridge::openim::OperationId;
@@ -535,6 +535,26 @@ fn a_client_that_leaves_cancels_the_call() {
     assert_eq!(app.next_event().stage, CallStage::Cancelled);
     assert!(asked.elapsed() < ms(13_000), "it ended by itself");
     eventually("nothing is held", || bridge.server.load().in_flight == 0);
+}
+
+/// As reactor-netty, grpc-node and h2 do, a service may end a connection on which many calls are cancelled.
+#[test]
+fn calls_that_are_given_up_do_not_look_like_an_attack() {
+    const GIVEN_UP: usize = 60;
+    const RESETS_AT_ONCE: usize = 8;
+    let service = terms().plays_by(|request| if request < GIVEN_UP { answer() } else { allow() });
+    let bridge = bridge().asking_at(service.address).refusing().timeout(ms(14_000)).start();
+    let mut clients: Vec<_> = (0..GIVEN_UP).map(|_| bridge.connect()).collect();
+    for client in &mut clients {
+        client.write(&Request::new().bytes());
+    }
+    eventually("all are asked", || service.requests().len() == GIVEN_UP);
+    clients.into_iter().for_each(Client::leave);
+    eventually("nobody waits", || bridge.server.load().in_flight == 0);
+    bridge.ask("pal").goes_on_with("pal");
+    assert_eq!(service.requests(), [0; GIVEN_UP + 1], "all on one connection");
+    let resets = service.resets();
+    assert!((1..=RESETS_AT_ONCE).contains(&resets), "{resets} resets");
 }
 
 fn panics_early(callback: &'static Callback, body: Bytes, id: &OperationId) -> Result<Question, BodyError> {

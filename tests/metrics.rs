@@ -11,7 +11,7 @@ use std::{
     num::NonZeroUsize,
 };
 
-use regex::{Captures, Regex};
+use regex_lite::{Captures, Regex};
 
 use kit::{Bridge, BridgeBuilder, Request, app, bridge, eventually, ms};
 use openim_bridge::callback::{BodyError, Callback, Codec, Question};

@@ -227,7 +227,9 @@ impl Upstream {
         let mut head = unary::head(&endpoint.origin, call.path.clone(), deadline.remaining());
         write_metadata(head.headers_mut(), call.operation_id.as_ref(), call.id, call.attempt);
         call.trace.write(span, head.headers_mut());
-        match unary(place.sender(), head, call.frame.clone(), Some(call.memory)).await {
+        let connection = place.connection_number();
+        let (sender, given_up) = place.parts();
+        match unary(sender, head, call.frame.clone(), Some(call.memory), Some(given_up)).await {
             Ok(reply) => {
                 endpoint.answered();
                 Ok(reply)
@@ -243,7 +245,7 @@ impl Upstream {
                         endpoint.answered();
                     }
                     // Counted once for the whole connection, where it broke.
-                    _ => tried.broken_connection = Some(place.connection_number()),
+                    _ => tried.broken_connection = Some(connection),
                 }
                 Err(error)
             }

@@ -25,6 +25,7 @@ use tokio::{
 use super::empty_data::WithoutEmptyData;
 use super::endpoint::Endpoint;
 use super::error::ConnectError;
+use super::given_up::GivenUp;
 use super::pause::{Backoff, jittered, short};
 use super::settings::UpstreamSettings;
 use super::spent::{Spent, Stopwatch};
@@ -77,6 +78,7 @@ pub(super) struct UpstreamConnection {
     /// `None` once no call can begin on it any more. It ends when the last call has ended, since it has no more senders.
     sender: RefCell<Option<Sender>>,
     calls: Cell<usize>,
+    given_up: GivenUp,
     /// How many calls the peer allowed when there last was no room for one more.
     full_at: Cell<usize>,
 }
@@ -90,7 +92,7 @@ impl UpstreamConnection {
     /// Whether the peer would take one more call at once.
     fn has_room(&self) -> bool {
         let most = self.most_calls();
-        let has_room = self.calls.get() < most;
+        let has_room = self.calls.get() + self.given_up.len() < most;
         if !has_room {
             self.full_at.set(most);
         }
@@ -121,8 +123,8 @@ pub(super) struct CallSlot {
 }
 
 impl CallSlot {
-    pub(super) fn sender(&mut self) -> &mut Sender {
-        &mut self.sender
+    pub(super) fn parts(&mut self) -> (&mut Sender, &GivenUp) {
+        (&mut self.sender, &self.connection.given_up)
     }
 
     pub(super) fn connection_number(&self) -> u64 {
@@ -293,6 +295,7 @@ impl Channel {
             number: self.endpoint.connected(sender.clone()),
             sender: RefCell::new(Some(sender)),
             calls: Cell::new(0),
+            given_up: GivenUp::new(),
             full_at: Cell::new(usize::MAX),
         });
         self.open.borrow_mut().push(Rc::clone(&connection));
@@ -308,7 +311,8 @@ impl Channel {
             if let Some(why) = connection.why_closed(context) {
                 self.closes(&connection, why);
             }
-            if self.waiting.get() > 0 && connection.has_grown() {
+            let has_room = connection.given_up.end_some(context) || connection.has_grown();
+            if self.waiting.get() > 0 && has_room {
                 self.room.notify_waiters();
             }
             ended.map(drop)

@@ -140,7 +140,7 @@ impl DirectConnection {
         if let Some((operation_id, id, attempt)) = known_by {
             write_metadata(head.headers_mut(), Some(operation_id), id, attempt);
         }
-        let call = unary(&mut sender, head, grpc_frame::of(message), None);
+        let call = unary(&mut sender, head, grpc_frame::of(message), None, None);
         timeout_at(at, call).await.unwrap_or(Err(CallError::Deadline)).map(|reply| reply.message)
     }
 }

@@ -76,6 +76,7 @@ async fn ask(endpoint: &Endpoint, sender: &mut Sender, settings: &HealthSettings
         unary::head(&endpoint.origin, PathAndQuery::from_static(CHECK), settings.timeout),
         grpc_frame::of(&message),
         None,
+        None,
     );
     match timeout(settings.timeout, asked).await.map_err(|_| NoLife::Unanswered)? {
         Ok(reply) => match HealthCheckResponse::decode(reply.message) {

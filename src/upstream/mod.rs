@@ -10,7 +10,7 @@
 //! - `balancer`: which endpoint a worker's next call goes to.
 //! - `channel`: a worker's connections to one endpoint.
 //! - `stream`: what such a connection runs over. `tls`: how it is secured. `tls_words`: what goes wrong with that.
-//! - `empty_data`: takes out of it what h2 counts as an attack.
+//! - `empty_data`: takes out of it what h2 counts as an attack. `given_up`: calls that are, so that peers do not count them so.
 //! - `unary`: one try of a call, as gRPC.
 //! - [`spent`](Spent): where a call's time goes. [`tries`](Try): each try of it, for its trace.
 //! - [`error`](CallError): what goes wrong, and the classes of it.
@@ -31,6 +31,7 @@ mod error;
 mod forward;
 mod forward_connection;
 mod forward_url;
+mod given_up;
 mod health;
 mod pause;
 mod pool;

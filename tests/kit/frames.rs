@@ -215,9 +215,15 @@ pub struct Player {
     requests: Arc<Mutex<Vec<usize>>>,
     open: Arc<AtomicUsize>,
     heard: Arc<AtomicUsize>,
+    resets: Arc<AtomicUsize>,
 }
 
 impl Player {
+    /// How many calls the bridge has cancelled.
+    pub fn resets(&self) -> usize {
+        self.resets.load(Relaxed)
+    }
+
     /// How often the bridge has said that it knows what is permitted.
     pub fn heard(&self) -> usize {
         self.heard.load(Relaxed)
@@ -281,18 +287,20 @@ impl Terms {
         let now_open = Arc::clone(&open);
         let heard = Arc::<AtomicUsize>::default();
         let now_heard = Arc::clone(&heard);
+        let resets = Arc::<AtomicUsize>::default();
+        let now_reset = Arc::clone(&resets);
         let address = peer(move |mut stream| {
             let connection = connections.fetch_add(1, Relaxed);
             now_open.fetch_add(1, Relaxed);
             // Whatever fails here, the bridge has gone.
-            let _gone = play(&mut stream, &self, &now_heard, || {
+            let _gone = play(&mut stream, &self, &now_heard, &now_reset, || {
                 let mut seen = seen.lock().expect("requests");
                 seen.push(connection);
                 answer(seen.len() - 1)
             });
             now_open.fetch_sub(1, Relaxed);
         });
-        Player { address, requests, open, heard }
+        Player { address, requests, open, heard, resets }
     }
 }
 
@@ -300,6 +308,7 @@ fn play(
     stream: &mut TcpStream,
     terms: &Terms,
     heard: &AtomicUsize,
+    resets: &AtomicUsize,
     next_answer: impl Fn() -> Answer,
 ) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
@@ -320,7 +329,10 @@ fn play(
                 heard.fetch_add(1, Relaxed);
                 continue;
             }
-            RST_STREAM => late.remove(&stream_id).unwrap_or_default(),
+            RST_STREAM => {
+                resets.fetch_add(1, Relaxed);
+                late.remove(&stream_id).unwrap_or_default()
+            }
             HEADERS if terms.answers_heads => next_answer(),
             _ if is_all && !terms.answers_heads => next_answer(),
             _ => continue,
