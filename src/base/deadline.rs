@@ -39,6 +39,12 @@ impl Deadline {
         self.at.saturating_duration_since(moment) >= (self.at - self.started) / 2
     }
 
+    /// When the first byte came.
+    #[must_use]
+    pub(crate) const fn started(self) -> Instant {
+        self.started
+    }
+
     /// How long ago the first byte came.
     #[must_use]
     pub fn elapsed(self) -> Duration {

@@ -110,7 +110,7 @@ impl Bridge {
 
     /// Once for each callback.
     pub(super) fn record(&self, outcome: &Outcome, deadline: Deadline) {
-        telemetry::record(outcome, deadline.elapsed(), &self.metrics, &self.settings.log);
+        telemetry::record(outcome, deadline, &self.metrics, &self.settings.log);
     }
 
     /// What OpenIM is told. `held`: what its callback holds until now.

@@ -9,17 +9,17 @@ pub mod log;
 pub mod metrics;
 pub mod traces;
 
-use std::time::Duration;
-
+use crate::base::deadline::Deadline;
 use crate::outcome::Outcome;
 use log::LogSettings;
 use metrics::Metrics;
 
-/// Records what became of a callback, so long after its first byte: once, in all three.
-pub(crate) fn record(outcome: &Outcome, elapsed: Duration, metrics: &Metrics, settings: &LogSettings) {
+/// Records what became of a callback: once, in all three.
+pub(crate) fn record(outcome: &Outcome, deadline: Deadline, metrics: &Metrics, settings: &LogSettings) {
+    let elapsed = deadline.elapsed();
     metrics.record(outcome, elapsed);
     if let Some(span) = &outcome.span {
-        traces::record(span, outcome, elapsed);
+        traces::record(span, outcome, deadline.started());
     }
     log::record(outcome, elapsed, settings);
 }

@@ -13,7 +13,7 @@ mod export;
 mod spans;
 mod variables;
 
-use std::{sync::OnceLock, time::Duration};
+use std::sync::OnceLock;
 
 use http::request::Parts;
 use opentelemetry::{
@@ -21,6 +21,7 @@ use opentelemetry::{
     trace::{SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags},
 };
 use opentelemetry_sdk::trace::{Config, IdGenerator as _, RandomIdGenerator, SamplingDecision, ShouldSample};
+use tokio::time::Instant;
 
 use export::Exporter;
 pub use export::SpanCounts;
@@ -89,10 +90,10 @@ pub(crate) fn begin(request: &Parts, https: bool) -> (Propagation, Option<Box<Ca
     }
 }
 
-/// Of a callback that has become this, so long after its first byte.
-pub(super) fn record(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration) {
+/// Of a callback that has become this, and whose first byte came then.
+pub(super) fn record(span: &CallbackSpan, outcome: &Outcome, started: Instant) {
     if let Some(tracer) = TRACER.get() {
-        for span in spans::of(span, outcome, elapsed) {
+        for span in spans::of(span, outcome, started) {
             tracer.exporter.send(span);
         }
     }

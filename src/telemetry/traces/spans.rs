@@ -5,12 +5,7 @@
 //! Sources: <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>,
 //! <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>.
 
-use std::{
-    borrow::Cow,
-    net::SocketAddr,
-    sync::LazyLock,
-    time::{Duration, SystemTime},
-};
+use std::{borrow::Cow, net::SocketAddr, sync::LazyLock, time::SystemTime};
 
 use http::{Method, Version};
 use opentelemetry::{
@@ -43,26 +38,22 @@ impl Now {
         Self { time: SystemTime::now(), instant: Instant::now() }
     }
 
-    fn ago(&self, duration: Duration) -> SystemTime {
-        self.time.checked_sub(duration).unwrap_or(self.time)
-    }
-
     fn at(&self, instant: Instant) -> SystemTime {
-        self.ago(self.instant.saturating_duration_since(instant))
+        self.time.checked_sub(self.instant.saturating_duration_since(instant)).unwrap_or(self.time)
     }
 }
 
 /// The spans of the tries, and then the callback's.
-pub(super) fn of(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration) -> impl Iterator<Item = SpanData> {
+pub(super) fn of(span: &CallbackSpan, outcome: &Outcome, started: Instant) -> impl Iterator<Item = SpanData> {
     let now = Now::read();
-    let callback = callback(span, outcome, elapsed, &now);
+    let callback = callback(span, outcome, started, &now);
     let tries = outcome.tries.iter().map(move |tried| of_try(&span.context, outcome.callback, tried, &now));
     tries.chain([callback])
 }
 
-fn callback(span: &CallbackSpan, outcome: &Outcome, elapsed: Duration, now: &Now) -> SpanData {
-    let began = now.ago(elapsed);
-    let ended = span.answered.map_or(now.time, |answered| now.ago(elapsed.saturating_sub(answered)));
+fn callback(span: &CallbackSpan, outcome: &Outcome, started: Instant, now: &Now) -> SpanData {
+    let began = now.at(started);
+    let ended = span.answered.map_or(now.time, |answered| now.at(started + answered));
     let method = known(&span.method);
     let route = outcome.callback.map(|callback| format!("/{}", callback.command));
     let first_word = method.unwrap_or("HTTP");
