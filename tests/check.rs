@@ -541,6 +541,11 @@ fn a_change_that_openim_cannot_carry_out_is_named_with_what_openim_would_do() {
         ),
         (
             "beforeMsgModify",
+            r#"{"recvID":""}"#,
+            "`recvID` must not be empty. OpenIM takes an empty one for no change, or drops what its user asked for",
+        ),
+        (
+            "beforeMsgModify",
             r#"{"groupID":"g1"}"#,
             "`groupID` is only for messages of session type 3. OpenIM would lose the message",
         ),

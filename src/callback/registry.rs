@@ -203,7 +203,13 @@ pub static CALLBACKS: &[Callback] = &[
     Callback::before(rpc::BEFORE_MSG_MODIFY, "callbackBeforeMsgModifyCommand")
         .aliases(&["callbackMsgModifyCommand"])
         .actor("sendID")
-        .guards(&[Guard::JsonObject("content"), Guard::InSession("recvID", 1), Guard::InSession("groupID", 3)])
+        .guards(&[
+            Guard::JsonObject("content"),
+            Guard::NotEmpty("recvID"),
+            Guard::InSession("recvID", 1),
+            Guard::NotEmpty("groupID"),
+            Guard::InSession("groupID", 3),
+        ])
         .answered(&[
             ("clientMsgID", AnswerRule::Taken),
             ("serverMsgID", AnswerRule::Taken),
