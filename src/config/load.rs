@@ -25,11 +25,12 @@ use crate::server::{Settings, ShownConfiguration, ShownSetting};
 use crate::telemetry::log::LogIds;
 use crate::upstream::ErrorClass;
 
-// The settings that name files which are read with the configuration.
 /// What the keys of the actions for single classes begin with.
 const OF_CLASS: &str = "fallback.class.";
-
+/// The ranges of addresses.
 const ALLOW: &str = "access.allow";
+
+// The settings that name files which are read with the configuration.
 const USERS: &str = "access.basic_auth_file";
 const IDS_KEY: &str = "log.ids_key_file";
 

@@ -178,13 +178,11 @@ impl Connections {
     /// the one that has been idle longest to close.
     pub(super) fn make_room(&self) {
         let mut silent = self.silent();
-        let Some(oldest) = silent.front() else {
+        if silent.is_empty() {
             drop(silent);
             return self.tell_the_longest_idle();
-        };
-        if oldest.since.elapsed() >= TIME_TO_SPEAK
-            && let Some(oldest) = silent.pop_front()
-        {
+        }
+        if let Some(oldest) = silent.pop_front_if(|oldest| oldest.since.elapsed() >= TIME_TO_SPEAK) {
             oldest.task.wake();
         }
     }
@@ -287,7 +285,7 @@ impl ConnectionSlot {
         self.connection.is_to_leave.load(Relaxed)
     }
 
-    /// What it holds.
+    /// What is known of it, and what it holds.
     pub(super) fn connection(&self) -> &Arc<OpenConnection> {
         &self.connection
     }

@@ -8,7 +8,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -100,9 +100,14 @@ impl GivenUp {
 
     /// Cancels the call, or leaves it to itself. `most`: how many calls the peer allows.
     pub(super) fn take(&self, call: Unfinished, most: usize) {
+        let mut call = GivenUpCall { call, left: BYTES_TO_END, until: Instant::now() + TIME_TO_END };
+        // One that the peer has ended meanwhile, or the end of the connection, is over without a reset.
+        if call.call.ends(&mut call.left, &mut Context::from_waker(Waker::noop())) {
+            return;
+        }
         let mut left = self.left();
         if left.calls.len() < (most - most / FOR_OTHERS).min(MOST) && !left.may_reset() {
-            left.calls.push(GivenUpCall { call, left: BYTES_TO_END, until: Instant::now() + TIME_TO_END });
+            left.calls.push(call);
             self.count.store(left.calls.len(), Relaxed);
         }
     }

@@ -4,14 +4,13 @@
 //! two tasks, four boxes and two buffers of 8 KiB. The codes of a status are tonic's all the same.
 //! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
-use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Buf as _, Bytes};
 use h2::{Reason, RecvStream, client::SendRequest};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, response::Parts, uri::PathAndQuery,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use percent_encoding::percent_decode;
+use scopeguard::{ScopeGuard, guard};
 use tonic::{Code, Status};
 
 use super::error::{CallError, Retry};
@@ -74,48 +73,6 @@ fn timeout_value(timeout: Duration) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0u"))
 }
 
-/// What has come of a call so far. Dropped before its end, it is one that is given up.
-struct Exchange<'a> {
-    call: Option<Unfinished>,
-    sender: &'a Sender,
-    /// `None`: it is cancelled.
-    given_up: Option<&'a GivenUp>,
-}
-
-impl Exchange<'_> {
-    async fn head(&mut self) -> Result<Parts, CallError> {
-        let response = poll_fn(|context| match &mut self.call {
-            Some(Unfinished::Head(response)) => Pin::new(response).poll(context).map(Some),
-            _ => Poll::Ready(None),
-        });
-        let Some(response) = response.await else { return Err(no_status()) };
-        let ended = response.map_err(|error| {
-            self.call = None;
-            no_response(error)
-        });
-        let (head, body) = ended?.into_parts();
-        self.call = Some(Unfinished::Body(body));
-        Ok(head)
-    }
-
-    /// `None` before the head.
-    fn body(&mut self) -> Option<&mut RecvStream> {
-        match &mut self.call {
-            Some(Unfinished::Body(body)) => Some(body),
-            _ => None,
-        }
-    }
-}
-
-impl Drop for Exchange<'_> {
-    fn drop(&mut self) {
-        let is_over = matches!(&self.call, Some(Unfinished::Body(body)) if body.is_end_stream());
-        if let (Some(given_up), Some(call), false) = (self.given_up, self.call.take(), is_over) {
-            given_up.take(call, self.sender.current_max_send_streams());
-        }
-    }
-}
-
 /// Makes the call, with a message in its frame. Dropped before its end, it is given up: cancelled where there is no `given_up`.
 /// A reply that is longer than a decision can be is invalid; the others are counted in `memory`.
 pub(super) async fn unary(
@@ -128,16 +85,27 @@ pub(super) async fn unary(
     let longest = frame.len() + BEYOND_QUESTION;
     let (response, mut request) = sender.send_request(head, false).map_err(never_sent)?;
     request.send_data(frame, true).map_err(no_response)?;
-    let mut exchange = Exchange { call: Some(Unfinished::Head(response)), sender, given_up };
-    let head = exchange.head().await?;
-    let body = exchange.body().ok_or_else(no_status)?;
+    let leave = |call| {
+        if let Some(given_up) = given_up {
+            given_up.take(call, sender.current_max_send_streams());
+        }
+    };
+    let mut response = guard(response, |response| leave(Unfinished::Head(response)));
+    let answered = (&mut *response).await;
+    drop(ScopeGuard::into_inner(response));
+    let (head, body) = answered.map_err(no_response)?.into_parts();
+    let mut body = guard(body, |body| {
+        if !body.is_end_stream() {
+            leave(Unfinished::Body(body));
+        }
+    });
     let in_head = outcome(&head.headers);
     if head.status != StatusCode::OK && in_head.is_none() {
         // Something in the service's place has answered, such as a proxy.
         let text = format!("the answer is not gRPC, but HTTP status {}", head.status);
         return Err(status(code_of_http(head.status), text));
     }
-    let (received, in_trailers) = match (rest(body, longest, memory).await, in_head.as_ref()) {
+    let (received, in_trailers) = match (rest(&mut body, longest, memory).await, in_head.as_ref()) {
         // It has failed already, and ends early.
         (Err(_), Some(Err(_))) => ((Bytes::new(), None), None),
         (rest, _) => rest?,
