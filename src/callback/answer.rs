@@ -101,8 +101,7 @@ struct Own {
 
 impl Own {
     fn field(self) -> Option<&'static Field> {
-        let shape = self.shape?;
-        shape.index(self.key).map(|index| &shape.fields[index])
+        self.shape?.field(self.key)
     }
 
     fn check(self, json: &str) -> Result<(), Undecodable> {
@@ -138,9 +137,6 @@ impl Callback {
     /// How OpenIM reads an answer.
     #[must_use]
     pub fn reading(&'static self, answer: &[u8]) -> Reading {
-        if self.rpc.change.is_none() && self.answered.is_empty() {
-            return Reading::of(answer);
-        }
         let own = self.own_fields();
         let answer = OpenImAnswer::decode_with(answer, &mut |key, json| {
             let field = own.iter().find(|field| json != "null" && is_same_key(key, field.key));
@@ -155,7 +151,7 @@ impl Callback {
         let (own, mut told, mut ignored) = (self.own_fields(), Vec::<(Own, Value)>::new(), Vec::new());
         let answer = OpenImAnswer::decode_with(answer, &mut |key, json| {
             let Some(field) = own.iter().find(|field| is_same_key(key, field.key)) else {
-                if ignored.len() < MOST_NAMES {
+                if ignored.len() < MOST_NAMES && !ignored.iter().any(|name| name == key) {
                     ignored.push(key.to_owned());
                 }
                 return Ok(());
@@ -164,7 +160,7 @@ impl Callback {
                 return Ok(());
             }
             field.check(json)?;
-            if field.rule == Some(AnswerRule::Ignored) {
+            if field.rule == Some(AnswerRule::Ignored) && !ignored.iter().any(|name| name == field.key) {
                 ignored.push(field.key.to_owned());
             }
             // One that comes again overrides.
@@ -187,8 +183,7 @@ impl Callback {
                 self.add(*field, told, &request, &mut effects);
             }
             let is_notification = request.get(CONTENT_TYPE).and_then(Value::as_i64).is_some_and(is_notification);
-            let is_guarded = self.guards.iter().any(|guard| matches!(guard, Guard::NotNotification));
-            if is_guarded && is_notification && effects.changes().next().is_some() {
+            if self.guards.contains(&Guard::NotNotification) && is_notification && effects.changes().next().is_some() {
                 effects.notes.push(AnswerNote::Notification);
             }
             if !ignored.is_empty() {
@@ -218,22 +213,6 @@ impl Callback {
         own
     }
 
-    /// What an answer should repeat.
-    #[must_use]
-    pub const fn repeated_keys(&self) -> &'static [&'static str] {
-        match self.kind {
-            Kind::Before { echo: Echo::Helps(keys) | Echo::Required(keys), .. } => keys,
-            Kind::After => &[],
-        }
-    }
-
-    /// Whether there is another way to say nothing than an empty text.
-    fn is_nullable(&self, key: &str) -> bool {
-        let shape = self.rpc.request;
-        let field = shape.index(key).map(|index| &shape.fields[index]);
-        !matches!(field, Some(Field { kind: FieldKind::Text, optional: false, .. }))
-    }
-
     fn add(&self, field: Own, told: Option<&Value>, request: &Map<String, Value>, effects: &mut Effects) {
         let key = field.key;
         let asked = request.get(key).filter(|value| !value.is_null());
@@ -260,10 +239,9 @@ impl Callback {
             return dropped();
         }
         // An empty list of objects says nothing. An empty receiver does.
-        let guarded = |is: &dyn Fn(&Guard) -> bool| self.guards.iter().any(is);
+        let is_receiver = self.guards.iter().any(|guard| matches!(guard, Guard::InSession(of, _) if *of == key));
         let is_none = field.field().is_some_and(|field| field.repeated)
-            || guarded(&|guard| matches!(guard, Guard::NotEmpty(of) if *of == key))
-                && !guarded(&|guard| matches!(guard, Guard::InSession(of, _) if *of == key));
+            || self.guards.contains(&Guard::NotEmpty(key)) && !is_receiver;
         if is_empty(told) && is_none {
             return effects.notes.push(AnswerNote::Empty(key));
         }
@@ -274,35 +252,32 @@ impl Callback {
         for guard in self.guards {
             let lacks =
                 |of: &str| entries(told).any(|entry| entry.get(of).is_none_or(|text| text.is_null() || is_empty(text)));
-            let failure = match *guard {
-                Guard::Asked(of) if of == key && asked.is_none() => AnswerFailure::NotAsked(key),
+            let mut fails = |failure| _ = effects.failure.get_or_insert(failure);
+            match *guard {
+                Guard::Asked(of) if of == key && asked.is_none() => fails(AnswerFailure::NotAsked(key)),
+                Guard::JsonObject(of) if of == key && !is_object(told) => fails(AnswerFailure::NotJson(key)),
                 Guard::EachHas(list, of) if list == key && lacks(of) && !takes_unnamed => {
-                    AnswerFailure::Unnamed(key, of)
+                    fails(AnswerFailure::Unnamed(key, of));
                 }
-                Guard::JsonObject(of) if of == key && !is_object(told) => AnswerFailure::NotJson(key),
-                _ => {
-                    effects.notes.extend(match *guard {
-                        Guard::NotBlank(of) if of == key && is_overwritten && may_be_empty && is_blank(told) => {
-                            Some(AnswerNote::Blank(key))
-                        }
-                        Guard::NotZero(of) if of == key && *told == 0 => Some(AnswerNote::Zero(key)),
-                        Guard::EachNotZero(list, of)
-                            if list == key && entries(told).any(|entry| entry.get(of).is_some_and(|of| *of == 0)) =>
-                        {
-                            Some(AnswerNote::Zero(of))
-                        }
-                        Guard::EachHas(list, of) if list == key && lacks(of) => Some(AnswerNote::Unnamed(key, of)),
-                        Guard::InSession(of, session)
-                            if of == key && (is_empty(told) || request.get(SESSION_TYPE) != Some(&session.into())) =>
-                        {
-                            Some(AnswerNote::MessageLost(key))
-                        }
-                        _ => None,
-                    });
-                    continue;
+                Guard::EachHas(list, of) if list == key && lacks(of) => {
+                    effects.notes.push(AnswerNote::Unnamed(key, of));
                 }
-            };
-            effects.failure = effects.failure.or(Some(failure));
+                Guard::NotBlank(of) if of == key && is_overwritten && may_be_empty && is_blank(told) => {
+                    effects.notes.push(AnswerNote::Blank(key));
+                }
+                Guard::NotZero(of) if of == key && *told == 0 => effects.notes.push(AnswerNote::Zero(key)),
+                Guard::EachNotZero(list, of)
+                    if list == key && entries(told).any(|entry| entry.get(of).is_some_and(|of| *of == 0)) =>
+                {
+                    effects.notes.push(AnswerNote::Zero(of));
+                }
+                Guard::InSession(of, session)
+                    if of == key && (is_empty(told) || request.get(SESSION_TYPE) != Some(&session.into())) =>
+                {
+                    effects.notes.push(AnswerNote::MessageLost(key));
+                }
+                _ => {}
+            }
         }
         effects.taken.push(Taken { key, asked: asked.cloned(), told: Some(told.clone()) });
     }

@@ -6,8 +6,8 @@ use std::{borrow::Cow, hash::Hasher as _};
 use bytes::Bytes;
 use fnv::FnvHasher;
 
-use super::row::{Callback, Echo, Key, Kind};
-use super::shape::{Field, FieldKind, rpc::MOST_FIELDS};
+use super::row::{Callback, Key};
+use super::shape::rpc::MOST_FIELDS;
 use crate::base::json::{JsonString, NESTING, Scanner};
 use crate::openim::Fields;
 
@@ -103,23 +103,12 @@ impl Body {
     /// The same, but for the keys that are said otherwise.
     pub(super) fn echo_but(&self, is_said: impl Fn(&str) -> bool) -> Fields {
         let mut fields = Fields::default();
-        let Kind::Before { echo: Echo::Helps(keys) | Echo::Required(keys), .. } = self.callback.kind else {
-            return fields;
-        };
-        for key in keys.iter().filter(|key| !is_said(key)) {
+        for key in self.callback.repeated_keys().iter().filter(|key| !is_said(key)) {
             let asked = self.raw(key).filter(|json| *json != "null");
-            fields.push(key, asked.unwrap_or_else(|| self.default(key)));
+            let missing = if self.callback.is_nullable(key) { "null" } else { "\"\"" };
+            fields.push(key, asked.unwrap_or(missing));
         }
         fields
-    }
-
-    /// What a field stands for that is missing, or null.
-    fn default(&self, key: &str) -> &'static str {
-        let shape = self.callback.rpc.request;
-        match shape.index(key).map(|index| &shape.fields[index]) {
-            Some(Field { optional: false, kind: FieldKind::Text, .. }) => "\"\"",
-            _ => "null",
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the registry says of one callback.
 
-use super::shape::{FieldKind, Rpc, Shape};
+use super::shape::{Field, FieldKind, Rpc, Shape};
 
 /// One of OpenIM's callbacks. Keys are the names of its fields in JSON; one that the request lacks does not compile.
 #[derive(Debug)]
@@ -354,6 +354,20 @@ impl Callback {
     #[must_use]
     pub const fn is_after(&self) -> bool {
         matches!(self.kind, Kind::After)
+    }
+
+    /// What an answer should repeat.
+    #[must_use]
+    pub const fn repeated_keys(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Before { echo: Echo::Helps(keys) | Echo::Required(keys), .. } => keys,
+            Kind::After => &[],
+        }
+    }
+
+    /// Whether there is another way to say nothing of a field than an empty text.
+    pub(super) fn is_nullable(&self, key: &str) -> bool {
+        !matches!(self.rpc.request.field(key), Some(Field { kind: FieldKind::Text, optional: false, .. }))
     }
 
     /// Whether nobody but the service may refuse.

@@ -67,6 +67,12 @@ impl Shape {
         }
         None
     }
+
+    /// The field of this name in JSON.
+    #[must_use]
+    pub fn field(&self, key: &str) -> Option<&'static Field> {
+        self.index(key).map(|index| &self.fields[index])
+    }
 }
 
 /// `==`, which is not const.

@@ -24,7 +24,7 @@ pub fn callback_named(name: &str) -> Result<&'static Callback, String> {
 /// The field at a path such as `members.userID`.
 pub(super) fn field_at(shape: &'static Shape, path: &str) -> Option<&'static Field> {
     let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
-    let field = &shape.fields[shape.index(key)?];
+    let field = shape.field(key)?;
     match (rest, &field.kind) {
         (None, _) => Some(field),
         (Some(rest), FieldKind::Message(shape)) => field_at(shape, rest),
@@ -87,10 +87,7 @@ pub(super) fn retain_changeable(
                 format!("`{key}` is no key of {whose}{}", if meant.is_empty() { all } else { meant })
             },
         )?;
-        let wrong = |callback: &Callback| {
-            let shape = callback.rpc.change?;
-            wrong_value(&shape.fields[shape.index(key)?], key, value)
-        };
+        let wrong = |callback: &Callback| wrong_value(callback.rpc.change?.field(key)?, key, value);
         retain(
             callbacks,
             |callback| wrong(callback).is_none(),
@@ -133,8 +130,8 @@ fn wrong_one(kind: &FieldKind, path: &str, value: &Value) -> Option<String> {
         (FieldKind::Message(shape), Value::Object(object)) => {
             return object.iter().find_map(|(key, value)| {
                 let at = format!("{path}.{key}");
-                if let Some(index) = shape.index(key) {
-                    return wrong_value(&shape.fields[index], &at, value);
+                if let Some(field) = shape.field(key) {
+                    return wrong_value(field, &at, value);
                 }
                 let keys = shape.fields.iter().map(|field| field.key);
                 Some(format!("`{at}` is no key of the change{}", did_you_mean(key, keys)))

@@ -113,7 +113,7 @@ impl<'a> Change<'a> {
     }
 
     fn field(&self, key: &str) -> Option<&'static Field> {
-        self.shape.index(key).map(|index| &self.shape.fields[index])
+        self.shape.field(key)
     }
 
     /// All values of a field, in their order.

@@ -58,9 +58,9 @@ pub(super) fn named(name: &str) -> Result<(&'static Callback, &'static str), Wro
 /// A key and its value as JSON, of a flag's KEY=VALUE.
 pub(super) fn set(callback: &'static Callback, flag: &str) -> Result<(&'static str, String), WrongRequest> {
     let (key, value) = flag.split_once('=').ok_or_else(|| WrongRequest::NoValue(flag.to_owned()))?;
-    let fields = callback.rpc.request.fields;
-    let Some(field) = fields.iter().find(|field| field.key == key) else {
-        let meant = nearest(key, fields.iter().map(|field| (field.key.to_owned(), field.key)));
+    let request = callback.rpc.request;
+    let Some(field) = request.field(key) else {
+        let meant = nearest(key, request.fields.iter().map(|field| (field.key.to_owned(), field.key)));
         return Err(WrongRequest::Key { callback: callback.name, key: key.to_owned(), meant });
     };
     if matches!(field.kind, FieldKind::Text) && !field.repeated {

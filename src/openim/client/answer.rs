@@ -167,14 +167,10 @@ impl OpenImAnswer {
     ///
     /// Where Go's `json.Unmarshal` gives one. Go goes on decoding after a wrong type, but OpenIM uses nothing of it.
     pub fn decode(body: &[u8]) -> Result<Self, Undecodable> {
-        if body.is_empty() {
-            return Err(Undecodable::Empty);
-        }
-        let text = replace_invalid(body);
-        Self::scanned(&text).map_or_else(|| Self::checked(&text, &mut |_, _| Ok(())), Ok)
+        Self::decode_with(body, &mut |_, _| Ok(()))
     }
 
-    /// The same, where `other` is told each member besides: its key, and its value as JSON.
+    /// The same, where `other` is told each member besides: its key, and its value as JSON. It may be told of one twice.
     ///
     /// # Errors
     ///
@@ -183,7 +179,8 @@ impl OpenImAnswer {
         if body.is_empty() {
             return Err(Undecodable::Empty);
         }
-        Self::checked(&replace_invalid(body), other)
+        let text = replace_invalid(body);
+        Self::scanned(&text, other).map_or_else(|| Self::checked(&text, other), Ok)
     }
 
     /// Whatever it is, and what is wrong with it.
@@ -202,16 +199,20 @@ impl OpenImAnswer {
     }
 
     /// In one pass, and with what receivers usually say. `None` for everything else: it may still be right.
-    fn scanned(text: &str) -> Option<Self> {
+    fn scanned(text: &str, other: OtherMembers<'_>) -> Option<Self> {
         let mut json = Scanner::new(text);
         let mut answer = Self::default();
         json.expect(b'{')?;
         while !json.take(b'}') {
-            let key = json.key()?;
-            match AnswerField::of(&key.decoded()).map(|field| answer.slot(field)) {
+            let key = json.key()?.decoded();
+            match AnswerField::of(&key).map(|field| answer.slot(field)) {
                 Some(Slot::Integer(slot)) => *slot = json.integer()?.try_into().ok()?,
                 Some(Slot::Text(slot)) => *slot = json.string()?.decoded().into_owned(),
-                None => json.skip(NESTING)?,
+                None => {
+                    let start = json.place();
+                    json.skip(NESTING)?;
+                    other(&key, &text[start..json.end()]).ok()?;
+                }
             }
             if !json.take(b',') {
                 json.expect(b'}')?;
@@ -559,10 +560,16 @@ mod tests {
             ("{,}", false),
             ("{\"remark\":\"\n\"}", false),
         ] {
-            let scanned = OpenImAnswer::scanned(text);
+            let (mut others, mut others_checked) = (Vec::new(), Vec::new());
+            let tell = |others: &mut Vec<_>, key: &str, json: &str| {
+                others.push((key.to_owned(), json.to_owned()));
+                Ok(())
+            };
+            let scanned = OpenImAnswer::scanned(text, &mut |key, json| tell(&mut others, key, json));
             assert_eq!(scanned.is_some(), in_one_pass, "{text}");
             if let Some(scanned) = scanned {
-                assert_eq!(scanned, OpenImAnswer::checked(text, &mut |_, _| Ok(())).expect("right"), "{text}");
+                let checked = OpenImAnswer::checked(text, &mut |key, json| tell(&mut others_checked, key, json));
+                assert_eq!((scanned, others), (checked.expect("right"), others_checked), "{text}");
             }
         }
     }
