@@ -95,7 +95,8 @@ fn tables(contract: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
                 let file = format!("{FIXTURES}/{key}.http");
                 let fixture = fs::read_to_string(&file)
                     .map_err(|error| format!("{name}: there is an rpc, and {file} cannot be read: {error}"))?;
-                let sample = fixture.split_once("\r\n\r\n").map_or("", |(_, body)| body.trim());
+                let (_, body) = fixture.split_once("\r\n\r\n").ok_or_else(|| format!("{file} has no body"))?;
+                let sample = body.trim();
                 writeln!(
                     tables,
                     "pub const {constant_name}: Rpc = Rpc {{ name: {key:?}, path: {path:?}, request: &{request}, \

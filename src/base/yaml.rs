@@ -52,6 +52,14 @@ pub(crate) fn document(text: &str) -> Result<Option<Spanned<Yaml>>, serde_saphyr
     serde_saphyr::from_str_with_options(text, options)
 }
 
+/// What is wrong with a text of this name, with the place in it.
+pub(crate) fn shown(error: &serde_saphyr::Error, origin: &str) -> String {
+    error.render_with_options(serde_saphyr::render_options! {
+        formatter: &UserMessageFormatter,
+        source_name: Some(origin),
+    })
+}
+
 /// What the parser says, without the place, which is told before it.
 pub(crate) fn syntax_message(error: &serde_saphyr::Error) -> String {
     let message = error.render_with_formatter(&UserMessageFormatter);

@@ -9,7 +9,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_res
 
 use super::catalogue::Run;
 use super::samples::{self, CheckSample};
-use super::session::{LANES, NoReply, Session, StatusName, TimedReply, words};
+use super::session::{LANES, NoReply, Session, TimedReply, words};
 use super::verdict::CaseVerdict::{self, Advice, Failed, Passed};
 use crate::callback::{Callback, Decision};
 use crate::upstream::CallId;
@@ -50,7 +50,7 @@ pub(super) async fn run(run: Run, session: &Session<'_>, callbacks: &[&'static C
         Run::Answers(samples) => answers(session, of(samples)).await,
         Run::OwnTexts => {
             let texts = &session.settings.texts;
-            answers(session, callbacks.iter().flat_map(|callback| samples::own(callback, texts)).collect()).await
+            answers(session, callbacks.iter().flat_map(|callback| samples::all_texts(callback, texts)).collect()).await
         }
         Run::RepeatedCalls => repeated_calls(session, callbacks).await,
         Run::RepeatedEvents => repeated_events(session, callbacks).await,
@@ -88,7 +88,7 @@ async fn says_serving(session: &Session<'_>) -> CaseVerdict {
             Err(error) => Advice(format!("its reply does not decode: {error}")),
         },
         Err(why) if why.is_unimplemented() => Advice("it is not served".to_owned()),
-        Err(NoReply::Status { code: StatusName(Code::NotFound), .. }) => Advice(format!("no status is set{of}")),
+        Err(NoReply::Status { code: Code::NotFound, .. }) => Advice(format!("no status is set{of}")),
         Err(why @ NoReply::Status { .. }) => Advice(why.to_string()),
         Err(why) => Failed(format!("{why}: the bridge takes it out")),
     }

@@ -28,7 +28,7 @@ use super::report::CaseReport;
 use super::samples::{CheckSample, quoted};
 use super::session::{Session, TimedReply, change_words, words};
 use super::verdict::CaseVerdict::{self, Failed, Passed};
-use crate::base::yaml::read_text;
+use crate::base::yaml::{self, read_text};
 use crate::callback::{CALLBACKS, Callback, Decision, Shape};
 use crate::openim::ServiceCodes;
 use crate::proto::Refuse;
@@ -89,13 +89,7 @@ impl Expectations {
     /// Where the text is not valid.
     pub fn parse(origin: &str, yaml: &str, codes: &ServiceCodes) -> Result<Self, ExpectationsError> {
         let invalid = |message| ExpectationsError::Invalid { origin: origin.to_owned(), message };
-        let table: Table = serde_saphyr::from_str(yaml).map_err(|error: serde_saphyr::Error| {
-            let options = serde_saphyr::render_options! {
-                formatter: &serde_saphyr::UserMessageFormatter,
-                source_name: Some(origin),
-            };
-            invalid(error.render_with_options(options))
-        })?;
+        let table: Table = serde_saphyr::from_str(yaml).map_err(|error| invalid(yaml::shown(&error, origin)))?;
         let rows = (1..).zip(table.cases).map(|(number, Spanned { value, referenced, .. })| {
             let line = referenced.line();
             let row = value.expectation(codes).map_err(|why| invalid(format!("error: line {line}: {why}")))?;
@@ -138,7 +132,7 @@ enum ExpectedDecision {
     Refuse(ExpectedRefusal),
     Change(Map<String, Value>),
     #[serde(deserialize_with = "replacement")]
-    Replace(String),
+    Replace(Map<String, Value>),
 }
 
 /// What is `None` is not compared.
@@ -158,12 +152,13 @@ fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Spanned<Row>>,
     Ok(rows)
 }
 
-fn replacement<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+/// The change that it stands for.
+fn replacement<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.is_empty() {
         return Err(D::Error::custom("`replace` needs a text: an empty replacement is no valid decision"));
     }
-    Ok(text)
+    Ok(Map::from_iter([(SHORT[2].to_owned(), text.into())]))
 }
 
 /// What the shorthands stand for.
@@ -188,16 +183,11 @@ impl Row {
         let name = callback.name;
         let set = self.set.into_iter().chain(shorthands).collect();
         check(callback.rpc.request, &set, &format!("`set` of {name}"))?;
-        let expected = match self.expect {
-            ExpectedDecision::Replace(text) => {
-                ExpectedDecision::Change(Map::from_iter([(SHORT[2].to_owned(), text.into())]))
-            }
-            other => other,
-        };
+        let expected = self.expect;
         match &expected {
-            ExpectedDecision::Allow | ExpectedDecision::Replace(_) => {}
+            ExpectedDecision::Allow => {}
             _ if callback.is_after() => return Err(format!("{name} is an after callback: it can only be allowed")),
-            ExpectedDecision::Change(change) => {
+            ExpectedDecision::Change(change) | ExpectedDecision::Replace(change) => {
                 let shape = callback.rpc.change.ok_or_else(|| format!("OpenIM takes no change of {name}"))?;
                 check(shape, change, &format!("a change of {name}"))?;
             }
@@ -271,7 +261,7 @@ impl ExpectedDecision {
     fn is(&self, decision: &Decision) -> bool {
         match (self, decision) {
             (Self::Allow, Decision::Allow) => true,
-            (Self::Change(expected), Decision::Change(fields)) => {
+            (Self::Change(expected) | Self::Replace(expected), Decision::Change(fields)) => {
                 let json = format!("{{{}}}", fields.as_str());
                 let told: Map<String, Value> = serde_json::from_str(&json).unwrap_or_default();
                 expected.iter().all(|(key, value)| told.get(key) == Some(value))
@@ -289,8 +279,7 @@ impl ExpectedDecision {
     fn words(&self) -> String {
         match self {
             Self::Allow => "allow".to_owned(),
-            Self::Replace(text) => change_words(text),
-            Self::Change(fields) => change_words(&Value::Object(fields.clone()).to_string()),
+            Self::Change(fields) | Self::Replace(fields) => change_words(&Value::Object(fields.clone()).to_string()),
             Self::Refuse(ExpectedRefusal { code, message, detail }) => {
                 let parts = [
                     code.map(|code| format!("code {code}")),

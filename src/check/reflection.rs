@@ -1,10 +1,10 @@
 //! What the service says that it serves: gRPC server reflection.
 //! Source: <https://github.com/grpc/grpc/blob/master/src/proto/grpc/reflection/v1/reflection.proto>.
 
-use serde_json::Value;
+use prost::Message as _;
+use tonic_reflection::pb::v1::{ServerReflectionResponse, server_reflection_response::MessageResponse};
 
 use super::session::Session;
-use crate::callback::{Field, FieldKind, Shape};
 
 /// The same messages by both names. Some languages have the older one alone.
 const METHODS: [&str; 2] = [
@@ -14,26 +14,17 @@ const METHODS: [&str; 2] = [
 /// `list_services: "*"`
 const LIST_SERVICES: &[u8] = b"\x3a\x01*";
 
-const RESPONSE: Shape = Shape { fields: &[field("listed", 6, FieldKind::Message(&LISTED), false)] };
-const LISTED: Shape = Shape { fields: &[field("services", 1, FieldKind::Message(&SERVICE), true)] };
-const SERVICE: Shape = Shape { fields: &[field("name", 1, FieldKind::Text, false)] };
-
-const fn field(key: &'static str, number: u32, kind: FieldKind, repeated: bool) -> Field {
-    Field { key, number, kind, repeated, optional: false }
-}
-
 /// The names of the services; none without reflection.
 pub(super) async fn services(session: &Session<'_>) -> Vec<String> {
-    static SHAPE: Shape = RESPONSE;
     for method in METHODS {
         // A stream, of which one message each way is all.
         let Ok(reply) = session.call(method, LIST_SERVICES, session.settings.upstream.health.timeout, None).await
         else {
             continue;
         };
-        let json: Value = SHAPE.json_of(&reply).and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-        let services = json["listed"]["services"].as_array().into_iter().flatten();
-        return services.filter_map(|service| service["name"].as_str().map(str::to_owned)).collect();
+        let listed = ServerReflectionResponse::decode(reply).ok().and_then(|reply| reply.message_response);
+        let Some(MessageResponse::ListServicesResponse(listed)) = listed else { break };
+        return listed.service.into_iter().map(|service| service.name).collect();
     }
     Vec::new()
 }

@@ -184,12 +184,11 @@ pub(super) fn long(callback: &'static Callback) -> Vec<CheckSample> {
     long.into_iter().chain([CheckSample::of(callback, Edit::Large("large "), "texts of 1 MB together")]).collect()
 }
 
-fn all_texts<T: AsRef<str>>(callback: &'static Callback, texts: impl IntoIterator<Item = T>) -> Vec<CheckSample> {
+pub(super) fn all_texts<T: AsRef<str>>(
+    callback: &'static Callback,
+    texts: impl IntoIterator<Item = T>,
+) -> Vec<CheckSample> {
     texts.into_iter().map(|text| CheckSample::texts(callback, text.as_ref())).collect()
-}
-
-pub(super) fn own(callback: &'static Callback, texts: &[String]) -> Vec<CheckSample> {
-    all_texts(callback, texts)
 }
 
 pub(super) fn emoji(callback: &'static Callback) -> Vec<CheckSample> {

@@ -109,8 +109,8 @@ pub(super) enum InvalidReply {
 pub(super) enum NoReply {
     #[error("no reply within {}", humantime::format_duration(*.0))]
     Late(Duration),
-    #[error("the status {code} instead of OK{message}")]
-    Status { code: StatusName, message: String },
+    #[error("the status {} instead of OK{message}", grpc_status::name(*.code))]
+    Status { code: Code, message: String },
     #[error("a reply with more than one message, where the rpc has one")]
     TwoMessages,
     /// The connection could not be had, or broke.
@@ -125,17 +125,7 @@ impl NoReply {
     }
 
     pub(super) const fn is_unimplemented(&self) -> bool {
-        matches!(self, Self::Status { code: StatusName(Code::Unimplemented), .. })
-    }
-}
-
-/// A status as gRPC writes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StatusName(pub(super) Code);
-
-impl fmt::Display for StatusName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(grpc_status::name(self.0))
+        matches!(self, Self::Status { code: Code::Unimplemented, .. })
     }
 }
 
@@ -381,7 +371,7 @@ fn no_reply(error: &CallError, limit: Duration, left: Duration) -> NoReply {
         CallError::Status(status) => {
             let message = status.message();
             let message = if message.is_empty() { String::new() } else { format!(" ({})", quoted(message)) };
-            NoReply::Status { code: StatusName(status.code()), message }
+            NoReply::Status { code: status.code(), message }
         }
         CallError::TwoMessages => NoReply::TwoMessages,
         error => NoReply::Broken(error_chain::text(error)),

@@ -8,6 +8,8 @@ use crate::base::text::visible;
 
 /// The exit code for a wrong command line or a wrong configuration.
 pub(super) const WRONG_USAGE: u8 = 2;
+/// The exit code where nothing could be found out, or a result could not be written.
+pub(super) const COULD_NOT_RUN: u8 = 3;
 
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)

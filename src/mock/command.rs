@@ -61,9 +61,8 @@ fn take_command(value: &mut Value) -> Option<String> {
                 command.strip_prefix("replace=").unwrap_or_default().clone_into(text);
                 return Some(command);
             }
-            let mut inner =
-                Some(&*text).filter(|text| text.contains(PREFIX) && text.trim_start().starts_with(['{', '[']));
-            let mut inner: Value = serde_json::from_str(inner.take()?).ok()?;
+            let inner = Some(&*text).filter(|text| text.contains(PREFIX) && text.trim_start().starts_with(['{', '[']));
+            let mut inner: Value = serde_json::from_str(inner?).ok()?;
             let command = take_command(&mut inner)?;
             *text = inner.to_string();
             Some(command)
@@ -76,7 +75,7 @@ fn take_command(value: &mut Value) -> Option<String> {
 
 /// What a command says of a key: a text as it is, another value as JSON, and a list of texts also with commas.
 fn value_of(callback: &Callback, key: &str, text: &str) -> Value {
-    let field = callback.rpc.change.and_then(|shape| shape.fields.get(shape.index(key)?));
+    let field = callback.rpc.change.and_then(|shape| shape.field(key));
     match field.map(|field| &field.kind) {
         None | Some(FieldKind::Text) => text.into(),
         Some(FieldKind::Texts) => serde_json::from_str(text).unwrap_or_else(|_| text.split(',').collect()),

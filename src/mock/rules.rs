@@ -36,7 +36,7 @@ use super::{
     command,
     when::{RuleWhen, WrittenWhen},
 };
-use crate::base::bounded_file;
+use crate::base::{bounded_file, yaml};
 use crate::callback::Callback;
 
 /// What would be right, under every error: what is wrong is said before it, but often not what else could be written.
@@ -109,13 +109,8 @@ impl Rules {
         }
         // A nickname may be `N`, or `no`.
         let options = serde_saphyr::options! { strict_booleans: true };
-        let parsed = serde_saphyr::from_str_with_options(yaml, options).map_err(|error: serde_saphyr::Error| {
-            let options = serde_saphyr::render_options! {
-                formatter: &serde_saphyr::UserMessageFormatter,
-                source_name: Some(origin),
-            };
-            RulesError::Invalid { origin: origin.to_owned(), message: error.render_with_options(options) }
-        });
+        let parsed = serde_saphyr::from_str_with_options(yaml, options)
+            .map_err(|error| RulesError::Invalid { origin: origin.to_owned(), message: yaml::shown(&error, origin) });
         parsed.map(|Parsed { rules }| Self { rules, text: yaml.to_owned() })
     }
 

@@ -4,7 +4,7 @@
 //! tonic's server enforces a call's `grpc-timeout` itself: a call that still waits by then is dropped here, and tonic
 //! answers it CANCELLED. So `hang` is silent up to the deadline, not beyond it.
 
-use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -12,10 +12,7 @@ use tokio::{
     sync::{Semaphore, mpsc, watch},
     time::{Instant, sleep},
 };
-use tonic::{
-    Request, Response, Status,
-    server::{Grpc, UnaryService},
-};
+use tonic::{Request, Response, Status, server::Grpc};
 use tracing::info;
 
 use super::{
@@ -72,7 +69,10 @@ impl Service {
         let Some(callback) = self.callbacks().find(|callback| callback.rpc.path == path) else {
             return Status::unimplemented("The mock does not serve this rpc").into_http();
         };
-        let rpc = Rpc { service: self, callback };
+        let rpc = tower::service_fn(move |request: Request<Bytes>| {
+            let service = Arc::clone(&self);
+            async move { service.answer(callback, request).await }
+        });
         Grpc::new(Raw).max_decoding_message_size(usize::MAX).unary(rpc, request).await
     }
 
@@ -115,22 +115,6 @@ impl Service {
             answer = waits => Ok(answer),
             _ = stopped.changed() => Err(Status::unavailable("The mock is ending")),
         }
-    }
-}
-
-/// The rpc of one callback.
-struct Rpc {
-    service: Arc<Service>,
-    callback: &'static Callback,
-}
-
-impl UnaryService<Bytes> for Rpc {
-    type Response = Vec<u8>;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, Status>> + Send>>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let (service, callback) = (Arc::clone(&self.service), self.callback);
-        Box::pin(async move { service.answer(callback, request).await })
     }
 }
 

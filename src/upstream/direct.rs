@@ -1,5 +1,5 @@
 //! The decision service without what the bridge puts around it: no retry, no ejection, no health checks behind one's
-//! back. Every failure is seen as it is. For `check`; the path of a callback goes by [`super::Upstream`].
+//! back. Every failure is seen as it is. For `check` and `doctor`; the path of a callback goes by [`super::Upstream`].
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -16,16 +16,13 @@ use anyhow::Context as _;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
 use super::progress::Progress;
-use super::terminal::{WRONG_USAGE, complain, print, runtime};
+use super::terminal::{COULD_NOT_RUN, WRONG_USAGE, complain, print, runtime};
 use crate::base::{error_chain, yaml::read_text};
 use crate::callback::{CALLBACKS, Callback};
 use crate::check::{self, CASES, Case, CheckLimits, CheckPlan, CheckSettings, Expectation, Expectations};
 use crate::config;
 use crate::upstream::Direct;
 use render::CheckOutput;
-
-/// The exit code where no case could be run.
-const COULD_NOT_RUN: u8 = 3;
 
 /// No call may be waited for longer.
 const MAX_TIMEOUT: Duration = Duration::from_mins(10);

@@ -13,7 +13,7 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
 use futures_util::future::OptionFuture;
 
-use super::terminal::{Output, WRONG_USAGE, complain, print, print_file, runtime};
+use super::terminal::{COULD_NOT_RUN, Output, WRONG_USAGE, complain, print, print_file, runtime};
 use crate::base::yaml::read_text;
 use crate::callback::CALLBACKS;
 use crate::config;
@@ -21,9 +21,6 @@ use crate::doctor::{
     self, BridgeSide, Destination, Finding, Oddity, Place, ServiceRpcs, Severity, Unreadable, Variable, Webhooks,
 };
 use render::{DoctorReport, count};
-
-/// The exit code where nothing could be found out, or a result could not be written.
-const COULD_NOT_RUN: u8 = 3;
 
 /// Say what is wrong between OpenIM's webhooks.yml and the bridge, and what to do
 ///

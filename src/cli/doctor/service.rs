@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
 use tonic::Code;
 
@@ -74,7 +73,7 @@ fn source(loaded: &Loaded) -> Option<&ValueSource> {
 async fn has(connection: &DirectConnection, callback: &'static Callback) -> Option<bool> {
     // Field 1 of every request is the operation ID.
     let length = u8::try_from(OPERATION_ID.len()).ok()?;
-    let request = Bytes::from([&[0x0a, length], OPERATION_ID.as_bytes()].concat());
+    let request = [&[0x0a, length], OPERATION_ID.as_bytes()].concat();
     match connection.call(callback.rpc.path, &request, LIMIT, None).await {
         Ok(_) => Some(true),
         Err(CallError::Status(status)) => Some(status.code() != Code::Unimplemented),
