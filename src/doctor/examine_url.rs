@@ -38,22 +38,12 @@ pub(super) fn url_findings(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<F
                 .flatten()
                 .collect(),
             };
-            findings.into_iter().map(|finding| finding.at_url(at)).collect()
+            findings.into_iter().map(|finding| finding.at(at)).collect()
         }
     }
 }
 
 impl Finding {
-    /// A change needs to know first whether the place is a variable.
-    fn at_url(self, at: Option<&Place>) -> Self {
-        let change = self.change.clone();
-        let placed = Self { change: None, ..self }.at(at);
-        match change {
-            Some(change) => placed.change(&["url"], change.value),
-            None => placed,
-        }
-    }
-
     fn leads_to(self, url: &str) -> Self {
         let variable = format!("{}={}", name_of(&["url"]), url::shown(url));
         self.variable(variable).change(&["url"], url)
@@ -61,8 +51,8 @@ impl Finding {
 
     fn at_and_change(self, at: Option<&Place>, text: &str, fault: &UrlFault, bridge: BridgeSide<'_>) -> Self {
         match corrected(text, fault, bridge) {
-            Some(url) => self.leads_to(&url).at_url(at),
-            None => self.at_url(at),
+            Some(url) => self.leads_to(&url).at(at),
+            None => self.at(at),
         }
     }
 }

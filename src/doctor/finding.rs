@@ -62,7 +62,8 @@ impl Finding {
     }
 
     pub(crate) fn at(self, at: Option<&Place>) -> Self {
-        Self { at: at.cloned(), ..self }
+        let change = self.change.filter(|_| !matches!(at, Some(Place::Variable { .. })));
+        Self { at: at.cloned(), change, ..self }
     }
 
     pub(crate) fn why(self, why: impl Into<String>) -> Self {
