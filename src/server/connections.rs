@@ -51,7 +51,7 @@ type Silent = VecDeque<SilentConnection>;
 #[derive(Debug)]
 struct SilentConnection {
     number: u64,
-    since: Instant,
+    accepted: Instant,
     task: Waker,
 }
 
@@ -182,7 +182,7 @@ impl Connections {
             drop(silent);
             return self.tell_the_longest_idle();
         }
-        if let Some(oldest) = silent.pop_front_if(|oldest| oldest.since.elapsed() >= TIME_TO_SPEAK) {
+        if let Some(oldest) = silent.pop_front_if(|oldest| oldest.accepted.elapsed() >= TIME_TO_SPEAK) {
             oldest.task.wake();
         }
     }
@@ -247,8 +247,8 @@ impl ConnectionSlot {
 
     /// From now on the connection can be turned out, until it speaks. Its task is woken to find that out. It must not have
     /// begun yet.
-    pub(super) fn may_be_turned_out(&self, task: Waker) {
-        let new = SilentConnection { number: self.number, since: Instant::now(), task };
+    pub(super) fn may_be_turned_out(&self, task: Waker, accepted: Instant) {
+        let new = SilentConnection { number: self.number, accepted, task };
         let mut silent = self.connections.silent();
         // Mostly the last: another worker may have entered one meanwhile.
         let place = silent.iter().rposition(|silent| silent.number < new.number).map_or(0, |before| before + 1);

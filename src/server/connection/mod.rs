@@ -19,7 +19,10 @@ mod watched;
 
 use std::{future::poll_fn, io, pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration};
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
 
 use super::bell::this_task;
 use super::connections::{ConnectionSlot, HTTP2_BYTES, TLS_BYTES};
@@ -40,7 +43,8 @@ pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: Connec
     if let Err(error) = socket::accepted(&stream) {
         return tracing::debug!(%error, "a connection went away at once");
     }
-    let watch = ConnectionWatch::new(Arc::clone(place.connection()));
+    let accepted = Instant::now();
+    let watch = ConnectionWatch::new(Arc::clone(place.connection()), accepted);
     let mut serving = pin!(async {
         match &context.shared.tls {
             None => {
@@ -54,7 +58,7 @@ pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: Connec
             Some(tls) => Box::pin(https(&context, tls, stream, watch, &place)).await,
         }
     });
-    place.may_be_turned_out(this_task().await);
+    place.may_be_turned_out(this_task().await, accepted);
     let turned_out_or_ended = poll_fn(|context| match serving.as_mut().poll(context) {
         Poll::Pending if place.is_turned_out() => Poll::Ready(None),
         polled => polled.map(Some),

@@ -62,9 +62,9 @@ enum Phase {
 }
 
 impl ConnectionWatch {
-    pub(super) fn new(connection: Arc<OpenConnection>) -> Rc<Self> {
+    pub(super) fn new(connection: Arc<OpenConnection>, accepted: Instant) -> Rc<Self> {
         Rc::new(Self {
-            accepted: Instant::now(),
+            accepted,
             phase: Cell::new(Phase::Silent),
             has_waited: Cell::new(false),
             speaks_tls: Cell::new(false),
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_request_begins_with_its_first_byte_and_not_before() {
-        let watch = ConnectionWatch::new(OpenConnection::new(&Gauge::new(usize::MAX)));
+        let watch = ConnectionWatch::new(OpenConnection::new(&Gauge::new(usize::MAX)), Instant::now());
         sleep(STEP);
         // Nothing was waited for: these bytes may be as old as the connection.
         watch.bytes_came(1);
