@@ -55,5 +55,12 @@ chaos *args:
 # The same, and its table into docs/reliability.md.
 chaos-docs: (chaos "--docs" "docs/reliability.md")
 
+# While 4 connections flood the bridge, others wait at most 100 ms: `just floods SETTINGS PING` takes these kinds alone.
+floods *args:
+    cargo run --release --locked --manifest-path bench/Cargo.toml --bin floods -- --bridge "$(deploy/build)" {{ args }}
+
+# The same, and its table into docs/reliability.md.
+floods-docs: (floods "--docs" "docs/reliability.md")
+
 # 100 times the after callbacks that the service takes, and the table into docs/after-callbacks.md.
 overload-docs: (chaos "--overload" "--docs" "docs/after-callbacks.md")

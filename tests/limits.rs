@@ -247,6 +247,36 @@ fn connections_are_counted_with_what_they_hold() {
 }
 
 #[test]
+fn connections_that_have_been_idle_longest_hold_no_buffers() {
+    let app = app();
+    let bridge = bridge().asking(&app).admin().with(workers(1)).start();
+    let request = Request::new().bytes();
+    let (first, second) = request.split_at(request.len() / 3);
+    // A part of its next request was read with the one before.
+    let mut early = bridge.connect();
+    early.write(&[&request, first].concat());
+    early.reply().goes_on_with("pal");
+    let mut clients: Vec<_> = (0..400).map(|_| bridge.connect()).collect();
+    let mut ask_all = || {
+        for client in &mut clients {
+            client.write(&request);
+            let reply = client.reply();
+            assert!(!reply.announces_close());
+            reply.goes_on_with("pal");
+        }
+    };
+    for _ in 0..2 {
+        ask_all();
+        // Each is 9 KiB. Of 256, and not many more, the 8 KiB for reading are held.
+        eventually("they rest", || {
+            bridge.scrape()["openim_bridge_connection_bytes"] < 1024.0 * (401.0 * 9.0 + 300.0 * 8.0)
+        });
+    }
+    early.write(second);
+    early.reply().goes_on_with("pal");
+}
+
+#[test]
 fn bodies_that_never_end_give_back_what_they_held() {
     let bridge = bridge().timeout(LONG).start();
     let (request, last) = large(90_000);

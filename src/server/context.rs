@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::bell::Bell;
-use super::connection::tls::ListenerTls;
+use super::connection::{resting::Awake, tls::ListenerTls};
 use super::connections::Connections;
 use super::drain::{Drain, DrainStage};
 use super::settings::Settings;
@@ -77,6 +77,7 @@ pub(super) struct Context {
     latest: RefCell<Latest>,
     /// Rung when connections are to close.
     pub(super) finishing: Bell,
+    pub(super) awake: Awake,
 }
 
 /// The bridge on the settings that were last looked at, and what tells when there are others.
@@ -98,6 +99,7 @@ impl Context {
             shared: Arc::clone(shared),
             latest: RefCell::new(Latest { bridge, settings }),
             finishing: Bell::default(),
+            awake: Awake::default(),
         }
     }
 

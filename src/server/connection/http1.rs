@@ -1,11 +1,11 @@
 //! A connection that speaks HTTP/1.1: one request after another, and closing by announcement.
 
 use std::{
-    cell::RefCell,
-    future::{Future, poll_fn},
+    cell::{Cell, RefCell},
+    future::poll_fn,
     pin::{Pin, pin},
     rc::Rc,
-    task::{Context as TaskContext, Poll},
+    task::Poll,
 };
 
 use hyper::{server::conn::http1, service::service_fn};
@@ -18,7 +18,7 @@ use tokio::{
 
 use super::limits::{Ended, HEAD_BYTES};
 use super::request::answer_http1;
-use super::watched::{self, ConnectionWatch, WatchedSocket};
+use super::watched::{ConnectionWatch, WatchedSocket, poll_gone};
 use crate::server::connections::ConnectionSlot;
 use crate::server::context::{Context, LAST_LOOK};
 
@@ -40,41 +40,56 @@ where
         answer_http1(Rc::clone(context), Rc::clone(&watch), place, request, started)
     });
     let socket = Rc::new(RefCell::new(stream));
-    let watched = TokioIo::new(WatchedSocket::new(Rc::clone(&socket), Rc::clone(&watch)));
-    // A client that has sent all may say so by a FIN, and waits for its answer. One that resets its connection has gone.
-    // Told that the first is fine, hyper does not look for the other; it would do so by reading on, which takes a new buffer
-    // for every callback.
-    let mut connection =
-        pin!(http1::Builder::new().max_buf_size(HEAD_BYTES).half_close(true).serve_connection(watched, webhook));
-    let poll_gone = |context: &mut TaskContext<'_>| {
-        if watch.has_read_whole() { watched::poll_gone(tcp(&socket.borrow()), context) } else { Poll::Pending }
-    };
+    let closes = Cell::new(false);
+    let mut requests = pin!(async {
+        let mut watched = WatchedSocket::new(Rc::clone(&socket), Rc::clone(&watch));
+        loop {
+            let mut awake = None;
+            // A client that has sent all may say so by a FIN, and waits for its answer. One that resets its connection has
+            // gone. Told that the first is fine, hyper does not look for the other; it would do so by reading on, which takes
+            // a new buffer for every callback.
+            let mut connection = http1::Builder::new()
+                .max_buf_size(HEAD_BYTES)
+                .half_close(true)
+                .serve_connection(TokioIo::new(watched), &webhook);
+            let ended = poll_fn(|task| {
+                // hyper would close with half of a request there; its answer will announce that the connection closes.
+                if closes.get() && !watch.is_in_head() {
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+                let polled = Pin::new(&mut connection).poll(task);
+                if awake.is_none() && !watch.is_silent() {
+                    awake = Some(context.awake.enter(task.waker().clone(), &watch));
+                }
+                match polled {
+                    Poll::Ready(ended) => Poll::Ready(Some(ended.map_err(Into::into))),
+                    Poll::Pending if watch.is_resting() => Poll::Ready(None),
+                    Poll::Pending if watch.has_read_whole() => {
+                        poll_gone(tcp(&socket.borrow()), task).map(|()| Some(Err("the client has gone".into())))
+                    }
+                    Poll::Pending => Poll::Pending,
+                }
+            });
+            if let Some(ended) = ended.await {
+                return ended;
+            }
+            drop(awake);
+            let parts = connection.into_parts();
+            watched = parts.io.into_inner();
+            watched.rests(parts.read_buf);
+            poll_fn(|task| watched.poll_readable(tcp, task)).await?;
+        }
+    });
 
-    let ended = context.finishing.or(&mut unless(poll_gone, connection.as_mut())).await;
-    if let Some(ended) = ended {
+    if let Some(ended) = context.finishing.or(&mut requests).await {
         return ended;
     }
-    let looked = timeout(LAST_LOOK, unless(poll_gone, connection.as_mut())).await;
-    match looked {
+    match timeout(LAST_LOOK, requests.as_mut()).await {
         Ok(ended) => ended,
-        Err(_) if watch.is_silent() => Ok(()),
+        Err(_) if watch.is_silent() || watch.is_resting() => Ok(()),
         Err(_) => {
-            // hyper would close with half of a request there; its answer will announce that the connection closes.
-            if !watch.is_in_head() {
-                connection.as_mut().graceful_shutdown();
-            }
-            unless(poll_gone, connection).await
+            closes.set(true);
+            requests.await
         }
     }
-}
-
-/// Ends with the connection, or when its client has gone.
-fn unless<C: Future<Output = hyper::Result<()>>>(
-    poll_gone: impl Fn(&mut TaskContext<'_>) -> Poll<()> + Unpin,
-    mut connection: Pin<&mut C>,
-) -> impl Future<Output = Ended> + Unpin {
-    poll_fn(move |context| match connection.as_mut().poll(context) {
-        Poll::Ready(ended) => Poll::Ready(ended.map_err(Into::into)),
-        Poll::Pending => poll_gone(context).map(|()| Err("the client has gone".into())),
-    })
 }

@@ -6,6 +6,7 @@
 //! - [`watched`]: the wrapper around a socket that knows when a request began, and keeps the limits on its head.
 //! - [`paced`]: the same for HTTP/2: what one connection may cost the others.
 //! - [`answer`]: an answer on its way to the client.
+//! - [`resting`]: which idle connections hold no buffers.
 //! - [`request`]: one HTTP request to the bridge and back.
 
 mod answer;
@@ -14,6 +15,7 @@ mod http2;
 mod limits;
 mod paced;
 mod request;
+pub(super) mod resting;
 pub(super) mod tls;
 mod watched;
 

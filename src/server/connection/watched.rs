@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -58,7 +59,9 @@ enum Phase {
     /// The same, and nothing of it is left to be read.
     ReadWhole,
     /// Kept, between requests. Without a limit.
-    Idle,
+    Idle { is_passed: bool },
+    /// The same, and it is to give up what reading takes.
+    Resting,
 }
 
 impl ConnectionWatch {
@@ -82,13 +85,24 @@ impl ConnectionWatch {
         match self.phase.replace(Phase::Serving) {
             Phase::Head { first_byte, .. } => first_byte,
             // It was read together with the end of the request before it.
-            Phase::Silent | Phase::Serving | Phase::ReadWhole | Phase::Idle => Instant::now(),
+            Phase::Silent | Phase::Serving | Phase::ReadWhole | Phase::Idle { .. } | Phase::Resting => Instant::now(),
         }
     }
 
     /// The request has been read whole, and its answer is ready: what comes next is another request.
     pub(super) fn answered(&self) {
-        self.phase.set(Phase::Idle);
+        self.phase.set(Phase::Idle { is_passed: false });
+    }
+
+    /// The hand of the clock passes (see [`super::resting`]). Returns whether it is to rest from now on.
+    pub(super) fn is_passed(&self) -> bool {
+        let Phase::Idle { is_passed } = self.phase.get() else { return false };
+        self.phase.set(if is_passed { Phase::Resting } else { Phase::Idle { is_passed: true } });
+        is_passed
+    }
+
+    pub(super) fn is_resting(&self) -> bool {
+        matches!(self.phase.get(), Phase::Resting)
     }
 
     /// The latest that its first request may come.
@@ -117,7 +131,7 @@ impl ConnectionWatch {
     /// How many bytes more may be read now.
     fn room(&self) -> usize {
         match self.phase.get() {
-            Phase::Silent | Phase::Idle => HEAD_BYTES,
+            Phase::Silent | Phase::Idle { .. } | Phase::Resting => HEAD_BYTES,
             Phase::Head { .. } => HEAD_BYTES.saturating_sub(self.head.get()),
             Phase::Serving | Phase::ReadWhole => BODY_READ,
         }
@@ -127,7 +141,7 @@ impl ConnectionWatch {
         self.head.set(self.head.get() + count);
         let is_first = match self.phase.get() {
             Phase::Silent => true,
-            Phase::Idle => false,
+            Phase::Idle { .. } | Phase::Resting => false,
             Phase::Head { .. } | Phase::Serving | Phase::ReadWhole => return,
         };
         // What was there from the start may have waited as long as the connection itself.
@@ -138,7 +152,7 @@ impl ConnectionWatch {
 
     /// What it is read into has so many bytes.
     fn reads_into(&self, bytes: usize) {
-        let is_idle = matches!(self.phase.get(), Phase::Silent | Phase::Idle);
+        let is_idle = matches!(self.phase.get(), Phase::Silent | Phase::Idle { .. } | Phase::Resting);
         self.connection.has_buffers(if is_idle { bytes } else { bytes.max(self.connection.buffers()) });
     }
 
@@ -149,7 +163,7 @@ impl ConnectionWatch {
             Phase::Silent => Some(first_request),
             Phase::Head { first_byte, is_first: true } => Some(first_request.min(first_byte + HEAD)),
             Phase::Head { first_byte, is_first: false } => Some(first_byte + HEAD),
-            Phase::Serving | Phase::ReadWhole | Phase::Idle => None,
+            Phase::Serving | Phase::ReadWhole | Phase::Idle { .. } | Phase::Resting => None,
         }
     }
 }
@@ -169,13 +183,27 @@ pub(super) fn poll_gone(socket: &TcpStream, context: &mut Context<'_>) -> Poll<(
 pub(super) struct WatchedSocket<S> {
     socket: Rc<RefCell<S>>,
     watch: Rc<ConnectionWatch>,
+    /// What was read of the next request before the connection rested: it is read first.
+    unread: Bytes,
     /// Only while a limit runs.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> WatchedSocket<S> {
     pub(super) fn new(socket: Rc<RefCell<S>>, watch: Rc<ConnectionWatch>) -> Self {
-        Self { socket, watch, timer: None }
+        Self { socket, watch, unread: Bytes::new(), timer: None }
+    }
+
+    /// Whoever has read from it does so no more, and has not used these bytes.
+    pub(super) fn rests(&mut self, unread: Bytes) {
+        // What is empty may keep the buffer that it was read into.
+        self.unread = if unread.is_empty() { Bytes::new() } else { unread };
+        self.watch.connection.has_buffers(0);
+    }
+
+    /// Returns when there is something to be read. `tcp` is the connection under it.
+    pub(super) fn poll_readable(&self, tcp: fn(&S) -> &TcpStream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unread.is_empty() { tcp(&self.socket.borrow()).poll_read_ready(context) } else { Poll::Ready(Ok(())) }
     }
 
     fn poll_limit(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -200,13 +228,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {
         let before = buffer.filled().len();
         self.watch.reads_into(buffer.capacity());
         let room = self.watch.room();
-        let read = {
+        let read = if self.unread.is_empty() {
             let mut socket = self.socket.borrow_mut();
             if room < buffer.remaining() {
                 Pin::new(&mut (&mut *socket).take(room as u64)).poll_read(context, buffer)
             } else {
                 Pin::new(&mut *socket).poll_read(context, buffer)
             }
+        } else {
+            let count = room.min(buffer.remaining()).min(self.unread.len());
+            buffer.put_slice(&self.unread.split_to(count));
+            Poll::Ready(Ok(()))
         };
         match read {
             Poll::Ready(read) => {

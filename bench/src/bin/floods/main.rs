@@ -31,8 +31,11 @@ use kinds::{Kind, Over};
 use openim_bridge_bench::{
     allowing, callback,
     certificates::{Authority, Secret},
+    docs,
+    machine::Machine,
     program::Program,
     runtime,
+    table::Table,
 };
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
@@ -65,6 +68,9 @@ struct Arguments {
     /// How long others may wait.
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = humantime::parse_duration)]
     limit: Duration,
+    /// Put the table between the markers in this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "kinds")]
+    docs: Option<PathBuf>,
     /// Only the kinds whose names hold one of these.
     #[arg(value_name = "KIND")]
     kinds: Vec<String>,
@@ -98,8 +104,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let upstream = format!("http://{}", allowing::serve().await?);
     let (cert, key) = (files.path("cert.pem"), files.path("key.pem"));
 
-    println!("{} connections flood for {:?} each\n", arguments.connections, arguments.time);
-    println!("  waited, kept   waited, new   peak memory   sent       by");
+    let title = format!("{} connections flood for {:?} each", arguments.connections, arguments.time);
+    let mut table = Table::new(["flood", "kept connection", "new connections", "peak memory", "sent"]);
+    eprintln!("{title}");
     let mut passed = true;
     let wanted =
         |kind: &Kind| arguments.kinds.is_empty() || arguments.kinds.iter().any(|name| kind.name.contains(name));
@@ -128,11 +135,16 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             0 => format!("{:.1} ms", waited.longest.as_secs_f64() * 1000.0),
             failed => format!("{failed} of {} failed", waited.callbacks),
         };
-        let mark = if is_fine { ' ' } else { '!' };
-        println!("{mark}{:>13}{:>14}{:>10} MiB{:>8.1} MB   {name}", shown(kept), shown(new), memory, sent);
+        let mark = if is_fine { "" } else { " (!)" };
+        eprintln!("{name}: {}, {}{mark}", shown(kept), shown(new));
+        table.row([format!("{name}{mark}"), shown(kept), shown(new), format!("{memory} MiB"), format!("{sent:.1} MB")]);
         bridge.end().await?;
     }
-    println!("\n{}: others may wait {:?}", if passed { "passed" } else { "FAILED" }, arguments.limit);
+    println!("\n{title}: the slowest callback of others\n\n{}", table.text());
+    println!("{}: others may wait {:?}", if passed { "passed" } else { "FAILED" }, arguments.limit);
+    if let Some(docs) = &arguments.docs {
+        docs::write(docs, "just floods-docs", &format!("{}; {title}.\n\n{}", Machine::this(), table.markdown()))?;
+    }
     Ok(passed)
 }
 
