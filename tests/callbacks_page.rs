@@ -120,7 +120,7 @@ impl Page {
     }
 
     fn contents(&self) -> String {
-        let mut contents = "| part, service | *before*: OpenIM waits for the decision | *after*: it only tells |\n\
+        let mut contents = "| part, service | *before*: OpenIM waits for a decision | *after*: OpenIM reports |\n\
                             | --- | --- | --- |\n"
             .to_owned();
         for part in &PARTS {
@@ -213,14 +213,15 @@ fn introduction() -> String {
 
 # Callbacks
 
-The callbacks of OpenIM by their keys in `webhooks.yml`. The rpc of a callback is its key with a capital first letter.
+Every callback of OpenIM, by its key in `webhooks.yml`. The name of its rpc is the key with a capital first letter.
 
 - [decision.proto](../proto/openim/bridge/v1/decision.proto) has the rules for every rpc: metadata, deadlines, repeated
-  calls. [compatibility.md](compatibility.md) has what older servers do differently.
-- Every request also has `operation_id`, from OpenIM's header `operationID`. The tables leave it out.
-- The column *JSON* has OpenIM's name of a field, the column *field* the name in `proto/`. An `optional` field is unset
+  calls. [decision-service.md](decision-service.md) explains them, and [compatibility.md](compatibility.md) has what older
+  servers do differently.
+- Every request also has `operation_id`, from OpenIM's header `operationID`. The tables do not repeat it.
+- The column *JSON* has OpenIM's name of a field, the column *field* its name in `proto/`. An `optional` field is unset
   where OpenIM sends null or nothing.
-- A change replaces the fields that it sets. One that breaks a rule below is an invalid reply: the fallback decides.
+- A change replaces the fields that it sets. A change that breaks a rule below is an invalid reply: the fallback decides.
 
 "
     )
@@ -291,26 +292,26 @@ fn rules(callback: &Callback, method: &MethodDescriptor) -> Vec<String> {
         match echo {
             Echo::Helps([]) => {}
             Echo::Helps(keys) => rules.push(format!(
-                "The bridge repeats {} when it allows: older servers store what the answer has, or nothing.",
+                "An allow of the bridge repeats {}: older servers store what the answer has, or nothing.",
                 all(keys)
             )),
             Echo::Required(keys) => rules.push(format!(
-                "The bridge repeats {} when it allows, because OpenIM would otherwise fail, or drop what was asked \
-                 for. If the bridge could not read the request, it refuses, whatever the fallback is.",
+                "An allow of the bridge repeats {}: OpenIM would otherwise fail, or drop what the user asked for. If \
+                 the bridge could not read the request, it refuses, whatever the fallback is.",
                 all(keys)
             )),
         }
         if only_service_refuses {
             rules.push(
-                "Only your service can refuse. The fallback allows, whatever `fallback.action` is, and a request that \
-                 the bridge cannot read is allowed too."
+                "The bridge refuses only if your service does, or the callback's own `fallback` or `route`. A global \
+                 `fallback` or `route` does not refuse it, and a request whose body the bridge cannot read is allowed."
                     .to_owned(),
             );
         }
         if let Some(key) = callback.actor.or(callback.roll_out) {
             let field = request.get_field_by_json_name(key).expect("a field of the request");
             let first = if field.is_list() { "the first of " } else { "" };
-            rules.push(format!("`decision.enforce_percent` looks at {first}{}.", asked(key)));
+            rules.push(format!("`decision.enforce_percent` selects by {first}{}.", asked(key)));
         }
     }
     let change = change_of(method);
@@ -343,9 +344,7 @@ fn rule(guard: Guard, change: &MessageDescriptor) -> String {
             let session = code(session.expect("a value of the enum").name());
             format!("A change may set {} only if `session_type` is {session}.", name(key))
         }
-        Guard::NotNotification => {
-            "There is no change of a notification, whose `content_type` is 1000 to 5000.".to_owned()
-        }
+        Guard::NotNotification => "A notification (`content_type` 1000 to 5000) cannot be changed.".to_owned(),
     }
 }
 

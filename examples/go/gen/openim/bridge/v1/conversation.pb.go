@@ -10,7 +10,8 @@
 //
 // - A refusal loses messages for good. The record is never created later, and so the user never sees the conversation
 //   and can pull none of its messages, while OpenIM's API has reported success to the sender. The bridge therefore
-//   refuses only if your service does, never because of a failure or a setting.
+//   refuses only if your service does, or the settings of this one callback: no failure of your service, and no global
+//   fallback or route, makes it refuse.
 // - The settings in a request (recv_msg_opt to ex) are those of the record that OpenIM is about to store: 0, false and
 //   empty unless a change replaced them.
 // - The after callbacks hold no time to compare. See decision.proto for their order.

@@ -10,7 +10,8 @@
 //
 // - A refusal loses messages for good. The record is never created later, and so the user never sees the conversation
 //   and can pull none of its messages, while OpenIM's API has reported success to the sender. The bridge therefore
-//   refuses only if your service does, never because of a failure or a setting.
+//   refuses only if your service does, or the settings of this one callback: no failure of your service, and no global
+//   fallback or route, makes it refuse.
 // - The settings in a request (recv_msg_opt to ex) are those of the record that OpenIM is about to store: 0, false and
 //   empty unless a change replaced them.
 // - The after callbacks hold no time to compare. See decision.proto for their order.
@@ -51,7 +52,7 @@ type ConversationCallbackServiceClient interface {
 	// Key `beforeCreateSingleChatConversations`, command `callbackBeforeCreateSingleChatConversationsCommand`. OpenIM
 	// main.
 	BeforeCreateSingleChatConversations(ctx context.Context, in *BeforeCreateSingleChatConversationsRequest, opts ...grpc.CallOption) (*BeforeCreateSingleChatConversationsResponse, error)
-	// AfterCreateSingleChatConversations tells that OpenIM created the conversation of a user, once for each side. It
+	// AfterCreateSingleChatConversations reports that OpenIM created the conversation of a user, once for each side. It
 	// also comes if the write failed.
 	//
 	// Key `afterCreateSingleChatConversations`, command `callbackAfterCreateSingleChatConversationsCommand`. OpenIM main.
@@ -63,7 +64,7 @@ type ConversationCallbackServiceClient interface {
 	//
 	// Key `beforeCreateGroupChatConversations`, command `callbackBeforeCreateGroupChatConversationsCommand`. OpenIM main.
 	BeforeCreateGroupChatConversations(ctx context.Context, in *BeforeCreateGroupChatConversationsRequest, opts ...grpc.CallOption) (*BeforeCreateGroupChatConversationsResponse, error)
-	// AfterCreateGroupChatConversations tells that OpenIM created the conversation of a group for some of its members.
+	// AfterCreateGroupChatConversations reports that OpenIM created the conversation of a group for some of its members.
 	// OpenIM does not say for whom.
 	//
 	// Key `afterCreateGroupChatConversations`, command `callbackAfterCreateGroupChatConversationsCommand`. OpenIM main.
@@ -133,7 +134,7 @@ type ConversationCallbackServiceServer interface {
 	// Key `beforeCreateSingleChatConversations`, command `callbackBeforeCreateSingleChatConversationsCommand`. OpenIM
 	// main.
 	BeforeCreateSingleChatConversations(context.Context, *BeforeCreateSingleChatConversationsRequest) (*BeforeCreateSingleChatConversationsResponse, error)
-	// AfterCreateSingleChatConversations tells that OpenIM created the conversation of a user, once for each side. It
+	// AfterCreateSingleChatConversations reports that OpenIM created the conversation of a user, once for each side. It
 	// also comes if the write failed.
 	//
 	// Key `afterCreateSingleChatConversations`, command `callbackAfterCreateSingleChatConversationsCommand`. OpenIM main.
@@ -145,7 +146,7 @@ type ConversationCallbackServiceServer interface {
 	//
 	// Key `beforeCreateGroupChatConversations`, command `callbackBeforeCreateGroupChatConversationsCommand`. OpenIM main.
 	BeforeCreateGroupChatConversations(context.Context, *BeforeCreateGroupChatConversationsRequest) (*BeforeCreateGroupChatConversationsResponse, error)
-	// AfterCreateGroupChatConversations tells that OpenIM created the conversation of a group for some of its members.
+	// AfterCreateGroupChatConversations reports that OpenIM created the conversation of a group for some of its members.
 	// OpenIM does not say for whom.
 	//
 	// Key `afterCreateGroupChatConversations`, command `callbackAfterCreateGroupChatConversationsCommand`. OpenIM main.

@@ -15,8 +15,8 @@
 //
 // - Serve gRPC where the bridge's `upstream.addresses` points, over plaintext or TLS. Serve grpc.health.v1.Health too:
 //   the bridge then finds out early which of your endpoints are healthy.
-// - Any call may be repeated, such as when its connection breaks before the answer. Make decisions idempotent, and
-//   handle an event that comes twice.
+// - Any call may be repeated, for example when its connection breaks before the reply. Make decisions idempotent, and
+//   expect that an event comes twice.
 // - Every call has the metadata `callback-id`, a UUIDv7 that the bridge makes when it receives the callback. It is the
 //   same each time that the call is repeated, and holds the time of receipt. The call of an after callback also has
 //   `attempt`, from 1. OpenIM sends some callbacks twice (the rpc's comment says so): these have different IDs.
@@ -25,8 +25,8 @@
 // - Texts are what a user's client or a caller of OpenIM's API sent. A text may be empty, long (up to the bridge's
 //   limit for a body, 3 MiB unless configured) and hold any Unicode character, control characters and NUL included.
 // - A field with `debug_redact` holds personal data: keep it out of your logs.
-// - `operation_id` is free text that the caller of OpenIM's API chose. It is not unique, not secret, and never a key.
-//   Bytes that are not UTF-8 arrive as U+FFFD. It is never empty: the bridge rejects a callback without one, or
+// - `operation_id` is free text that the caller of OpenIM's API chose. It is not unique and not secret: never use it as
+//   a key. Bytes that are not UTF-8 arrive as U+FFFD. It is never empty: the bridge rejects a callback without one, or
 //   generates one, as configured.
 // - An `optional` field of a request is unset where OpenIM sends null or nothing. A list that is null is empty. Fields
 //   that an older OpenIM does not send have their default. Enums are open: expect numbers that have no name here.
@@ -38,26 +38,27 @@
 //
 // - Set exactly one decision. Return the status OK for every decision, a refusal included. Any other status, a reply
 //   that breaks a rule of these files and a missed deadline are no decision: the bridge's configured fallback then
-//   allows or refuses. An rpc that you do not implement answers UNIMPLEMENTED, which has a fallback of its own: a
-//   global `refuse` does not cover it.
-// - Answer quickly. Each call carries the remaining time as the usual gRPC deadline (`grpc-timeout`). Stop working once
-//   it has passed or the call is cancelled: nobody reads the answer.
-// - Allow leaves the user's action as it is, for every callback. A refusal fails the user's call of OpenIM's API with
+//   allows or refuses. An rpc that you do not implement answers UNIMPLEMENTED. That has a fallback of its own: the
+//   bridge allows, even if `fallback.action` is `refuse`.
+// - Answer quickly. Each call carries the remaining time as the usual gRPC deadline (`grpc-timeout`). Stop working when
+//   it has passed or the call is cancelled: nobody reads the reply.
+// - Allow leaves the user's action as it is, for every callback. A refusal fails the user's call to OpenIM's API with
 //   your code and texts, unless the rpc's comment says otherwise. OpenIM v3.6 ignores refusals.
-// - A change (ReplaceRemark for the remark) replaces only the fields that you set. The other fields stay as they were
-//   asked for. A change that sets nothing is an invalid reply. OpenIM does not check a change again unless the comment
-//   says so.
+// - A change (ReplaceRemark for the remark) replaces only the fields that you set. The other fields stay as the user
+//   asked for them. A change that sets nothing is an invalid reply. OpenIM does not check a change again unless the
+//   comment says so.
 // - A refused push and a refused conversation lose messages for good: see push.proto and conversation.proto.
-// - Decisions may be added to a oneof later. A bridge that does not know one sees no decision, and so the fallback
-//   decides: upgrade the bridge before the service.
+// - Decisions may be added to a oneof later. A bridge that does not know one sees no decision, and the fallback
+//   decides. So upgrade the bridge before the service.
 //
 // An after callback tells what has happened:
 //
 // - The bridge answers OpenIM before it calls you, and OpenIM ignores the answer. Return the empty response once you
 //   have taken the event.
-// - Each delivery has the metadata `attempt`, which is 1 for the first. UNAVAILABLE and broken connections are retried
-//   for 5 minutes. A missed deadline, RESOURCE_EXHAUSTED, UNKNOWN, INTERNAL, ABORTED, UNAUTHENTICATED and
-//   PERMISSION_DENIED are tried at most 5 times. Any other status drops the event. These limits are the defaults.
+// - Each delivery has the metadata `attempt`, which is 1 for the first. After UNAVAILABLE and broken connections the
+//   bridge delivers the event again for 5 minutes. After a missed deadline, RESOURCE_EXHAUSTED, UNKNOWN, INTERNAL,
+//   ABORTED, UNAUTHENTICATED and PERMISSION_DENIED it delivers at most 5 times. Any other status drops the event. These
+//   limits are the defaults.
 // - Events can be lost: OpenIM drops callbacks when its queue is full, and a bridge that is killed loses what it holds
 //   in memory. Read OpenIM's own state where completeness matters.
 // - Events can arrive out of order. The rpc's comment names a field to compare, if there is one. Without one, compare
@@ -271,9 +272,10 @@ func (*Allow) Descriptor() ([]byte, []int) {
 // into them that the user must not see.
 type Refuse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Your own error code, 5000 to 9899. Unset (0) means the bridge's `refusal.default_code` (5000 unless configured). Any other code is still a refusal, but is sent as 9925 with the
-	// bridge's default message and counted as an invalid reply: codes from 9900 are the bridge's own, and codes below
-	// 5000 are OpenIM's.
+	// Your own error code: 5000 to 9899, or one that the bridge's `refusal.codes` allows. Unset (0) means the bridge's
+	// `refusal.default_code` (5000 unless configured). Any other code is still a refusal, but the bridge sends it as 9925
+	// with its default message and counts an invalid reply: codes from 9900 are the bridge's own, and codes below 5000
+	// may be OpenIM's.
 	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
 	// A short text for the user, such as "This remark is not allowed". Unset (empty) means the bridge's
 	// `refusal.default_message`, since OpenIM misreads a refusal without a text.

@@ -371,7 +371,7 @@ type BeforeAddFriendRequest struct {
 	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
 	// The ID of the user who asks.
 	FromUserId string `protobuf:"bytes,2,opt,name=from_user_id,json=fromUserID,proto3" json:"from_user_id,omitempty"`
-	// The ID of the user who is asked. Another than from_user_id.
+	// The ID of the user who is asked. Differs from from_user_id.
 	ToUserId string `protobuf:"bytes,3,opt,name=to_user_id,json=toUserID,proto3" json:"to_user_id,omitempty"`
 	// What the user wrote to the other. May be empty. Personal data.
 	ReqMsg string `protobuf:"bytes,4,opt,name=req_msg,json=reqMsg,proto3" json:"req_msg,omitempty"`

@@ -53,31 +53,31 @@ type FriendCallbackServiceClient interface {
 	//
 	// Key `beforeSetFriendRemark`, command `callbackBeforeSetFriendRemarkCommand`. Since v3.5.0.
 	BeforeSetFriendRemark(ctx context.Context, in *BeforeSetFriendRemarkRequest, opts ...grpc.CallOption) (*BeforeSetFriendRemarkResponse, error)
-	// AfterSetFriendRemark tells that a remark was stored by /friend/set_friend_remark (REST only).
+	// AfterSetFriendRemark reports that a remark was stored by /friend/set_friend_remark (REST only).
 	//
 	// Key `afterSetFriendRemark`, command `callbackAfterSetFriendRemarkCommand`. Since v3.5.0.
 	AfterSetFriendRemark(ctx context.Context, in *AfterSetFriendRemarkRequest, opts ...grpc.CallOption) (*AfterSetFriendRemarkResponse, error)
 	// BeforeAddFriend asks before OpenIM stores a friend request: /friend/add_friend, the SDKs' AddFriend. Nobody becomes
 	// a friend yet. OpenIM has not checked that the users exist or whether they are friends already. Refuse and nothing
-	// is stored. OpenIM takes no change.
+	// is stored. OpenIM accepts no change.
 	//
 	// Key `beforeAddFriend`, command `callbackBeforeAddFriendCommand`. Since v3.0.0.
 	BeforeAddFriend(ctx context.Context, in *BeforeAddFriendRequest, opts ...grpc.CallOption) (*BeforeAddFriendResponse, error)
-	// AfterAddFriend tells that a friend request was stored. It is not the friendship: see AfterAddFriendAgree.
+	// AfterAddFriend reports that a friend request was stored. It is not the friendship: see AfterAddFriendAgree.
 	//
 	// Key `afterAddFriend`, command `callbackAfterAddFriendCommand`. Since v3.5.0.
 	AfterAddFriend(ctx context.Context, in *AfterAddFriendRequest, opts ...grpc.CallOption) (*AfterAddFriendResponse, error)
 	// BeforeAddFriendAgree asks before an accepted friend request makes two users friends: /friend/add_friend_response,
 	// the SDKs' AcceptFriendApplication. Declining a request causes no callback. Refuse and the request stays open.
-	// OpenIM takes no change.
+	// OpenIM accepts no change.
 	//
 	// Key `beforeAddFriendAgree`, command `callbackBeforeAddFriendAgreeCommand`. Since v3.5.0.
 	BeforeAddFriendAgree(ctx context.Context, in *BeforeAddFriendAgreeRequest, opts ...grpc.CallOption) (*BeforeAddFriendAgreeResponse, error)
-	// AfterAddFriendAgree tells that two users have become friends by an accepted friend request.
+	// AfterAddFriendAgree reports that two users have become friends by an accepted friend request.
 	//
 	// Key `afterAddFriendAgree`, command `callbackAfterAddFriendAgreeCommand`. Since v3.8.1.
 	AfterAddFriendAgree(ctx context.Context, in *AfterAddFriendAgreeRequest, opts ...grpc.CallOption) (*AfterAddFriendAgreeResponse, error)
-	// AfterDeleteFriend tells that a user removed a friend: /friend/delete_friend, the SDKs' DeleteFriend. Only the
+	// AfterDeleteFriend reports that a user removed a friend: /friend/delete_friend, the SDKs' DeleteFriend. Only the
 	// owner's side is removed.
 	//
 	// Key `afterDeleteFriend`, command `callbackAfterDeleteFriendCommand`. Since v3.5.0.
@@ -87,16 +87,16 @@ type FriendCallbackServiceClient interface {
 	//
 	// Key `beforeImportFriends`, command `callbackBeforeImportFriendsCommand`. Since v3.5.0.
 	BeforeImportFriends(ctx context.Context, in *BeforeImportFriendsRequest, opts ...grpc.CallOption) (*BeforeImportFriendsResponse, error)
-	// AfterImportFriends tells that an administrator made users friends.
+	// AfterImportFriends reports that an administrator made users friends.
 	//
 	// Key `afterImportFriends`, command `callbackAfterImportFriendsCommand`. Since v3.5.0.
 	AfterImportFriends(ctx context.Context, in *AfterImportFriendsRequest, opts ...grpc.CallOption) (*AfterImportFriendsResponse, error)
 	// BeforeAddBlack asks before a user puts another on the black list: /friend/add_black, the SDKs' AddBlack. OpenIM has
-	// not checked that the users exist. Refuse and nothing is stored. OpenIM takes no change.
+	// not checked that the users exist. Refuse and nothing is stored. OpenIM accepts no change.
 	//
 	// Key `beforeAddBlack`, command `callbackBeforeAddBlackCommand`. Since v3.8.1.
 	BeforeAddBlack(ctx context.Context, in *BeforeAddBlackRequest, opts ...grpc.CallOption) (*BeforeAddBlackResponse, error)
-	// AfterRemoveBlack tells that a user took another off the black list: /friend/remove_black, the SDKs' RemoveBlack.
+	// AfterRemoveBlack reports that a user took another off the black list: /friend/remove_black, the SDKs' RemoveBlack.
 	// OpenIM has no callback after adding.
 	//
 	// Key `afterRemoveBlack`, command `callbackAfterRemoveBlackCommand`. Since v3.8.1.
@@ -234,31 +234,31 @@ type FriendCallbackServiceServer interface {
 	//
 	// Key `beforeSetFriendRemark`, command `callbackBeforeSetFriendRemarkCommand`. Since v3.5.0.
 	BeforeSetFriendRemark(context.Context, *BeforeSetFriendRemarkRequest) (*BeforeSetFriendRemarkResponse, error)
-	// AfterSetFriendRemark tells that a remark was stored by /friend/set_friend_remark (REST only).
+	// AfterSetFriendRemark reports that a remark was stored by /friend/set_friend_remark (REST only).
 	//
 	// Key `afterSetFriendRemark`, command `callbackAfterSetFriendRemarkCommand`. Since v3.5.0.
 	AfterSetFriendRemark(context.Context, *AfterSetFriendRemarkRequest) (*AfterSetFriendRemarkResponse, error)
 	// BeforeAddFriend asks before OpenIM stores a friend request: /friend/add_friend, the SDKs' AddFriend. Nobody becomes
 	// a friend yet. OpenIM has not checked that the users exist or whether they are friends already. Refuse and nothing
-	// is stored. OpenIM takes no change.
+	// is stored. OpenIM accepts no change.
 	//
 	// Key `beforeAddFriend`, command `callbackBeforeAddFriendCommand`. Since v3.0.0.
 	BeforeAddFriend(context.Context, *BeforeAddFriendRequest) (*BeforeAddFriendResponse, error)
-	// AfterAddFriend tells that a friend request was stored. It is not the friendship: see AfterAddFriendAgree.
+	// AfterAddFriend reports that a friend request was stored. It is not the friendship: see AfterAddFriendAgree.
 	//
 	// Key `afterAddFriend`, command `callbackAfterAddFriendCommand`. Since v3.5.0.
 	AfterAddFriend(context.Context, *AfterAddFriendRequest) (*AfterAddFriendResponse, error)
 	// BeforeAddFriendAgree asks before an accepted friend request makes two users friends: /friend/add_friend_response,
 	// the SDKs' AcceptFriendApplication. Declining a request causes no callback. Refuse and the request stays open.
-	// OpenIM takes no change.
+	// OpenIM accepts no change.
 	//
 	// Key `beforeAddFriendAgree`, command `callbackBeforeAddFriendAgreeCommand`. Since v3.5.0.
 	BeforeAddFriendAgree(context.Context, *BeforeAddFriendAgreeRequest) (*BeforeAddFriendAgreeResponse, error)
-	// AfterAddFriendAgree tells that two users have become friends by an accepted friend request.
+	// AfterAddFriendAgree reports that two users have become friends by an accepted friend request.
 	//
 	// Key `afterAddFriendAgree`, command `callbackAfterAddFriendAgreeCommand`. Since v3.8.1.
 	AfterAddFriendAgree(context.Context, *AfterAddFriendAgreeRequest) (*AfterAddFriendAgreeResponse, error)
-	// AfterDeleteFriend tells that a user removed a friend: /friend/delete_friend, the SDKs' DeleteFriend. Only the
+	// AfterDeleteFriend reports that a user removed a friend: /friend/delete_friend, the SDKs' DeleteFriend. Only the
 	// owner's side is removed.
 	//
 	// Key `afterDeleteFriend`, command `callbackAfterDeleteFriendCommand`. Since v3.5.0.
@@ -268,16 +268,16 @@ type FriendCallbackServiceServer interface {
 	//
 	// Key `beforeImportFriends`, command `callbackBeforeImportFriendsCommand`. Since v3.5.0.
 	BeforeImportFriends(context.Context, *BeforeImportFriendsRequest) (*BeforeImportFriendsResponse, error)
-	// AfterImportFriends tells that an administrator made users friends.
+	// AfterImportFriends reports that an administrator made users friends.
 	//
 	// Key `afterImportFriends`, command `callbackAfterImportFriendsCommand`. Since v3.5.0.
 	AfterImportFriends(context.Context, *AfterImportFriendsRequest) (*AfterImportFriendsResponse, error)
 	// BeforeAddBlack asks before a user puts another on the black list: /friend/add_black, the SDKs' AddBlack. OpenIM has
-	// not checked that the users exist. Refuse and nothing is stored. OpenIM takes no change.
+	// not checked that the users exist. Refuse and nothing is stored. OpenIM accepts no change.
 	//
 	// Key `beforeAddBlack`, command `callbackBeforeAddBlackCommand`. Since v3.8.1.
 	BeforeAddBlack(context.Context, *BeforeAddBlackRequest) (*BeforeAddBlackResponse, error)
-	// AfterRemoveBlack tells that a user took another off the black list: /friend/remove_black, the SDKs' RemoveBlack.
+	// AfterRemoveBlack reports that a user took another off the black list: /friend/remove_black, the SDKs' RemoveBlack.
 	// OpenIM has no callback after adding.
 	//
 	// Key `afterRemoveBlack`, command `callbackAfterRemoveBlackCommand`. Since v3.8.1.

@@ -8,7 +8,8 @@
 //
 // decision.proto says what every implementer must know. Here:
 //
-// - OpenIM asks and tells once for a whole batch of members, but for the callbacks that end in GroupMemberInfo.
+// - OpenIM sends one callback for a whole batch of members. Only the callbacks that end in GroupMemberInfo come for
+//   each member.
 // - One action of a user can cause several callbacks one after the other, and the user waits for all of them: creating
 //   a group causes BeforeCreateGroup, BeforeMemberJoinGroup and BeforeCreateGroupChatConversations.
 // - The after callbacks hold no time to compare. See decision.proto for their order.
@@ -600,7 +601,7 @@ type AfterCreateGroupRequest struct {
 	// The ID of the user who changed the announcement, as the caller of the API gave it. Often empty.
 	NotificationUserId string `protobuf:"bytes,18,opt,name=notification_user_id,json=notificationUserID,proto3" json:"notification_user_id,omitempty"`
 	// The first members: the owner, the administrators, and then all of them again with GROUP_ROLE_MEMBER, the creator
-	// included. The first entry of a user is the right one.
+	// included. Use the first entry of each user.
 	InitMembers   []*InitialMember `protobuf:"bytes,19,rep,name=init_members,json=initMemberList,proto3" json:"init_members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2721,8 +2722,8 @@ type BeforeSetGroupInfoChange struct {
 	// The description to store. Must not be empty, which is an invalid reply: OpenIM would drop what the user asked for.
 	// Personal data.
 	Introduction *string `protobuf:"bytes,2,opt,name=introduction,proto3,oneof" json:"introduction,omitempty"`
-	// The URL of the picture to store. Must not be empty, which is an invalid reply: OpenIM would drop what the user asked
-	// for. Personal data.
+	// The URL of the picture to store. Must not be empty, which is an invalid reply: OpenIM would drop what the user
+	// asked for. Personal data.
 	FaceUrl *string `protobuf:"bytes,3,opt,name=face_url,json=faceURL,proto3,oneof" json:"face_url,omitempty"`
 	// Your app's own data to store. Empty removes it. Personal data.
 	Ex *string `protobuf:"bytes,4,opt,name=ex,proto3,oneof" json:"ex,omitempty"`

@@ -8,7 +8,8 @@
 //
 // decision.proto says what every implementer must know. Here:
 //
-// - OpenIM asks and tells once for a whole batch of members, but for the callbacks that end in GroupMemberInfo.
+// - OpenIM sends one callback for a whole batch of members. Only the callbacks that end in GroupMemberInfo come for
+//   each member.
 // - One action of a user can cause several callbacks one after the other, and the user waits for all of them: creating
 //   a group causes BeforeCreateGroup, BeforeMemberJoinGroup and BeforeCreateGroupChatConversations.
 // - The after callbacks hold no time to compare. See decision.proto for their order.
@@ -58,12 +59,12 @@ type GroupCallbackServiceClient interface {
 	//
 	// Key `beforeCreateGroup`, command `callbackBeforeCreateGroupCommand`. Since v3.0.0.
 	BeforeCreateGroup(ctx context.Context, in *BeforeCreateGroupRequest, opts ...grpc.CallOption) (*BeforeCreateGroupResponse, error)
-	// AfterCreateGroup tells that a group was created. No AfterJoinGroup comes for its members.
+	// AfterCreateGroup reports that a group was created. No AfterJoinGroup comes for its members.
 	//
 	// Key `afterCreateGroup`, command `callbackAfterCreateGroupCommand`. Since v3.5.0.
 	AfterCreateGroup(ctx context.Context, in *AfterCreateGroupRequest, opts ...grpc.CallOption) (*AfterCreateGroupResponse, error)
 	// BeforeInviteUserToGroup asks before users are invited to a group: /group/invite_user_to_group, the SDKs'
-	// InviteUserToGroup, after OpenIM's checks. Refuse and nobody is invited. OpenIM takes no change: it reads
+	// InviteUserToGroup, after OpenIM's checks. Refuse and nobody is invited. OpenIM accepts no change: it reads
 	// `refusedMembersAccount` of an answer, but ignores it. Allowed users join at once (BeforeMemberJoinGroup follows),
 	// or apply if the group's need_verification is 1 and an ordinary member invites.
 	//
@@ -71,20 +72,20 @@ type GroupCallbackServiceClient interface {
 	BeforeInviteUserToGroup(ctx context.Context, in *BeforeInviteUserToGroupRequest, opts ...grpc.CallOption) (*BeforeInviteUserToGroupResponse, error)
 	// BeforeApplyJoinGroup asks before a user joins a group or applies for it: /group/join_group, the SDKs' JoinGroup.
 	// OpenIM has not checked whether the user is a member already. Refuse and there is no application and no join. OpenIM
-	// takes no change. If the group needs no approval, BeforeMemberJoinGroup follows.
+	// accepts no change. If the group needs no approval, BeforeMemberJoinGroup follows.
 	//
 	// Key `beforeApplyJoinGroup`, command `callbackBeforeJoinGroupCommand`. Since v3.5.0.
 	BeforeApplyJoinGroup(ctx context.Context, in *BeforeApplyJoinGroupRequest, opts ...grpc.CallOption) (*BeforeApplyJoinGroupResponse, error)
 	// BeforeMemberJoinGroup asks before members enter a group: when it is created, by an invitation, an accepted
 	// application or a direct join. Refuse and none of them enters; a group that is being created is not created. A
-	// change can set how members look and act in the group, and cannot keep one out. In a new group a changed nickname is
-	// stored, but the notification shows the user's own name.
+	// change can set how members look and act in the group, but cannot keep one of them out. In a new group a changed
+	// nickname is stored, but the notification shows the user's own name.
 	//
 	// Key `beforeMemberJoinGroup`, command `callbackBeforeMembersJoinGroupCommand`. Since v3.8.0. Older servers send
 	// `callbackBeforeMemberJoinGroupCommand` for each member, with another body, which the bridge does not serve.
 	BeforeMemberJoinGroup(ctx context.Context, in *BeforeMemberJoinGroupRequest, opts ...grpc.CallOption) (*BeforeMemberJoinGroupResponse, error)
-	// AfterJoinGroup tells that a user entered a group that needs no approval: /group/join_group, the SDKs' JoinGroup. It
-	// does not come after an invitation, an accepted application and the creation of a group.
+	// AfterJoinGroup reports that a user entered a group that needs no approval: /group/join_group, the SDKs' JoinGroup.
+	// It does not come after an invitation, an accepted application and the creation of a group.
 	//
 	// Key `afterJoinGroup`, command `callbackAfterJoinGroupCommand`. Since v3.5.0.
 	AfterJoinGroup(ctx context.Context, in *AfterJoinGroupRequest, opts ...grpc.CallOption) (*AfterJoinGroupResponse, error)
@@ -95,24 +96,24 @@ type GroupCallbackServiceClient interface {
 	//
 	// Key `beforeSetGroupMemberInfo`, command `callbackBeforeSetGroupMemberInfoCommand`. Since v3.0.0.
 	BeforeSetGroupMemberInfo(ctx context.Context, in *BeforeSetGroupMemberInfoRequest, opts ...grpc.CallOption) (*BeforeSetGroupMemberInfoResponse, error)
-	// AfterSetGroupMemberInfo tells that a member's name, picture, role or `ex` in a group was changed. It comes once for
-	// each member.
+	// AfterSetGroupMemberInfo reports that a member's name, picture, role or `ex` in a group was changed. It comes once
+	// for each member.
 	//
 	// Key `afterSetGroupMemberInfo`, command `callbackAfterSetGroupMemberInfoCommand`. Since v3.5.0.
 	AfterSetGroupMemberInfo(ctx context.Context, in *AfterSetGroupMemberInfoRequest, opts ...grpc.CallOption) (*AfterSetGroupMemberInfoResponse, error)
-	// AfterQuitGroup tells that a member left a group: /group/quit_group, the SDKs' QuitGroup.
+	// AfterQuitGroup reports that a member left a group: /group/quit_group, the SDKs' QuitGroup.
 	//
 	// Key `afterQuitGroup`, command `callbackAfterQuitGroupCommand`. Since v3.5.0.
 	AfterQuitGroup(ctx context.Context, in *AfterQuitGroupRequest, opts ...grpc.CallOption) (*AfterQuitGroupResponse, error)
-	// AfterKickGroupMember tells that members were removed from a group: /group/kick_group, the SDKs' KickGroupMember.
+	// AfterKickGroupMember reports that members were removed from a group: /group/kick_group, the SDKs' KickGroupMember.
 	//
 	// Key `afterKickGroupMember`, command `callbackAfterKickGroupCommand`. Since v3.5.0.
 	AfterKickGroupMember(ctx context.Context, in *AfterKickGroupMemberRequest, opts ...grpc.CallOption) (*AfterKickGroupMemberResponse, error)
-	// AfterTransferGroupOwner tells that a group has a new owner: /group/transfer_group, the SDKs' TransferGroupOwner.
+	// AfterTransferGroupOwner reports that a group has a new owner: /group/transfer_group, the SDKs' TransferGroupOwner.
 	//
 	// Key `afterTransferGroupOwner`, command `callbackAfterTransferGroupOwnerCommand`. Since v3.5.0.
 	AfterTransferGroupOwner(ctx context.Context, in *AfterTransferGroupOwnerRequest, opts ...grpc.CallOption) (*AfterTransferGroupOwnerResponse, error)
-	// AfterDismissGroup tells that a group was dismissed: /group/dismiss_group, the SDKs' DismissGroup. OpenIM may send
+	// AfterDismissGroup reports that a group was dismissed: /group/dismiss_group, the SDKs' DismissGroup. OpenIM may send
 	// it twice for one dismissal, with different callback IDs: the second time after the members were removed, and so
 	// without them.
 	//
@@ -123,8 +124,8 @@ type GroupCallbackServiceClient interface {
 	//
 	// Key `beforeSetGroupInfo`, command `callbackBeforeSetGroupInfoCommand`. Since v3.5.0.
 	BeforeSetGroupInfo(ctx context.Context, in *BeforeSetGroupInfoRequest, opts ...grpc.CallOption) (*BeforeSetGroupInfoResponse, error)
-	// AfterSetGroupInfo tells that a group's settings were changed by /group/set_group_info. It does not come if nothing
-	// was changed.
+	// AfterSetGroupInfo reports that a group's settings were changed by /group/set_group_info. It does not come if
+	// nothing was changed.
 	//
 	// Key `afterSetGroupInfo`, command `callbackAfterSetGroupInfoCommand`. Since v3.5.0.
 	AfterSetGroupInfo(ctx context.Context, in *AfterSetGroupInfoRequest, opts ...grpc.CallOption) (*AfterSetGroupInfoResponse, error)
@@ -134,7 +135,7 @@ type GroupCallbackServiceClient interface {
 	//
 	// Key `beforeSetGroupInfoEx`, command `callbackBeforeSetGroupInfoExCommand`. Since v3.8.1.
 	BeforeSetGroupInfoEx(ctx context.Context, in *BeforeSetGroupInfoExRequest, opts ...grpc.CallOption) (*BeforeSetGroupInfoExResponse, error)
-	// AfterSetGroupInfoEx tells that a group's settings were changed by /group/set_group_info_ex. It does not come if
+	// AfterSetGroupInfoEx reports that a group's settings were changed by /group/set_group_info_ex. It does not come if
 	// nothing was changed.
 	//
 	// Key `afterSetGroupInfoEx`, command `callbackAfterSetGroupInfoExCommand`. Since v3.8.1.
@@ -320,12 +321,12 @@ type GroupCallbackServiceServer interface {
 	//
 	// Key `beforeCreateGroup`, command `callbackBeforeCreateGroupCommand`. Since v3.0.0.
 	BeforeCreateGroup(context.Context, *BeforeCreateGroupRequest) (*BeforeCreateGroupResponse, error)
-	// AfterCreateGroup tells that a group was created. No AfterJoinGroup comes for its members.
+	// AfterCreateGroup reports that a group was created. No AfterJoinGroup comes for its members.
 	//
 	// Key `afterCreateGroup`, command `callbackAfterCreateGroupCommand`. Since v3.5.0.
 	AfterCreateGroup(context.Context, *AfterCreateGroupRequest) (*AfterCreateGroupResponse, error)
 	// BeforeInviteUserToGroup asks before users are invited to a group: /group/invite_user_to_group, the SDKs'
-	// InviteUserToGroup, after OpenIM's checks. Refuse and nobody is invited. OpenIM takes no change: it reads
+	// InviteUserToGroup, after OpenIM's checks. Refuse and nobody is invited. OpenIM accepts no change: it reads
 	// `refusedMembersAccount` of an answer, but ignores it. Allowed users join at once (BeforeMemberJoinGroup follows),
 	// or apply if the group's need_verification is 1 and an ordinary member invites.
 	//
@@ -333,20 +334,20 @@ type GroupCallbackServiceServer interface {
 	BeforeInviteUserToGroup(context.Context, *BeforeInviteUserToGroupRequest) (*BeforeInviteUserToGroupResponse, error)
 	// BeforeApplyJoinGroup asks before a user joins a group or applies for it: /group/join_group, the SDKs' JoinGroup.
 	// OpenIM has not checked whether the user is a member already. Refuse and there is no application and no join. OpenIM
-	// takes no change. If the group needs no approval, BeforeMemberJoinGroup follows.
+	// accepts no change. If the group needs no approval, BeforeMemberJoinGroup follows.
 	//
 	// Key `beforeApplyJoinGroup`, command `callbackBeforeJoinGroupCommand`. Since v3.5.0.
 	BeforeApplyJoinGroup(context.Context, *BeforeApplyJoinGroupRequest) (*BeforeApplyJoinGroupResponse, error)
 	// BeforeMemberJoinGroup asks before members enter a group: when it is created, by an invitation, an accepted
 	// application or a direct join. Refuse and none of them enters; a group that is being created is not created. A
-	// change can set how members look and act in the group, and cannot keep one out. In a new group a changed nickname is
-	// stored, but the notification shows the user's own name.
+	// change can set how members look and act in the group, but cannot keep one of them out. In a new group a changed
+	// nickname is stored, but the notification shows the user's own name.
 	//
 	// Key `beforeMemberJoinGroup`, command `callbackBeforeMembersJoinGroupCommand`. Since v3.8.0. Older servers send
 	// `callbackBeforeMemberJoinGroupCommand` for each member, with another body, which the bridge does not serve.
 	BeforeMemberJoinGroup(context.Context, *BeforeMemberJoinGroupRequest) (*BeforeMemberJoinGroupResponse, error)
-	// AfterJoinGroup tells that a user entered a group that needs no approval: /group/join_group, the SDKs' JoinGroup. It
-	// does not come after an invitation, an accepted application and the creation of a group.
+	// AfterJoinGroup reports that a user entered a group that needs no approval: /group/join_group, the SDKs' JoinGroup.
+	// It does not come after an invitation, an accepted application and the creation of a group.
 	//
 	// Key `afterJoinGroup`, command `callbackAfterJoinGroupCommand`. Since v3.5.0.
 	AfterJoinGroup(context.Context, *AfterJoinGroupRequest) (*AfterJoinGroupResponse, error)
@@ -357,24 +358,24 @@ type GroupCallbackServiceServer interface {
 	//
 	// Key `beforeSetGroupMemberInfo`, command `callbackBeforeSetGroupMemberInfoCommand`. Since v3.0.0.
 	BeforeSetGroupMemberInfo(context.Context, *BeforeSetGroupMemberInfoRequest) (*BeforeSetGroupMemberInfoResponse, error)
-	// AfterSetGroupMemberInfo tells that a member's name, picture, role or `ex` in a group was changed. It comes once for
-	// each member.
+	// AfterSetGroupMemberInfo reports that a member's name, picture, role or `ex` in a group was changed. It comes once
+	// for each member.
 	//
 	// Key `afterSetGroupMemberInfo`, command `callbackAfterSetGroupMemberInfoCommand`. Since v3.5.0.
 	AfterSetGroupMemberInfo(context.Context, *AfterSetGroupMemberInfoRequest) (*AfterSetGroupMemberInfoResponse, error)
-	// AfterQuitGroup tells that a member left a group: /group/quit_group, the SDKs' QuitGroup.
+	// AfterQuitGroup reports that a member left a group: /group/quit_group, the SDKs' QuitGroup.
 	//
 	// Key `afterQuitGroup`, command `callbackAfterQuitGroupCommand`. Since v3.5.0.
 	AfterQuitGroup(context.Context, *AfterQuitGroupRequest) (*AfterQuitGroupResponse, error)
-	// AfterKickGroupMember tells that members were removed from a group: /group/kick_group, the SDKs' KickGroupMember.
+	// AfterKickGroupMember reports that members were removed from a group: /group/kick_group, the SDKs' KickGroupMember.
 	//
 	// Key `afterKickGroupMember`, command `callbackAfterKickGroupCommand`. Since v3.5.0.
 	AfterKickGroupMember(context.Context, *AfterKickGroupMemberRequest) (*AfterKickGroupMemberResponse, error)
-	// AfterTransferGroupOwner tells that a group has a new owner: /group/transfer_group, the SDKs' TransferGroupOwner.
+	// AfterTransferGroupOwner reports that a group has a new owner: /group/transfer_group, the SDKs' TransferGroupOwner.
 	//
 	// Key `afterTransferGroupOwner`, command `callbackAfterTransferGroupOwnerCommand`. Since v3.5.0.
 	AfterTransferGroupOwner(context.Context, *AfterTransferGroupOwnerRequest) (*AfterTransferGroupOwnerResponse, error)
-	// AfterDismissGroup tells that a group was dismissed: /group/dismiss_group, the SDKs' DismissGroup. OpenIM may send
+	// AfterDismissGroup reports that a group was dismissed: /group/dismiss_group, the SDKs' DismissGroup. OpenIM may send
 	// it twice for one dismissal, with different callback IDs: the second time after the members were removed, and so
 	// without them.
 	//
@@ -385,8 +386,8 @@ type GroupCallbackServiceServer interface {
 	//
 	// Key `beforeSetGroupInfo`, command `callbackBeforeSetGroupInfoCommand`. Since v3.5.0.
 	BeforeSetGroupInfo(context.Context, *BeforeSetGroupInfoRequest) (*BeforeSetGroupInfoResponse, error)
-	// AfterSetGroupInfo tells that a group's settings were changed by /group/set_group_info. It does not come if nothing
-	// was changed.
+	// AfterSetGroupInfo reports that a group's settings were changed by /group/set_group_info. It does not come if
+	// nothing was changed.
 	//
 	// Key `afterSetGroupInfo`, command `callbackAfterSetGroupInfoCommand`. Since v3.5.0.
 	AfterSetGroupInfo(context.Context, *AfterSetGroupInfoRequest) (*AfterSetGroupInfoResponse, error)
@@ -396,7 +397,7 @@ type GroupCallbackServiceServer interface {
 	//
 	// Key `beforeSetGroupInfoEx`, command `callbackBeforeSetGroupInfoExCommand`. Since v3.8.1.
 	BeforeSetGroupInfoEx(context.Context, *BeforeSetGroupInfoExRequest) (*BeforeSetGroupInfoExResponse, error)
-	// AfterSetGroupInfoEx tells that a group's settings were changed by /group/set_group_info_ex. It does not come if
+	// AfterSetGroupInfoEx reports that a group's settings were changed by /group/set_group_info_ex. It does not come if
 	// nothing was changed.
 	//
 	// Key `afterSetGroupInfoEx`, command `callbackAfterSetGroupInfoExCommand`. Since v3.8.1.

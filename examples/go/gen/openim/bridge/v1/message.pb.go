@@ -13,8 +13,8 @@
 // - OpenIM asks twice about each message, one after the other, and the sender waits for both: BeforeSendSingleMsg or
 //   BeforeSendGroupMsg, then BeforeMsgModify. A batch (/msg/batch_send_msg) asks about each of its messages.
 // - From v3.6 on, typing (content type 113) causes no callback. On OpenIM main neither do notifications (1000 to 5000).
-//   OpenIM v3.5 to v3.8 send those to groups, too: refusing one stops the notification. From v3.8.2 on, `deniedTypes` in
-//   webhooks.yml excludes further content types.
+//   On OpenIM v3.5 to v3.8 notifications to groups cause callbacks, too: refusing one stops the notification. From
+//   v3.8.2 on, `deniedTypes` in webhooks.yml excludes further content types.
 // - Content types: 101 text, 102 picture, 103 voice, 104 video, 105 file, 106 text that mentions users, 107 merged
 //   messages, 108 card, 109 location, 110 custom, 114 quote. Your app and newer versions of OpenIM add others.
 // - Two clocks order messages: send_time_ms is OpenIM's, seq is the position in the conversation and is known once the
@@ -1398,7 +1398,7 @@ type BeforeMsgModifyChange struct {
 	SenderNickname *string `protobuf:"bytes,5,opt,name=sender_nickname,json=senderNickname,proto3,oneof" json:"sender_nickname,omitempty"`
 	// The URL of the sender's picture. May be empty. Personal data.
 	SenderFaceUrl *string `protobuf:"bytes,6,opt,name=sender_face_url,json=senderFaceURL,proto3,oneof" json:"sender_face_url,omitempty"`
-	// What the content is. Keep it in accord with content.
+	// What the content is. It must match content.
 	ContentType *int32 `protobuf:"varint,7,opt,name=content_type,json=contentType,proto3,oneof" json:"content_type,omitempty"`
 	// The IDs of the users whom the message mentions. An empty list mentions nobody.
 	AtUserIds *StringList `protobuf:"bytes,8,opt,name=at_user_ids,json=atUserIDList,proto3" json:"at_user_ids,omitempty"`

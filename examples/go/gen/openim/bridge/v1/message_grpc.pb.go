@@ -13,8 +13,8 @@
 // - OpenIM asks twice about each message, one after the other, and the sender waits for both: BeforeSendSingleMsg or
 //   BeforeSendGroupMsg, then BeforeMsgModify. A batch (/msg/batch_send_msg) asks about each of its messages.
 // - From v3.6 on, typing (content type 113) causes no callback. On OpenIM main neither do notifications (1000 to 5000).
-//   OpenIM v3.5 to v3.8 send those to groups, too: refusing one stops the notification. From v3.8.2 on, `deniedTypes` in
-//   webhooks.yml excludes further content types.
+//   On OpenIM v3.5 to v3.8 notifications to groups cause callbacks, too: refusing one stops the notification. From
+//   v3.8.2 on, `deniedTypes` in webhooks.yml excludes further content types.
 // - Content types: 101 text, 102 picture, 103 voice, 104 video, 105 file, 106 text that mentions users, 107 merged
 //   messages, 108 card, 109 location, 110 custom, 114 quote. Your app and newer versions of OpenIM add others.
 // - Two clocks order messages: send_time_ms is OpenIM's, seq is the position in the conversation and is known once the
@@ -56,12 +56,12 @@ type MessageCallbackServiceClient interface {
 	// checked that the caller is the sender or an administrator. Since v3.8.2 it checks the black list and the friendship
 	// only afterwards. It does not ask about senders in OpenIM's `imAdminUser.userIDs`. Refuse and the message is neither
 	// stored nor delivered; the sender's call fails, but /msg/batch_send_msg only lists the receiver in failedUserIDs.
-	// OpenIM takes no change: see BeforeMsgModify.
+	// OpenIM accepts no change: see BeforeMsgModify.
 	//
 	// Key `beforeSendSingleMsg`, command `callbackBeforeSendSingleMsgCommand`. Since v3.0.0.
 	BeforeSendSingleMsg(ctx context.Context, in *BeforeSendSingleMsgRequest, opts ...grpc.CallOption) (*BeforeSendSingleMsgResponse, error)
-	// AfterSendSingleMsg tells that OpenIM accepted a message from one user to another. It is queued, and neither stored
-	// nor delivered yet. Compare send_time_ms.
+	// AfterSendSingleMsg reports that OpenIM accepted a message from one user to another. It is queued, and neither
+	// stored nor delivered yet. Compare send_time_ms.
 	//
 	// Key `afterSendSingleMsg`, command `callbackAfterSendSingleMsgCommand`. Since v3.0.0. OpenIM main skips
 	// receivers that are not in `attentionIds` of webhooks.yml, if it lists any.
@@ -69,11 +69,11 @@ type MessageCallbackServiceClient interface {
 	// BeforeSendGroupMsg asks before a message to a group is sent, over the SDKs or REST, once for the whole group.
 	// OpenIM has checked that the sender is a member and is not muted. Unlike BeforeSendSingleMsg it also comes for
 	// senders in `imAdminUser.userIDs`. Refuse and the message is neither stored nor delivered, and the sender's call
-	// fails. OpenIM takes no change: see BeforeMsgModify.
+	// fails. OpenIM accepts no change: see BeforeMsgModify.
 	//
 	// Key `beforeSendGroupMsg`, command `callbackBeforeSendGroupMsgCommand`. Since v3.0.0.
 	BeforeSendGroupMsg(ctx context.Context, in *BeforeSendGroupMsgRequest, opts ...grpc.CallOption) (*BeforeSendGroupMsgResponse, error)
-	// AfterSendGroupMsg tells that OpenIM accepted a message to a group. It is queued, and neither stored nor delivered
+	// AfterSendGroupMsg reports that OpenIM accepted a message to a group. It is queued, and neither stored nor delivered
 	// yet. Compare send_time_ms.
 	//
 	// Key `afterSendGroupMsg`, command `callbackAfterSendGroupMsgCommand`. Since v3.0.0. Leave `attentionIds` in
@@ -86,24 +86,24 @@ type MessageCallbackServiceClient interface {
 	// Key `beforeMsgModify`, command `callbackBeforeMsgModifyCommand`. Since v3.0.0, for text (101) only. OpenIM main
 	// sends it for every content type.
 	BeforeMsgModify(ctx context.Context, in *BeforeMsgModifyRequest, opts ...grpc.CallOption) (*BeforeMsgModifyResponse, error)
-	// AfterMsgSaveDB tells that OpenIM wrote a message to its database. It also comes if the write failed. Compare seq
+	// AfterMsgSaveDB reports that OpenIM wrote a message to its database. It also comes if the write failed. Compare seq
 	// within a conversation.
 	//
 	// Key `afterMsgSaveDB`, command `callbackAfterMsgSaveDBCommand`. OpenIM main only: no release has it.
 	AfterMsgSaveDB(ctx context.Context, in *AfterMsgSaveDBRequest, opts ...grpc.CallOption) (*AfterMsgSaveDBResponse, error)
-	// AfterSingleMsgRead tells that a user read messages: /msg/mark_msgs_as_read in any conversation, a group's included,
-	// and /msg/mark_conversation_as_read in a conversation of two users. Compare the highest of seqs.
+	// AfterSingleMsgRead reports that a user read messages: /msg/mark_msgs_as_read in any conversation, a group's
+	// included, and /msg/mark_conversation_as_read in a conversation of two users. Compare the highest of seqs.
 	//
 	// Key `afterSingleMsgRead`, command `callbackAfterSingleMsgReadCommand`. Since v3.7.0.
 	AfterSingleMsgRead(ctx context.Context, in *AfterSingleMsgReadRequest, opts ...grpc.CallOption) (*AfterSingleMsgReadResponse, error)
-	// AfterGroupMsgRead tells that a user read a group's conversation: /msg/mark_conversation_as_read. OpenIM does not
+	// AfterGroupMsgRead reports that a user read a group's conversation: /msg/mark_conversation_as_read. OpenIM does not
 	// say which group.
 	//
 	// Key `afterGroupMsgRead`, command `callbackAfterGroupMsgReadCommand`. Since v3.7.0. Up to v3.8.1 it comes for
 	// conversations of two users, too.
 	AfterGroupMsgRead(ctx context.Context, in *AfterGroupMsgReadRequest, opts ...grpc.CallOption) (*AfterGroupMsgReadResponse, error)
-	// AfterRevokeMsg tells that a message was revoked: /msg/revoke_msg, of two users or in a group. It is an after
-	// callback in spite of its command. Compare seq within a conversation.
+	// AfterRevokeMsg reports that a message was revoked: /msg/revoke_msg, of two users or in a group. It is an after
+	// callback, although its command says before. Compare seq within a conversation.
 	//
 	// Key `afterRevokeMsg`, command `callbackBeforeAfterMsgCommand`. Since v3.5.0.
 	AfterRevokeMsg(ctx context.Context, in *AfterRevokeMsgRequest, opts ...grpc.CallOption) (*AfterRevokeMsgResponse, error)
@@ -217,12 +217,12 @@ type MessageCallbackServiceServer interface {
 	// checked that the caller is the sender or an administrator. Since v3.8.2 it checks the black list and the friendship
 	// only afterwards. It does not ask about senders in OpenIM's `imAdminUser.userIDs`. Refuse and the message is neither
 	// stored nor delivered; the sender's call fails, but /msg/batch_send_msg only lists the receiver in failedUserIDs.
-	// OpenIM takes no change: see BeforeMsgModify.
+	// OpenIM accepts no change: see BeforeMsgModify.
 	//
 	// Key `beforeSendSingleMsg`, command `callbackBeforeSendSingleMsgCommand`. Since v3.0.0.
 	BeforeSendSingleMsg(context.Context, *BeforeSendSingleMsgRequest) (*BeforeSendSingleMsgResponse, error)
-	// AfterSendSingleMsg tells that OpenIM accepted a message from one user to another. It is queued, and neither stored
-	// nor delivered yet. Compare send_time_ms.
+	// AfterSendSingleMsg reports that OpenIM accepted a message from one user to another. It is queued, and neither
+	// stored nor delivered yet. Compare send_time_ms.
 	//
 	// Key `afterSendSingleMsg`, command `callbackAfterSendSingleMsgCommand`. Since v3.0.0. OpenIM main skips
 	// receivers that are not in `attentionIds` of webhooks.yml, if it lists any.
@@ -230,11 +230,11 @@ type MessageCallbackServiceServer interface {
 	// BeforeSendGroupMsg asks before a message to a group is sent, over the SDKs or REST, once for the whole group.
 	// OpenIM has checked that the sender is a member and is not muted. Unlike BeforeSendSingleMsg it also comes for
 	// senders in `imAdminUser.userIDs`. Refuse and the message is neither stored nor delivered, and the sender's call
-	// fails. OpenIM takes no change: see BeforeMsgModify.
+	// fails. OpenIM accepts no change: see BeforeMsgModify.
 	//
 	// Key `beforeSendGroupMsg`, command `callbackBeforeSendGroupMsgCommand`. Since v3.0.0.
 	BeforeSendGroupMsg(context.Context, *BeforeSendGroupMsgRequest) (*BeforeSendGroupMsgResponse, error)
-	// AfterSendGroupMsg tells that OpenIM accepted a message to a group. It is queued, and neither stored nor delivered
+	// AfterSendGroupMsg reports that OpenIM accepted a message to a group. It is queued, and neither stored nor delivered
 	// yet. Compare send_time_ms.
 	//
 	// Key `afterSendGroupMsg`, command `callbackAfterSendGroupMsgCommand`. Since v3.0.0. Leave `attentionIds` in
@@ -247,24 +247,24 @@ type MessageCallbackServiceServer interface {
 	// Key `beforeMsgModify`, command `callbackBeforeMsgModifyCommand`. Since v3.0.0, for text (101) only. OpenIM main
 	// sends it for every content type.
 	BeforeMsgModify(context.Context, *BeforeMsgModifyRequest) (*BeforeMsgModifyResponse, error)
-	// AfterMsgSaveDB tells that OpenIM wrote a message to its database. It also comes if the write failed. Compare seq
+	// AfterMsgSaveDB reports that OpenIM wrote a message to its database. It also comes if the write failed. Compare seq
 	// within a conversation.
 	//
 	// Key `afterMsgSaveDB`, command `callbackAfterMsgSaveDBCommand`. OpenIM main only: no release has it.
 	AfterMsgSaveDB(context.Context, *AfterMsgSaveDBRequest) (*AfterMsgSaveDBResponse, error)
-	// AfterSingleMsgRead tells that a user read messages: /msg/mark_msgs_as_read in any conversation, a group's included,
-	// and /msg/mark_conversation_as_read in a conversation of two users. Compare the highest of seqs.
+	// AfterSingleMsgRead reports that a user read messages: /msg/mark_msgs_as_read in any conversation, a group's
+	// included, and /msg/mark_conversation_as_read in a conversation of two users. Compare the highest of seqs.
 	//
 	// Key `afterSingleMsgRead`, command `callbackAfterSingleMsgReadCommand`. Since v3.7.0.
 	AfterSingleMsgRead(context.Context, *AfterSingleMsgReadRequest) (*AfterSingleMsgReadResponse, error)
-	// AfterGroupMsgRead tells that a user read a group's conversation: /msg/mark_conversation_as_read. OpenIM does not
+	// AfterGroupMsgRead reports that a user read a group's conversation: /msg/mark_conversation_as_read. OpenIM does not
 	// say which group.
 	//
 	// Key `afterGroupMsgRead`, command `callbackAfterGroupMsgReadCommand`. Since v3.7.0. Up to v3.8.1 it comes for
 	// conversations of two users, too.
 	AfterGroupMsgRead(context.Context, *AfterGroupMsgReadRequest) (*AfterGroupMsgReadResponse, error)
-	// AfterRevokeMsg tells that a message was revoked: /msg/revoke_msg, of two users or in a group. It is an after
-	// callback in spite of its command. Compare seq within a conversation.
+	// AfterRevokeMsg reports that a message was revoked: /msg/revoke_msg, of two users or in a group. It is an after
+	// callback, although its command says before. Compare seq within a conversation.
 	//
 	// Key `afterRevokeMsg`, command `callbackBeforeAfterMsgCommand`. Since v3.5.0.
 	AfterRevokeMsg(context.Context, *AfterRevokeMsgRequest) (*AfterRevokeMsgResponse, error)

@@ -10,11 +10,12 @@
 //
 // - A refusal loses messages for good. OpenIM's API has reported success to the sender. The message is stored, but
 //   OpenIM pushes it to no device, tells nobody, and does not try again. The bridge therefore refuses only if your
-//   service does, never because of a failure or a setting.
+//   service does, or the settings of this one callback: no failure of your service, and no global fallback or route,
+//   makes it refuse.
 // - OpenIM pushes notifications (content types 1000 to 5000), too, such as read receipts, revocations and changes of
-//   friends and groups. A rule about messages must leave them alone: look at content_type first.
-// - OpenIM main has one worker for all pushes of a process and waits for your answer in it. A decision that takes 5 ms
-//   caps it at about 200 messages each second.
+//   friends and groups. A rule about messages must not touch them: check content_type first.
+// - OpenIM main has one worker for all pushes of a process, and this worker waits for your answer. A decision that
+//   takes 5 ms limits the process to about 200 messages each second.
 // - Typing (content type 113) causes no callback.
 // - Fields have the same numbers in all three requests. `signalInfo` is missing: OpenIM uses it nowhere.
 

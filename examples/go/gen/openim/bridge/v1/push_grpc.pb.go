@@ -10,11 +10,12 @@
 //
 // - A refusal loses messages for good. OpenIM's API has reported success to the sender. The message is stored, but
 //   OpenIM pushes it to no device, tells nobody, and does not try again. The bridge therefore refuses only if your
-//   service does, never because of a failure or a setting.
+//   service does, or the settings of this one callback: no failure of your service, and no global fallback or route,
+//   makes it refuse.
 // - OpenIM pushes notifications (content types 1000 to 5000), too, such as read receipts, revocations and changes of
-//   friends and groups. A rule about messages must leave them alone: look at content_type first.
-// - OpenIM main has one worker for all pushes of a process and waits for your answer in it. A decision that takes 5 ms
-//   caps it at about 200 messages each second.
+//   friends and groups. A rule about messages must not touch them: check content_type first.
+// - OpenIM main has one worker for all pushes of a process, and this worker waits for your answer. A decision that
+//   takes 5 ms limits the process to about 200 messages each second.
 // - Typing (content type 113) causes no callback.
 // - Fields have the same numbers in all three requests. `signalInfo` is missing: OpenIM uses it nowhere.
 
@@ -46,7 +47,7 @@ const (
 type PushCallbackServiceClient interface {
 	// BeforeOnlinePush asks before a message or notification to one user is pushed to the user's connected devices. The
 	// sender's other devices get it, too, so the sender is among the receivers. Refuse and the message reaches no device,
-	// neither online nor by offline push. OpenIM takes no change: it reads `userIDList` and `offlinePushInfo` of an
+	// neither online nor by offline push. OpenIM accepts no change: it reads `userIDList` and `offlinePushInfo` of an
 	// answer, but ignores them.
 	//
 	// Key `beforeOnlinePush`, command `callbackBeforeOnlinePushCommand`. Since v3.0.0; v3.5.0 to v3.8.1 skip it nearly
@@ -112,7 +113,7 @@ func (c *pushCallbackServiceClient) BeforeOfflinePush(ctx context.Context, in *B
 type PushCallbackServiceServer interface {
 	// BeforeOnlinePush asks before a message or notification to one user is pushed to the user's connected devices. The
 	// sender's other devices get it, too, so the sender is among the receivers. Refuse and the message reaches no device,
-	// neither online nor by offline push. OpenIM takes no change: it reads `userIDList` and `offlinePushInfo` of an
+	// neither online nor by offline push. OpenIM accepts no change: it reads `userIDList` and `offlinePushInfo` of an
 	// answer, but ignores them.
 	//
 	// Key `beforeOnlinePush`, command `callbackBeforeOnlinePushCommand`. Since v3.0.0; v3.5.0 to v3.8.1 skip it nearly

@@ -10,8 +10,8 @@
 //
 // - OpenIM has two API calls to change a profile. Its SDKs use update_user_info_ex, which has the callbacks that end in
 //   InfoEx. The older update_user_info is for REST only.
-// - Of a change of the profile OpenIM shows the nickname and the face URL only. It never fills `ex` of these four
-//   callbacks, even where the user changes it, so the requests do not have it.
+// - When a profile changes, OpenIM sends only the nickname and the face URL. It never fills `ex` of these four
+//   callbacks, even if the user changes it, so the requests do not have it.
 // - The online callbacks have a time to compare, time_ms. The other after callbacks have none.
 // - OpenIM collects the online callbacks for 1 s before it sends them, with an operation ID of its own, such as
 //   p_4242_17. `connID` is missing: OpenIM has left it empty since v3.8.2.

@@ -10,8 +10,8 @@
 //
 // - OpenIM has two API calls to change a profile. Its SDKs use update_user_info_ex, which has the callbacks that end in
 //   InfoEx. The older update_user_info is for REST only.
-// - Of a change of the profile OpenIM shows the nickname and the face URL only. It never fills `ex` of these four
-//   callbacks, even where the user changes it, so the requests do not have it.
+// - When a profile changes, OpenIM sends only the nickname and the face URL. It never fills `ex` of these four
+//   callbacks, even if the user changes it, so the requests do not have it.
 // - The online callbacks have a time to compare, time_ms. The other after callbacks have none.
 // - OpenIM collects the online callbacks for 1 s before it sends them, with an operation ID of its own, such as
 //   p_4242_17. `connID` is missing: OpenIM has left it empty since v3.8.2.
@@ -54,7 +54,7 @@ type UserCallbackServiceClient interface {
 	//
 	// Key `beforeUserRegister`, command `callbackBeforeUserRegisterCommand`. Since v3.5.0.
 	BeforeUserRegister(ctx context.Context, in *BeforeUserRegisterRequest, opts ...grpc.CallOption) (*BeforeUserRegisterResponse, error)
-	// AfterUserRegister tells that users were registered.
+	// AfterUserRegister reports that users were registered.
 	//
 	// Key `afterUserRegister`, command `callbackAfterUserRegisterCommand`. Since v3.5.0.
 	AfterUserRegister(ctx context.Context, in *AfterUserRegisterRequest, opts ...grpc.CallOption) (*AfterUserRegisterResponse, error)
@@ -64,7 +64,7 @@ type UserCallbackServiceClient interface {
 	//
 	// Key `beforeUpdateUserInfo`, command `callbackBeforeUpdateUserInfoCommand`. Since v3.4.0.
 	BeforeUpdateUserInfo(ctx context.Context, in *BeforeUpdateUserInfoRequest, opts ...grpc.CallOption) (*BeforeUpdateUserInfoResponse, error)
-	// AfterUpdateUserInfo tells that a profile was changed by /user/update_user_info.
+	// AfterUpdateUserInfo reports that a profile was changed by /user/update_user_info.
 	//
 	// Key `afterUpdateUserInfo`, command `callbackAfterUpdateUserInfoCommand`. Since v3.5.0.
 	AfterUpdateUserInfo(ctx context.Context, in *AfterUpdateUserInfoRequest, opts ...grpc.CallOption) (*AfterUpdateUserInfoResponse, error)
@@ -74,24 +74,24 @@ type UserCallbackServiceClient interface {
 	//
 	// Key `beforeUpdateUserInfoEx`, command `callbackBeforeUpdateUserInfoExCommand`. Since v3.5.0.
 	BeforeUpdateUserInfoEx(ctx context.Context, in *BeforeUpdateUserInfoExRequest, opts ...grpc.CallOption) (*BeforeUpdateUserInfoExResponse, error)
-	// AfterUpdateUserInfoEx tells that a profile was changed by /user/update_user_info_ex.
+	// AfterUpdateUserInfoEx reports that a profile was changed by /user/update_user_info_ex.
 	//
 	// Key `afterUpdateUserInfoEx`, command `callbackAfterUpdateUserInfoExCommand`. Since v3.5.0.
 	AfterUpdateUserInfoEx(ctx context.Context, in *AfterUpdateUserInfoExRequest, opts ...grpc.CallOption) (*AfterUpdateUserInfoExResponse, error)
-	// AfterUserOnline tells that a user is online on a platform. It is a heartbeat and no change: OpenIM sends it for
+	// AfterUserOnline reports that a user is online on a platform. It is a heartbeat, not a change: OpenIM sends it for
 	// every online platform of a user when any of the user's connections opens or closes, and about every 10 minutes for
 	// everybody online. Compare time_ms with the last AfterUserOffline of the same user and platform.
 	//
 	// Key `afterUserOnline`, command `callbackAfterUserOnlineCommand`. Since v3.2.0; v3.8.0 and v3.8.1 never send it; up
 	// to v3.7.1 once for each new connection.
 	AfterUserOnline(ctx context.Context, in *AfterUserOnlineRequest, opts ...grpc.CallOption) (*AfterUserOnlineResponse, error)
-	// AfterUserOffline tells that a connection of a user closed, also one that OpenIM kicked. It does not mean that the
-	// user is offline: where a new connection kicks the old one of the same platform, AfterUserOffline comes last, and
-	// the next AfterUserOnline up to 10 minutes later. Compare time_ms, and ask OpenIM where it matters.
+	// AfterUserOffline reports that a connection of a user closed, also one that OpenIM kicked. It does not mean that the
+	// user is offline: if a new connection kicks the old one of the same platform, AfterUserOffline comes last, and the
+	// next AfterUserOnline up to 10 minutes later. Compare time_ms, and ask OpenIM if it matters.
 	//
 	// Key `afterUserOffline`, command `callbackAfterUserOfflineCommand`. Since v3.2.0; v3.8.0 and v3.8.1 never send it.
 	AfterUserOffline(ctx context.Context, in *AfterUserOfflineRequest, opts ...grpc.CallOption) (*AfterUserOfflineResponse, error)
-	// AfterUserKickOff would tell that a user was kicked off a platform. No open-source version 3 of OpenIM sends it: a
+	// AfterUserKickOff would report that a user was kicked off a platform. No open-source version 3 of OpenIM sends it: a
 	// kicked connection is an AfterUserOffline. It is here because webhooks.yml has the key.
 	//
 	// Key `afterUserKickOff`, command `callbackAfterUserKickOffCommand`. Sent by v2.3 only.
@@ -208,7 +208,7 @@ type UserCallbackServiceServer interface {
 	//
 	// Key `beforeUserRegister`, command `callbackBeforeUserRegisterCommand`. Since v3.5.0.
 	BeforeUserRegister(context.Context, *BeforeUserRegisterRequest) (*BeforeUserRegisterResponse, error)
-	// AfterUserRegister tells that users were registered.
+	// AfterUserRegister reports that users were registered.
 	//
 	// Key `afterUserRegister`, command `callbackAfterUserRegisterCommand`. Since v3.5.0.
 	AfterUserRegister(context.Context, *AfterUserRegisterRequest) (*AfterUserRegisterResponse, error)
@@ -218,7 +218,7 @@ type UserCallbackServiceServer interface {
 	//
 	// Key `beforeUpdateUserInfo`, command `callbackBeforeUpdateUserInfoCommand`. Since v3.4.0.
 	BeforeUpdateUserInfo(context.Context, *BeforeUpdateUserInfoRequest) (*BeforeUpdateUserInfoResponse, error)
-	// AfterUpdateUserInfo tells that a profile was changed by /user/update_user_info.
+	// AfterUpdateUserInfo reports that a profile was changed by /user/update_user_info.
 	//
 	// Key `afterUpdateUserInfo`, command `callbackAfterUpdateUserInfoCommand`. Since v3.5.0.
 	AfterUpdateUserInfo(context.Context, *AfterUpdateUserInfoRequest) (*AfterUpdateUserInfoResponse, error)
@@ -228,24 +228,24 @@ type UserCallbackServiceServer interface {
 	//
 	// Key `beforeUpdateUserInfoEx`, command `callbackBeforeUpdateUserInfoExCommand`. Since v3.5.0.
 	BeforeUpdateUserInfoEx(context.Context, *BeforeUpdateUserInfoExRequest) (*BeforeUpdateUserInfoExResponse, error)
-	// AfterUpdateUserInfoEx tells that a profile was changed by /user/update_user_info_ex.
+	// AfterUpdateUserInfoEx reports that a profile was changed by /user/update_user_info_ex.
 	//
 	// Key `afterUpdateUserInfoEx`, command `callbackAfterUpdateUserInfoExCommand`. Since v3.5.0.
 	AfterUpdateUserInfoEx(context.Context, *AfterUpdateUserInfoExRequest) (*AfterUpdateUserInfoExResponse, error)
-	// AfterUserOnline tells that a user is online on a platform. It is a heartbeat and no change: OpenIM sends it for
+	// AfterUserOnline reports that a user is online on a platform. It is a heartbeat, not a change: OpenIM sends it for
 	// every online platform of a user when any of the user's connections opens or closes, and about every 10 minutes for
 	// everybody online. Compare time_ms with the last AfterUserOffline of the same user and platform.
 	//
 	// Key `afterUserOnline`, command `callbackAfterUserOnlineCommand`. Since v3.2.0; v3.8.0 and v3.8.1 never send it; up
 	// to v3.7.1 once for each new connection.
 	AfterUserOnline(context.Context, *AfterUserOnlineRequest) (*AfterUserOnlineResponse, error)
-	// AfterUserOffline tells that a connection of a user closed, also one that OpenIM kicked. It does not mean that the
-	// user is offline: where a new connection kicks the old one of the same platform, AfterUserOffline comes last, and
-	// the next AfterUserOnline up to 10 minutes later. Compare time_ms, and ask OpenIM where it matters.
+	// AfterUserOffline reports that a connection of a user closed, also one that OpenIM kicked. It does not mean that the
+	// user is offline: if a new connection kicks the old one of the same platform, AfterUserOffline comes last, and the
+	// next AfterUserOnline up to 10 minutes later. Compare time_ms, and ask OpenIM if it matters.
 	//
 	// Key `afterUserOffline`, command `callbackAfterUserOfflineCommand`. Since v3.2.0; v3.8.0 and v3.8.1 never send it.
 	AfterUserOffline(context.Context, *AfterUserOfflineRequest) (*AfterUserOfflineResponse, error)
-	// AfterUserKickOff would tell that a user was kicked off a platform. No open-source version 3 of OpenIM sends it: a
+	// AfterUserKickOff would report that a user was kicked off a platform. No open-source version 3 of OpenIM sends it: a
 	// kicked connection is an AfterUserOffline. It is here because webhooks.yml has the key.
 	//
 	// Key `afterUserKickOff`, command `callbackAfterUserKickOffCommand`. Sent by v2.3 only.
