@@ -1,5 +1,5 @@
 //! From an HTTP request to a callback that is served, or to the reason why it is rejected. The order of the checks is
-//! the order of the README's table of codes.
+//! the order of the table in docs/errors.md.
 
 use std::{
     future::poll_fn,

@@ -1,4 +1,4 @@
-//! What README.md promises is what the code does; [`chinese`] holds README.zh-CN.md against it.
+//! What README.md and the pages of docs/ promise is what the code does; [`chinese`] holds README.zh-CN.md against README.md.
 
 #![allow(clippy::expect_used, reason = "a test's helpers fail as the test does")]
 
@@ -7,39 +7,100 @@ mod chinese;
 use std::{fs, iter, path::Path};
 
 use openim_bridge::{
+    callback::CALLBACKS,
     config,
     mock::Rules,
-    openim::{Rejection, ReservedCode},
+    openim::{RefusalDefaults, Rejection, ReservedCode},
+    policy::FallbackRefusal,
     upstream::ErrorClass,
 };
 
 const README: &str = include_str!("../../README.md");
+const CLI: &str = include_str!("../../docs/cli.md");
+const ERRORS: &str = include_str!("../../docs/errors.md");
+const FALLBACK: &str = include_str!("../../docs/fallback.md");
 
-/// The rows of the tables under a headline that begin with a reserved code, as cells.
-fn coded_rows(headline: &str) -> Vec<Vec<&'static str>> {
-    let section = README.split("\n## ").find(|section| section.starts_with(headline)).expect(headline);
-    let rows = section.lines().filter(|line| line.starts_with("| 99"));
-    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+/// The rows of the tables of a page's part, as cells without links.
+fn rows<'a>(page: &'a str, headline: &str) -> Vec<Vec<&'a str>> {
+    let part = page.split("\n## ").find(|part| part.starts_with(headline)).expect(headline);
+    let rows = part.lines().filter(|line| line.starts_with('|')).skip(2);
+    rows.map(|row| row.trim_matches('|').split('|').map(|cell| text_of(cell.trim())).collect()).collect()
+}
+
+/// Without the target, where it is a link.
+fn text_of(cell: &str) -> &str {
+    cell.strip_prefix('[').and_then(|rest| rest.split_once("](")).map_or(cell, |(text, _)| text)
+}
+
+#[test]
+fn the_readme_says_at_once_what_it_is_and_how_many_callbacks_there_are() {
+    assert!(README.lines().next().is_some_and(|first| first.contains("webhook")));
+    let after = CALLBACKS.iter().filter(|callback| callback.is_after()).count();
+    let (all, before) = (CALLBACKS.len(), CALLBACKS.len() - after);
+    let row = README.lines().find(|line| line.starts_with("| **Callbacks**")).expect("the row");
+    for said in [format!("all {all} "), format!(" {before} *before* "), format!(" {after} *after* ")] {
+        assert!(row.contains(&said), "{said}: {row}");
+    }
 }
 
 #[test]
 fn the_table_of_rejections_is_complete_and_in_the_order_of_checking() {
     // A code that several kinds share has its row where the last of them is checked, 9901's all being neighbours.
-    let mut expected: Vec<(ReservedCode, String)> = Vec::new();
+    let mut expected: Vec<(ReservedCode, String, Vec<String>)> = Vec::new();
     for bad in Rejection::ALL {
-        expected.retain(|(code, _)| *code != bad.code());
-        expected.push((bad.code(), bad.status().as_str().to_owned()));
+        let shared = expected.iter().position(|(code, ..)| *code == bad.code()).map(|place| expected.remove(place).2);
+        let mut names = shared.unwrap_or_default();
+        names.push(format!("`{}`", bad.name()));
+        expected.push((bad.code(), bad.status().as_str().to_owned(), names));
     }
-    let expected: Vec<String> = expected.iter().map(|(code, status)| format!("{} {status}", *code as i32)).collect();
-    let rows = coded_rows("Rejected requests");
-    assert_eq!(rows.iter().map(|row| row[..2].join(" ")).collect::<Vec<_>>(), expected);
+    let row = |(code, status, names): &(ReservedCode, String, Vec<String>)| {
+        format!("{} {status} {}", *code as i32, names.join(", "))
+    };
+    let expected: Vec<String> = expected.iter().map(row).collect();
+    let found: Vec<String> = rows(ERRORS, "Rejected requests").iter().map(|row| row[..3].join(" ")).collect();
+    assert_eq!(found, expected);
 }
 
 #[test]
-fn the_table_of_fallbacks_has_every_class_with_its_code() {
+fn the_tables_of_fallbacks_have_every_class_with_its_code() {
     let expected = ErrorClass::ALL.map(|class| format!("{} 200 `{class}`", class.code() as i32));
-    let rows = coded_rows("The fallback");
-    assert_eq!(rows.iter().map(|row| row[..3].join(" ")).collect::<Vec<_>>(), expected);
+    let found: Vec<String> = rows(ERRORS, "Fallback").iter().map(|row| row[..3].join(" ")).collect();
+    assert_eq!(found, expected);
+    let expected = ErrorClass::ALL.map(|class| format!("`{class}` {}", class.code() as i32));
+    let found = rows(FALLBACK, "The classes of failure");
+    assert_eq!(found.iter().map(|row| [row[0], row[2]].join(" ")).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn every_reserved_code_has_a_headline_and_says_what_users_see() {
+    let headlines: Vec<&str> = ERRORS.lines().filter_map(|line| line.strip_prefix("### 99")).collect();
+    let rejections = Rejection::ALL.map(|rejection| (rejection.code() as i32, rejection.refusal().message));
+    let fallback = FallbackRefusal::default().message;
+    let fallbacks = ErrorClass::ALL.map(|class| (class.code() as i32, fallback.clone()));
+    let route = (ReservedCode::Route as i32, RefusalDefaults::default().message);
+    let mut codes: Vec<i32> = Vec::new();
+    for (code, message) in rejections.into_iter().chain([route]).chain(fallbacks) {
+        // What all fallbacks have in common stands above them.
+        let headline = if (9920..=9926).contains(&code) { "## Fallback".to_owned() } else { format!("### {code}") };
+        let (_, part) = ERRORS.split_once(&format!("\n{headline}\n")).expect(&headline);
+        let (part, _) = part.split_once("\n### ").unwrap_or((part, ""));
+        let words = part.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(&format!("\"{message}\"")), "{headline}: {message}");
+        codes.push(code);
+    }
+    codes.sort_unstable();
+    codes.dedup();
+    let expected: Vec<String> = codes.iter().map(|code| format!("{:02}", code - 9900)).collect();
+    assert_eq!(headlines, expected);
+}
+
+#[test]
+fn the_fallback_names_the_callbacks_that_only_the_service_refuses() {
+    let (_, list) = FALLBACK.split_once("**Pushes and conversations**: ").expect("the list");
+    let (list, _) = list.split_once(". ").expect("its end");
+    let named: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    let expected = CALLBACKS.iter().filter(|callback| callback.only_service_may_refuse());
+    assert_eq!(named, expected.map(|callback| callback.name).collect::<Vec<_>>());
 }
 
 #[test]
@@ -57,9 +118,9 @@ fn the_tests_of_testing_md_are_the_files_that_are_run() {
 }
 
 /// Every code block of a language.
-fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
+fn blocks<'a>(page: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
     let opening = format!("\n```{language}\n");
-    let mut rest = README;
+    let mut rest = page;
     iter::from_fn(move || {
         let (_, from) = rest.split_once(&*opening)?;
         let (block, after) = from.split_once("```").expect("the block's end");
@@ -70,20 +131,35 @@ fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
 
 #[test]
 fn the_configuration_file_is_right() {
-    let yaml = blocks("yaml").find(|block| block.starts_with("listen:")).expect("a whole bridge.yaml");
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("bridge.yaml");
-    fs::write(&file, yaml).expect("the file");
-    let flags = clap::Command::new("serve").args(config::args()).get_matches_from([
-        "serve".as_ref(),
-        "--config".as_ref(),
-        file.as_os_str(),
-    ]);
-    let loaded = config::load(&flags, []).unwrap_or_else(|error| panic!("{error}"));
-    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let yaml = blocks(CLI, "yaml").find(|block| block.starts_with("listen:")).expect("a whole bridge.yaml");
+    let loaded = loaded(yaml);
     let from_file =
         loaded.values.iter().filter(|value| matches!(value.source, config::ValueSource::File { .. })).count();
     assert_eq!(from_file, 7, "settings that the file gives");
+}
+
+/// What a bridge would run on, started with this file alone: right, and without a warning.
+fn loaded(yaml: &str) -> config::Loaded {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bridge.yaml");
+    fs::write(&file, yaml).expect("the file");
+    let arguments = ["serve".as_ref(), "--config".as_ref(), file.as_os_str()];
+    let flags = clap::Command::new("serve").args(config::args()).get_matches_from(arguments);
+    let loaded = config::load(&flags, []).unwrap_or_else(|error| panic!("{error}"));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    loaded
+}
+
+#[test]
+fn every_example_of_a_configuration_is_right() {
+    let mut seen = 0;
+    for page in [FALLBACK] {
+        for yaml in blocks(page, "yaml") {
+            loaded(yaml);
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 1);
 }
 
 #[test]
@@ -93,13 +169,7 @@ fn every_step_of_a_migration_is_a_right_configuration() {
     let steps: Vec<&str> = blocks.filter(|block| block.starts_with("forward:")).collect();
     assert_eq!(steps.len(), 4, "three steps, and the chat server");
     for yaml in steps {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("bridge.yaml");
-        fs::write(&file, yaml).expect("the file");
-        let arguments = ["serve".as_ref(), "--config".as_ref(), file.as_os_str()];
-        let flags = clap::Command::new("serve").args(config::args()).get_matches_from(arguments);
-        let loaded = config::load(&flags, []).unwrap_or_else(|error| panic!("{error}"));
-        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        loaded(yaml);
     }
 }
 
@@ -108,7 +178,7 @@ fn the_table_of_flags_names_settings_and_their_defaults() {
     let args = config::args();
     let flags = clap::Command::new("serve").args(args.clone()).get_matches_from(["serve"]);
     let loaded = config::load(&flags, []).unwrap_or_else(|error| panic!("{error}"));
-    let rows: Vec<Vec<&str>> = README
+    let rows: Vec<Vec<&str>> = CLI
         .lines()
         .filter(|line| line.starts_with("| `--"))
         .map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect())

@@ -120,7 +120,7 @@ fn refused(code: i32, message: &str, seen: &str) -> Finding {
     } else if is(ReservedCode::UnservedCommand) {
         "look for a proxy on the way that rewrites the path; the command must arrive as its last segment"
     } else if (9900..=9999).contains(&code) {
-        "look the code up in the README, under `Rejected requests`, and for a proxy on the way that changes requests"
+        "look the code up in docs/errors.md, and for a proxy on the way that changes requests"
     } else {
         return Finding::wrong("probe-not-a-bridge", seen)
             .why(format!("a bridge refuses this request with code 9902, and not with {code} {message:?}: something else listens there"))
