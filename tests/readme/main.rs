@@ -19,6 +19,23 @@ const README: &str = include_str!("../../README.md");
 const CLI: &str = include_str!("../../docs/cli.md");
 const ERRORS: &str = include_str!("../../docs/errors.md");
 const FALLBACK: &str = include_str!("../../docs/fallback.md");
+const LIMITS: &str = include_str!("../../docs/limits.md");
+/// The pages that name settings, other than their reference.
+const PAGES: [(&str, &str); 13] = [
+    ("README.md", README),
+    ("cli.md", CLI),
+    ("comparison.md", include_str!("../../docs/comparison.md")),
+    ("decision-service.md", include_str!("../../docs/decision-service.md")),
+    ("endpoints.md", include_str!("../../docs/endpoints.md")),
+    ("errors.md", ERRORS),
+    ("fallback.md", FALLBACK),
+    ("limits.md", LIMITS),
+    ("migrating.md", include_str!("../../docs/migrating.md")),
+    ("openim.md", include_str!("../../docs/openim.md")),
+    ("rollout.md", include_str!("../../docs/rollout.md")),
+    ("tls.md", include_str!("../../docs/tls.md")),
+    ("troubleshooting.md", include_str!("../../docs/troubleshooting.md")),
+];
 
 /// The rows of the tables of a page's part, as cells without links.
 fn rows<'a>(page: &'a str, headline: &str) -> Vec<Vec<&'a str>> {
@@ -153,13 +170,85 @@ fn loaded(yaml: &str) -> config::Loaded {
 #[test]
 fn every_example_of_a_configuration_is_right() {
     let mut seen = 0;
-    for page in [FALLBACK] {
+    for (_, page) in PAGES {
         for yaml in blocks(page, "yaml") {
-            loaded(yaml);
+            // What is OpenIM's or Kubernetes' begins otherwise.
+            if ["callbacks:", "decision:", "fallback:", "forward:", "listen:", "tls:", "upstream:"]
+                .iter()
+                .any(|key| yaml.starts_with(key))
+            {
+                loaded(yaml);
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 9, "{seen}");
+}
+
+#[test]
+fn every_setting_that_a_page_names_is_there() {
+    let settings = settings();
+    let mut seen = 0;
+    for (name, page) in PAGES {
+        let prose: String = page.split("```").step_by(2).collect();
+        for code in prose.split('`').skip(1).step_by(2) {
+            let key = code.split([':', ' ', '=']).next().unwrap_or(code);
+            let (Some((part, _)), true) = (key.split_once('.'), is_key(key)) else { continue };
+            if !settings.iter().any(|setting| setting.split('.').next() == Some(part)) {
+                continue;
+            }
+            let is_there = match key.strip_suffix(".*") {
+                Some(several) => settings.iter().any(|setting| setting.starts_with(several)),
+                None => settings.iter().any(|setting| names(setting, key)),
+            };
+            assert!(is_there, "{name}: {key}");
             seen += 1;
         }
     }
-    assert_eq!(seen, 1);
+    assert!(seen > 100, "{seen}");
+}
+
+/// The keys of all settings.
+fn settings() -> Vec<String> {
+    let flags = clap::Command::new("serve").args(config::args()).get_matches_from(["serve"]);
+    let loaded = config::load(&flags, []).unwrap_or_else(|error| panic!("{error}"));
+    let own =
+        ["route", "timeout", "fallback", "enforce_percent", "rest"].map(|setting| format!("callbacks.NAME.{setting}"));
+    loaded.values.into_iter().map(|value| value.key.to_string()).chain(own).collect()
+}
+
+/// Whether it is written as a key is, and not as a file or a host.
+fn is_key(text: &str) -> bool {
+    let ends_as_file = [".rs", ".md", ".yaml", ".yml", ".crt", ".key", ".json"].iter().any(|end| text.ends_with(end));
+    let letters = |c: char| c.is_ascii_alphabetic() || "._*".contains(c);
+    (!ends_as_file || text == "tls.key" || text.ends_with(".tls.key")) && text.chars().all(letters)
+}
+
+/// Whether this is the setting, one of its parts, or one callback's or class's.
+fn names(setting: &str, key: &str) -> bool {
+    let mut parts = setting.split('.');
+    key.split('.').all(|part| {
+        parts.next().is_some_and(|of_setting| {
+            part == of_setting
+                || part == "CLASS"
+                || of_setting == "NAME" && CALLBACKS.iter().any(|callback| callback.name == part)
+        })
+    })
+}
+
+#[test]
+fn the_table_of_limits_has_the_defaults() {
+    let rows = rows(LIMITS, "# Limits");
+    let default = |key: &str| {
+        let row = rows.iter().find(|row| row[0].ends_with(&format!("`{key}`"))).expect(key);
+        row[1].to_owned()
+    };
+    let limits = openim_bridge::bridge::BridgeSettings::default().limits;
+    assert_eq!(default("limits.request_bytes"), format!("{} MiB", limits.request_bytes.get() >> 20));
+    assert_eq!(default("limits.in_flight").replace(',', ""), limits.in_flight.get().to_string());
+    for key in ["limits.body_bytes", "limits.connections", "delivery.queue_bytes"] {
+        default(key);
+    }
 }
 
 #[test]
