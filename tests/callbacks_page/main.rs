@@ -1,6 +1,8 @@
-//! docs/callbacks.md, made from the registry and from the comments of `proto/`.
+//! docs/callbacks.md, made from the registry and from the comments of `proto/`; [`chinese`] makes docs/zh-CN/callbacks.md.
 
 #![allow(clippy::expect_used, reason = "a test's helpers fail as the test does")]
+
+mod chinese;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -34,27 +36,42 @@ const PARTS: [Part; 6] = [
 
 #[test]
 fn the_page_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/callbacks.md");
-    let made = Page::new().made();
+    renew("docs/callbacks.md", &Page::new().made());
+}
+
+/// Holds a page against what it is made of, or writes it.
+fn renew(page: &str, made: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, &made).expect("written");
+        fs::write(&path, made).expect("written");
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == made, "docs/callbacks.md is out of date; renew it: {RENEW}");
+    assert!(written == made, "{page} is out of date; renew it: {RENEW}");
 }
 
 #[test]
 fn every_callback_has_a_section_and_every_link_leads_to_a_headline() {
     let page = Page::new().made();
+    let anchors = anchors(&page);
     let headlines: Vec<&str> = page.lines().filter(|line| line.starts_with('#')).collect();
-    let anchors: BTreeSet<String> = headlines.iter().map(|headline| slug(headline)).collect();
-    assert_eq!(anchors.len(), headlines.len(), "two headlines with the same anchor");
     for callback in CALLBACKS {
         assert!(headlines.contains(&&*format!("### {}", callback.name)), "{} has no section", callback.name);
     }
-    for link in page.split("](#").skip(1).filter_map(|rest| rest.split_once(')')) {
-        assert!(anchors.contains(link.0), "#{} is no headline", link.0);
+    for link in links_within(&page) {
+        assert!(anchors.contains(link), "#{link} is no headline");
     }
+}
+
+/// What links within a page can lead to.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headlines: Vec<&str> = page.lines().filter(|line| line.starts_with('#')).collect();
+    let anchors: BTreeSet<String> = headlines.iter().map(|headline| slug(headline)).collect();
+    assert_eq!(anchors.len(), headlines.len(), "two headlines with the same anchor");
+    anchors
+}
+
+fn links_within(page: &str) -> impl Iterator<Item = &str> {
+    page.split("](#").skip(1).filter_map(|rest| rest.split_once(')')).map(|(anchor, _)| anchor)
 }
 
 /// The comments give the command too, for those who read only `proto/`.
@@ -71,7 +88,7 @@ fn the_comments_name_the_key_and_the_command_of_the_registry() {
 
 #[test]
 fn the_page_about_versions_has_every_old_command() {
-    let page = include_str!("../docs/compatibility.md");
+    let page = include_str!("../../docs/compatibility.md");
     for callback in CALLBACKS {
         for alias in callback.aliases {
             assert!(page.contains(&code(alias)), "docs/compatibility.md does not name {alias} of {}", callback.name);
@@ -327,25 +344,34 @@ fn rule(guard: Guard, change: &MessageDescriptor) -> String {
         Guard::NotBlank(key) => format!("A change must not set {} to white space alone.", name(key)),
         Guard::NotZero(key) => format!("A change must not set {} to 0.", name(key)),
         Guard::EachNotZero(list, key) => {
-            let item = field(list).kind().as_message().and_then(|item| item.get_field_by_json_name(key));
-            let key = code(item.expect("a field of the item").name());
+            let key = code(item_of(&field(list), key).name());
             format!("No item of {} in a change may set {key} to 0.", name(list))
         }
         Guard::JsonObject(key) => format!("A change must set {} to a JSON object.", name(key)),
         Guard::Asked(key) => format!("A change may set {} only if the request sets it.", name(key)),
         Guard::EachHas(list, key) => {
-            let item = field(list).kind().as_message().and_then(|item| item.get_field_by_json_name(key));
-            let key = code(item.expect("a field of the item").name());
+            let key = code(item_of(&field(list), key).name());
             format!("Each item of {} in a change must have a {key}.", name(list))
         }
         Guard::InSession(key, number) => {
-            let sessions = change.parent_pool().get_enum_by_name("openim.bridge.v1.SessionType").expect("the enum");
-            let session = i32::try_from(number).ok().and_then(|number| sessions.get_value(number));
-            let session = code(session.expect("a value of the enum").name());
+            let session = code(&session(change, number));
             format!("A change may set {} only if `session_type` is {session}.", name(key))
         }
         Guard::NotNotification => "A notification (`content_type` 1000 to 5000) cannot be changed.".to_owned(),
     }
+}
+
+/// The field of a list's items that has this key.
+fn item_of(list: &FieldDescriptor, key: &str) -> FieldDescriptor {
+    let item = list.kind().as_message().and_then(|item| item.get_field_by_json_name(key));
+    item.expect("a field of the item")
+}
+
+/// The name of this session type.
+fn session(change: &MessageDescriptor, number: i64) -> String {
+    let sessions = change.parent_pool().get_enum_by_name("openim.bridge.v1.SessionType").expect("the enum");
+    let session = i32::try_from(number).ok().and_then(|number| sessions.get_value(number));
+    session.expect("a value of the enum").name().to_owned()
 }
 
 fn change_of(method: &MethodDescriptor) -> Option<MessageDescriptor> {
