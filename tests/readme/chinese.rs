@@ -12,10 +12,11 @@ use crate::{links, slug};
 pub(crate) const README: &str = include_str!("../../README.zh-CN.md");
 
 /// Each English page that is translated, and its translation: a new pair is one more row.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("README.md", "README.zh-CN.md"),
     ("docs/README.md", "docs/zh-CN/README.md"),
     ("docs/errors.md", "docs/zh-CN/errors.md"),
+    ("docs/troubleshooting.md", "docs/zh-CN/troubleshooting.md"),
     ("docs/migrating.md", "docs/zh-CN/migrating.md"),
     ("docs/after-callbacks.md", "docs/zh-CN/after-callbacks.md"),
     ("deploy/README.md", "docs/zh-CN/deploy.md"),
