@@ -177,12 +177,12 @@ OpenIM 的全部 {} 个回调，名称即 `webhooks.yml` 中的键。rpc 的名�
 - **before 回调**：OpenIM 等待响应，并按其中的决策处理。你的服务可以放行（`allow`）、拒绝（`refuse`），部分回调还可以改写（`change`）。
 - **after 回调**：OpenIM 只通知已经发生的事，不等待结果。openim-bridge 立即响应，再把事件投递给你的服务，见 \
 [after 回调](after-callbacks.md)。
-- 元数据、截止时间、重复调用等所有 rpc 通用的规则见 [decision.proto](../../proto/openim/bridge/v1/decision.proto)。\
+- 元数据、截止时间、重复调用等所有 rpc 通用的规则见[编写决策服务](decision-service.md)和 [decision.proto](../../proto/openim/bridge/v1/decision.proto)。\
 旧版本 OpenIM 的差异见 [compatibility.md](../compatibility.md)。
 - 每个请求都有 `operation_id`，来自 OpenIM 的请求头 `operationID`。
 - 拒绝会让用户的 API 调用失败，错误码和文字由你的服务给出；另有说明的除外。OpenIM v3.6 忽略拒绝。
 - 改写只替换它设置的字段。什么都没设置的改写、违反下列规则的改写都是无效结果（`invalid_reply`），由兜底策略决定。
-- 没有按时得到有效决策时，由[兜底策略](../../README.zh-CN.md#选择兜底策略)决定放行还是拒绝：默认放行，见 `fallback.action`。
+- 没有按时得到有效决策时，由[兜底策略](fallback.md)决定放行还是拒绝：默认放行，见 `fallback.action`。
 - 每个字段的类型和含义见各节末尾的链接（英文）。
 
 {{contents}}",

@@ -12,11 +12,18 @@ use crate::{links, slug};
 pub(crate) const README: &str = include_str!("../../README.zh-CN.md");
 
 /// Each English page that is translated, and its translation: a new pair is one more row.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 14] = [
     ("README.md", "README.zh-CN.md"),
     ("docs/README.md", "docs/zh-CN/README.md"),
+    ("docs/openim.md", "docs/zh-CN/openim.md"),
+    ("docs/decision-service.md", "docs/zh-CN/decision-service.md"),
+    ("docs/fallback.md", "docs/zh-CN/fallback.md"),
+    ("docs/rollout.md", "docs/zh-CN/rollout.md"),
+    ("docs/endpoints.md", "docs/zh-CN/endpoints.md"),
+    ("docs/tls.md", "docs/zh-CN/tls.md"),
     ("docs/errors.md", "docs/zh-CN/errors.md"),
     ("docs/troubleshooting.md", "docs/zh-CN/troubleshooting.md"),
+    ("docs/cli.md", "docs/zh-CN/cli.md"),
     ("docs/migrating.md", "docs/zh-CN/migrating.md"),
     ("docs/after-callbacks.md", "docs/zh-CN/after-callbacks.md"),
     ("deploy/README.md", "docs/zh-CN/deploy.md"),
@@ -56,7 +63,7 @@ fn a_page_that_lags_is_noticed() {
         ("docs/zh-CN/errors.md", "a status", "| 413 |", "| 400 |"),
         ("docs/zh-CN/errors.md", "a gRPC status", "DEADLINE_EXCEEDED", "UNAVAILABLE"),
         ("docs/zh-CN/errors.md", "a default", "（3 MiB）", "（4 MiB）"),
-        ("docs/zh-CN/errors.md", "a link to a headline", "(../openim.md#the-url)", "(../openim.md#who-may-call)"),
+        ("docs/zh-CN/errors.md", "a link to a headline", "(openim.md#url-的写法)", "(openim.md#限制谁能访问)"),
         ("docs/errors.md", "a name", "`body_too_large`", "`body_large`"),
     ] {
         let pair = PAGES.into_iter().find(|pair| [pair.0, pair.1].contains(&page)).expect(page);
@@ -244,6 +251,11 @@ fn facts(pair: (&str, &str), page: &str, part: &Part) -> Vec<String> {
         }
     }
     let prose = prose(&part.text);
+    let is_item = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with("- ") || line.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(". ")
+    };
+    facts.push(format!("{} items of lists", prose.iter().filter(|line| is_item(line)).count()));
     let rows = prose.iter().filter(|line| line.trim_start().starts_with('|'));
     facts.extend(rows.map(|row| format!("a row with {:?}", names(row))));
     let prose = format!("{}\n{}", part.headline, prose.join("\n"));
