@@ -12,15 +12,17 @@ use crate::{links, slug};
 pub(crate) const README: &str = include_str!("../../README.zh-CN.md");
 
 /// Each English page that is translated, and its translation: a new pair is one more row.
-const PAGES: [(&str, &str); 14] = [
+const PAGES: [(&str, &str); 16] = [
     ("README.md", "README.zh-CN.md"),
     ("docs/README.md", "docs/zh-CN/README.md"),
+    ("docs/comparison.md", "docs/zh-CN/comparison.md"),
     ("docs/openim.md", "docs/zh-CN/openim.md"),
     ("docs/decision-service.md", "docs/zh-CN/decision-service.md"),
     ("docs/fallback.md", "docs/zh-CN/fallback.md"),
     ("docs/rollout.md", "docs/zh-CN/rollout.md"),
     ("docs/endpoints.md", "docs/zh-CN/endpoints.md"),
     ("docs/tls.md", "docs/zh-CN/tls.md"),
+    ("docs/limits.md", "docs/zh-CN/limits.md"),
     ("docs/errors.md", "docs/zh-CN/errors.md"),
     ("docs/troubleshooting.md", "docs/zh-CN/troubleshooting.md"),
     ("docs/cli.md", "docs/zh-CN/cli.md"),
