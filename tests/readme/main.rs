@@ -1,4 +1,4 @@
-//! What README.md and the pages of docs/ promise is what the code does; [`chinese`] holds README.zh-CN.md against README.md.
+//! What README.md and docs/ promise is what the code does; [`chinese`] holds the Chinese pages against them.
 
 #![allow(clippy::expect_used, reason = "a test's helpers fail as the test does")]
 
