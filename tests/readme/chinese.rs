@@ -12,7 +12,7 @@ use crate::{links, slug};
 pub(crate) const README: &str = include_str!("../../README.zh-CN.md");
 
 /// Each English page that is translated, and its translation: a new pair is one more row.
-const PAGES: [(&str, &str); 16] = [
+const PAGES: [(&str, &str); 17] = [
     ("README.md", "README.zh-CN.md"),
     ("docs/README.md", "docs/zh-CN/README.md"),
     ("docs/comparison.md", "docs/zh-CN/comparison.md"),
@@ -28,6 +28,7 @@ const PAGES: [(&str, &str); 16] = [
     ("docs/cli.md", "docs/zh-CN/cli.md"),
     ("docs/migrating.md", "docs/zh-CN/migrating.md"),
     ("docs/after-callbacks.md", "docs/zh-CN/after-callbacks.md"),
+    ("docs/kubernetes.md", "docs/zh-CN/kubernetes.md"),
     ("deploy/README.md", "docs/zh-CN/deploy.md"),
 ];
 
