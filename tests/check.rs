@@ -840,17 +840,18 @@ fn people_are_told_what_was_seen_why_it_matters_and_what_to_do() {
                                MessageCallbackService, PushCallbackService, ConversationCallbackService
 
     passed    serves-rpc     implements rpcs of openim.bridge.v1: those of --only, or at least one: 1 of 52 rpcs
-    passed    health         serves grpc.health.v1.Health, and says SERVING: SERVING
+    passed    health         serves grpc.health.v1.Health, and reports SERVING: SERVING
     passed    decides        answers the callback as a real OpenIM Server sent it: answered in TIME
-    FAILED    emoji          answers emoji, joined and flagged ones included
+    FAILED    emoji          answers emoji, including joined emoji and flags
               seen: beforeSetFriendRemark: the text "🇨🇳🇺🇦": the status UNKNOWN instead of OK
                     ("UnicodeEncodeError\u{1b}[31m")
-              why:  users write them every day, and they are longer than one UTF-16 unit, which breaks careless
-                    cutting
-              do:   decide about every text, or refuse it with a code of yours (5000 to 9899): a status other than
-                    OK is no decision, and loses an event. Look for validation before your rule, for libraries
-                    that cannot take such a text, and for exceptions that become INTERNAL or UNKNOWN
-    passed    right-to-left  answers right-to-left text, and the marks that steer it: all 6 answered
+              why:  users write them every day. They are longer than one UTF-16 unit, and code that cuts texts
+                    carelessly breaks them
+              do:   decide about every text, or refuse it with a code of your own (5000 to 9899): a status other
+                    than OK is no decision, and it loses an event. Look for validation that runs before your rule,
+                    for libraries that cannot handle such a text, and for exceptions that become INTERNAL or
+                    UNKNOWN
+    passed    right-to-left  answers right-to-left text, and its control characters: all 6 answered
 
     5 cases: 4 passed, 1 failed
     "#);
@@ -905,7 +906,7 @@ fn programs_are_told_in_json() {
           "shows": "implements rpcs of openim.bridge.v1: those of --only, or at least one",
           "result": "passed",
           "seen": "1 of 1 rpcs",
-          "why": "without an rpc its callback is decided by the bridge's fallback, or its event is dropped",
+          "why": "if an rpc is missing, the fallback decides its callback, or its event is dropped",
           "remedy": "register the generated services with the gRPC server that listens at this address, over HTTP/2 without TLS for http://, with TLS for https://",
           "milliseconds": 0
         },
@@ -915,18 +916,18 @@ fn programs_are_told_in_json() {
           "shows": "answers the callback as a real OpenIM Server sent it",
           "result": "passed",
           "seen": "answered in TIME",
-          "why": "a status other than OK is no decision: the fallback decides. An event with one is repeated, or dropped",
-          "remedy": "look into your service's log for what failed. IDs that you do not know are no error: decide about them",
+          "why": "a status other than OK is no decision: the fallback decides. An event that gets one is retried, or dropped",
+          "remedy": "look in your service's log for what failed. An ID that you do not know is not an error: decide about it",
           "milliseconds": 0
         },
         {
           "name": "emoji",
           "callback": "beforeSetFriendRemark",
-          "shows": "answers emoji, joined and flagged ones included",
+          "shows": "answers emoji, including joined emoji and flags",
           "result": "failed",
           "seen": "the text \"🇨🇳🇺🇦\": the status UNKNOWN instead of OK (\"UnicodeEncodeError\\u{1b}[31m\")",
-          "why": "users write them every day, and they are longer than one UTF-16 unit, which breaks careless cutting",
-          "remedy": "decide about every text, or refuse it with a code of yours (5000 to 9899): a status other than OK is no decision, and loses an event. Look for validation before your rule, for libraries that cannot take such a text, and for exceptions that become INTERNAL or UNKNOWN",
+          "why": "users write them every day. They are longer than one UTF-16 unit, and code that cuts texts carelessly breaks them",
+          "remedy": "decide about every text, or refuse it with a code of your own (5000 to 9899): a status other than OK is no decision, and it loses an event. Look for validation that runs before your rule, for libraries that cannot handle such a text, and for exceptions that become INTERNAL or UNKNOWN",
           "milliseconds": 0
         }
       ]
@@ -942,10 +943,10 @@ fn documentation_gets_a_table_without_times() {
     | callback | case | the service | result |
     | --- | --- | --- | --- |
     |  | `serves-rpc` | implements rpcs of openim.bridge.v1: those of --only, or at least one | passed |
-    |  | `health` | serves grpc.health.v1.Health, and says SERVING | passed |
+    |  | `health` | serves grpc.health.v1.Health, and reports SERVING | passed |
     | `beforeSetFriendRemark` | `decides` | answers the callback as a real OpenIM Server sent it | passed |
-    | `beforeSetFriendRemark` | `emoji` | answers emoji, joined and flagged ones included | failed: the text "🇨🇳🇺🇦": the status UNKNOWN instead of OK ("UnicodeEncodeError\u{1b}[31m") |
-    | `beforeSetFriendRemark` | `right-to-left` | answers right-to-left text, and the marks that steer it | passed |
+    | `beforeSetFriendRemark` | `emoji` | answers emoji, including joined emoji and flags | failed: the text "🇨🇳🇺🇦": the status UNKNOWN instead of OK ("UnicodeEncodeError\u{1b}[31m") |
+    | `beforeSetFriendRemark` | `right-to-left` | answers right-to-left text, and its control characters | passed |
     "#);
 }
 

@@ -84,9 +84,9 @@ impl Run {
     }
 }
 
-const TEXTS_REMEDY: &str = "decide about every text, or refuse it with a code of yours (5000 to 9899): a status other than OK is no \
-     decision, and loses an event. Look for validation before your rule, for libraries that cannot take such a text, and for \
-     exceptions that become INTERNAL or UNKNOWN";
+const TEXTS_REMEDY: &str = "decide about every text, or refuse it with a code of your own (5000 to 9899): a status other than OK is no \
+     decision, and it loses an event. Look for validation that runs before your rule, for libraries that cannot handle such a text, \
+     and for exceptions that become INTERNAL or UNKNOWN";
 
 /// All of them, in the order in which they are run.
 pub static CASES: &[Case] = &[
@@ -94,7 +94,7 @@ pub static CASES: &[Case] = &[
         name: "serves-rpc",
         of: CaseOf::Service,
         shows: "implements rpcs of openim.bridge.v1: those of --only, or at least one",
-        why: "without an rpc its callback is decided by the bridge's fallback, or its event is dropped",
+        why: "if an rpc is missing, the fallback decides its callback, or its event is dropped",
         remedy: "register the generated services with the gRPC server that listens at this address, over HTTP/2 without TLS \
                  for http://, with TLS for https://",
         run: Run::ServesRpc,
@@ -102,37 +102,37 @@ pub static CASES: &[Case] = &[
     Case {
         name: "health",
         of: CaseOf::Service,
-        shows: "serves grpc.health.v1.Health, and says SERVING",
-        why: "the bridge asks for it every 2 s: a service that says NOT_SERVING gets no calls, so that it can be stopped or \
-              can warm up without failing any; one that does not answer is taken out",
+        shows: "serves grpc.health.v1.Health, and reports SERVING",
+        why: "the bridge checks the health every 2 s. A service that reports NOT_SERVING gets no calls, and so it can stop or warm \
+              up without a failed call. A service that does not answer is ejected",
         remedy: "add your language's health service (grpc-health-checking, google.golang.org/grpc/health, …), set SERVING \
-                 for the service name that the bridge asks for (upstream.health.service, empty unless configured), and set \
-                 NOT_SERVING before you stop",
+                 for the service name that the bridge checks (upstream.health.service, empty by default), and set NOT_SERVING \
+                 before you stop",
         run: Run::Health,
     },
     Case {
         name: "decides",
         of: CaseOf::Callback,
         shows: "answers the callback as a real OpenIM Server sent it",
-        why: "a status other than OK is no decision: the fallback decides. An event with one is repeated, or dropped",
-        remedy: "look into your service's log for what failed. IDs that you do not know are no error: decide about them",
+        why: "a status other than OK is no decision: the fallback decides. An event that gets one is retried, or dropped",
+        remedy: "look in your service's log for what failed. An ID that you do not know is not an error: decide about it",
         run: Run::Decides,
     },
     Case {
         name: "answers-in-time",
         of: CaseOf::Before,
         shows: "answers ordinary calls within --deadline",
-        why: "a user waits, and the bridge gives up before OpenIM does: what comes later is decided by the fallback",
-        remedy: "look for what the handler waits for: a database without an index, a lookup on the network, a lock, a cold \
-                 start. Keep what decisions need in memory, and give your own waits a shorter limit than the call's deadline",
+        why: "a user waits, and the bridge gives up before OpenIM does: when a reply is late, the fallback decides",
+        remedy: "find what the handler waits for: a database without an index, a lookup on the network, a lock, a cold start. \
+                 Keep what decisions need in memory, and give your own waits a limit below the call's deadline",
         run: Run::AnswersInTime,
     },
     Case {
         name: "empty-fields",
         of: CaseOf::Callback,
         shows: "answers callbacks with empty and absent fields",
-        why: "an empty text is how users remove one, older servers do not send every field, and OpenIM has checked nothing \
-              before it asks",
+        why: "users remove a text by sending an empty one, older servers do not send every field, and OpenIM does not validate \
+              a callback before it sends it",
         remedy: TEXTS_REMEDY,
         run: Run::Answers(samples::empty),
     },
@@ -140,24 +140,24 @@ pub static CASES: &[Case] = &[
         name: "long-texts",
         of: CaseOf::Callback,
         shows: "answers texts of 10 kB, and messages of 1 MB",
-        why: "the contract sets no limit: a user's client can send what it likes, and the bridge passes on up to 3 MiB",
-        remedy: "accept gRPC messages of 3 MiB at least (4 MiB is the usual default), refuse what is too long for you with a \
-                 code of yours, and look for rules whose time grows with the square of the length",
+        why: "the contract sets no limit: a user's client can send any length, and the bridge passes on up to 3 MiB",
+        remedy: "accept gRPC messages of at least 3 MiB (4 MiB is the usual default), refuse a text that is too long for you with a \
+                 code of your own, and look for rules whose time grows with the square of the length",
         run: Run::Answers(samples::long),
     },
     Case {
         name: "emoji",
         of: CaseOf::Callback,
-        shows: "answers emoji, joined and flagged ones included",
-        why: "users write them every day, and they are longer than one UTF-16 unit, which breaks careless cutting",
+        shows: "answers emoji, including joined emoji and flags",
+        why: "users write them every day. They are longer than one UTF-16 unit, and code that cuts texts carelessly breaks them",
         remedy: TEXTS_REMEDY,
         run: Run::Answers(samples::emoji),
     },
     Case {
         name: "right-to-left",
         of: CaseOf::Callback,
-        shows: "answers right-to-left text, and the marks that steer it",
-        why: "users write in Arabic and Hebrew, and others use the marks to disguise a text",
+        shows: "answers right-to-left text, and its control characters",
+        why: "users write in Arabic and Hebrew, and others use the control characters to disguise a text",
         remedy: TEXTS_REMEDY,
         run: Run::Answers(samples::right_to_left),
     },
@@ -165,8 +165,8 @@ pub static CASES: &[Case] = &[
         name: "control-characters",
         of: CaseOf::Callback,
         shows: "answers NUL and every other control character",
-        why: "a user's client can send them. NUL ends a string in C and is refused by some databases (PostgreSQL's text), \
-              so one user could make the handler fail",
+        why: "a user's client can send them. NUL ends a string in C, and some databases refuse it (PostgreSQL's text), so one \
+              user could make the handler fail",
         remedy: TEXTS_REMEDY,
         run: Run::Answers(samples::control_characters),
     },
@@ -174,16 +174,16 @@ pub static CASES: &[Case] = &[
         name: "white-space",
         of: CaseOf::Callback,
         shows: "answers every kind of white space, and invisible characters",
-        why: "a text of white space alone looks empty: where your rule trims it, what is left must not become an empty \
-              replacement or an index out of range",
+        why: "a text of white space alone looks empty: if your rule trims it, the result must not become an empty replacement \
+              or an index out of range",
         remedy: TEXTS_REMEDY,
         run: Run::Answers(samples::white_space),
     },
     Case {
         name: "own-texts",
         of: CaseOf::Callback,
-        shows: "answers each text of --texts, in every field that holds a text",
-        why: "a rule can fail at a word of its own list, which no other test knows",
+        shows: "answers each text of --texts, in every field that takes a text",
+        why: "a rule can fail on a word of its own list, which no other case has",
         remedy: TEXTS_REMEDY,
         run: Run::OwnTexts,
     },
@@ -191,58 +191,59 @@ pub static CASES: &[Case] = &[
         name: "unknown-fields",
         of: CaseOf::Callback,
         shows: "answers messages with fields from a newer contract",
-        why: "fields will be added, and the bridge may be upgraded before your service",
-        remedy: "use your language's generated code, which ignores fields that it does not know, without a strict mode",
+        why: "later versions add fields, and the bridge may be upgraded before your service",
+        remedy: "use your language's generated code without a strict mode: it ignores fields that it does not know",
         run: Run::Answers(samples::newer),
     },
     Case {
         name: "repeated-calls",
         of: CaseOf::Before,
         shows: "gives the same decision when the same call is repeated",
-        why: "the bridge asks again when a connection broke before the reply: the same question must be answerable twice, \
-              with the same result",
-        remedy: "let the decision depend on the question alone, or on data that all copies of your service share. No counter, \
-                 no rate limit, no 'already seen' that changes it within seconds",
+        why: "the bridge retries a call whose connection broke before the reply: your service must give the same decision both \
+              times",
+        remedy: "let the decision depend on the request alone, or on data that all copies of your service share. Use no counter, \
+                 no rate limit and no 'already seen' that changes it within seconds",
         run: Run::RepeatedCalls,
     },
     Case {
         name: "repeated-events",
         of: CaseOf::After,
         shows: "takes an event twice: the same callback-id, attempts 1 and 2",
-        why: "the bridge delivers an event again when it does not know whether it has come: an error the second time makes it \
-              repeat, or drop, what you have",
-        remedy: "remember the metadata callback-id where twice would hurt, and answer OK to what you have already",
+        why: "the bridge retries a delivery when it does not know whether the event arrived: if the second attempt gets an error, \
+              it retries or drops an event that you already have",
+        remedy: "if an event must not take effect twice, remember its metadata callback-id, and return OK for one that you have \
+                 already",
         run: Run::RepeatedEvents,
     },
     Case {
         name: "concurrent-calls",
         of: CaseOf::Service,
         shows: "answers 1,000 concurrent calls, over all its rpcs together",
-        why: "OpenIM sends callbacks as users act, without a limit; what your service rejects or keeps waiting is decided \
-              by the fallback",
-        remedy: "raise the limit on concurrent calls (threads of a pool, a semaphore, MAX_CONCURRENT_STREAMS), and do not \
-                 hold one thing for all calls while waiting, such as one database connection",
+        why: "OpenIM sends a callback for each action of a user, without a limit. The fallback decides those that your service \
+              rejects or keeps waiting",
+        remedy: "raise the limit on concurrent calls (threads of a pool, a semaphore, MAX_CONCURRENT_STREAMS), and do not hold a \
+                 resource that all calls share, such as one database connection, while a call waits",
         run: Run::ConcurrentCalls,
     },
     Case {
         name: "cancelled-calls",
         of: CaseOf::Callback,
-        shows: "answers as fast as before after many cancelled calls: 1,000 over all its rpcs, at least 50 of each",
-        why: "calls are cancelled when their deadline passes, and many at once when your service was slow for a moment: \
-              whatever each leaves behind (a thread, a lock, a place in a pool) adds up until nothing is answered",
-        remedy: "give back in a finally, defer or destructor what a call has taken, and stop working when the call's context \
-                 is cancelled",
+        shows: "is as fast after many cancelled calls as before them: 1,000 over all its rpcs, at least 50 of each",
+        why: "calls are cancelled when their deadline passes, and many at once when your service is slow. If each leaves something \
+              behind (a thread, a lock, a place in a pool), this adds up until your service answers nothing",
+        remedy: "release what a call holds in a finally, defer or destructor, and stop the work when the call's context is \
+                 cancelled",
         run: Run::CancelledCalls,
     },
     Case {
         name: "valid-decisions",
         of: CaseOf::Before,
-        shows: "replies with valid decisions: one is set, its code is 5000 to 9899 or one of refusal.codes, and OpenIM can carry \
-                out what it changes",
-        why: "a reply without a decision, or with a change that would make OpenIM fail or lose data, goes to the fallback, \
-              whatever was meant; a refusal with another code reaches the user as 9925 with the bridge's own text",
-        remedy: "set exactly one decision on every path; give refusals a code that is allowed, or none for the bridge's \
-                 default; hold a change against the comments of its fields in proto/, and allow or refuse where it cannot be made",
+        shows: "replies with valid decisions: one is set, a refusal's code is 5000 to 9899 or one of refusal.codes, and OpenIM can \
+                carry out a change",
+        why: "the fallback decides if a reply has no decision, or a change that would make OpenIM fail or lose data. A refusal \
+              with another code reaches the user as 9925 with the bridge's own text",
+        remedy: "set exactly one decision on every path. Give refusals a code that is allowed, or none for the bridge's default. \
+                 Compare a change with the comments of its fields in proto/, and allow or refuse if the change cannot be made",
         run: Run::ValidDecisions,
     },
 ];
