@@ -34,7 +34,7 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "certificates-bad",
-        fault: "the service's certificate expired, of another authority, of another name; the bridge's missing, expired",
+        fault: "the service's certificate expired, from another authority, for another name; the bridge's missing, expired",
         promise: "all fall back as unavailable, at once; the log says why",
         run: |lab| Box::pin(bad(lab)),
     },

@@ -35,7 +35,7 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario {
         name: "events-killed",
         fault: "200 events/s beside the callbacks; the only service killed (SIGKILL), back a minute later",
-        promise: "no event lost; callbacks fall back at once, as quick as decided before",
+        promise: "no event lost; callbacks fall back at once, as fast as they were decided before",
         run: |lab| Box::pin(killed(lab)),
     },
     Scenario {
@@ -46,13 +46,13 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "events-hung",
-        fault: "the same; the service answers no event for 8 s, and decides meanwhile",
+        fault: "the same; the service answers no event for 8 s, but decides",
         promise: "no event lost, no fallback",
         run: |lab| Box::pin(during(lab, "After hang", 8)),
     },
     Scenario {
         name: "events-slow",
-        fault: "the same; the service takes 1 s for each event for 10 s: 64 a second at most",
+        fault: "the same; the service takes 1 s for each event for 10 s: at most 64 per second",
         promise: "no event lost, no fallback",
         run: |lab| Box::pin(during(lab, "After slow 1000", 10)),
     },
@@ -64,38 +64,38 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "events-exceptions",
-        fault: "the same; the service answers UNKNOWN to events for 10 s, and decides meanwhile",
-        promise: "what failed five times is rejected, all other events delivered; no fallback",
+        fault: "the same; the service answers UNKNOWN to events for 10 s, but decides",
+        promise: "an event that failed five times is rejected, all others are delivered; no fallback",
         run: |lab| Box::pin(exceptions(lab)),
     },
     Scenario {
         name: "events-one-hung",
-        fault: "the same; every AfterGroupMsgRead hangs, of 100 readers more than 64 at one time",
+        fault: "the same; every AfterGroupMsgRead hangs, for 100 readers, more than 64 concurrently",
         promise: "no other event waits, no fallback; none lost once they are answered",
         run: |lab| Box::pin(one_hung(lab)),
     },
     Scenario {
         name: "events-poison",
         fault: "the same; one event is always answered RESOURCE_EXHAUSTED",
-        promise: "it is rejected, and the next event of its key is told within 5 s; no other waits",
+        promise: "it is rejected, and the next event of its key is delivered within 5 s; no other waits",
         run: |lab| Box::pin(poison(lab)),
     },
     Scenario {
         name: "events-drained",
-        fault: "bridge ended (SIGTERM) with a full queue, whose service is just back, 0.3 s an event; the load goes on for 2 s",
-        promise: "all that is queued is delivered; exit 0",
+        fault: "bridge stopped (SIGTERM) with a full queue; its service is just back and takes 0.3 s per event; the load continues for 2 s",
+        promise: "the whole queue is delivered; exit 0",
         run: |lab| Box::pin(drained(lab, true)),
     },
     Scenario {
         name: "events-drained-alone",
         fault: "the same without its service",
-        promise: "what is queued is logged as lost, and not waited for; exit 0",
+        promise: "the queue is logged as lost, and not waited for; exit 0",
         run: |lab| Box::pin(drained(lab, false)),
     },
     Scenario {
         name: "events-bridge-killed",
-        fault: "bridge killed (SIGKILL) while the service hangs at events; back at once",
-        promise: "what was queued is lost, no more; events after that are delivered",
+        fault: "bridge killed (SIGKILL) while the service hangs on events; restarted at once",
+        promise: "only the queue is lost; later events are delivered",
         run: |lab| Box::pin(bridge_killed(lab)),
     },
 ];
@@ -264,7 +264,7 @@ async fn one_hung(lab: &Lab) -> anyhow::Result<Run> {
     run.promise(queued > 64, format!("only {queued} were queued, too few to show anything"));
     run.all_delivered(&all, &counted, &record);
     let (delay, number) = record.delay(100, |operation| !operation.starts_with("reader"));
-    run.note(format!("the slowest of {number} others told within {delay:.0} ms"));
+    run.note(format!("the slowest of {number} others delivered within {delay:.0} ms"));
     run.promise(delay <= PROMPT.as_secs_f64() * 1000.0, format!("another event waited for {delay:.0} ms"));
     run.no_fallback_since(began);
     Ok(run)
@@ -282,10 +282,10 @@ async fn poison(lab: &Lab) -> anyhow::Result<Run> {
     run.promise(record.attempts(POISON) == 5, format!("it was tried {} times", record.attempts(POISON)));
     match record.between(POISON, AFTER_POISON) {
         Some(time) => {
-            run.note(format!("its key's next told {:.1} s after", time.as_secs_f64()));
+            run.note(format!("its key's next delivered {:.1} s after", time.as_secs_f64()));
             run.promise(time <= Duration::from_secs(5), format!("its key waited for {time:?}"));
         }
-        None => run.promise(false, "the next of its key was not told"),
+        None => run.promise(false, "the next of its key was not delivered"),
     }
     let (delay, _) = record.delay(100, |operation| !operation.starts_with("k7."));
     run.promise(delay <= PROMPT.as_secs_f64() * 1000.0, format!("another event waited for {delay:.0} ms"));
@@ -324,7 +324,7 @@ async fn drained(lab: &Lab, with_service: bool) -> anyhow::Result<Run> {
     let took = fault.elapsed();
     let lost = lost(&scene.bridge)?;
     let mut run = Run::of(callbacks, &scene.bridge);
-    run.note(format!("{queued} queued at the signal, ended after {:.1} s", took.as_secs_f64()));
+    run.note(format!("{queued} queued at the signal, exit after {:.1} s", took.as_secs_f64()));
     run.promise(status.success(), format!("it ended with {status}"));
     run.promise(took <= Duration::from_secs(26), format!("it ended after {took:?}"));
     let record = scene.service.record()?;

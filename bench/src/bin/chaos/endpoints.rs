@@ -17,24 +17,24 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario {
         name: "killed",
         fault: "one of three killed (SIGKILL), back 5 s later",
-        promise: "no fallback; asked again within 3 s",
+        promise: "no fallback; gets calls again within 3 s",
         run: |lab| Box::pin(killed(lab)),
     },
     Scenario {
         name: "rolling-restart",
         fault: "all three restarted (SIGTERM) one after the other",
-        promise: "no fallback; all asked again",
+        promise: "no fallback; all get calls again",
         run: |lab| Box::pin(rolling_restart(lab)),
     },
     Scenario {
         name: "stopped",
         fault: "one of three stopped (SIGSTOP): accepts and hangs",
-        promise: "out within 3 s, then no fallback and none slow; asked again within 3 s",
+        promise: "ejected within 3 s, then no fallback and none slow; gets calls again within 3 s",
         run: |lab| Box::pin(stopped(lab)),
     },
     Scenario {
         name: "unavailable",
-        fault: "one of three answers UNAVAILABLE always",
+        fault: "one of three always answers UNAVAILABLE",
         promise: "no fallback",
         run: |lab| Box::pin(unavailable(lab)),
     },
@@ -52,8 +52,8 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "late",
-        fault: "the only one comes 6 s after the bridge",
-        promise: "all fall back before, at once; none 0.3 s after it is there",
+        fault: "the only one starts 6 s after the bridge",
+        promise: "all fall back before, at once; none 0.3 s after it has started",
         run: |lab| Box::pin(late(lab)),
     },
 ];
@@ -130,7 +130,7 @@ async fn unavailable(lab: &Lab) -> anyhow::Result<Run> {
     let fell_back = run.callbacks.fell_back().count();
     run.promise(fell_back == 0, format!("{fell_back} fell back"));
     // It answers UNAVAILABLE, which its log calls answered.
-    run.note(format!("asked {} times", bad.program()?.answered()));
+    run.note(format!("called {} times", bad.program()?.answered()));
     Ok(run)
 }
 
@@ -162,14 +162,14 @@ async fn all_gone(lab: &Lab) -> anyhow::Result<Run> {
     let decided = while_gone.decided().count();
     run.promise(decided == 0, format!("{decided} were decided by nobody"));
     let longest = slowest(while_gone.fell_back());
-    run.note(format!("slowest with none in {:.0} ms", longest.as_secs_f64() * 1000.0));
+    run.note(format!("slowest with none healthy {:.0} ms", longest.as_secs_f64() * 1000.0));
     run.promise(longest <= PROMPT, format!("a fallback took {longest:?} with no endpoint in"));
     if let Some(last) = run.callbacks.since(gone).fell_back().map(|callback| callback.began).max() {
         run.note(format!("last fallback {:.1} s after", last.saturating_duration_since(back).as_secs_f64()));
     }
     run.no_fallback_since(back + BACK_ALONE);
     for again in again {
-        run.promise(again.is_some(), "one is not asked again");
+        run.promise(again.is_some(), "one gets no calls again");
     }
     Ok(run)
 }

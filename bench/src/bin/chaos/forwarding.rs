@@ -19,31 +19,31 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario {
         name: "forward-killed",
         fault: "`route: forward`; the old receiver's connections reset and its port closed, back 5 s later",
-        promise: "all fall back, at once; none 0.5 s after it is back; none got twice",
+        promise: "all fall back, at once; none 0.5 s after it is back; none received twice",
         run: |lab| Box::pin(during(lab, Way::Gone)),
     },
     Scenario {
         name: "forward-hung",
         fault: "the same; it reads for 5 s and answers nothing; the callback's `timeout` is 400 ms",
-        promise: "all fall back as timeout, at the deadline; none 0.5 s after; none got twice",
+        promise: "all fall back as timeout, at the deadline; none 0.5 s after; none received twice",
         run: |lab| Box::pin(during(lab, Way::Hangs)),
     },
     Scenario {
         name: "forward-closing",
         fault: "the same; for 5 s it closes each kept connection as the next request arrives",
-        promise: "what was on it falls back, at once; the next is decided on a fresh one; none got twice",
+        promise: "the callback on it falls back, at once; the next is decided on a new one; none received twice",
         run: |lab| Box::pin(during(lab, Way::ClosesKept)),
     },
     Scenario {
         name: "forward-large",
         fault: "the same; for 5 s it answers 3 MB",
-        promise: "all fall back; none 0.5 s after; none got twice",
+        promise: "all fall back; none 0.5 s after; none received twice",
         run: |lab| Box::pin(during(lab, Way::Large)),
     },
     Scenario {
         name: "forward-garbage",
         fault: "the same; for 5 s it answers HTML",
-        promise: "passed on byte by byte, and each counted as `undecodable`; no fallback",
+        promise: "passed on unchanged, and each counted as `undecodable`; no fallback",
         run: |lab| Box::pin(during(lab, Way::Garbage)),
     },
 ];
@@ -77,7 +77,7 @@ async fn during(lab: &Lab, way: Way) -> anyhow::Result<Run> {
     run.no_fallback_since(back + GRACE);
     let twice = receiver.twice();
     run.promise(twice == 0, format!("the receiver got {twice} callbacks more than once"));
-    run.note(format!("{} got by the receiver, {twice} of them twice", receiver.got()));
+    run.note(format!("{} received by the receiver, {twice} of them twice", receiver.got()));
     run.note(format!("{} connections", receiver.connections()));
     Ok(run)
 }

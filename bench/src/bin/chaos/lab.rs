@@ -153,7 +153,7 @@ impl Service<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     pub(crate) callbacks: Callbacks,
-    /// What was measured besides.
+    /// What was also measured.
     pub(crate) notes: Vec<String>,
     /// Promises that were not kept.
     pub(crate) broken: Vec<String>,
@@ -211,7 +211,7 @@ impl Run {
         match bridge.said(text, fault) {
             Some(at) => {
                 let after = at - fault;
-                self.note(format!("found after {:.1} s", after.as_secs_f64()));
+                self.note(format!("ejected after {:.1} s", after.as_secs_f64()));
                 self.promise(after <= limit + MARGIN, format!("found after {after:?} only"));
             }
             None => self.promise(false, format!("the bridge did not log that {text:?}")),
@@ -221,8 +221,8 @@ impl Run {
     /// It was asked again within `limit`.
     pub(crate) fn asked_again(&mut self, after: Option<Duration>, limit: Duration) {
         match after {
-            Some(after) => self.note(format!("asked again after {:.1} s", after.as_secs_f64())),
-            None => self.promise(false, format!("not asked again within {limit:?}")),
+            Some(after) => self.note(format!("gets calls again after {:.1} s", after.as_secs_f64())),
+            None => self.promise(false, format!("gets no calls within {limit:?}")),
         }
     }
 }

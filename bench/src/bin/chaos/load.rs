@@ -24,13 +24,13 @@ const GROWTH_KIB: u64 = 4 * 1024;
 pub(crate) const ALL: &[Scenario] = &[
     Scenario {
         name: "overload",
-        fault: "three times the callbacks that the service can do (limits.in_flight: what it does at one time)",
-        promise: "the rest sheds at once; p99 of what is decided near unloaded; memory flat",
+        fault: "three times the callbacks that the service can handle (limits.in_flight: what it handles concurrently)",
+        promise: "the remainder is shed at once; p99 of decisions near that without overload; memory flat",
         run: |lab| Box::pin(overload(lab)),
     },
     Scenario {
         name: "goaway",
-        fault: "each of three ends every connection after 1 s (max connection age, GOAWAY)",
+        fault: "each of three closes every connection after 1 s (max connection age, GOAWAY)",
         promise: "no fallback",
         run: |lab| Box::pin(goaway(lab)),
     },
@@ -64,7 +64,7 @@ async fn overload(lab: &Lab) -> anyhow::Result<Run> {
     let mut run = Run::of(all, &bridge);
     run.note(format!("{served} decided"));
     run.note(format!("p99 {} -> {} ms", before.as_millis(), after.as_millis()));
-    run.note(format!("sheds in {:.1} ms (p99)", shed.as_secs_f64() * 1000.0));
+    run.note(format!("shed in {:.1} ms (p99)", shed.as_secs_f64() * 1000.0));
     let least = usize::try_from(u64::from(capacity) * OVERLOAD * 8 / 10)?;
     run.promise(served >= least, format!("only {served} were decided, of {least} and more that could be"));
     run.promise(

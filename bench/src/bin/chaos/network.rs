@@ -23,20 +23,20 @@ const RESOLVED: Duration = Duration::from_secs(3);
 pub(crate) const ALL: &[Scenario] = &[
     Scenario {
         name: "names",
-        fault: "a name's two addresses replaced by two others, the old pods ended 4 s later",
-        promise: "no fallback; within 3 s the new ones are asked and the old ones are not",
+        fault: "a name's two addresses replaced by two others, the old pods stop 4 s later",
+        promise: "no fallback; within 3 s the new ones get all calls",
         run: |lab| Box::pin(names(lab)),
     },
     Scenario {
         name: "half-open-proxy",
-        fault: "the connections to one of three silent: a proxy stops forwarding",
-        promise: "found within 5 s, then no fallback and none slow; asked again within 3 s",
+        fault: "the connections to one of three are silent: a proxy stops forwarding",
+        promise: "ejected within 5 s, then no fallback and none slow; gets calls again within 3 s",
         run: |lab| Box::pin(half_open_proxy(lab)),
     },
     Scenario {
         name: "half-open-packets",
         fault: "the packets to and from one of three dropped (network namespace, iptables)",
-        promise: "found within 5 s, then no fallback and none slow; asked again within 3 s",
+        promise: "ejected within 5 s, then no fallback and none slow; gets calls again within 3 s",
         run: |lab| Box::pin(half_open_packets(lab)),
     },
 ];

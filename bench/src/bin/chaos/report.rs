@@ -89,7 +89,7 @@ pub(crate) fn text(rows: &[Row]) -> String {
 
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text =
-        "| scenario | fault | sent | answered | fell back | slowest (ms) | promised | result | measured besides |\n\
+        "| scenario | fault | sent | answered | fell back | slowest (ms) | promised | result | also measured |\n\
                     | --- | --- | ---: | ---: | ---: | ---: | --- | --- | --- |\n"
             .to_owned();
     for row in rows {
