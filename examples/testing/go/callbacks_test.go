@@ -49,7 +49,7 @@ func send(t *testing.T, method, url, body string, into any) {
 	}
 }
 
-// start has the mock follow these rules, and forget all that was.
+// start clears the state of the mock, and gives it these rules.
 func start(t *testing.T, rules string) {
 	t.Helper()
 	send(t, "POST", mock+"/reset", "", nil)
@@ -75,7 +75,7 @@ func callback(t *testing.T, command string, sent fields) (answer told) {
 	return answer
 }
 
-// setRemark sends what OpenIM does when u1 sets the remark of u2.
+// setRemark sends what OpenIM sends when u1 sets the remark of u2.
 func setRemark(t *testing.T, remark string) told {
 	t.Helper()
 	sent := fields{"ownerUserID": "u1", "friendUserID": "u2", "remark": remark}

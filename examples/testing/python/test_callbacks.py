@@ -74,7 +74,7 @@ def test_the_decision_service_is_asked_about_what_the_user_typed():
     assert call["answer"] == "allow"
 
 
-def test_a_service_that_is_down_for_a_while_is_asked_again_and_then_the_fallback_decides():
+def test_a_call_that_fails_twice_is_retried_once_and_then_the_fallback_decides():
     down = {"status": "UNAVAILABLE"}
     rules({"sequence": [down, down, "allow"]})
     assert 9900 <= set_remark("Alice")["errCode"] <= 9999
