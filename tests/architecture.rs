@@ -182,6 +182,29 @@ fn add_keys(shape: &'static Shape, keys: &mut BTreeSet<&'static str>) {
     }
 }
 
+/// The pages for operators quote lines of the log, so that people find them there.
+#[test]
+fn lines_of_the_log_that_pages_quote_are_in_the_sources() {
+    let mut sources = Sources::new();
+    read(Path::new("src"), "", &mut sources);
+    let pages = [include_str!("../docs/operations.md"), include_str!("../docs/reliability.md")];
+    let quoted: Vec<&str> = pages.into_iter().flat_map(quoted_lines).collect();
+    assert!(quoted.len() > 10, "{quoted:?}");
+    // What is behind a colon may be a value.
+    let is_written = |line: &str| sources.values().any(|it| it.contains(line.split(':').next().unwrap_or(line)));
+    let wrong: Vec<_> = quoted.into_iter().filter(|line| !is_written(line)).collect();
+    assert!(wrong.is_empty(), "no source has these lines of the log: {wrong:?}");
+}
+
+/// What a page has in backquotes, where it reads like a sentence. Code blocks are not looked at.
+fn quoted_lines(page: &'static str) -> impl Iterator<Item = &'static str> {
+    let prose = page.split("```").step_by(2);
+    let quoted = prose.flat_map(|text| text.split('`').skip(1).step_by(2));
+    let is_sentence = |text: &str| text.chars().all(|it| it.is_ascii_alphabetic() || " ,;:'.".contains(it));
+    let quoted = quoted.filter(move |text| is_sentence(text) && text.split(' ').count() >= 3);
+    quoted.map(|text| text.trim_matches(['.', ' ']))
+}
+
 #[test]
 fn what_is_planted_is_found() {
     for (files, expected) in [
