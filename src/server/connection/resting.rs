@@ -17,7 +17,7 @@ use super::watched::ConnectionWatch;
 
 /// How many connections of one worker may stay awake while they are idle. 3 MB.
 const AWAKE: usize = 256;
-/// How many connections the hand passes over at the most for one that wakes up.
+/// How many connections the hand passes over, at most, for one that wakes up.
 const PASSES: usize = 16;
 
 /// A worker's connections that are awake.
