@@ -10,7 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for include in &includes[..2] {
         println!("cargo::rerun-if-changed={include}");
     }
-    let files = ["openim/bridge/v1/friend.proto", "bench/v1/openim.proto"];
+    let bridge = ["friend", "group", "message", "push"].map(|part| format!("openim/bridge/v1/{part}.proto"));
+    let files = bridge.into_iter().chain(["bench/v1/openim.proto".to_owned()]);
     // The annotation is for the transcoders alone: nothing of google.api is wanted as code.
     let mut descriptors = protox::compile(files, includes)?;
     descriptors.file.retain(|file| file.package() != "google.api");

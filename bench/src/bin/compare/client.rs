@@ -6,10 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use openim_bridge_bench::{
-    answer::{Told, told},
-    callback::{self, read_answer},
-};
+use openim_bridge_bench::callback::read_answer;
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
@@ -18,6 +15,8 @@ use tokio::{
     time::{self, Instant},
 };
 use tokio_rustls::TlsConnector;
+
+use crate::kind::{Callbacks, Kind};
 
 /// How long a contender may take from its start to its first good answer.
 const START: Duration = Duration::from_secs(20);
@@ -45,26 +44,22 @@ pub(crate) struct Good {
 /// Sends callback `number`, and reads the answer, which must be the decision.
 pub(crate) async fn exchange(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    host: SocketAddr,
+    callbacks: &Callbacks,
     number: u64,
 ) -> anyhow::Result<Good> {
-    let remark = format!("pal {number}");
-    let request = callback::request(host, &format!("compare-{number}"), &remark);
-    stream.write_all(&request).await.context("cannot send")?;
+    stream.write_all(&callbacks.request(number)).await.context("cannot send")?;
     let answer = read_answer(stream).await?;
-    match told(&answer.body, &remark) {
-        Told::Decided => Ok(Good { at: answer.at, closes: answer.closes }),
-        Told::FellBack(code) => bail!("a fallback, {code}"),
-        Told::Wrong(body) | Told::Missing(body) => bail!("a wrong answer to {remark:?}: {} {body}", answer.status),
-    }
+    callbacks.check(number, &answer.body).with_context(|| format!("status {}", answer.status))?;
+    Ok(Good { at: answer.at, closes: answer.closes })
 }
 
 /// Asks again and again, from before anybody listens. When the first good answer was there.
 pub(crate) async fn first_answer(host: SocketAddr, tls: Option<&TlsConnector>) -> anyhow::Result<Instant> {
+    let callbacks = Callbacks::new(Kind::Remark, host)?;
     let mut last = None;
     let began = Instant::now();
     while began.elapsed() < START {
-        match time::timeout(START, ask_once(host, tls)).await {
+        match time::timeout(START, ask_once(&callbacks, tls)).await {
             Ok(Ok(good)) => return Ok(good.at),
             Ok(Err(error)) => last = Some(error),
             Err(_) => bail!("no answer within {START:?}"),
@@ -76,9 +71,10 @@ pub(crate) async fn first_answer(host: SocketAddr, tls: Option<&TlsConnector>) -
     bail!("no good answer within {START:?} of its start, but: {last}")
 }
 
-async fn ask_once(host: SocketAddr, tls: Option<&TlsConnector>) -> anyhow::Result<Good> {
+async fn ask_once(callbacks: &Callbacks, tls: Option<&TlsConnector>) -> anyhow::Result<Good> {
+    let host = callbacks.host();
     let mut stream = connect(host, 1).await?;
-    let Some(tls) = tls else { return exchange(&mut stream, host, 0).await };
+    let Some(tls) = tls else { return exchange(&mut stream, callbacks, 0).await };
     let mut stream = tls.connect(ServerName::from(host.ip()), stream).await.context("the TLS handshake failed")?;
-    exchange(&mut stream, host, 0).await
+    exchange(&mut stream, callbacks, 0).await
 }

@@ -11,6 +11,10 @@ use serde::Serialize;
 pub(crate) enum Figure {
     /// Good answers a second.
     Rate,
+    /// The same where one thing is a message with all its callbacks.
+    MessageRate,
+    /// CPU time of the contender for one message, in microseconds.
+    MessageCpuUs,
     /// CPU time of the contender for one callback, in microseconds.
     CpuUs,
     /// Latency, in microseconds.
@@ -46,6 +50,8 @@ impl Figure {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Rate => "callbacks/s",
+            Self::MessageRate => "messages/s",
+            Self::MessageCpuUs => "CPU, a message (µs)",
             Self::CpuUs => "CPU (µs)",
             Self::P50Us => "p50 (µs)",
             Self::P99Us => "p99 (µs)",
@@ -69,7 +75,7 @@ impl Figure {
     /// With the digits that mean something.
     pub(crate) fn format(self, value: f64) -> String {
         let digits = match self {
-            Self::Rate | Self::P50Us | Self::P99Us | Self::P999Us | Self::Opened => 0,
+            Self::Rate | Self::MessageRate | Self::P50Us | Self::P99Us | Self::P999Us | Self::Opened => 0,
             Self::CpuGrowth | Self::LoadCore => 2,
             _ => 1,
         };

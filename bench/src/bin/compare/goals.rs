@@ -7,12 +7,43 @@ use serde::Serialize;
 use crate::{
     figures::Figure,
     lab::Scenario,
-    scenario::{self, HUNG, IDLE, KEEP_ALIVE, NEW_CONNECTION, OPEN_LOOP, OPENIM_HTTP, OPENIM_HTTPS, START},
+    scenario::{
+        self, CHAT_HTTP, CHAT_HTTPS, ECHO, HUNG, IDLE, KEEP_ALIVE, MESSAGE, MESSAGE_4K, MODIFY, NEW_CONNECTION,
+        OPEN_LOOP, OPENIM_HTTP, OPENIM_HTTPS, PUSH, START,
+    },
 };
 use openim_bridge_bench::contender::{ASKING, BRIDGE, BY_HAND, Contender, ENVOY, FLOOR, NGINX};
 
 /// Those with a load of callbacks.
-static LOADS: [&Scenario; 6] = [&KEEP_ALIVE, &NEW_CONNECTION, &OPENIM_HTTP, &OPENIM_HTTPS, &OPEN_LOOP, &IDLE];
+static LOADS: [&Scenario; 13] = [
+    &KEEP_ALIVE,
+    &MESSAGE,
+    &MESSAGE_4K,
+    &MODIFY,
+    &ECHO,
+    &NEW_CONNECTION,
+    &OPENIM_HTTP,
+    &OPENIM_HTTPS,
+    &CHAT_HTTP,
+    &CHAT_HTTPS,
+    &PUSH,
+    &OPEN_LOOP,
+    &IDLE,
+];
+
+/// Those whose CPU time is held against the floor's, and how much of it may be taken.
+static OF_THE_FLOOR: [(&Scenario, f64); 10] = [
+    (&KEEP_ALIVE, 0.8),
+    (&MESSAGE, 0.85),
+    (&MESSAGE_4K, 0.85),
+    (&MODIFY, 0.85),
+    (&ECHO, 0.85),
+    (&NEW_CONNECTION, 0.85),
+    (&OPENIM_HTTP, 0.85),
+    (&OPENIM_HTTPS, 0.85),
+    (&CHAT_HTTP, 0.85),
+    (&CHAT_HTTPS, 0.85),
+];
 
 /// Those whose peak is that of the full load.
 static FULL_LOAD: [&Scenario; 5] = [&KEEP_ALIVE, &NEW_CONNECTION, &OPENIM_HTTP, &OPENIM_HTTPS, &OPEN_LOOP];
@@ -82,14 +113,14 @@ pub(crate) fn asking(medians: &dyn Medians) -> Vec<Goal> {
     let mut goals = Vec::new();
     let mut goal = |what: String, unit, bound, reached| goals.push(Goal { what, unit, bound, reached });
 
-    for (scenario, most) in [(&KEEP_ALIVE, 1.0), (&NEW_CONNECTION, 0.95), (&OPENIM_HTTP, 0.9), (&OPENIM_HTTPS, 0.9)] {
+    for (scenario, most) in OF_THE_FLOOR {
         let reached = ratio(bridge(scenario, Figure::CpuUs), medians.median(scenario, &FLOOR, Figure::CpuUs));
         goal(format!("CPU, {}: of {}'s", scenario.name, FLOOR.title), "x", Bound::AtMost(most), reached);
     }
-    for (other, in_openim_s_pattern) in [(&ENVOY, 2.2), (&BY_HAND, 2.5)] {
+    for other in [&ENVOY, &BY_HAND] {
         for scenario in LOADS {
-            let is_openim_s = [OPENIM_HTTP.name, OPENIM_HTTPS.name].contains(&scenario.name);
-            let least = if is_openim_s { in_openim_s_pattern } else { 2.0 };
+            // The kernel's part of making a connection is the same for all.
+            let least = if scenario.name == NEW_CONNECTION.name { 1.85 } else { 2.5 };
             let reached = ratio(medians.median(scenario, other, Figure::CpuUs), bridge(scenario, Figure::CpuUs));
             goal(
                 format!("CPU, {}: {}'s, of the bridge's", scenario.name, other.title),
@@ -102,16 +133,17 @@ pub(crate) fn asking(medians: &dyn Medians) -> Vec<Goal> {
     for (figure, name) in [(Figure::P50Us, "p50"), (Figure::P99Us, "p99")] {
         for scenario in LOADS {
             let others = ASKING.iter().filter(|contender| !contender.is_bridge());
-            let best_of_others = least(others.map(|contender| medians.median(scenario, contender, figure)));
-            let own = bridge(scenario, figure);
-            let reached = ratio(own, best_of_others.zip(own).map(|(others, own)| others.min(own)));
-            goal(format!("{name}, {}: of the best", scenario.name), "x", Bound::AtMost(1.1), reached);
+            let best = least(others.map(|contender| medians.median(scenario, contender, figure)));
+            // What comes one after the other comes as fast as it is answered.
+            let most = if scenario.name == PUSH.name && figure == Figure::P50Us { 0.8 } else { 1.0 };
+            let reached = ratio(bridge(scenario, figure), best);
+            goal(format!("{name}, {}: of the best other's", scenario.name), "x", Bound::AtMost(most), reached);
         }
     }
-    goal("memory, idle: the peak".to_owned(), "MB", Bound::AtMost(8.0), bridge(&START, Figure::PeakMb));
+    goal("memory, idle: the peak".to_owned(), "MB", Bound::AtMost(9.0), bridge(&START, Figure::PeakMb));
     let peak = most(FULL_LOAD.iter().map(|scenario| bridge(scenario, Figure::PeakMb)));
     goal("memory, under the full load: the peak".to_owned(), "MB", Bound::AtMost(12.0), peak);
-    goal("the program's file, stripped".to_owned(), "MB", Bound::AtMost(12.0), medians.bridge_size());
+    goal("the program's file, stripped".to_owned(), "MB", Bound::AtMost(13.0), medians.bridge_size());
     goal(
         "from its start to its first good answer".to_owned(),
         "ms",
@@ -122,7 +154,9 @@ pub(crate) fn asking(medians: &dyn Medians) -> Vec<Goal> {
     goal("hung: the last after the deadline".to_owned(), "ms", Bound::AtMost(25.0), bridge(&HUNG, Figure::LateLastMs));
     goal("hung: peak memory".to_owned(), "MB", Bound::AtMost(25.0), bridge(&HUNG, Figure::PeakMb));
     let growth = bridge(&IDLE, Figure::CpuGrowth);
-    goal("CPU with 10,000 idle connections: of that with none".to_owned(), "x", Bound::AtMost(1.1), growth);
+    goal("CPU with 10,000 idle connections: of that with none".to_owned(), "x", Bound::AtMost(1.05), growth);
+    let peak = bridge(&IDLE, Figure::PeakMb);
+    goal("memory with 10,000 idle connections: the peak".to_owned(), "MB", Bound::AtMost(90.0), peak);
     goals
 }
 
@@ -177,10 +211,12 @@ mod tests {
     #[test]
     fn the_bridge_s_cpu_is_held_against_the_floor_s() {
         let what = "CPU, keep-alive: of axum + tonic's";
-        assert_eq!(verdict(|_, _, _| Some(20.0), what), "met", "1.00 is allowed");
-        let dearer = |_: &Scenario, contender: &Contender, _| Some(if contender.is_bridge() { 20.1 } else { 20.0 });
+        let at_the_bound =
+            |_: &Scenario, contender: &Contender, _| Some(if contender.is_bridge() { 16.0 } else { 20.0 });
+        assert_eq!(verdict(at_the_bound, what), "met", "0.80 is allowed");
+        let dearer = |_: &Scenario, contender: &Contender, _| Some(if contender.is_bridge() { 16.1 } else { 20.0 });
         assert_eq!(verdict(dearer, what), "missed");
-        assert_eq!(verdict(|_, _, _| Some(20.0), "CPU, openim-http: of axum + tonic's"), "missed", "0.90 is asked");
+        assert_eq!(verdict(dearer, "CPU, chat-https: of axum + tonic's"), "met", "0.85 is asked");
         let no_floor = |_: &Scenario, contender: &Contender, _| (contender.name != FLOOR.name).then_some(20.0);
         assert_eq!(verdict(no_floor, what), "not measured");
     }
@@ -203,19 +239,22 @@ mod tests {
     #[test]
     fn others_must_cost_so_many_times_as_much() {
         let twice = |_: &Scenario, contender: &Contender, _| Some(if contender.is_bridge() { 20.0 } else { 40.0 });
-        assert_eq!(verdict(twice, "CPU, keep-alive: Go by hand's, of the bridge's"), "met");
-        assert_eq!(verdict(twice, "CPU, openim-http: Go by hand's, of the bridge's"), "missed", "2.5 is asked");
-        assert_eq!(verdict(twice, "CPU, openim-https: Envoy's, of the bridge's"), "missed", "2.2 is asked");
+        assert_eq!(verdict(twice, "CPU, new-connection: Go by hand's, of the bridge's"), "met", "1.85 is asked");
+        assert_eq!(verdict(twice, "CPU, modify: Go by hand's, of the bridge's"), "missed", "2.5 is asked");
+        assert_eq!(verdict(twice, "CPU, openim-https: Envoy's, of the bridge's"), "missed", "2.5 is asked");
     }
 
     #[test]
-    fn latency_is_held_against_the_best_of_all() {
-        let what = "p99, new-connection: of the best";
+    fn latency_is_held_against_the_best_of_the_others() {
+        let what = "p99, new-connection: of the best other's";
         let envoy =
             |_: &Scenario, contender: &Contender, _| Some(if contender.name == ENVOY.name { 90.0 } else { 100.0 });
         assert_eq!(verdict(envoy, what), "missed");
         let bridge = |_: &Scenario, contender: &Contender, _| Some(if contender.is_bridge() { 90.0 } else { 100.0 });
         assert_eq!(verdict(bridge, what), "met", "it is itself the best");
+        assert_eq!(verdict(|_, _, _| Some(100.0), what), "met", "as good is no worse");
+        assert_eq!(verdict(bridge, "p50, push: of the best other's"), "missed", "0.8 is asked");
+        assert_eq!(verdict(bridge, "p99, push: of the best other's"), "met", "of p50 alone");
         let alone = |_: &Scenario, contender: &Contender, _| contender.is_bridge().then_some(90.0);
         assert_eq!(verdict(alone, what), "not measured", "the best of one");
     }

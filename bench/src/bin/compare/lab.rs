@@ -19,6 +19,8 @@ use openim_bridge_bench::{
     program::Program,
 };
 use tokio::{
+    io::AsyncReadExt as _,
+    net::TcpStream,
     process::Command,
     time::{Instant, sleep},
 };
@@ -71,6 +73,8 @@ pub(crate) struct Lab {
     pub(crate) programs: Programs,
     pub(crate) effort: Effort,
     pub(crate) service: Program,
+    /// Where it tells how many after callbacks there were.
+    count: SocketAddr,
     pub(crate) secret: Secret,
     trusting: TlsConnector,
     next_port: Cell<u16>,
@@ -94,8 +98,9 @@ impl Lab {
         let until = SystemTime::now() + day;
         let secret = Secret::new(&authority, &authority.sign("127.0.0.1", until)?)?;
         let next_port = Cell::new(PORTS.start);
-        let service = serve(&programs.service(), &[free_port(&next_port)?]).await?;
-        Ok(Self { programs, effort, service, secret, trusting: authority.trusting_client()?, next_port })
+        let count = free_port(&next_port)?;
+        let service = serve_counting(&programs.service(), &[free_port(&next_port)?], Some(count)).await?;
+        Ok(Self { programs, effort, service, count, secret, trusting: authority.trusting_client()?, next_port })
     }
 
     /// Starts a contender in front of the decision service, and waits for its first good answer.
@@ -150,6 +155,13 @@ impl Lab {
         figures.extend(latencies(&sorted));
         figures.extend(contending.peak());
         Ok(figures)
+    }
+
+    /// How many after callbacks the decision service was told of, from all contenders.
+    pub(crate) async fn events(&self) -> anyhow::Result<u64> {
+        let mut told = String::new();
+        TcpStream::connect(self.count).await?.read_to_string(&mut told).await?;
+        told.parse().with_context(|| format!("the decision service counts {told:?}"))
     }
 
     /// The CPU time that all have used until now.
@@ -227,14 +239,25 @@ impl Look {
 
 /// Starts the decision service, and waits until it listens at all of these.
 pub(crate) async fn serve(service: &Path, addresses: &[SocketAddr]) -> anyhow::Result<Program> {
+    serve_counting(service, addresses, None).await
+}
+
+async fn serve_counting(
+    service: &Path,
+    addresses: &[SocketAddr],
+    count: Option<SocketAddr>,
+) -> anyhow::Result<Program> {
     let mut command = Command::new(service);
     for address in addresses {
         command.args(["--listen", &address.to_string()]);
     }
+    if let Some(count) = count {
+        command.args(["--count-listen", &count.to_string()]);
+    }
     let first = *addresses.first().context("no address to listen at")?;
     let mut program = Program::launch(command, first)?;
     let began = Instant::now();
-    for address in addresses {
+    for address in addresses.iter().chain(&count) {
         while crate::client::connect(*address, 1).await.is_err() {
             if began.elapsed() > Duration::from_secs(10) || program.ended()?.is_some() {
                 bail!("the decision service does not listen at {address}");

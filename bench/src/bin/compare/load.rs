@@ -21,7 +21,10 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::client::{Good, connect, exchange};
+use crate::{
+    client::{Good, connect, exchange},
+    kind::{Callbacks, Kind},
+};
 
 /// An answer that has not come this long after the last callback was sent is missing.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -58,31 +61,38 @@ struct Tally {
 impl Load {
     /// Sends the next callback on each of so many connections as soon as the one before is answered. Latency counts from
     /// just before sending, or connecting.
-    pub(crate) fn closed(host: SocketAddr, concurrency: u8, connections: Connections) -> Self {
+    pub(crate) fn closed(
+        host: SocketAddr,
+        kind: Kind,
+        concurrency: u8,
+        connections: Connections,
+    ) -> anyhow::Result<Self> {
         let tally = Rc::<Tally>::default();
+        let callbacks = Rc::new(Callbacks::new(kind, host)?);
         let mut tasks = JoinSet::new();
         for place in 0..concurrency {
-            let tally = Rc::clone(&tally);
+            let (tally, callbacks) = (Rc::clone(&tally), Rc::clone(&callbacks));
             tasks.spawn_local(async move {
-                let outcome = ask_on(&tally, host, place, connections).await;
+                let outcome = ask_on(&tally, &callbacks, place, connections).await;
                 outcome.unwrap_or_else(|error| tally.bad(&error));
             });
         }
-        Self { tally, tasks }
+        Ok(Self { tally, tasks })
     }
 
     /// Sends `rate` callbacks a second, in turn on each of so many kept connections. Latency counts from when each was
     /// due, so that waiting for a connection shows.
     pub(crate) async fn open(host: SocketAddr, concurrency: u8, rate: u32) -> anyhow::Result<Self> {
         let tally = Rc::<Tally>::default();
+        let callbacks = Rc::new(Callbacks::new(Kind::Remark, host)?);
         let mut tasks = JoinSet::new();
         let mut places = Vec::new();
         for place in 0..concurrency {
             let (due, dues) = mpsc::unbounded_channel();
             let stream = connect(host, place + 1).await?;
-            let tally = Rc::clone(&tally);
+            let (tally, callbacks) = (Rc::clone(&tally), Rc::clone(&callbacks));
             tasks.spawn_local(async move {
-                let outcome = answer_dues(&tally, host, stream, dues).await;
+                let outcome = answer_dues(&tally, &callbacks, stream, dues).await;
                 outcome.unwrap_or_else(|error| tally.bad(&error));
             });
             places.push(due);
@@ -149,15 +159,15 @@ impl Tally {
 }
 
 /// One connection at a time, until told to stop or an answer is bad.
-async fn ask_on(tally: &Tally, host: SocketAddr, place: u8, connections: Connections) -> anyhow::Result<()> {
+async fn ask_on(tally: &Tally, callbacks: &Callbacks, place: u8, connections: Connections) -> anyhow::Result<()> {
     let mut kept: Option<TcpStream> = None;
     while !tally.stopped.get() {
         let began = Instant::now();
         let mut stream = match kept.take() {
             Some(stream) => stream,
-            None => connect(host, place + 1).await?,
+            None => connect(callbacks.host(), place + 1).await?,
         };
-        let good = exchange(&mut stream, host, tally.next()).await?;
+        let good = exchange(&mut stream, callbacks, tally.next()).await?;
         tally.good(began, &good);
         if connections == Connections::Kept && !good.closes {
             kept = Some(stream);
@@ -169,12 +179,12 @@ async fn ask_on(tally: &Tally, host: SocketAddr, place: u8, connections: Connect
 /// Sends on one connection what is due, until nothing will be or an answer is bad.
 async fn answer_dues(
     tally: &Tally,
-    host: SocketAddr,
+    callbacks: &Callbacks,
     mut stream: TcpStream,
     mut dues: mpsc::UnboundedReceiver<Instant>,
 ) -> anyhow::Result<()> {
     while let Some(due) = dues.recv().await {
-        let good = exchange(&mut stream, host, tally.next()).await?;
+        let good = exchange(&mut stream, callbacks, tally.next()).await?;
         tally.good(due, &good);
     }
     Ok(())

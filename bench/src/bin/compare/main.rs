@@ -1,6 +1,7 @@
 //! The bridge against what else could be put in its place: side by side, in one run, on one machine, in front of the same
 //! decision service; or, with --forward, of the same HTTP receiver.
 //!
+//! - `kind`: what is asked, and what OpenIM must be told.
 //! - `client`, `load`: one callback and its answer, which is checked whole; many of them, closed or open loop.
 //! - `lab`: what every scenario needs.
 //! - `scenario`: the scenarios.
@@ -15,6 +16,7 @@ mod client;
 mod comparison;
 mod figures;
 mod goals;
+mod kind;
 mod lab;
 mod load;
 mod report;

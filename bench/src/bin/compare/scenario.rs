@@ -11,18 +11,34 @@ mod start;
 
 use crate::lab::Scenario;
 
-pub(crate) use closed::{KEEP_ALIVE, NEW_CONNECTION};
+pub(crate) use closed::{ECHO, KEEP_ALIVE, MESSAGE, MESSAGE_4K, MODIFY, NEW_CONNECTION, PUSH};
 use endpoints::ENDPOINTS;
 use forward::{FORWARD, FORWARD_OPEN};
 pub(crate) use hung::HUNG;
 pub(crate) use idle::IDLE;
 pub(crate) use open::OPEN_LOOP;
-pub(crate) use openim::{OPENIM_HTTP, OPENIM_HTTPS};
+pub(crate) use openim::{CHAT_HTTP, CHAT_HTTPS, OPENIM_HTTP, OPENIM_HTTPS};
 pub(crate) use start::START;
 
 /// Of what asks the decision service, in the order of the report.
-pub(crate) static ASKING: [&Scenario; 9] =
-    [&KEEP_ALIVE, &NEW_CONNECTION, &OPENIM_HTTP, &OPENIM_HTTPS, &OPEN_LOOP, &HUNG, &IDLE, &ENDPOINTS, &START];
+pub(crate) static ASKING: [&Scenario; 16] = [
+    &KEEP_ALIVE,
+    &MESSAGE,
+    &MESSAGE_4K,
+    &MODIFY,
+    &ECHO,
+    &NEW_CONNECTION,
+    &OPENIM_HTTP,
+    &OPENIM_HTTPS,
+    &CHAT_HTTP,
+    &CHAT_HTTPS,
+    &PUSH,
+    &OPEN_LOOP,
+    &HUNG,
+    &IDLE,
+    &ENDPOINTS,
+    &START,
+];
 /// Of what passes requests on.
 pub(crate) static FORWARDING: [&Scenario; 2] = [&FORWARD, &FORWARD_OPEN];
 

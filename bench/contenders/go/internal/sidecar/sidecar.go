@@ -108,12 +108,11 @@ type Answer struct {
 	ErrMsg     string `json:"errMsg"`
 	ErrDlt     string `json:"errDlt"`
 	NextCode   int32  `json:"nextCode"`
-	Remark     string `json:"remark"`
 }
 
-// Allow lets the user's action go on, with this remark.
-func Allow(remark string) Answer {
-	return Answer{ErrMsg: "Success", Remark: remark}
+// Allow lets the user's action go on.
+func Allow() Answer {
+	return Answer{ErrMsg: "Success"}
 }
 
 // Refuse lets the user's action fail.
@@ -139,9 +138,14 @@ func Fallback(code codes.Code) Answer {
 	return Refuse(class, "The service is busy, please try again later", "")
 }
 
-// Write writes the answer. An error is not told: the client has gone away.
+// Write writes the answer.
 func (a Answer) Write(w http.ResponseWriter, status int) {
-	body, err := json.Marshal(a)
+	Write(w, status, a)
+}
+
+// Write writes an answer, or one with more fields. An error is not told: the client has gone away.
+func Write(w http.ResponseWriter, status int, answer any) {
+	body, err := json.Marshal(answer)
 	if err != nil {
 		panic(err) // of strings and numbers, it cannot fail
 	}

@@ -53,7 +53,7 @@ async fn load(breaks: fn(usize) -> bool, body: fn(&str) -> Option<String>) -> Ve
     let mut outcomes = Vec::new();
     for kind in [Some(Connections::Kept), Some(Connections::New), None] {
         let load = match kind {
-            Some(connections) => Load::closed(host, 4, connections),
+            Some(connections) => Load::closed(host, Kind::Remark, 4, connections).expect("captured"),
             None => Load::open(host, 4, 2000).await.expect("connected"),
         };
         load.record();

@@ -5,6 +5,7 @@ use std::{iter, net::SocketAddr};
 use super::idle::growth;
 use crate::{
     figures::{Figure, Figures},
+    kind::Kind,
     lab::{CONCURRENCY, Lab, Scenario, TIMEOUT, serve},
     load::{Connections, Load},
 };
@@ -35,6 +36,6 @@ async fn run(lab: &Lab, contender: &Contender) -> anyhow::Result<Figures> {
 
 async fn with(lab: &Lab, contender: &Contender, upstreams: &[SocketAddr]) -> anyhow::Result<Figures> {
     let mut contending = lab.start_with(contender, Behind::Service(upstreams), TIMEOUT, false).await?;
-    let load = Load::closed(contending.program.address, CONCURRENCY, Connections::Kept);
+    let load = Load::closed(contending.program.address, Kind::Remark, CONCURRENCY, Connections::Kept)?;
     lab.measure(&mut contending, load).await
 }

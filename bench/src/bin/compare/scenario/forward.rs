@@ -3,6 +3,7 @@
 use super::{closed::FIGURES, open::RATE};
 use crate::{
     figures::Figures,
+    kind::Kind,
     lab::{CONCURRENCY, Contending, Lab, Scenario, TIMEOUT},
     load::{Connections, Load},
 };
@@ -29,7 +30,7 @@ pub(crate) static FORWARD_OPEN: Scenario = Scenario {
 
 async fn closed(lab: &Lab, contender: &Contender) -> anyhow::Result<Figures> {
     let mut contending = start(lab, contender).await?;
-    let load = Load::closed(contending.program.address, CONCURRENCY, Connections::Kept);
+    let load = Load::closed(contending.program.address, Kind::Remark, CONCURRENCY, Connections::Kept)?;
     lab.measure(&mut contending, load).await
 }
 

@@ -5,6 +5,7 @@ use tokio::{net::TcpStream, task::JoinSet};
 use crate::{
     client::{connect, exchange},
     figures::{Figure, Figures},
+    kind::{Callbacks, Kind},
     lab::{CONCURRENCY, Lab, Scenario},
     load::{Connections, Load},
 };
@@ -25,8 +26,8 @@ pub(crate) static IDLE: Scenario = Scenario {
 async fn run(lab: &Lab, contender: &Contender) -> anyhow::Result<Figures> {
     let mut contending = lab.start(contender).await?;
     let host = contending.program.address;
-    let load = || Load::closed(host, CONCURRENCY, Connections::Kept);
-    let without = lab.measure(&mut contending, load()).await?;
+    let load = || Load::closed(host, Kind::Remark, CONCURRENCY, Connections::Kept);
+    let without = lab.measure(&mut contending, load()?).await?;
     let mut opening = JoinSet::new();
     for place in 0..AT_ONE_TIME {
         opening.spawn_local(open(host, place));
@@ -35,7 +36,7 @@ async fn run(lab: &Lab, contender: &Contender) -> anyhow::Result<Figures> {
     while let Some(opened) = opening.join_next().await {
         idle.extend(opened??);
     }
-    let mut figures = lab.measure(&mut contending, load()).await?;
+    let mut figures = lab.measure(&mut contending, load()?).await?;
     figures.extend(growth(&without, &figures));
     drop(idle);
     Ok(figures)
@@ -43,10 +44,11 @@ async fn run(lab: &Lab, contender: &Contender) -> anyhow::Result<Figures> {
 
 /// Opens connections that have carried a callback: those are what a client keeps.
 async fn open(host: std::net::SocketAddr, place: u8) -> anyhow::Result<Vec<TcpStream>> {
+    let callbacks = Callbacks::new(Kind::Remark, host)?;
     let mut idle = Vec::new();
     for number in 0..EACH {
         let mut stream = connect(host, place + 1).await?;
-        exchange(&mut stream, host, number.into()).await?;
+        exchange(&mut stream, &callbacks, number.into()).await?;
         idle.push(stream);
     }
     Ok(idle)

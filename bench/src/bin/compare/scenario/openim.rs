@@ -1,10 +1,14 @@
-//! Callbacks from OpenIM's own HTTP client: at most 100 connections, of which it keeps 2; over HTTPS, HTTP/2.
+//! Callbacks from OpenIM's own HTTP client: at most 100 connections, of which it keeps 2; over HTTPS, HTTP/2. One kind of
+//! callback, or all that a message causes.
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
-use tokio::process::Command;
+use tokio::{
+    process::Command,
+    time::{Instant, sleep},
+};
 
 use super::closed::FIGURES;
 use crate::{
@@ -29,6 +33,41 @@ pub(crate) static OPENIM_HTTPS: Scenario = Scenario {
     run: |lab, contender| Box::pin(run(lab, contender, true)),
 };
 
+/// The columns of a scenario of messages.
+const CHAT_FIGURES: &[Figure] = &[
+    Figure::MessageCpuUs,
+    Figure::CpuUs,
+    Figure::MessageRate,
+    Figure::P50Us,
+    Figure::P99Us,
+    Figure::P999Us,
+    Figure::PeakMb,
+];
+
+pub(crate) static CHAT_HTTP: Scenario = Scenario {
+    name: "chat-http",
+    title: "a message's five callbacks from OpenIM's own client over HTTP, 64 callers; latency is that of the two for \
+            which its sender waits",
+    figures: CHAT_FIGURES,
+    takes: |_| true,
+    run: |lab, contender| Box::pin(chat(lab, contender, false)),
+};
+
+pub(crate) static CHAT_HTTPS: Scenario = Scenario {
+    name: "chat-https",
+    title: "a message's five callbacks from OpenIM's own client over HTTPS (HTTP/2), 64 callers",
+    figures: CHAT_FIGURES,
+    takes: |_| true,
+    run: |lab, contender| Box::pin(chat(lab, contender, true)),
+};
+
+/// Callbacks of a message in `chat`, and how many of them are after callbacks.
+const OF_A_MESSAGE: u8 = 5;
+const AFTER: u8 = 2;
+
+/// An after callback that is not delivered so long after the one before is missing.
+const PATIENCE: Duration = Duration::from_secs(12);
+
 /// What the client prints.
 #[derive(Debug, Deserialize)]
 struct Sent {
@@ -43,33 +82,76 @@ struct Sent {
 }
 
 async fn run(lab: &Lab, contender: &Contender, https: bool) -> anyhow::Result<Figures> {
-    let mut contending = lab.start_with(contender, Behind::Service(&[lab.service.address]), TIMEOUT, https).await?;
+    let mut contending = start(lab, contender, https).await?;
     // Its own warm-up would count among the CPU time: that is read from outside.
-    send(lab, &contending, https, lab.effort.callbacks / 4).await?;
+    send(lab, &contending, https, &[], lab.effort.callbacks / 4).await?;
     let before = lab.look(&contending)?;
-    let sent = send(lab, &contending, https, lab.effort.callbacks).await?;
+    let sent = send(lab, &contending, https, &[], lab.effort.callbacks).await?;
     let mut figures = lab.look(&contending)?.since(&before, sent.right);
+    finish(&mut contending, &mut figures, &sent, Figure::Rate)?;
+    Ok(figures)
+}
+
+/// As many callbacks, of fewer messages; the CPU time is that until the last after callback is delivered.
+async fn chat(lab: &Lab, contender: &Contender, https: bool) -> anyhow::Result<Figures> {
+    let mut contending = start(lab, contender, https).await?;
+    let messages = lab.effort.callbacks / u64::from(OF_A_MESSAGE);
+    let began = lab.events().await?;
+    send(lab, &contending, https, &["--chat"], messages / 4).await?;
+    delivered(lab, began, messages / 4).await?;
+    let (before, began) = (lab.look(&contending)?, lab.events().await?);
+    let sent = send(lab, &contending, https, &["--chat"], messages).await?;
+    delivered(lab, began, messages).await?;
+    let mut figures = lab.look(&contending)?.since(&before, sent.right * u64::from(OF_A_MESSAGE));
+    finish(&mut contending, &mut figures, &sent, Figure::MessageRate)?;
+    if let Some(cpu) = figures.get(&Figure::CpuUs) {
+        figures.insert(Figure::MessageCpuUs, cpu * f64::from(OF_A_MESSAGE));
+    }
+    Ok(figures)
+}
+
+async fn start(lab: &Lab, contender: &Contender, https: bool) -> anyhow::Result<Contending> {
+    lab.start_with(contender, Behind::Service(&[lab.service.address]), TIMEOUT, https).await
+}
+
+/// Puts in what the client and the kernel tell.
+fn finish(contending: &mut Contending, figures: &mut Figures, sent: &Sent, rate: Figure) -> anyhow::Result<()> {
     contending.still_running()?;
     // The load generator is another process here, whose start took time, too.
     figures.retain(|figure, _| matches!(figure, Figure::CpuUs | Figure::ServiceCpuUs));
     #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
     figures.extend([
-        (Figure::Rate, sent.right as f64 / sent.seconds),
+        (rate, sent.right as f64 / sent.seconds),
         (Figure::P50Us, sent.p50_us),
         (Figure::P99Us, sent.p99_us),
         (Figure::P999Us, sent.p999_us),
         (Figure::Opened, sent.connections as f64),
     ]);
     figures.extend(contending.peak());
-    Ok(figures)
+    Ok(())
 }
 
-async fn send(lab: &Lab, contending: &Contending, https: bool, callbacks: u64) -> anyhow::Result<Sent> {
+/// Waits until the decision service was told all that these messages' after callbacks tell, each once.
+async fn delivered(lab: &Lab, began: u64, messages: u64) -> anyhow::Result<()> {
+    let expected = messages * u64::from(AFTER);
+    let (mut events, mut last) = (lab.events().await? - began, Instant::now());
+    while events < expected && last.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(1)).await;
+        let now = lab.events().await? - began;
+        if now > events {
+            (events, last) = (now, Instant::now());
+        }
+    }
+    ensure!(events == expected, "the decision service was told {events} times what happened {expected} times");
+    Ok(())
+}
+
+async fn send(lab: &Lab, contending: &Contending, https: bool, flags: &[&str], callbacks: u64) -> anyhow::Result<Sent> {
     let scheme = if https { "https" } else { "http" };
     let url = format!("{scheme}://{}/callbackExample", contending.program.address);
     let mut command = Command::new(lab.programs.openim());
     command.args(["--url", &url, "--callbacks", &callbacks.to_string()]);
-    command.args(["--concurrency", &CONCURRENCY.to_string(), "--warm-up", "0"]);
+    command.args(["--concurrency", &CONCURRENCY.to_string(), "--warm-up", "0"]).args(flags);
     if https {
         command.args(["--ca", &lab.secret.path("ca.pem")]);
     }

@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: bench/v1/openim.proto
 
-// OpenIM's callback as messages of its own JSON's shape, which is what a transcoder of JSON needs: a decision service
+// OpenIM's callbacks as messages of its own JSON's shape, which is what a transcoder of JSON needs: a decision service
 // behind grpc-gateway or Envoy has to speak OpenIM's language itself.
 
 package benchv1
@@ -177,6 +177,825 @@ func (x *BeforeSetFriendRemarkResponse) GetRemark() string {
 	return ""
 }
 
+// What every callback about a message holds, and its receiver or group.
+type MessageRequest struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	CallbackCommand  string                 `protobuf:"bytes,1,opt,name=callback_command,json=callbackCommand,proto3" json:"callback_command,omitempty"`
+	OperationId      string                 `protobuf:"bytes,2,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	SendId           string                 `protobuf:"bytes,3,opt,name=send_id,json=sendID,proto3" json:"send_id,omitempty"`
+	ServerMsgId      string                 `protobuf:"bytes,4,opt,name=server_msg_id,json=serverMsgID,proto3" json:"server_msg_id,omitempty"`
+	ClientMsgId      string                 `protobuf:"bytes,5,opt,name=client_msg_id,json=clientMsgID,proto3" json:"client_msg_id,omitempty"`
+	SenderPlatformId int32                  `protobuf:"varint,6,opt,name=sender_platform_id,json=senderPlatformID,proto3" json:"sender_platform_id,omitempty"`
+	SenderNickname   string                 `protobuf:"bytes,7,opt,name=sender_nickname,json=senderNickname,proto3" json:"sender_nickname,omitempty"`
+	SessionType      int32                  `protobuf:"varint,8,opt,name=session_type,json=sessionType,proto3" json:"session_type,omitempty"`
+	MsgFrom          int32                  `protobuf:"varint,9,opt,name=msg_from,json=msgFrom,proto3" json:"msg_from,omitempty"`
+	ContentType      int32                  `protobuf:"varint,10,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	Status           int32                  `protobuf:"varint,11,opt,name=status,proto3" json:"status,omitempty"`
+	SendTime         int64                  `protobuf:"varint,12,opt,name=send_time,json=sendTime,proto3" json:"send_time,omitempty"`
+	CreateTime       int64                  `protobuf:"varint,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	Content          string                 `protobuf:"bytes,14,opt,name=content,proto3" json:"content,omitempty"`
+	Seq              uint32                 `protobuf:"varint,15,opt,name=seq,proto3" json:"seq,omitempty"`
+	AtUserList       []string               `protobuf:"bytes,16,rep,name=at_user_list,json=atUserList,proto3" json:"at_user_list,omitempty"`
+	FaceUrl          string                 `protobuf:"bytes,17,opt,name=face_url,json=faceURL,proto3" json:"face_url,omitempty"`
+	Ex               string                 `protobuf:"bytes,18,opt,name=ex,proto3" json:"ex,omitempty"`
+	RecvId           string                 `protobuf:"bytes,19,opt,name=recv_id,json=recvID,proto3" json:"recv_id,omitempty"`
+	GroupId          string                 `protobuf:"bytes,20,opt,name=group_id,json=groupID,proto3" json:"group_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *MessageRequest) Reset() {
+	*x = MessageRequest{}
+	mi := &file_bench_v1_openim_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageRequest) ProtoMessage() {}
+
+func (x *MessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bench_v1_openim_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageRequest.ProtoReflect.Descriptor instead.
+func (*MessageRequest) Descriptor() ([]byte, []int) {
+	return file_bench_v1_openim_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *MessageRequest) GetCallbackCommand() string {
+	if x != nil {
+		return x.CallbackCommand
+	}
+	return ""
+}
+
+func (x *MessageRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *MessageRequest) GetSendId() string {
+	if x != nil {
+		return x.SendId
+	}
+	return ""
+}
+
+func (x *MessageRequest) GetServerMsgId() string {
+	if x != nil {
+		return x.ServerMsgId
+	}
+	return ""
+}
+
+func (x *MessageRequest) GetClientMsgId() string {
+	if x != nil {
+		return x.ClientMsgId
+	}
+	return ""
+}
+
+func (x *MessageRequest) GetSenderPlatformId() int32 {
+	if x != nil {
+		return x.SenderPlatformId
+	}
+	return 0
+}
+
+func (x *MessageRequest) GetSenderNickname() string {
+	if x != nil {
+		return x.SenderNickname
+	}
+	return ""
+}
+
+func (x *MessageRequest) GetSessionType() int32 {
+	if x != nil {
+		return x.SessionType
+	}
+	return 0
+}
+
+func (x *MessageRequest) GetMsgFrom() int32 {
+	if x != nil {
+		return x.MsgFrom
+	}
+	return 0
+}
+
+func (x *MessageRequest) GetContentType() int32 {
+	if x != nil {
+		return x.ContentType
+	}
+	return 0
+}
+
+func (x *MessageRequest) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *MessageRequest) GetSendTime() int64 {
+	if x != nil {
+		return x.SendTime
+	}
+	return 0
+}
+
+func (x *MessageRequest) GetCreateTime() int64 {
+	if x != nil {
+		return x.CreateTime
+	}
+	return 0
+}
+
+func (x *MessageRequest) GetContent() string {
+	if x != nil {
+		return x.Content
+	}
+	return ""
+}
+
+func (x *MessageRequest) GetSeq() uint32 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *MessageRequest) GetAtUserList() []string {
+	if x != nil {
+		return x.AtUserList
+	}
+	return nil
+}
+
+func (x *MessageRequest) GetFaceUrl() string {
+	if x != nil {
+		return x.FaceUrl
+	}
+	return ""
+}
+
+func (x *MessageRequest) GetEx() string {
+	if x != nil {
+		return x.Ex
+	}
+	return ""
+}
+
+func (x *MessageRequest) GetRecvId() string {
+	if x != nil {
+		return x.RecvId
+	}
+	return ""
+}
+
+func (x *MessageRequest) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+type CommonResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ActionCode    int32                  `protobuf:"varint,1,opt,name=action_code,json=actionCode,proto3" json:"action_code,omitempty"`
+	ErrCode       int32                  `protobuf:"varint,2,opt,name=err_code,json=errCode,proto3" json:"err_code,omitempty"`
+	ErrMsg        string                 `protobuf:"bytes,3,opt,name=err_msg,json=errMsg,proto3" json:"err_msg,omitempty"`
+	ErrDlt        string                 `protobuf:"bytes,4,opt,name=err_dlt,json=errDlt,proto3" json:"err_dlt,omitempty"`
+	NextCode      int32                  `protobuf:"varint,5,opt,name=next_code,json=nextCode,proto3" json:"next_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommonResponse) Reset() {
+	*x = CommonResponse{}
+	mi := &file_bench_v1_openim_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommonResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommonResponse) ProtoMessage() {}
+
+func (x *CommonResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bench_v1_openim_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommonResponse.ProtoReflect.Descriptor instead.
+func (*CommonResponse) Descriptor() ([]byte, []int) {
+	return file_bench_v1_openim_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CommonResponse) GetActionCode() int32 {
+	if x != nil {
+		return x.ActionCode
+	}
+	return 0
+}
+
+func (x *CommonResponse) GetErrCode() int32 {
+	if x != nil {
+		return x.ErrCode
+	}
+	return 0
+}
+
+func (x *CommonResponse) GetErrMsg() string {
+	if x != nil {
+		return x.ErrMsg
+	}
+	return ""
+}
+
+func (x *CommonResponse) GetErrDlt() string {
+	if x != nil {
+		return x.ErrDlt
+	}
+	return ""
+}
+
+func (x *CommonResponse) GetNextCode() int32 {
+	if x != nil {
+		return x.NextCode
+	}
+	return 0
+}
+
+// OpenIM changes what is set.
+type BeforeMsgModifyResponse struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	ActionCode       int32                  `protobuf:"varint,1,opt,name=action_code,json=actionCode,proto3" json:"action_code,omitempty"`
+	ErrCode          int32                  `protobuf:"varint,2,opt,name=err_code,json=errCode,proto3" json:"err_code,omitempty"`
+	ErrMsg           string                 `protobuf:"bytes,3,opt,name=err_msg,json=errMsg,proto3" json:"err_msg,omitempty"`
+	ErrDlt           string                 `protobuf:"bytes,4,opt,name=err_dlt,json=errDlt,proto3" json:"err_dlt,omitempty"`
+	NextCode         int32                  `protobuf:"varint,5,opt,name=next_code,json=nextCode,proto3" json:"next_code,omitempty"`
+	Content          *string                `protobuf:"bytes,6,opt,name=content,proto3,oneof" json:"content,omitempty"`
+	RecvId           *string                `protobuf:"bytes,7,opt,name=recv_id,json=recvID,proto3,oneof" json:"recv_id,omitempty"`
+	GroupId          *string                `protobuf:"bytes,8,opt,name=group_id,json=groupID,proto3,oneof" json:"group_id,omitempty"`
+	SenderPlatformId *int32                 `protobuf:"varint,9,opt,name=sender_platform_id,json=senderPlatformID,proto3,oneof" json:"sender_platform_id,omitempty"`
+	SenderNickname   *string                `protobuf:"bytes,10,opt,name=sender_nickname,json=senderNickname,proto3,oneof" json:"sender_nickname,omitempty"`
+	SenderFaceUrl    *string                `protobuf:"bytes,11,opt,name=sender_face_url,json=senderFaceURL,proto3,oneof" json:"sender_face_url,omitempty"`
+	ContentType      *int32                 `protobuf:"varint,12,opt,name=content_type,json=contentType,proto3,oneof" json:"content_type,omitempty"`
+	AttachedInfo     *string                `protobuf:"bytes,13,opt,name=attached_info,json=attachedInfo,proto3,oneof" json:"attached_info,omitempty"`
+	Ex               *string                `protobuf:"bytes,14,opt,name=ex,proto3,oneof" json:"ex,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *BeforeMsgModifyResponse) Reset() {
+	*x = BeforeMsgModifyResponse{}
+	mi := &file_bench_v1_openim_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeMsgModifyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeMsgModifyResponse) ProtoMessage() {}
+
+func (x *BeforeMsgModifyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bench_v1_openim_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeMsgModifyResponse.ProtoReflect.Descriptor instead.
+func (*BeforeMsgModifyResponse) Descriptor() ([]byte, []int) {
+	return file_bench_v1_openim_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BeforeMsgModifyResponse) GetActionCode() int32 {
+	if x != nil {
+		return x.ActionCode
+	}
+	return 0
+}
+
+func (x *BeforeMsgModifyResponse) GetErrCode() int32 {
+	if x != nil {
+		return x.ErrCode
+	}
+	return 0
+}
+
+func (x *BeforeMsgModifyResponse) GetErrMsg() string {
+	if x != nil {
+		return x.ErrMsg
+	}
+	return ""
+}
+
+func (x *BeforeMsgModifyResponse) GetErrDlt() string {
+	if x != nil {
+		return x.ErrDlt
+	}
+	return ""
+}
+
+func (x *BeforeMsgModifyResponse) GetNextCode() int32 {
+	if x != nil {
+		return x.NextCode
+	}
+	return 0
+}
+
+func (x *BeforeMsgModifyResponse) GetContent() string {
+	if x != nil && x.Content != nil {
+		return *x.Content
+	}
+	return ""
+}
+
+func (x *BeforeMsgModifyResponse) GetRecvId() string {
+	if x != nil && x.RecvId != nil {
+		return *x.RecvId
+	}
+	return ""
+}
+
+func (x *BeforeMsgModifyResponse) GetGroupId() string {
+	if x != nil && x.GroupId != nil {
+		return *x.GroupId
+	}
+	return ""
+}
+
+func (x *BeforeMsgModifyResponse) GetSenderPlatformId() int32 {
+	if x != nil && x.SenderPlatformId != nil {
+		return *x.SenderPlatformId
+	}
+	return 0
+}
+
+func (x *BeforeMsgModifyResponse) GetSenderNickname() string {
+	if x != nil && x.SenderNickname != nil {
+		return *x.SenderNickname
+	}
+	return ""
+}
+
+func (x *BeforeMsgModifyResponse) GetSenderFaceUrl() string {
+	if x != nil && x.SenderFaceUrl != nil {
+		return *x.SenderFaceUrl
+	}
+	return ""
+}
+
+func (x *BeforeMsgModifyResponse) GetContentType() int32 {
+	if x != nil && x.ContentType != nil {
+		return *x.ContentType
+	}
+	return 0
+}
+
+func (x *BeforeMsgModifyResponse) GetAttachedInfo() string {
+	if x != nil && x.AttachedInfo != nil {
+		return *x.AttachedInfo
+	}
+	return ""
+}
+
+func (x *BeforeMsgModifyResponse) GetEx() string {
+	if x != nil && x.Ex != nil {
+		return *x.Ex
+	}
+	return ""
+}
+
+type BeforeOnlinePushRequest struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	CallbackCommand string                 `protobuf:"bytes,1,opt,name=callback_command,json=callbackCommand,proto3" json:"callback_command,omitempty"`
+	OperationId     string                 `protobuf:"bytes,2,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	PlatformId      int32                  `protobuf:"varint,3,opt,name=platform_id,json=platformID,proto3" json:"platform_id,omitempty"`
+	Platform        string                 `protobuf:"bytes,4,opt,name=platform,proto3" json:"platform,omitempty"`
+	UserIdList      []string               `protobuf:"bytes,5,rep,name=user_id_list,json=userIDList,proto3" json:"user_id_list,omitempty"`
+	ClientMsgId     string                 `protobuf:"bytes,6,opt,name=client_msg_id,json=clientMsgID,proto3" json:"client_msg_id,omitempty"`
+	SendId          string                 `protobuf:"bytes,7,opt,name=send_id,json=sendID,proto3" json:"send_id,omitempty"`
+	GroupId         string                 `protobuf:"bytes,8,opt,name=group_id,json=groupID,proto3" json:"group_id,omitempty"`
+	ContentType     int32                  `protobuf:"varint,9,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	SessionType     int32                  `protobuf:"varint,10,opt,name=session_type,json=sessionType,proto3" json:"session_type,omitempty"`
+	AtUserIdList    []string               `protobuf:"bytes,11,rep,name=at_user_id_list,json=atUserIDList,proto3" json:"at_user_id_list,omitempty"`
+	Content         string                 `protobuf:"bytes,12,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *BeforeOnlinePushRequest) Reset() {
+	*x = BeforeOnlinePushRequest{}
+	mi := &file_bench_v1_openim_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeOnlinePushRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeOnlinePushRequest) ProtoMessage() {}
+
+func (x *BeforeOnlinePushRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bench_v1_openim_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeOnlinePushRequest.ProtoReflect.Descriptor instead.
+func (*BeforeOnlinePushRequest) Descriptor() ([]byte, []int) {
+	return file_bench_v1_openim_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *BeforeOnlinePushRequest) GetCallbackCommand() string {
+	if x != nil {
+		return x.CallbackCommand
+	}
+	return ""
+}
+
+func (x *BeforeOnlinePushRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *BeforeOnlinePushRequest) GetPlatformId() int32 {
+	if x != nil {
+		return x.PlatformId
+	}
+	return 0
+}
+
+func (x *BeforeOnlinePushRequest) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
+}
+
+func (x *BeforeOnlinePushRequest) GetUserIdList() []string {
+	if x != nil {
+		return x.UserIdList
+	}
+	return nil
+}
+
+func (x *BeforeOnlinePushRequest) GetClientMsgId() string {
+	if x != nil {
+		return x.ClientMsgId
+	}
+	return ""
+}
+
+func (x *BeforeOnlinePushRequest) GetSendId() string {
+	if x != nil {
+		return x.SendId
+	}
+	return ""
+}
+
+func (x *BeforeOnlinePushRequest) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *BeforeOnlinePushRequest) GetContentType() int32 {
+	if x != nil {
+		return x.ContentType
+	}
+	return 0
+}
+
+func (x *BeforeOnlinePushRequest) GetSessionType() int32 {
+	if x != nil {
+		return x.SessionType
+	}
+	return 0
+}
+
+func (x *BeforeOnlinePushRequest) GetAtUserIdList() []string {
+	if x != nil {
+		return x.AtUserIdList
+	}
+	return nil
+}
+
+func (x *BeforeOnlinePushRequest) GetContent() string {
+	if x != nil {
+		return x.Content
+	}
+	return ""
+}
+
+type BeforeSetGroupInfoExRequest struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	CallbackCommand   string                 `protobuf:"bytes,1,opt,name=callback_command,json=callbackCommand,proto3" json:"callback_command,omitempty"`
+	OperationId       string                 `protobuf:"bytes,2,opt,name=operation_id,json=operationID,proto3" json:"operation_id,omitempty"`
+	GroupId           string                 `protobuf:"bytes,3,opt,name=group_id,json=groupID,proto3" json:"group_id,omitempty"`
+	GroupName         *string                `protobuf:"bytes,4,opt,name=group_name,json=groupName,proto3,oneof" json:"group_name,omitempty"`
+	Notification      *string                `protobuf:"bytes,5,opt,name=notification,proto3,oneof" json:"notification,omitempty"`
+	Introduction      *string                `protobuf:"bytes,6,opt,name=introduction,proto3,oneof" json:"introduction,omitempty"`
+	FaceUrl           *string                `protobuf:"bytes,7,opt,name=face_url,json=faceURL,proto3,oneof" json:"face_url,omitempty"`
+	Ex                *string                `protobuf:"bytes,8,opt,name=ex,proto3,oneof" json:"ex,omitempty"`
+	NeedVerification  *int32                 `protobuf:"varint,9,opt,name=need_verification,json=needVerification,proto3,oneof" json:"need_verification,omitempty"`
+	LookMemberInfo    *int32                 `protobuf:"varint,10,opt,name=look_member_info,json=lookMemberInfo,proto3,oneof" json:"look_member_info,omitempty"`
+	ApplyMemberFriend *int32                 `protobuf:"varint,11,opt,name=apply_member_friend,json=applyMemberFriend,proto3,oneof" json:"apply_member_friend,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *BeforeSetGroupInfoExRequest) Reset() {
+	*x = BeforeSetGroupInfoExRequest{}
+	mi := &file_bench_v1_openim_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeSetGroupInfoExRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeSetGroupInfoExRequest) ProtoMessage() {}
+
+func (x *BeforeSetGroupInfoExRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bench_v1_openim_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeSetGroupInfoExRequest.ProtoReflect.Descriptor instead.
+func (*BeforeSetGroupInfoExRequest) Descriptor() ([]byte, []int) {
+	return file_bench_v1_openim_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BeforeSetGroupInfoExRequest) GetCallbackCommand() string {
+	if x != nil {
+		return x.CallbackCommand
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExRequest) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExRequest) GetGroupName() string {
+	if x != nil && x.GroupName != nil {
+		return *x.GroupName
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExRequest) GetNotification() string {
+	if x != nil && x.Notification != nil {
+		return *x.Notification
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExRequest) GetIntroduction() string {
+	if x != nil && x.Introduction != nil {
+		return *x.Introduction
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExRequest) GetFaceUrl() string {
+	if x != nil && x.FaceUrl != nil {
+		return *x.FaceUrl
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExRequest) GetEx() string {
+	if x != nil && x.Ex != nil {
+		return *x.Ex
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExRequest) GetNeedVerification() int32 {
+	if x != nil && x.NeedVerification != nil {
+		return *x.NeedVerification
+	}
+	return 0
+}
+
+func (x *BeforeSetGroupInfoExRequest) GetLookMemberInfo() int32 {
+	if x != nil && x.LookMemberInfo != nil {
+		return *x.LookMemberInfo
+	}
+	return 0
+}
+
+func (x *BeforeSetGroupInfoExRequest) GetApplyMemberFriend() int32 {
+	if x != nil && x.ApplyMemberFriend != nil {
+		return *x.ApplyMemberFriend
+	}
+	return 0
+}
+
+// OpenIM stores what it reads here in place of what was asked for.
+type BeforeSetGroupInfoExResponse struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	ActionCode        int32                  `protobuf:"varint,1,opt,name=action_code,json=actionCode,proto3" json:"action_code,omitempty"`
+	ErrCode           int32                  `protobuf:"varint,2,opt,name=err_code,json=errCode,proto3" json:"err_code,omitempty"`
+	ErrMsg            string                 `protobuf:"bytes,3,opt,name=err_msg,json=errMsg,proto3" json:"err_msg,omitempty"`
+	ErrDlt            string                 `protobuf:"bytes,4,opt,name=err_dlt,json=errDlt,proto3" json:"err_dlt,omitempty"`
+	NextCode          int32                  `protobuf:"varint,5,opt,name=next_code,json=nextCode,proto3" json:"next_code,omitempty"`
+	GroupId           string                 `protobuf:"bytes,6,opt,name=group_id,json=groupID,proto3" json:"group_id,omitempty"`
+	GroupName         *string                `protobuf:"bytes,7,opt,name=group_name,json=groupName,proto3,oneof" json:"group_name,omitempty"`
+	Introduction      *string                `protobuf:"bytes,8,opt,name=introduction,proto3,oneof" json:"introduction,omitempty"`
+	FaceUrl           *string                `protobuf:"bytes,9,opt,name=face_url,json=faceURL,proto3,oneof" json:"face_url,omitempty"`
+	Ex                *string                `protobuf:"bytes,10,opt,name=ex,proto3,oneof" json:"ex,omitempty"`
+	NeedVerification  *int32                 `protobuf:"varint,11,opt,name=need_verification,json=needVerification,proto3,oneof" json:"need_verification,omitempty"`
+	LookMemberInfo    *int32                 `protobuf:"varint,12,opt,name=look_member_info,json=lookMemberInfo,proto3,oneof" json:"look_member_info,omitempty"`
+	ApplyMemberFriend *int32                 `protobuf:"varint,13,opt,name=apply_member_friend,json=applyMemberFriend,proto3,oneof" json:"apply_member_friend,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *BeforeSetGroupInfoExResponse) Reset() {
+	*x = BeforeSetGroupInfoExResponse{}
+	mi := &file_bench_v1_openim_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeforeSetGroupInfoExResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeforeSetGroupInfoExResponse) ProtoMessage() {}
+
+func (x *BeforeSetGroupInfoExResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bench_v1_openim_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeforeSetGroupInfoExResponse.ProtoReflect.Descriptor instead.
+func (*BeforeSetGroupInfoExResponse) Descriptor() ([]byte, []int) {
+	return file_bench_v1_openim_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetActionCode() int32 {
+	if x != nil {
+		return x.ActionCode
+	}
+	return 0
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetErrCode() int32 {
+	if x != nil {
+		return x.ErrCode
+	}
+	return 0
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetErrMsg() string {
+	if x != nil {
+		return x.ErrMsg
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetErrDlt() string {
+	if x != nil {
+		return x.ErrDlt
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetNextCode() int32 {
+	if x != nil {
+		return x.NextCode
+	}
+	return 0
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetGroupName() string {
+	if x != nil && x.GroupName != nil {
+		return *x.GroupName
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetIntroduction() string {
+	if x != nil && x.Introduction != nil {
+		return *x.Introduction
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetFaceUrl() string {
+	if x != nil && x.FaceUrl != nil {
+		return *x.FaceUrl
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetEx() string {
+	if x != nil && x.Ex != nil {
+		return *x.Ex
+	}
+	return ""
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetNeedVerification() int32 {
+	if x != nil && x.NeedVerification != nil {
+		return *x.NeedVerification
+	}
+	return 0
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetLookMemberInfo() int32 {
+	if x != nil && x.LookMemberInfo != nil {
+		return *x.LookMemberInfo
+	}
+	return 0
+}
+
+func (x *BeforeSetGroupInfoExResponse) GetApplyMemberFriend() int32 {
+	if x != nil && x.ApplyMemberFriend != nil {
+		return *x.ApplyMemberFriend
+	}
+	return 0
+}
+
 var File_bench_v1_openim_proto protoreflect.FileDescriptor
 
 const file_bench_v1_openim_proto_rawDesc = "" +
@@ -194,9 +1013,137 @@ const file_bench_v1_openim_proto_rawDesc = "" +
 	"\aerr_msg\x18\x03 \x01(\tR\x06errMsg\x12\x17\n" +
 	"\aerr_dlt\x18\x04 \x01(\tR\x06errDlt\x12\x1b\n" +
 	"\tnext_code\x18\x05 \x01(\x05R\bnextCode\x12\x16\n" +
-	"\x06remark\x18\x06 \x01(\tR\x06remark2\xc4\x01\n" +
+	"\x06remark\x18\x06 \x01(\tR\x06remark\"\xfa\x04\n" +
+	"\x0eMessageRequest\x12)\n" +
+	"\x10callback_command\x18\x01 \x01(\tR\x0fcallbackCommand\x12!\n" +
+	"\foperation_id\x18\x02 \x01(\tR\voperationID\x12\x17\n" +
+	"\asend_id\x18\x03 \x01(\tR\x06sendID\x12\"\n" +
+	"\rserver_msg_id\x18\x04 \x01(\tR\vserverMsgID\x12\"\n" +
+	"\rclient_msg_id\x18\x05 \x01(\tR\vclientMsgID\x12,\n" +
+	"\x12sender_platform_id\x18\x06 \x01(\x05R\x10senderPlatformID\x12'\n" +
+	"\x0fsender_nickname\x18\a \x01(\tR\x0esenderNickname\x12!\n" +
+	"\fsession_type\x18\b \x01(\x05R\vsessionType\x12\x19\n" +
+	"\bmsg_from\x18\t \x01(\x05R\amsgFrom\x12!\n" +
+	"\fcontent_type\x18\n" +
+	" \x01(\x05R\vcontentType\x12\x16\n" +
+	"\x06status\x18\v \x01(\x05R\x06status\x12\x1b\n" +
+	"\tsend_time\x18\f \x01(\x03R\bsendTime\x12\x1f\n" +
+	"\vcreate_time\x18\r \x01(\x03R\n" +
+	"createTime\x12\x18\n" +
+	"\acontent\x18\x0e \x01(\tR\acontent\x12\x10\n" +
+	"\x03seq\x18\x0f \x01(\rR\x03seq\x12 \n" +
+	"\fat_user_list\x18\x10 \x03(\tR\n" +
+	"atUserList\x12\x19\n" +
+	"\bface_url\x18\x11 \x01(\tR\afaceURL\x12\x0e\n" +
+	"\x02ex\x18\x12 \x01(\tR\x02ex\x12\x17\n" +
+	"\arecv_id\x18\x13 \x01(\tR\x06recvID\x12\x19\n" +
+	"\bgroup_id\x18\x14 \x01(\tR\agroupID\"\x9b\x01\n" +
+	"\x0eCommonResponse\x12\x1f\n" +
+	"\vaction_code\x18\x01 \x01(\x05R\n" +
+	"actionCode\x12\x19\n" +
+	"\berr_code\x18\x02 \x01(\x05R\aerrCode\x12\x17\n" +
+	"\aerr_msg\x18\x03 \x01(\tR\x06errMsg\x12\x17\n" +
+	"\aerr_dlt\x18\x04 \x01(\tR\x06errDlt\x12\x1b\n" +
+	"\tnext_code\x18\x05 \x01(\x05R\bnextCode\"\x84\x05\n" +
+	"\x17BeforeMsgModifyResponse\x12\x1f\n" +
+	"\vaction_code\x18\x01 \x01(\x05R\n" +
+	"actionCode\x12\x19\n" +
+	"\berr_code\x18\x02 \x01(\x05R\aerrCode\x12\x17\n" +
+	"\aerr_msg\x18\x03 \x01(\tR\x06errMsg\x12\x17\n" +
+	"\aerr_dlt\x18\x04 \x01(\tR\x06errDlt\x12\x1b\n" +
+	"\tnext_code\x18\x05 \x01(\x05R\bnextCode\x12\x1d\n" +
+	"\acontent\x18\x06 \x01(\tH\x00R\acontent\x88\x01\x01\x12\x1c\n" +
+	"\arecv_id\x18\a \x01(\tH\x01R\x06recvID\x88\x01\x01\x12\x1e\n" +
+	"\bgroup_id\x18\b \x01(\tH\x02R\agroupID\x88\x01\x01\x121\n" +
+	"\x12sender_platform_id\x18\t \x01(\x05H\x03R\x10senderPlatformID\x88\x01\x01\x12,\n" +
+	"\x0fsender_nickname\x18\n" +
+	" \x01(\tH\x04R\x0esenderNickname\x88\x01\x01\x12+\n" +
+	"\x0fsender_face_url\x18\v \x01(\tH\x05R\rsenderFaceURL\x88\x01\x01\x12&\n" +
+	"\fcontent_type\x18\f \x01(\x05H\x06R\vcontentType\x88\x01\x01\x12(\n" +
+	"\rattached_info\x18\r \x01(\tH\aR\fattachedInfo\x88\x01\x01\x12\x13\n" +
+	"\x02ex\x18\x0e \x01(\tH\bR\x02ex\x88\x01\x01B\n" +
+	"\n" +
+	"\b_contentB\n" +
+	"\n" +
+	"\b_recv_idB\v\n" +
+	"\t_group_idB\x15\n" +
+	"\x13_sender_platform_idB\x12\n" +
+	"\x10_sender_nicknameB\x12\n" +
+	"\x10_sender_face_urlB\x0f\n" +
+	"\r_content_typeB\x10\n" +
+	"\x0e_attached_infoB\x05\n" +
+	"\x03_ex\"\xa5\x03\n" +
+	"\x17BeforeOnlinePushRequest\x12)\n" +
+	"\x10callback_command\x18\x01 \x01(\tR\x0fcallbackCommand\x12!\n" +
+	"\foperation_id\x18\x02 \x01(\tR\voperationID\x12\x1f\n" +
+	"\vplatform_id\x18\x03 \x01(\x05R\n" +
+	"platformID\x12\x1a\n" +
+	"\bplatform\x18\x04 \x01(\tR\bplatform\x12 \n" +
+	"\fuser_id_list\x18\x05 \x03(\tR\n" +
+	"userIDList\x12\"\n" +
+	"\rclient_msg_id\x18\x06 \x01(\tR\vclientMsgID\x12\x17\n" +
+	"\asend_id\x18\a \x01(\tR\x06sendID\x12\x19\n" +
+	"\bgroup_id\x18\b \x01(\tR\agroupID\x12!\n" +
+	"\fcontent_type\x18\t \x01(\x05R\vcontentType\x12!\n" +
+	"\fsession_type\x18\n" +
+	" \x01(\x05R\vsessionType\x12%\n" +
+	"\x0fat_user_id_list\x18\v \x03(\tR\fatUserIDList\x12\x18\n" +
+	"\acontent\x18\f \x01(\tR\acontent\"\xcf\x04\n" +
+	"\x1bBeforeSetGroupInfoExRequest\x12)\n" +
+	"\x10callback_command\x18\x01 \x01(\tR\x0fcallbackCommand\x12!\n" +
+	"\foperation_id\x18\x02 \x01(\tR\voperationID\x12\x19\n" +
+	"\bgroup_id\x18\x03 \x01(\tR\agroupID\x12\"\n" +
+	"\n" +
+	"group_name\x18\x04 \x01(\tH\x00R\tgroupName\x88\x01\x01\x12'\n" +
+	"\fnotification\x18\x05 \x01(\tH\x01R\fnotification\x88\x01\x01\x12'\n" +
+	"\fintroduction\x18\x06 \x01(\tH\x02R\fintroduction\x88\x01\x01\x12\x1e\n" +
+	"\bface_url\x18\a \x01(\tH\x03R\afaceURL\x88\x01\x01\x12\x13\n" +
+	"\x02ex\x18\b \x01(\tH\x04R\x02ex\x88\x01\x01\x120\n" +
+	"\x11need_verification\x18\t \x01(\x05H\x05R\x10needVerification\x88\x01\x01\x12-\n" +
+	"\x10look_member_info\x18\n" +
+	" \x01(\x05H\x06R\x0elookMemberInfo\x88\x01\x01\x123\n" +
+	"\x13apply_member_friend\x18\v \x01(\x05H\aR\x11applyMemberFriend\x88\x01\x01B\r\n" +
+	"\v_group_nameB\x0f\n" +
+	"\r_notificationB\x0f\n" +
+	"\r_introductionB\v\n" +
+	"\t_face_urlB\x05\n" +
+	"\x03_exB\x14\n" +
+	"\x12_need_verificationB\x13\n" +
+	"\x11_look_member_infoB\x16\n" +
+	"\x14_apply_member_friend\"\xd3\x04\n" +
+	"\x1cBeforeSetGroupInfoExResponse\x12\x1f\n" +
+	"\vaction_code\x18\x01 \x01(\x05R\n" +
+	"actionCode\x12\x19\n" +
+	"\berr_code\x18\x02 \x01(\x05R\aerrCode\x12\x17\n" +
+	"\aerr_msg\x18\x03 \x01(\tR\x06errMsg\x12\x17\n" +
+	"\aerr_dlt\x18\x04 \x01(\tR\x06errDlt\x12\x1b\n" +
+	"\tnext_code\x18\x05 \x01(\x05R\bnextCode\x12\x19\n" +
+	"\bgroup_id\x18\x06 \x01(\tR\agroupID\x12\"\n" +
+	"\n" +
+	"group_name\x18\a \x01(\tH\x00R\tgroupName\x88\x01\x01\x12'\n" +
+	"\fintroduction\x18\b \x01(\tH\x01R\fintroduction\x88\x01\x01\x12\x1e\n" +
+	"\bface_url\x18\t \x01(\tH\x02R\afaceURL\x88\x01\x01\x12\x13\n" +
+	"\x02ex\x18\n" +
+	" \x01(\tH\x03R\x02ex\x88\x01\x01\x120\n" +
+	"\x11need_verification\x18\v \x01(\x05H\x04R\x10needVerification\x88\x01\x01\x12-\n" +
+	"\x10look_member_info\x18\f \x01(\x05H\x05R\x0elookMemberInfo\x88\x01\x01\x123\n" +
+	"\x13apply_member_friend\x18\r \x01(\x05H\x06R\x11applyMemberFriend\x88\x01\x01B\r\n" +
+	"\v_group_nameB\x0f\n" +
+	"\r_introductionB\v\n" +
+	"\t_face_urlB\x05\n" +
+	"\x03_exB\x14\n" +
+	"\x12_need_verificationB\x13\n" +
+	"\x11_look_member_infoB\x16\n" +
+	"\x14_apply_member_friend2\xa8\t\n" +
 	"\x15OpenImCallbackService\x12\xaa\x01\n" +
-	"\x15BeforeSetFriendRemark\x12&.bench.v1.BeforeSetFriendRemarkRequest\x1a'.bench.v1.BeforeSetFriendRemarkResponse\"@\x82\xd3\xe4\x93\x02::\x01*\"5/callbackExample/callbackBeforeSetFriendRemarkCommandBQZOgithub.com/openim-bridge/openim-bridge/bench/contenders/go/gen/bench/v1;benchv1b\x06proto3"
+	"\x15BeforeSetFriendRemark\x12&.bench.v1.BeforeSetFriendRemarkRequest\x1a'.bench.v1.BeforeSetFriendRemarkResponse\"@\x82\xd3\xe4\x93\x02::\x01*\"5/callbackExample/callbackBeforeSetFriendRemarkCommand\x12\x89\x01\n" +
+	"\x13BeforeSendSingleMsg\x12\x18.bench.v1.MessageRequest\x1a\x18.bench.v1.CommonResponse\">\x82\xd3\xe4\x93\x028:\x01*\"3/callbackExample/callbackBeforeSendSingleMsgCommand\x12\x8a\x01\n" +
+	"\x0fBeforeMsgModify\x12\x18.bench.v1.MessageRequest\x1a!.bench.v1.BeforeMsgModifyResponse\":\x82\xd3\xe4\x93\x024:\x01*\"//callbackExample/callbackBeforeMsgModifyCommand\x12\x8c\x01\n" +
+	"\x10BeforeOnlinePush\x12!.bench.v1.BeforeOnlinePushRequest\x1a\x18.bench.v1.CommonResponse\";\x82\xd3\xe4\x93\x025:\x01*\"0/callbackExample/callbackBeforeOnlinePushCommand\x12\xa6\x01\n" +
+	"\x14BeforeSetGroupInfoEx\x12%.bench.v1.BeforeSetGroupInfoExRequest\x1a&.bench.v1.BeforeSetGroupInfoExResponse\"?\x82\xd3\xe4\x93\x029:\x01*\"4/callbackExample/callbackBeforeSetGroupInfoExCommand\x12\x87\x01\n" +
+	"\x12AfterSendSingleMsg\x12\x18.bench.v1.MessageRequest\x1a\x18.bench.v1.CommonResponse\"=\x82\xd3\xe4\x93\x027:\x01*\"2/callbackExample/callbackAfterSendSingleMsgCommand\x12\x85\x01\n" +
+	"\x11AfterSendGroupMsg\x12\x18.bench.v1.MessageRequest\x1a\x18.bench.v1.CommonResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/callbackExample/callbackAfterSendGroupMsgCommand\x12\x7f\n" +
+	"\x0eAfterMsgSaveDB\x12\x18.bench.v1.MessageRequest\x1a\x18.bench.v1.CommonResponse\"9\x82\xd3\xe4\x93\x023:\x01*\"./callbackExample/callbackAfterMsgSaveDBCommandBQZOgithub.com/openim-bridge/openim-bridge/bench/contenders/go/gen/bench/v1;benchv1b\x06proto3"
 
 var (
 	file_bench_v1_openim_proto_rawDescOnce sync.Once
@@ -210,16 +1157,36 @@ func file_bench_v1_openim_proto_rawDescGZIP() []byte {
 	return file_bench_v1_openim_proto_rawDescData
 }
 
-var file_bench_v1_openim_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_bench_v1_openim_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_bench_v1_openim_proto_goTypes = []any{
 	(*BeforeSetFriendRemarkRequest)(nil),  // 0: bench.v1.BeforeSetFriendRemarkRequest
 	(*BeforeSetFriendRemarkResponse)(nil), // 1: bench.v1.BeforeSetFriendRemarkResponse
+	(*MessageRequest)(nil),                // 2: bench.v1.MessageRequest
+	(*CommonResponse)(nil),                // 3: bench.v1.CommonResponse
+	(*BeforeMsgModifyResponse)(nil),       // 4: bench.v1.BeforeMsgModifyResponse
+	(*BeforeOnlinePushRequest)(nil),       // 5: bench.v1.BeforeOnlinePushRequest
+	(*BeforeSetGroupInfoExRequest)(nil),   // 6: bench.v1.BeforeSetGroupInfoExRequest
+	(*BeforeSetGroupInfoExResponse)(nil),  // 7: bench.v1.BeforeSetGroupInfoExResponse
 }
 var file_bench_v1_openim_proto_depIdxs = []int32{
 	0, // 0: bench.v1.OpenImCallbackService.BeforeSetFriendRemark:input_type -> bench.v1.BeforeSetFriendRemarkRequest
-	1, // 1: bench.v1.OpenImCallbackService.BeforeSetFriendRemark:output_type -> bench.v1.BeforeSetFriendRemarkResponse
-	1, // [1:2] is the sub-list for method output_type
-	0, // [0:1] is the sub-list for method input_type
+	2, // 1: bench.v1.OpenImCallbackService.BeforeSendSingleMsg:input_type -> bench.v1.MessageRequest
+	2, // 2: bench.v1.OpenImCallbackService.BeforeMsgModify:input_type -> bench.v1.MessageRequest
+	5, // 3: bench.v1.OpenImCallbackService.BeforeOnlinePush:input_type -> bench.v1.BeforeOnlinePushRequest
+	6, // 4: bench.v1.OpenImCallbackService.BeforeSetGroupInfoEx:input_type -> bench.v1.BeforeSetGroupInfoExRequest
+	2, // 5: bench.v1.OpenImCallbackService.AfterSendSingleMsg:input_type -> bench.v1.MessageRequest
+	2, // 6: bench.v1.OpenImCallbackService.AfterSendGroupMsg:input_type -> bench.v1.MessageRequest
+	2, // 7: bench.v1.OpenImCallbackService.AfterMsgSaveDB:input_type -> bench.v1.MessageRequest
+	1, // 8: bench.v1.OpenImCallbackService.BeforeSetFriendRemark:output_type -> bench.v1.BeforeSetFriendRemarkResponse
+	3, // 9: bench.v1.OpenImCallbackService.BeforeSendSingleMsg:output_type -> bench.v1.CommonResponse
+	4, // 10: bench.v1.OpenImCallbackService.BeforeMsgModify:output_type -> bench.v1.BeforeMsgModifyResponse
+	3, // 11: bench.v1.OpenImCallbackService.BeforeOnlinePush:output_type -> bench.v1.CommonResponse
+	7, // 12: bench.v1.OpenImCallbackService.BeforeSetGroupInfoEx:output_type -> bench.v1.BeforeSetGroupInfoExResponse
+	3, // 13: bench.v1.OpenImCallbackService.AfterSendSingleMsg:output_type -> bench.v1.CommonResponse
+	3, // 14: bench.v1.OpenImCallbackService.AfterSendGroupMsg:output_type -> bench.v1.CommonResponse
+	3, // 15: bench.v1.OpenImCallbackService.AfterMsgSaveDB:output_type -> bench.v1.CommonResponse
+	8, // [8:16] is the sub-list for method output_type
+	0, // [0:8] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -230,13 +1197,16 @@ func file_bench_v1_openim_proto_init() {
 	if File_bench_v1_openim_proto != nil {
 		return
 	}
+	file_bench_v1_openim_proto_msgTypes[4].OneofWrappers = []any{}
+	file_bench_v1_openim_proto_msgTypes[6].OneofWrappers = []any{}
+	file_bench_v1_openim_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bench_v1_openim_proto_rawDesc), len(file_bench_v1_openim_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

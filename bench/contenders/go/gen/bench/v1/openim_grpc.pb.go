@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: bench/v1/openim.proto
 
-// OpenIM's callback as messages of its own JSON's shape, which is what a transcoder of JSON needs: a decision service
+// OpenIM's callbacks as messages of its own JSON's shape, which is what a transcoder of JSON needs: a decision service
 // behind grpc-gateway or Envoy has to speak OpenIM's language itself.
 
 package benchv1
@@ -23,6 +23,13 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	OpenImCallbackService_BeforeSetFriendRemark_FullMethodName = "/bench.v1.OpenImCallbackService/BeforeSetFriendRemark"
+	OpenImCallbackService_BeforeSendSingleMsg_FullMethodName   = "/bench.v1.OpenImCallbackService/BeforeSendSingleMsg"
+	OpenImCallbackService_BeforeMsgModify_FullMethodName       = "/bench.v1.OpenImCallbackService/BeforeMsgModify"
+	OpenImCallbackService_BeforeOnlinePush_FullMethodName      = "/bench.v1.OpenImCallbackService/BeforeOnlinePush"
+	OpenImCallbackService_BeforeSetGroupInfoEx_FullMethodName  = "/bench.v1.OpenImCallbackService/BeforeSetGroupInfoEx"
+	OpenImCallbackService_AfterSendSingleMsg_FullMethodName    = "/bench.v1.OpenImCallbackService/AfterSendSingleMsg"
+	OpenImCallbackService_AfterSendGroupMsg_FullMethodName     = "/bench.v1.OpenImCallbackService/AfterSendGroupMsg"
+	OpenImCallbackService_AfterMsgSaveDB_FullMethodName        = "/bench.v1.OpenImCallbackService/AfterMsgSaveDB"
 )
 
 // OpenImCallbackServiceClient is the client API for OpenImCallbackService service.
@@ -30,6 +37,14 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type OpenImCallbackServiceClient interface {
 	BeforeSetFriendRemark(ctx context.Context, in *BeforeSetFriendRemarkRequest, opts ...grpc.CallOption) (*BeforeSetFriendRemarkResponse, error)
+	BeforeSendSingleMsg(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*CommonResponse, error)
+	BeforeMsgModify(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*BeforeMsgModifyResponse, error)
+	BeforeOnlinePush(ctx context.Context, in *BeforeOnlinePushRequest, opts ...grpc.CallOption) (*CommonResponse, error)
+	BeforeSetGroupInfoEx(ctx context.Context, in *BeforeSetGroupInfoExRequest, opts ...grpc.CallOption) (*BeforeSetGroupInfoExResponse, error)
+	// OpenIM reads no more of an answer to an after callback than that it is no refusal: an empty one is a success.
+	AfterSendSingleMsg(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*CommonResponse, error)
+	AfterSendGroupMsg(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*CommonResponse, error)
+	AfterMsgSaveDB(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*CommonResponse, error)
 }
 
 type openImCallbackServiceClient struct {
@@ -50,11 +65,89 @@ func (c *openImCallbackServiceClient) BeforeSetFriendRemark(ctx context.Context,
 	return out, nil
 }
 
+func (c *openImCallbackServiceClient) BeforeSendSingleMsg(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*CommonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CommonResponse)
+	err := c.cc.Invoke(ctx, OpenImCallbackService_BeforeSendSingleMsg_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *openImCallbackServiceClient) BeforeMsgModify(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*BeforeMsgModifyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeforeMsgModifyResponse)
+	err := c.cc.Invoke(ctx, OpenImCallbackService_BeforeMsgModify_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *openImCallbackServiceClient) BeforeOnlinePush(ctx context.Context, in *BeforeOnlinePushRequest, opts ...grpc.CallOption) (*CommonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CommonResponse)
+	err := c.cc.Invoke(ctx, OpenImCallbackService_BeforeOnlinePush_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *openImCallbackServiceClient) BeforeSetGroupInfoEx(ctx context.Context, in *BeforeSetGroupInfoExRequest, opts ...grpc.CallOption) (*BeforeSetGroupInfoExResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeforeSetGroupInfoExResponse)
+	err := c.cc.Invoke(ctx, OpenImCallbackService_BeforeSetGroupInfoEx_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *openImCallbackServiceClient) AfterSendSingleMsg(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*CommonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CommonResponse)
+	err := c.cc.Invoke(ctx, OpenImCallbackService_AfterSendSingleMsg_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *openImCallbackServiceClient) AfterSendGroupMsg(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*CommonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CommonResponse)
+	err := c.cc.Invoke(ctx, OpenImCallbackService_AfterSendGroupMsg_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *openImCallbackServiceClient) AfterMsgSaveDB(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*CommonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CommonResponse)
+	err := c.cc.Invoke(ctx, OpenImCallbackService_AfterMsgSaveDB_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OpenImCallbackServiceServer is the server API for OpenImCallbackService service.
 // All implementations must embed UnimplementedOpenImCallbackServiceServer
 // for forward compatibility.
 type OpenImCallbackServiceServer interface {
 	BeforeSetFriendRemark(context.Context, *BeforeSetFriendRemarkRequest) (*BeforeSetFriendRemarkResponse, error)
+	BeforeSendSingleMsg(context.Context, *MessageRequest) (*CommonResponse, error)
+	BeforeMsgModify(context.Context, *MessageRequest) (*BeforeMsgModifyResponse, error)
+	BeforeOnlinePush(context.Context, *BeforeOnlinePushRequest) (*CommonResponse, error)
+	BeforeSetGroupInfoEx(context.Context, *BeforeSetGroupInfoExRequest) (*BeforeSetGroupInfoExResponse, error)
+	// OpenIM reads no more of an answer to an after callback than that it is no refusal: an empty one is a success.
+	AfterSendSingleMsg(context.Context, *MessageRequest) (*CommonResponse, error)
+	AfterSendGroupMsg(context.Context, *MessageRequest) (*CommonResponse, error)
+	AfterMsgSaveDB(context.Context, *MessageRequest) (*CommonResponse, error)
 	mustEmbedUnimplementedOpenImCallbackServiceServer()
 }
 
@@ -67,6 +160,27 @@ type UnimplementedOpenImCallbackServiceServer struct{}
 
 func (UnimplementedOpenImCallbackServiceServer) BeforeSetFriendRemark(context.Context, *BeforeSetFriendRemarkRequest) (*BeforeSetFriendRemarkResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BeforeSetFriendRemark not implemented")
+}
+func (UnimplementedOpenImCallbackServiceServer) BeforeSendSingleMsg(context.Context, *MessageRequest) (*CommonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeforeSendSingleMsg not implemented")
+}
+func (UnimplementedOpenImCallbackServiceServer) BeforeMsgModify(context.Context, *MessageRequest) (*BeforeMsgModifyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeforeMsgModify not implemented")
+}
+func (UnimplementedOpenImCallbackServiceServer) BeforeOnlinePush(context.Context, *BeforeOnlinePushRequest) (*CommonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeforeOnlinePush not implemented")
+}
+func (UnimplementedOpenImCallbackServiceServer) BeforeSetGroupInfoEx(context.Context, *BeforeSetGroupInfoExRequest) (*BeforeSetGroupInfoExResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeforeSetGroupInfoEx not implemented")
+}
+func (UnimplementedOpenImCallbackServiceServer) AfterSendSingleMsg(context.Context, *MessageRequest) (*CommonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AfterSendSingleMsg not implemented")
+}
+func (UnimplementedOpenImCallbackServiceServer) AfterSendGroupMsg(context.Context, *MessageRequest) (*CommonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AfterSendGroupMsg not implemented")
+}
+func (UnimplementedOpenImCallbackServiceServer) AfterMsgSaveDB(context.Context, *MessageRequest) (*CommonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AfterMsgSaveDB not implemented")
 }
 func (UnimplementedOpenImCallbackServiceServer) mustEmbedUnimplementedOpenImCallbackServiceServer() {}
 func (UnimplementedOpenImCallbackServiceServer) testEmbeddedByValue()                               {}
@@ -107,6 +221,132 @@ func _OpenImCallbackService_BeforeSetFriendRemark_Handler(srv interface{}, ctx c
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OpenImCallbackService_BeforeSendSingleMsg_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OpenImCallbackServiceServer).BeforeSendSingleMsg(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OpenImCallbackService_BeforeSendSingleMsg_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OpenImCallbackServiceServer).BeforeSendSingleMsg(ctx, req.(*MessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OpenImCallbackService_BeforeMsgModify_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OpenImCallbackServiceServer).BeforeMsgModify(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OpenImCallbackService_BeforeMsgModify_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OpenImCallbackServiceServer).BeforeMsgModify(ctx, req.(*MessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OpenImCallbackService_BeforeOnlinePush_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeforeOnlinePushRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OpenImCallbackServiceServer).BeforeOnlinePush(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OpenImCallbackService_BeforeOnlinePush_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OpenImCallbackServiceServer).BeforeOnlinePush(ctx, req.(*BeforeOnlinePushRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OpenImCallbackService_BeforeSetGroupInfoEx_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeforeSetGroupInfoExRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OpenImCallbackServiceServer).BeforeSetGroupInfoEx(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OpenImCallbackService_BeforeSetGroupInfoEx_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OpenImCallbackServiceServer).BeforeSetGroupInfoEx(ctx, req.(*BeforeSetGroupInfoExRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OpenImCallbackService_AfterSendSingleMsg_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OpenImCallbackServiceServer).AfterSendSingleMsg(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OpenImCallbackService_AfterSendSingleMsg_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OpenImCallbackServiceServer).AfterSendSingleMsg(ctx, req.(*MessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OpenImCallbackService_AfterSendGroupMsg_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OpenImCallbackServiceServer).AfterSendGroupMsg(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OpenImCallbackService_AfterSendGroupMsg_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OpenImCallbackServiceServer).AfterSendGroupMsg(ctx, req.(*MessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OpenImCallbackService_AfterMsgSaveDB_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OpenImCallbackServiceServer).AfterMsgSaveDB(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OpenImCallbackService_AfterMsgSaveDB_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OpenImCallbackServiceServer).AfterMsgSaveDB(ctx, req.(*MessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OpenImCallbackService_ServiceDesc is the grpc.ServiceDesc for OpenImCallbackService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -117,6 +357,34 @@ var OpenImCallbackService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BeforeSetFriendRemark",
 			Handler:    _OpenImCallbackService_BeforeSetFriendRemark_Handler,
+		},
+		{
+			MethodName: "BeforeSendSingleMsg",
+			Handler:    _OpenImCallbackService_BeforeSendSingleMsg_Handler,
+		},
+		{
+			MethodName: "BeforeMsgModify",
+			Handler:    _OpenImCallbackService_BeforeMsgModify_Handler,
+		},
+		{
+			MethodName: "BeforeOnlinePush",
+			Handler:    _OpenImCallbackService_BeforeOnlinePush_Handler,
+		},
+		{
+			MethodName: "BeforeSetGroupInfoEx",
+			Handler:    _OpenImCallbackService_BeforeSetGroupInfoEx_Handler,
+		},
+		{
+			MethodName: "AfterSendSingleMsg",
+			Handler:    _OpenImCallbackService_AfterSendSingleMsg_Handler,
+		},
+		{
+			MethodName: "AfterSendGroupMsg",
+			Handler:    _OpenImCallbackService_AfterSendGroupMsg_Handler,
+		},
+		{
+			MethodName: "AfterMsgSaveDB",
+			Handler:    _OpenImCallbackService_AfterMsgSaveDB_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
