@@ -3,6 +3,7 @@
 use openim_bridge_bench::contender::{self, Contender};
 
 use crate::{
+    day::Day,
     goals::{self, Goal, Medians},
     lab::Scenario,
     scenario,
@@ -13,6 +14,8 @@ pub(crate) struct Comparison {
     pub(crate) contenders: &'static [&'static Contender],
     pub(crate) scenarios: &'static [&'static Scenario],
     pub(crate) goals: fn(&dyn Medians) -> Vec<Goal>,
+    /// What a big installation takes.
+    pub(crate) day: fn(&dyn Medians) -> Option<Day>,
     /// What of `versions.json` they are made of.
     pub(crate) versions: &'static [&'static str],
     /// What makes its part of the page.
@@ -26,6 +29,7 @@ pub(crate) static ASKING: Comparison = Comparison {
     contenders: &contender::ASKING,
     scenarios: &scenario::ASKING,
     goals: goals::asking,
+    day: Day::of,
     versions: &["axum", "envoy", "go", "grpc-gateway", "grpc-go", "hyper", "open-im-server", "rustc", "tokio", "tonic"],
     command: "just bench-docs",
     behind: "decision service",
@@ -36,6 +40,7 @@ pub(crate) static FORWARDING: Comparison = Comparison {
     contenders: &contender::FORWARDING,
     scenarios: &scenario::FORWARDING,
     goals: goals::forwarding,
+    day: |_| None,
     versions: &["envoy", "hyper", "nginx"],
     command: "just forward-docs",
     behind: "receiver",

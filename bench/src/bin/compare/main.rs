@@ -8,12 +8,14 @@
 //! - `comparison`: which of them, with whom and for which goals.
 //! - `rounds`, `figures`: in which order they run; what comes of several rounds.
 //! - `goals`: what the bridge is meant to reach.
+//! - `day`: what a big installation takes, by calculation.
 //! - `report`: the tables, the JSON.
 //!
 //! Exits with 0 when no figure is void, 1 when one is (or, with --goals, a goal is missed), 2 for a usage error.
 
 mod client;
 mod comparison;
+mod day;
 mod figures;
 mod goals;
 mod kind;

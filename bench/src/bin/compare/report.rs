@@ -90,7 +90,11 @@ impl Report {
                 write!(text, "\n### `{name}`\n\n{}.\n\n{}", sentence(title), self.table(results).markdown());
         }
         let _infallible = write!(text, "\n### Goals\n\n{}", self.goals().0.markdown());
-        docs::write(docs, self.comparison.command, &text)
+        docs::write(docs, self.comparison.command, &text)?;
+        if let Some(day) = (self.comparison.day)(self) {
+            docs::write(docs, &format!("{}, a day", self.comparison.command), &day.markdown())?;
+        }
+        Ok(())
     }
 
     /// All of it, with the least and the most of each figure.
@@ -116,6 +120,7 @@ impl Report {
             "rounds": self.effort.rounds,
             "measured_s": self.effort.measured.as_secs_f64(),
             "scenarios": scenarios,
+            "day": (self.comparison.day)(self),
             "goals": self.all_goals().into_iter().map(goal).collect::<Vec<_>>(),
         });
         Ok(serde_json::to_string_pretty(&all)? + "\n")

@@ -12,10 +12,10 @@ mod start;
 use crate::lab::Scenario;
 
 pub(crate) use closed::{ECHO, KEEP_ALIVE, MESSAGE, MESSAGE_4K, MODIFY, NEW_CONNECTION, PUSH};
-use endpoints::ENDPOINTS;
+pub(crate) use endpoints::ENDPOINTS;
 use forward::{FORWARD, FORWARD_OPEN};
-pub(crate) use hung::HUNG;
-pub(crate) use idle::IDLE;
+pub(crate) use hung::{HUNG, OUTSTANDING};
+pub(crate) use idle::{IDLE, IDLE_CONNECTIONS};
 pub(crate) use open::OPEN_LOOP;
 pub(crate) use openim::{CHAT_HTTP, CHAT_HTTPS, OPENIM_HTTP, OPENIM_HTTPS};
 pub(crate) use start::START;

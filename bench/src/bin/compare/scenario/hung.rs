@@ -12,7 +12,7 @@ use crate::{
 };
 use openim_bridge_bench::contender::{Behind, Contender};
 
-const OUTSTANDING: usize = 1000;
+pub(crate) const OUTSTANDING: u16 = 1000;
 
 pub(crate) static HUNG: Scenario = Scenario {
     name: "hung",
@@ -25,7 +25,7 @@ pub(crate) static HUNG: Scenario = Scenario {
 async fn run(lab: &Lab, contender: &Contender) -> anyhow::Result<Figures> {
     let timeout = lab.effort.timeout;
     let mut contending = lab.start_with(contender, Behind::Service(&[lab.service.address]), timeout, false).await?;
-    let outcome = outstanding::ask(contending.program.address, OUTSTANDING, timeout, |answer| {
+    let outcome = outstanding::ask(contending.program.address, OUTSTANDING.into(), timeout, |answer| {
         matches!(told(&answer.body, HANGS), Told::Decided | Told::FellBack(_))
     })
     .await?;
