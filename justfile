@@ -19,12 +19,12 @@ ci:
 full *parts:
     .ci/full {{ parts }}
 
-# The bridge beside what could be put in its place: under 2 minutes after the builds. `just bench --scenarios keep-alive`.
+# The bridge beside what could be put in its place: about 3 minutes after the builds. `just bench --scenarios keep-alive`.
 bench *args:
     bench/contenders/build
     cargo run --release --locked --manifest-path bench/Cargo.toml --bin compare -- --bridge "$(deploy/build)" {{ args }}
 
-# The same in five rounds and longer each: about 15 minutes on a machine that does nothing else.
+# The same in five rounds and longer each: about 25 minutes on a machine that does nothing else.
 bench-full *args: (bench "--full" args)
 
 # The same, and its tables into docs/performance.md.

@@ -51,7 +51,7 @@ pub struct Programs {
 pub enum Behind<'a> {
     /// The decision service, which is asked: one address for all but the bridge, which takes several.
     Service(&'a [SocketAddr]),
-    /// An HTTP receiver, to which requests are passed on, by one worker.
+    /// An HTTP receiver, to which requests are passed on.
     Receiver(SocketAddr),
 }
 
@@ -66,6 +66,8 @@ pub struct Setup<'a> {
     pub timeout: Duration,
     /// Certificate and key.
     pub tls: Option<(&'a str, &'a str)>,
+    /// Threads, where they are not the contender's default: the bridge has one, the others have two.
+    pub workers: Option<u8>,
 }
 
 impl Contender {
@@ -84,12 +86,15 @@ impl Contender {
     /// Its arguments. The bridge has its defaults, but that its fallback is a refusal: it cannot pass for a decision.
     #[must_use]
     pub fn arguments(&self, setup: &Setup<'_>) -> Vec<OsString> {
-        let Setup { listen, behind, timeout, tls } = setup;
+        let Setup { listen, behind, timeout, tls, workers } = setup;
         let (listen, timeout) = (listen.to_string(), format!("{}ms", timeout.as_millis()));
         let mut arguments: Vec<String> = Vec::new();
         let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
         flag("--listen", listen);
         flag("--timeout", timeout);
+        if let Some(workers) = workers {
+            flag("--workers", workers.to_string());
+        }
         match behind {
             Behind::Service(upstreams) => {
                 let scheme = if self.is_bridge() { "http://" } else { "" };
@@ -98,7 +103,6 @@ impl Contender {
                 }
             }
             Behind::Receiver(receiver) => {
-                flag("--workers", "1".to_owned());
                 if self.is_bridge() {
                     flag("--forward-url", format!("http://{receiver}/callbackExample"));
                     flag("--callbacks-default-route", "forward".to_owned());
@@ -175,8 +179,9 @@ mod tests {
         let upstreams = [address(2), address(3)];
         let timeout = Duration::from_secs(4);
         let behind = Behind::Service(&upstreams);
-        let asking = Setup { listen: address(1), behind, timeout, tls: Some(("cert.pem", "key.pem")) };
-        let forwarding = Setup { listen: address(1), behind: Behind::Receiver(address(2)), timeout, tls: None };
+        let asking = Setup { listen: address(1), behind, timeout, tls: Some(("cert.pem", "key.pem")), workers: None };
+        let behind = Behind::Receiver(address(2));
+        let forwarding = Setup { listen: address(1), behind, timeout, tls: None, workers: Some(1) };
         let words = |contender: &Contender, setup: &Setup<'_>| {
             let arguments = contender.arguments(setup);
             arguments.iter().map(|argument| argument.display().to_string()).collect::<Vec<_>>().join(" ")

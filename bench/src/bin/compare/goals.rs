@@ -9,7 +9,7 @@ use crate::{
     lab::Scenario,
     scenario::{
         self, CHAT_HTTP, CHAT_HTTPS, ECHO, HUNG, IDLE, KEEP_ALIVE, MESSAGE, MESSAGE_4K, MODIFY, NEW_CONNECTION,
-        OPEN_LOOP, OPENIM_HTTP, OPENIM_HTTPS, PUSH, START,
+        OPEN_LOOP, OPENIM_HTTP, OPENIM_HTTPS, PUSH, START, WORKERS,
     },
 };
 use openim_bridge_bench::contender::{ASKING, BRIDGE, BY_HAND, Contender, ENVOY, FLOOR, NGINX};
@@ -155,6 +155,9 @@ pub(crate) fn asking(medians: &dyn Medians) -> Vec<Goal> {
     goal("hung: peak memory".to_owned(), "MB", Bound::AtMost(25.0), bridge(&HUNG, Figure::PeakMb));
     let growth = bridge(&IDLE, Figure::CpuGrowth);
     goal("CPU with 10,000 idle connections: of that with none".to_owned(), "x", Bound::AtMost(1.05), growth);
+    // Two cores then do at least 1.7 times what one does.
+    let growth = bridge(&WORKERS, Figure::CpuGrowth);
+    goal("CPU with two workers: of that with one".to_owned(), "x", Bound::AtMost(1.18), growth);
     let peak = bridge(&IDLE, Figure::PeakMb);
     goal("memory with 10,000 idle connections: the peak".to_owned(), "MB", Bound::AtMost(90.0), peak);
     goals

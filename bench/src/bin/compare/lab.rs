@@ -80,6 +80,14 @@ pub(crate) struct Lab {
     next_port: Cell<u16>,
 }
 
+/// How a contender runs, where it is not as always.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Run {
+    pub(crate) https: bool,
+    /// Threads, where they are not the contender's default.
+    pub(crate) workers: Option<u8>,
+}
+
 /// A contender that has answered.
 #[derive(Debug)]
 pub(crate) struct Contending {
@@ -105,7 +113,7 @@ impl Lab {
 
     /// Starts a contender in front of the decision service, and waits for its first good answer.
     pub(crate) async fn start(&self, contender: &Contender) -> anyhow::Result<Contending> {
-        self.start_with(contender, Behind::Service(&[self.service.address]), TIMEOUT, false).await
+        self.start_with(contender, Behind::Service(&[self.service.address]), TIMEOUT, Run::default()).await
     }
 
     pub(crate) async fn start_with(
@@ -113,11 +121,11 @@ impl Lab {
         contender: &Contender,
         behind: Behind<'_>,
         timeout: Duration,
-        https: bool,
+        Run { https, workers }: Run,
     ) -> anyhow::Result<Contending> {
         let listen = self.free_port()?;
         let (cert, key) = (self.secret.path("cert.pem"), self.secret.path("key.pem"));
-        let setup = Setup { listen, behind, timeout, tls: https.then_some((cert.as_str(), key.as_str())) };
+        let setup = Setup { listen, behind, timeout, tls: https.then_some((cert.as_str(), key.as_str())), workers };
         let said = tempfile::tempfile()?;
         let mut command = Command::new(contender.file(&self.programs));
         command.args(contender.arguments(&setup)).stderr(Stdio::from(said.try_clone()?));

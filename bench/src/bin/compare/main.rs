@@ -58,7 +58,7 @@ struct Arguments {
     /// These scenarios only.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = scenario::named)]
     scenarios: Vec<&'static Scenario>,
-    /// Several rounds, and more in each: about 15 minutes.
+    /// Several rounds, and more in each: about 25 minutes.
     #[arg(long)]
     full: bool,
     /// How many rounds; the result is their median.

@@ -8,6 +8,7 @@ mod idle;
 mod open;
 mod openim;
 mod start;
+mod workers;
 
 use crate::lab::Scenario;
 
@@ -19,9 +20,10 @@ pub(crate) use idle::{IDLE, IDLE_CONNECTIONS};
 pub(crate) use open::OPEN_LOOP;
 pub(crate) use openim::{CHAT_HTTP, CHAT_HTTPS, OPENIM_HTTP, OPENIM_HTTPS};
 pub(crate) use start::START;
+pub(crate) use workers::WORKERS;
 
 /// Of what asks the decision service, in the order of the report.
-pub(crate) static ASKING: [&Scenario; 16] = [
+pub(crate) static ASKING: [&Scenario; 17] = [
     &KEEP_ALIVE,
     &MESSAGE,
     &MESSAGE_4K,
@@ -37,6 +39,7 @@ pub(crate) static ASKING: [&Scenario; 16] = [
     &HUNG,
     &IDLE,
     &ENDPOINTS,
+    &WORKERS,
     &START,
 ];
 /// Of what passes requests on.

@@ -104,7 +104,8 @@ impl Measured {
 pub(crate) async fn run(programs: &Programs, contender: &Contender, load: &Load) -> anyhow::Result<Measured> {
     let receiver = Receiver::start(TAKES).await?;
     let listen = free_address()?;
-    let setup = Setup { listen, behind: Behind::Service(&[receiver.address]), timeout: TIMEOUT, tls: None };
+    let setup =
+        Setup { listen, behind: Behind::Service(&[receiver.address]), timeout: TIMEOUT, tls: None, workers: None };
     let mut said = tempfile::tempfile()?;
     let mut command = Command::new(contender.file(programs));
     command.args(contender.arguments(&setup)).stderr(Stdio::from(said.try_clone()?));

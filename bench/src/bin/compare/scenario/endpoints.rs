@@ -6,7 +6,7 @@ use super::idle::growth;
 use crate::{
     figures::{Figure, Figures},
     kind::Kind,
-    lab::{CONCURRENCY, Lab, Scenario, TIMEOUT, serve},
+    lab::{CONCURRENCY, Lab, Run, Scenario, TIMEOUT, serve},
     load::{Connections, Load},
 };
 use openim_bridge_bench::contender::{Behind, Contender};
@@ -35,7 +35,7 @@ async fn run(lab: &Lab, contender: &Contender) -> anyhow::Result<Figures> {
 }
 
 async fn with(lab: &Lab, contender: &Contender, upstreams: &[SocketAddr]) -> anyhow::Result<Figures> {
-    let mut contending = lab.start_with(contender, Behind::Service(upstreams), TIMEOUT, false).await?;
+    let mut contending = lab.start_with(contender, Behind::Service(upstreams), TIMEOUT, Run::default()).await?;
     let load = Load::closed(contending.program.address, Kind::Remark, CONCURRENCY, Connections::Kept)?;
     lab.measure(&mut contending, load).await
 }

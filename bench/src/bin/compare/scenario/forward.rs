@@ -4,7 +4,7 @@ use super::{closed::FIGURES, open::RATE};
 use crate::{
     figures::Figures,
     kind::Kind,
-    lab::{CONCURRENCY, Contending, Lab, Scenario, TIMEOUT},
+    lab::{CONCURRENCY, Contending, Lab, Run, Scenario, TIMEOUT},
     load::{Connections, Load},
 };
 use openim_bridge_bench::{
@@ -42,5 +42,5 @@ async fn open(lab: &Lab, contender: &Contender) -> anyhow::Result<Figures> {
 
 async fn start(lab: &Lab, contender: &Contender) -> anyhow::Result<Contending> {
     let receiver = allowing::serve_http().await?;
-    lab.start_with(contender, Behind::Receiver(receiver), TIMEOUT, false).await
+    lab.start_with(contender, Behind::Receiver(receiver), TIMEOUT, Run { workers: Some(1), ..Run::default() }).await
 }

@@ -8,7 +8,7 @@ use openim_bridge_bench::{
 
 use crate::{
     figures::{Figure, Figures},
-    lab::{Lab, Scenario},
+    lab::{Lab, Run, Scenario},
 };
 use openim_bridge_bench::contender::{Behind, Contender};
 
@@ -24,7 +24,8 @@ pub(crate) static HUNG: Scenario = Scenario {
 
 async fn run(lab: &Lab, contender: &Contender) -> anyhow::Result<Figures> {
     let timeout = lab.effort.timeout;
-    let mut contending = lab.start_with(contender, Behind::Service(&[lab.service.address]), timeout, false).await?;
+    let mut contending =
+        lab.start_with(contender, Behind::Service(&[lab.service.address]), timeout, Run::default()).await?;
     let outcome = outstanding::ask(contending.program.address, OUTSTANDING.into(), timeout, |answer| {
         matches!(told(&answer.body, HANGS), Told::Decided | Told::FellBack(_))
     })

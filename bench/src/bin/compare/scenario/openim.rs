@@ -13,7 +13,7 @@ use tokio::{
 use super::closed::FIGURES;
 use crate::{
     figures::{Figure, Figures},
-    lab::{CONCURRENCY, Contending, Lab, Scenario, TIMEOUT},
+    lab::{CONCURRENCY, Contending, Lab, Run, Scenario, TIMEOUT},
 };
 use openim_bridge_bench::contender::{Behind, Contender};
 
@@ -111,7 +111,7 @@ async fn chat(lab: &Lab, contender: &Contender, https: bool) -> anyhow::Result<F
 }
 
 async fn start(lab: &Lab, contender: &Contender, https: bool) -> anyhow::Result<Contending> {
-    lab.start_with(contender, Behind::Service(&[lab.service.address]), TIMEOUT, https).await
+    lab.start_with(contender, Behind::Service(&[lab.service.address]), TIMEOUT, Run { https, ..Run::default() }).await
 }
 
 /// Puts in what the client and the kernel tell.
