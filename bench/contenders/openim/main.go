@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -203,17 +204,21 @@ func operationID(n uint64) string {
 // send does so many of one kind, with at most so many under way at one time.
 func (o *openIM) send(one func(uint64) (time.Duration, error), callbacks uint64, concurrency int) result {
 	var (
-		next    atomic.Uint64
-		all     sync.WaitGroup
-		lock    sync.Mutex
-		total   = result{Samples: []string{}}
-		merged  = hdrhistogram.New(1, maxLatency, digits)
-		opened  = o.connections.Load()
-		started = time.Now()
+		next   atomic.Uint64
+		all    sync.WaitGroup
+		lock   sync.Mutex
+		total  = result{Samples: []string{}}
+		merged = hdrhistogram.New(1, maxLatency, digits)
+		opened = o.connections.Load()
+		each   = make([]*hdrhistogram.Histogram, concurrency)
 	)
-	for range concurrency {
+	// All of them before the first callback: together they are some MB, and the first callbacks would wait for the memory.
+	for place := range each {
+		each[place] = hdrhistogram.New(1, maxLatency, digits)
+	}
+	started := time.Now()
+	for _, latencies := range each {
 		all.Go(func() {
-			latencies := hdrhistogram.New(1, maxLatency, digits)
 			var right, wrong uint64
 			var samples []string
 			for n := next.Add(1); n <= callbacks; n = next.Add(1) {
@@ -254,6 +259,7 @@ func run() error {
 	callbacks := flag.Uint64("callbacks", 10_000, "`N` callbacks to send and measure")
 	warmUp := flag.Uint64("warm-up", 0, "`N` callbacks to send before, unmeasured")
 	concurrency := flag.Int("concurrency", 64, "`N` callbacks under way at one time")
+	wait := flag.Bool("wait", false, "after the warm-up, print a line and wait for one")
 	chat := flag.Bool("chat", false, "each of them is a message between two users, with all its callbacks")
 	flag.Parse()
 	if *url == "" {
@@ -273,8 +279,15 @@ func run() error {
 	if *chat {
 		one = o.chat
 	}
-	if warm := o.send(one, *warmUp, *concurrency); warm.Wrong > 0 {
+	warm := o.send(one, *warmUp, *concurrency)
+	if warm.Wrong > 0 {
 		return fmt.Errorf("%d of %d callbacks of the warm-up failed, such as: %s", warm.Wrong, warm.Sent, warm.Samples[0])
+	}
+	if *wait {
+		fmt.Println("warm")
+		if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+			return err
+		}
 	}
 	return json.NewEncoder(os.Stdout).Encode(o.send(one, *callbacks, *concurrency))
 }

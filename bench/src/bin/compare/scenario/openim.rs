@@ -6,7 +6,8 @@ use std::{process::Stdio, time::Duration};
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 use tokio::{
-    process::Command,
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    process::{Child, ChildStdin, ChildStdout, Command},
     time::{Instant, sleep},
 };
 
@@ -46,8 +47,8 @@ const CHAT_FIGURES: &[Figure] = &[
 
 pub(crate) static CHAT_HTTP: Scenario = Scenario {
     name: "chat-http",
-    title: "a message's five callbacks from OpenIM's own client over HTTP, 64 callers; latency is that of the two for \
-            which its sender waits",
+    title: "a message's five callbacks from OpenIM's own client over HTTP, 64 callers: three are decided, and two delivered, \
+            which the others answer when the service has; latency is that of the two for which the sender waits",
     figures: CHAT_FIGURES,
     takes: |_| true,
     run: |lab, contender| Box::pin(chat(lab, contender, false)),
@@ -83,10 +84,9 @@ struct Sent {
 
 async fn run(lab: &Lab, contender: &Contender, https: bool) -> anyhow::Result<Figures> {
     let mut contending = start(lab, contender, https).await?;
-    // Its own warm-up would count among the CPU time: that is read from outside.
-    send(lab, &contending, https, &[], lab.effort.callbacks / 4).await?;
+    let client = Client::warm(lab, &contending, https, &[], lab.effort.callbacks).await?;
     let before = lab.look(&contending)?;
-    let sent = send(lab, &contending, https, &[], lab.effort.callbacks).await?;
+    let sent = client.send().await?;
     let mut figures = lab.look(&contending)?.since(&before, sent.right);
     finish(&mut contending, &mut figures, &sent, Figure::Rate)?;
     Ok(figures)
@@ -97,10 +97,10 @@ async fn chat(lab: &Lab, contender: &Contender, https: bool) -> anyhow::Result<F
     let mut contending = start(lab, contender, https).await?;
     let messages = lab.effort.callbacks / u64::from(OF_A_MESSAGE);
     let began = lab.events().await?;
-    send(lab, &contending, https, &["--chat"], messages / 4).await?;
-    delivered(lab, began, messages / 4).await?;
+    let client = Client::warm(lab, &contending, https, &["--chat"], messages).await?;
+    delivered(lab, began, warming(messages)).await?;
     let (before, began) = (lab.look(&contending)?, lab.events().await?);
-    let sent = send(lab, &contending, https, &["--chat"], messages).await?;
+    let sent = client.send().await?;
     delivered(lab, began, messages).await?;
     let mut figures = lab.look(&contending)?.since(&before, sent.right * u64::from(OF_A_MESSAGE));
     finish(&mut contending, &mut figures, &sent, Figure::MessageRate)?;
@@ -117,7 +117,7 @@ async fn start(lab: &Lab, contender: &Contender, https: bool) -> anyhow::Result<
 /// Puts in what the client and the kernel tell.
 fn finish(contending: &mut Contending, figures: &mut Figures, sent: &Sent, rate: Figure) -> anyhow::Result<()> {
     contending.still_running()?;
-    // The load generator is another process here, whose start took time, too.
+    // The load generator is another process here.
     figures.retain(|figure, _| matches!(figure, Figure::CpuUs | Figure::ServiceCpuUs));
     #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
     figures.extend([
@@ -146,23 +146,65 @@ async fn delivered(lab: &Lab, began: u64, messages: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn send(lab: &Lab, contending: &Contending, https: bool, flags: &[&str], callbacks: u64) -> anyhow::Result<Sent> {
-    let scheme = if https { "https" } else { "http" };
-    let url = format!("{scheme}://{}/callbackExample", contending.program.address);
-    let mut command = Command::new(lab.programs.openim());
-    command.args(["--url", &url, "--callbacks", &callbacks.to_string()]);
-    command.args(["--concurrency", &CONCURRENCY.to_string(), "--warm-up", "0"]).args(flags);
-    if https {
-        command.args(["--ca", &lab.secret.path("ca.pem")]);
+/// OpenIM's client, which has warmed up and waits: its connections are made, 64 of them over HTTPS, of which one is kept.
+struct Client {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    callbacks: u64,
+}
+
+/// What it sends before anything counts.
+fn warming(callbacks: u64) -> u64 {
+    callbacks / 4
+}
+
+impl Client {
+    async fn warm(
+        lab: &Lab,
+        contending: &Contending,
+        https: bool,
+        flags: &[&str],
+        callbacks: u64,
+    ) -> anyhow::Result<Self> {
+        let scheme = if https { "https" } else { "http" };
+        let url = format!("{scheme}://{}/callbackExample", contending.program.address);
+        let mut command = Command::new(lab.programs.openim());
+        command.args(["--url", &url, "--callbacks", &callbacks.to_string(), "--wait"]).args(flags);
+        command.args(["--concurrency", &CONCURRENCY.to_string(), "--warm-up", &warming(callbacks).to_string()]);
+        if https {
+            command.args(["--ca", &lab.secret.path("ca.pem")]);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().context("cannot start OpenIM's client")?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            bail!("OpenIM's client has no pipes")
+        };
+        let mut client = Self { child, stdin, stdout: BufReader::new(stdout), callbacks };
+        client.line().await?;
+        Ok(client)
     }
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.context("cannot start OpenIM's client")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let sent: Sent = serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("OpenIM's client ended with {}: {}", output.status, said.trim()))?;
-    if sent.wrong > 0 {
-        bail!("{} of {callbacks} failed, such as: {}", sent.wrong, sent.samples.join("; "));
+
+    /// Lets it send what counts.
+    async fn send(mut self) -> anyhow::Result<Sent> {
+        self.stdin.write_all(b"\n").await?;
+        let sent: Sent = serde_json::from_str(&self.line().await?)?;
+        let Self { mut child, callbacks, .. } = self;
+        child.wait().await?;
+        if sent.wrong > 0 {
+            bail!("{} of {callbacks} failed, such as: {}", sent.wrong, sent.samples.join("; "));
+        }
+        ensure!(sent.right == callbacks, "{} of {callbacks} were answered", sent.right);
+        Ok(sent)
     }
-    ensure!(sent.right == callbacks, "{} of {callbacks} were answered", sent.right);
-    Ok(sent)
+
+    /// The next of its lines.
+    async fn line(&mut self) -> anyhow::Result<String> {
+        let mut line = String::new();
+        if self.stdout.read_line(&mut line).await? == 0 {
+            // It has said why on standard error.
+            bail!("OpenIM's client ended with {}", self.child.wait().await?);
+        }
+        Ok(line)
+    }
 }
