@@ -1,5 +1,5 @@
-//! Decision services that give the same answer by every rpc: one that allows, and the core of others; and an HTTP receiver
-//! that allows.
+//! Decision services that give the same answer by every rpc: one that allows, one with any answer, and the core of others;
+//! and an HTTP receiver that allows.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -15,7 +15,7 @@ use tokio::{
 use crate::callback::read_request;
 
 /// A message of gRPC that sets the decision `allow`: no flag, two bytes long.
-const ALLOW: &[u8] = &[0, 0, 0, 0, 2, 0x0a, 0];
+pub const ALLOW: &[u8] = &[0, 0, 0, 0, 2, 0x0a, 0];
 
 /// Serves on loopback until the runtime ends, and says where.
 ///
@@ -23,7 +23,16 @@ const ALLOW: &[u8] = &[0, 0, 0, 0, 2, 0x0a, 0];
 ///
 /// When the system gives no port.
 pub async fn serve() -> anyhow::Result<SocketAddr> {
-    serve_by(|_| async { ALLOW }).await
+    serve_answer(ALLOW).await
+}
+
+/// The same with another answer, a message in gRPC's frame.
+///
+/// # Errors
+///
+/// When the system gives no port.
+pub async fn serve_answer(answer: &'static [u8]) -> anyhow::Result<SocketAddr> {
+    serve_by(move |_| async move { answer }).await
 }
 
 /// The same, with the answer that `answer` has to a question; both are messages in gRPC's frame.

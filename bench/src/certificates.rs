@@ -70,13 +70,22 @@ impl Authority {
     ///
     /// When the cryptography lacks what TLS needs.
     pub fn trusting_client(&self) -> anyhow::Result<TlsConnector> {
+        self.trusting_client_of("http/1.1")
+    }
+
+    /// The same, for a client of this protocol, as ALPN names it.
+    ///
+    /// # Errors
+    ///
+    /// When the cryptography lacks what TLS needs.
+    pub fn trusting_client_of(&self, protocol: &str) -> anyhow::Result<TlsConnector> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes())?)?;
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         Ok(TlsConnector::from(Arc::new(config)))
     }
 }
