@@ -26,7 +26,7 @@ pub static FLOOR: Contender = Contender { name: "floor", title: "axum + tonic", 
 /// `grpc_json_transcoder`.
 pub static ENVOY: Contender = Contender { name: "envoy", title: "Envoy", has_deadline: true };
 /// net/http and grpc-go.
-pub static BY_HAND: Contender = Contender { name: "byhand", title: "Go by hand", has_deadline: true };
+pub static BY_HAND: Contender = Contender { name: "byhand", title: "hand-written Go", has_deadline: true };
 /// grpc-gateway.
 pub static GATEWAY: Contender = Contender { name: "gateway", title: "grpc-gateway", has_deadline: true };
 /// `proxy_pass`.

@@ -53,7 +53,7 @@ pub(crate) async fn exchange(
     Ok(Good { at: answer.at, closes: answer.closes })
 }
 
-/// Asks again and again, from before anybody listens. When the first good answer was there.
+/// Asks repeatedly, from before anybody listens. When the first good answer was there.
 pub(crate) async fn first_answer(host: SocketAddr, tls: Option<&TlsConnector>) -> anyhow::Result<Instant> {
     let callbacks = Callbacks::new(Kind::Remark, host)?;
     let mut last = None;

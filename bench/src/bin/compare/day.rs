@@ -59,7 +59,7 @@ pub(crate) struct Row {
     bytes: f64,
     /// In use, of all bridges.
     connections: f64,
-    /// The decision service's calls at one time, and its cores at least.
+    /// The decision service's calls in flight, and its cores at least.
     calls: f64,
     service_cores: f64,
     /// The longest that it may take for a decision and for an event before a bridge's limits are reached, in seconds, where

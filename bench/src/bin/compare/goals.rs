@@ -242,8 +242,8 @@ mod tests {
     #[test]
     fn others_must_cost_so_many_times_as_much() {
         let twice = |_: &Scenario, contender: &Contender, _| Some(if contender.is_bridge() { 20.0 } else { 40.0 });
-        assert_eq!(verdict(twice, "CPU, new-connection: Go by hand's, of the bridge's"), "met", "1.85 is asked");
-        assert_eq!(verdict(twice, "CPU, modify: Go by hand's, of the bridge's"), "missed", "2.5 is asked");
+        assert_eq!(verdict(twice, "CPU, new-connection: hand-written Go's, of the bridge's"), "met", "1.85 is asked");
+        assert_eq!(verdict(twice, "CPU, modify: hand-written Go's, of the bridge's"), "missed", "2.5 is asked");
         assert_eq!(verdict(twice, "CPU, openim-https: Envoy's, of the bridge's"), "missed", "2.5 is asked");
     }
 

@@ -32,7 +32,7 @@ use crate::{
     load::Load,
 };
 
-/// Connections that carry callbacks at one time.
+/// Connections that carry callbacks concurrently.
 pub(crate) const CONCURRENCY: u8 = 64;
 
 /// Ports to listen on: below those that Linux gives to clients, for none to be taken in between.

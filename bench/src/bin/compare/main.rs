@@ -156,7 +156,7 @@ fn chosen(
     for contender in missing {
         let file = contender.file(programs);
         ensure!(!must_be_there, "{} is not built: there is no {}", contender.name, file.display());
-        eprintln!("{} is left out: there is no {}", contender.name, file.display());
+        eprintln!("{} is omitted: there is no {}", contender.name, file.display());
     }
     Ok(built)
 }

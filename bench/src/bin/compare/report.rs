@@ -1,4 +1,4 @@
-//! What was measured: tables for people, JSON for programs, a page's part; with what it was measured on.
+//! What was measured: tables for a terminal, JSON for programs, a page's part; with what it was measured on.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use openim_bridge_bench::contender::Contender;
 
-/// Callbacks at one time, each on a connection of its own.
+/// Callbacks in flight, each on a connection of its own.
 const NEW: u8 = 32;
 
 /// The columns of every scenario with a load.

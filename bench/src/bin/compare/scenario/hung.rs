@@ -1,4 +1,4 @@
-//! A decision service that hangs, with 1,000 callbacks at one time.
+//! A decision service that hangs, with 1,000 callbacks in flight.
 
 use anyhow::bail;
 use openim_bridge_bench::{
@@ -16,7 +16,7 @@ pub(crate) const OUTSTANDING: u16 = 1000;
 
 pub(crate) static HUNG: Scenario = Scenario {
     name: "hung",
-    title: "a decision service that hangs, 1,000 callbacks at one time: how long after the deadline each answer came",
+    title: "a decision service that hangs, 1,000 callbacks in flight: how long after the deadline each answer came",
     figures: &[Figure::LateP50Ms, Figure::LateP99Ms, Figure::LateLastMs, Figure::PeakMb],
     takes: |contender| contender.has_deadline,
     run: |lab, contender| Box::pin(run(lab, contender)),

@@ -11,7 +11,7 @@ use crate::{
 };
 use openim_bridge_bench::contender::Contender;
 
-/// This many times as many connections as are opened at one time.
+/// This many times as many connections as are opened concurrently.
 const EACH: u16 = 100;
 const AT_ONE_TIME: u8 = 100;
 pub(crate) const IDLE_CONNECTIONS: u16 = EACH * AT_ONE_TIME as u16;
