@@ -1,5 +1,6 @@
 //! Compiles the public contract in `proto/` with protox (pure Rust), so that no `protoc` is needed, and makes of its
 //! descriptors the tables that the codec of `src/callback/` reads. The bodies of the fixtures are the samples of the tools.
+//! It also finds out which commit is built.
 
 use std::{
     collections::BTreeMap,
@@ -9,6 +10,8 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -28,6 +31,7 @@ const FIXTURES: &str = "tests/fixtures/callbacks";
 const CHANGE: i32 = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    commit();
     println!("cargo::rerun-if-changed=proto");
     println!("cargo::rerun-if-changed={FIXTURES}");
     let mut files: Vec<PathBuf> = fs::read_dir("proto/openim/bridge/v1")?
@@ -49,6 +53,42 @@ fn main() -> Result<(), Box<dyn Error>> {
     pack(&out.join("proto.json.gz"), &serde_json::to_vec(&contract)?)?;
     tonic_prost_build::configure().build_transport(false).generate_default_stubs(true).compile_fds(descriptors)?;
     Ok(())
+}
+
+/// For `src/base/mod.rs`: the commit and its day, as whoever builds says (`OPENIM_BRIDGE_COMMIT`, and the standard
+/// `SOURCE_DATE_EPOCH`), or else as git says of a checkout. "unknown" without; a build does not fail for it.
+fn commit() {
+    let said = |name: &str| {
+        println!("cargo::rerun-if-env-changed={name}");
+        env::var(name).ok().filter(|value| !value.is_empty())
+    };
+    // Git looks for a checkout in the folders above, too, and there it is another project's.
+    let git = |args: &[&str]| {
+        let output = Command::new("git").args(args).output().ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+    };
+    let asked = |args: &[&str]| Path::new(".git").exists().then(|| git(args)).flatten();
+    // What git writes to with each commit, and each change of branch.
+    if let Some(log) = asked(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|log| Path::new(log).exists()) {
+        println!("cargo::rerun-if-changed={log}");
+    }
+    let commit = said("OPENIM_BRIDGE_COMMIT").or_else(|| asked(&["rev-parse", "HEAD"]));
+    let seconds = said("SOURCE_DATE_EPOCH").or_else(|| asked(&["log", "-1", "--format=%ct"]));
+    let date = seconds.and_then(|seconds| {
+        let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds.parse().ok()?))?;
+        let text = humantime::format_rfc3339_seconds(time).to_string();
+        Some(text.split_once('T')?.0.to_owned())
+    });
+    let version = env!("CARGO_PKG_VERSION");
+    let version = match (&commit, &date) {
+        (Some(commit), Some(date)) => format!("{version} ({commit} {date})"),
+        (Some(commit), None) => format!("{version} ({commit})"),
+        _ => version.to_owned(),
+    };
+    let or_unknown = |value: Option<String>| value.unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo::rustc-env=OPENIM_BRIDGE_COMMIT={}", or_unknown(commit));
+    println!("cargo::rustc-env=OPENIM_BRIDGE_COMMIT_DATE={}", or_unknown(date));
+    println!("cargo::rustc-env=OPENIM_BRIDGE_VERSION={version}");
 }
 
 /// A constant for each message and each rpc, of the types of `src/callback/shape.rs`.

@@ -43,7 +43,10 @@ fn it_says_that_it_lives_and_which_version_it_is() {
     says(&get(&bridge, "/live"), 200, "live");
     let version = get(&bridge, "/version");
     assert_eq!(version.header("content-type"), Some("application/json"));
-    assert_eq!(version.json()["version"], env!("CARGO_PKG_VERSION"));
+    let json = version.json();
+    assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(json["commit"], openim_bridge::base::COMMIT);
+    assert_eq!(json["date"], openim_bridge::base::COMMIT_DATE);
 }
 
 #[test]

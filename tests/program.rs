@@ -36,6 +36,29 @@ fn a_reader_that_has_seen_enough_changes_no_exit_code() {
     assert_eq!(unread(&["config", "check", "--workers", "0", "--output", "json"]).0, Some(2));
 }
 
+/// What git says of the checkout that the tests are in, if they are in one.
+fn git(arguments: &[&str]) -> Option<String> {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    if !std::path::Path::new(folder).join(".git").exists() {
+        return None;
+    }
+    let output = Command::new("git").env("TZ", "UTC").args(["-C", folder]).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[test]
+fn its_version_names_the_commit_and_its_day() {
+    let output = openim_bridge(&["--version"]).output().expect("the program");
+    let version = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(version.starts_with(concat!("openim-bridge ", env!("CARGO_PKG_VERSION"))), "{version}");
+    // Unless whoever builds said something else.
+    let said = ["OPENIM_BRIDGE_COMMIT", "SOURCE_DATE_EPOCH"].iter().any(|name| std::env::var_os(name).is_some());
+    if let (false, Some(commit)) = (said, git(&["rev-parse", "HEAD"])) {
+        let day = git(&["log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%d"]).expect("a day");
+        assert!(version.ends_with(&format!(" ({commit} {day})\n")), "{version}");
+    }
+}
+
 #[test]
 fn rules_that_are_wrong_are_wrong_configuration() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -32,11 +32,14 @@ pub(crate) mod yaml;
 
 use std::num::NonZeroUsize;
 
-/// What was built, where the build says so by the variable `OPENIM_BRIDGE_COMMIT`.
-pub const COMMIT: &str = match option_env!("OPENIM_BRIDGE_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
-};
+/// The commit that was built, or "unknown"; `build.rs` finds it out, and the two below.
+pub const COMMIT: &str = env!("OPENIM_BRIDGE_COMMIT");
+
+/// The day of that commit in UTC, as `2026-01-31`, or "unknown".
+pub const COMMIT_DATE: &str = env!("OPENIM_BRIDGE_COMMIT_DATE");
+
+/// The version with commit and day, for people: `0.2.0 (0123abc… 2026-01-31)`.
+pub const VERSION: &str = env!("OPENIM_BRIDGE_VERSION");
 
 /// 0 becomes 1.
 pub(crate) const fn at_least_one(number: usize) -> NonZeroUsize {

@@ -90,7 +90,7 @@ fn command_for(first: Option<&OsStr>) -> Command {
 
 fn with_subcommands(subcommands: impl IntoIterator<Item = Command>) -> Command {
     Command::new("openim-bridge")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(crate::base::VERSION)
         .about("Answers OpenIM Server's callbacks from a team's own gRPC services")
         .subcommand_required(true)
         .arg_required_else_help(true)

@@ -14,7 +14,7 @@ use ring::digest::{SHA256, digest};
 use rustls::pki_types::UnixTime;
 
 use super::{ready::NotReady, scrape};
-use crate::base::tls::date;
+use crate::base::{self, tls::date};
 use crate::server::context::Shared;
 use crate::server::shown::{ShownConfiguration, ShownSetting};
 use crate::telemetry::metrics::{BridgeState, CallbackCounts, CertificateState, Estimate, OutcomeCount, Times};
@@ -41,6 +41,7 @@ struct Page<'a> {
     not_ready: Option<NotReady>,
     version: &'static str,
     commit: &'static str,
+    commit_date: &'static str,
     uptime: String,
     now: String,
     state: &'a BridgeState,
@@ -155,7 +156,8 @@ impl<'a> Page<'a> {
         Self {
             not_ready,
             version: env!("CARGO_PKG_VERSION"),
-            commit: crate::base::COMMIT,
+            commit: base::COMMIT,
+            commit_date: base::COMMIT_DATE,
             uptime: humantime::format_duration(Duration::from_secs(uptime.as_secs())).to_string(),
             now: date(UnixTime::now()),
             state,

@@ -20,6 +20,7 @@ use super::{
     ready::{NotReady, Readiness},
     scrape,
 };
+use crate::base;
 use crate::server::context::Shared;
 use crate::server::drain::DrainStage;
 use crate::telemetry::log::{self, LogLevel};
@@ -79,7 +80,11 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn version() -> Response {
-    json(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "commit": crate::base::COMMIT }))
+    json(&serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "commit": base::COMMIT,
+        "date": base::COMMIT_DATE,
+    }))
 }
 
 async fn config(State(admin): State<Arc<Admin>>) -> Response {

@@ -2,7 +2,7 @@
 
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::base::file_watch::Reloads;
+use crate::base::{self, file_watch::Reloads};
 use crate::telemetry::{log, traces};
 use crate::upstream::{EndpointState, ReceiverStatus, UpstreamStatus};
 
@@ -143,7 +143,7 @@ impl BridgeState {
         let in_state = |state| upstream.endpoints.iter().filter(|endpoint| endpoint.state == state).count();
         let endpoints = EndpointState::PRESENT.map(|state| (state.into_str(), number(in_state(state))));
         let upstream_connections = upstream.endpoints.iter().map(|endpoint| endpoint.connections).sum();
-        let build = [LABEL_VERSION, LABEL_COMMIT].map(|(name, value)| label(name, value)).to_vec();
+        let build = [LABEL_VERSION, LABEL_COMMIT, LABEL_DATE].map(|(name, value)| label(name, value)).to_vec();
         let mut families = self.work().to_vec();
         families.extend(self.certificates());
         families.extend(self.held());
@@ -221,7 +221,8 @@ impl BridgeState {
 }
 
 const LABEL_VERSION: (&str, &str) = ("version", env!("CARGO_PKG_VERSION"));
-const LABEL_COMMIT: (&str, &str) = ("commit", crate::base::COMMIT);
+const LABEL_COMMIT: (&str, &str) = ("commit", base::COMMIT);
+const LABEL_DATE: (&str, &str) = ("date", base::COMMIT_DATE);
 
 /// Prometheus knows only floating point. What is counted here stays below 2^53.
 #[allow(clippy::cast_precision_loss)]
