@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 	"google.golang.org/grpc/status"
 
-	bridgev1 "github.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1"
+	bridgev1 "github.com/openim-bridge/openim-bridge/gen/openim/bridge/v1"
 )
 
 // The service's own codes, of the 5000 to 9899 that are free for it.

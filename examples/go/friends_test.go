@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	bridgev1 "github.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1"
+	bridgev1 "github.com/openim-bridge/openim-bridge/gen/openim/bridge/v1"
 )
 
 func TestDecide(t *testing.T) {

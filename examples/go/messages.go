@@ -6,7 +6,7 @@ import (
 
 	"google.golang.org/grpc/status"
 
-	bridgev1 "github.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1"
+	bridgev1 "github.com/openim-bridge/openim-bridge/gen/openim/bridge/v1"
 )
 
 // contentTypeText is a message of text, whose content is {"content":"the text"}.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	bridgev1 "github.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1"
+	bridgev1 "github.com/openim-bridge/openim-bridge/gen/openim/bridge/v1"
 )
 
 // presence keeps when each user was last seen online. OpenIM tells it afterwards, and the bridge delivers it: perhaps

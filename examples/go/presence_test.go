@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	bridgev1 "github.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1"
+	bridgev1 "github.com/openim-bridge/openim-bridge/gen/openim/bridge/v1"
 )
 
 func TestAfterUserOnline(t *testing.T) {

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
-
 from openim.bridge.v1 import decision_pb2, friend_pb2, friend_pb2_grpc
 
 # The service's own codes, of the 5000 to 9899 that are free for it.

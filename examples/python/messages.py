@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 
 import grpc
+from openim.bridge.v1 import decision_pb2, message_pb2, message_pb2_grpc
 
 from friends import contains_any
-from openim.bridge.v1 import decision_pb2, message_pb2, message_pb2_grpc
 
 # A message of text, whose content is {"content":"the text"}.
 CONTENT_TYPE_TEXT = 101

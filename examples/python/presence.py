@@ -1,7 +1,6 @@
 """An after callback: when each user was last seen online."""
 
 import grpc
-
 from openim.bridge.v1 import user_pb2, user_pb2_grpc
 
 

@@ -16,9 +16,6 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-
-from friends import Friends, read_words
-from messages import Messages
 from openim.bridge.v1 import (
     friend_pb2,
     friend_pb2_grpc,
@@ -27,6 +24,9 @@ from openim.bridge.v1 import (
     user_pb2,
     user_pb2_grpc,
 )
+
+from friends import Friends, read_words
+from messages import Messages
 from presence import Presence
 
 # The bridge takes requests of up to 1 MiB unless configured otherwise.

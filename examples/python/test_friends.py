@@ -1,7 +1,8 @@
 import unittest
 
-from friends import CODE_BLANK, CODE_NOT_ALLOWED, Decision, decide, refuse, searchable
 from openim.bridge.v1 import decision_pb2
+
+from friends import CODE_BLANK, CODE_NOT_ALLOWED, Decision, decide, refuse, searchable
 
 WORDS = [searchable("spam"), searchable("Überfall")]
 ALLOW = Decision(allow=decision_pb2.Allow())

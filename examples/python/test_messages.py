@@ -1,8 +1,9 @@
 import unittest
 
+from openim.bridge.v1 import decision_pb2
+
 from friends import searchable
 from messages import Decision, modify
-from openim.bridge.v1 import decision_pb2
 
 WORDS = [searchable("spam")]
 ALLOW = Decision(allow=decision_pb2.Allow())

@@ -2,6 +2,7 @@ import unittest
 from unittest import mock
 
 from openim.bridge.v1 import user_pb2
+
 from presence import Presence
 
 

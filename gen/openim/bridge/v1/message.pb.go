@@ -2312,8 +2312,8 @@ const file_openim_bridge_v1_message_proto_rawDesc = "" +
 	"\x0eAfterMsgSaveDB\x12'.openim.bridge.v1.AfterMsgSaveDBRequest\x1a(.openim.bridge.v1.AfterMsgSaveDBResponse\x12o\n" +
 	"\x12AfterSingleMsgRead\x12+.openim.bridge.v1.AfterSingleMsgReadRequest\x1a,.openim.bridge.v1.AfterSingleMsgReadResponse\x12l\n" +
 	"\x11AfterGroupMsgRead\x12*.openim.bridge.v1.AfterGroupMsgReadRequest\x1a+.openim.bridge.v1.AfterGroupMsgReadResponse\x12c\n" +
-	"\x0eAfterRevokeMsg\x12'.openim.bridge.v1.AfterRevokeMsgRequest\x1a(.openim.bridge.v1.AfterRevokeMsgResponseB\xd7\x01\n" +
-	"\x13io.openim.bridge.v1B\fMessageProtoP\x01ZPgithub.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1;bridgev1\xa2\x02\x03OBX\xaa\x02\x10Openim.Bridge.V1\xca\x02\x10Openim\\Bridge\\V1\xe2\x02\x1cOpenim\\Bridge\\V1\\GPBMetadata\xea\x02\x12Openim::Bridge::V1b\x06proto3"
+	"\x0eAfterRevokeMsg\x12'.openim.bridge.v1.AfterRevokeMsgRequest\x1a(.openim.bridge.v1.AfterRevokeMsgResponseB]\n" +
+	"\x13io.openim.bridge.v1P\x01ZDgithub.com/openim-bridge/openim-bridge/gen/openim/bridge/v1;bridgev1b\x06proto3"
 
 var (
 	file_openim_bridge_v1_message_proto_rawDescOnce sync.Once

@@ -3835,9 +3835,8 @@ const file_openim_bridge_v1_group_proto_rawDesc = "" +
 	"\x12BeforeSetGroupInfo\x12+.openim.bridge.v1.BeforeSetGroupInfoRequest\x1a,.openim.bridge.v1.BeforeSetGroupInfoResponse\x12l\n" +
 	"\x11AfterSetGroupInfo\x12*.openim.bridge.v1.AfterSetGroupInfoRequest\x1a+.openim.bridge.v1.AfterSetGroupInfoResponse\x12u\n" +
 	"\x14BeforeSetGroupInfoEx\x12-.openim.bridge.v1.BeforeSetGroupInfoExRequest\x1a..openim.bridge.v1.BeforeSetGroupInfoExResponse\x12r\n" +
-	"\x13AfterSetGroupInfoEx\x12,.openim.bridge.v1.AfterSetGroupInfoExRequest\x1a-.openim.bridge.v1.AfterSetGroupInfoExResponseB\xd5\x01\n" +
-	"\x13io.openim.bridge.v1B\n" +
-	"GroupProtoP\x01ZPgithub.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1;bridgev1\xa2\x02\x03OBX\xaa\x02\x10Openim.Bridge.V1\xca\x02\x10Openim\\Bridge\\V1\xe2\x02\x1cOpenim\\Bridge\\V1\\GPBMetadata\xea\x02\x12Openim::Bridge::V1b\x06proto3"
+	"\x13AfterSetGroupInfoEx\x12,.openim.bridge.v1.AfterSetGroupInfoExRequest\x1a-.openim.bridge.v1.AfterSetGroupInfoExResponseB]\n" +
+	"\x13io.openim.bridge.v1P\x01ZDgithub.com/openim-bridge/openim-bridge/gen/openim/bridge/v1;bridgev1b\x06proto3"
 
 var (
 	file_openim_bridge_v1_group_proto_rawDescOnce sync.Once

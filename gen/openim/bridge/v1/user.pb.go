@@ -1596,8 +1596,8 @@ const file_openim_bridge_v1_user_proto_rawDesc = "" +
 	"\x15AfterUpdateUserInfoEx\x12..openim.bridge.v1.AfterUpdateUserInfoExRequest\x1a/.openim.bridge.v1.AfterUpdateUserInfoExResponse\x12f\n" +
 	"\x0fAfterUserOnline\x12(.openim.bridge.v1.AfterUserOnlineRequest\x1a).openim.bridge.v1.AfterUserOnlineResponse\x12i\n" +
 	"\x10AfterUserOffline\x12).openim.bridge.v1.AfterUserOfflineRequest\x1a*.openim.bridge.v1.AfterUserOfflineResponse\x12i\n" +
-	"\x10AfterUserKickOff\x12).openim.bridge.v1.AfterUserKickOffRequest\x1a*.openim.bridge.v1.AfterUserKickOffResponseB\xd4\x01\n" +
-	"\x13io.openim.bridge.v1B\tUserProtoP\x01ZPgithub.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1;bridgev1\xa2\x02\x03OBX\xaa\x02\x10Openim.Bridge.V1\xca\x02\x10Openim\\Bridge\\V1\xe2\x02\x1cOpenim\\Bridge\\V1\\GPBMetadata\xea\x02\x12Openim::Bridge::V1b\x06proto3"
+	"\x10AfterUserKickOff\x12).openim.bridge.v1.AfterUserKickOffRequest\x1a*.openim.bridge.v1.AfterUserKickOffResponseB]\n" +
+	"\x13io.openim.bridge.v1P\x01ZDgithub.com/openim-bridge/openim-bridge/gen/openim/bridge/v1;bridgev1b\x06proto3"
 
 var (
 	file_openim_bridge_v1_user_proto_rawDescOnce sync.Once

@@ -1069,8 +1069,8 @@ const file_openim_bridge_v1_push_proto_rawDesc = "" +
 	"\x13PushCallbackService\x12i\n" +
 	"\x10BeforeOnlinePush\x12).openim.bridge.v1.BeforeOnlinePushRequest\x1a*.openim.bridge.v1.BeforeOnlinePushResponse\x12x\n" +
 	"\x15BeforeGroupOnlinePush\x12..openim.bridge.v1.BeforeGroupOnlinePushRequest\x1a/.openim.bridge.v1.BeforeGroupOnlinePushResponse\x12l\n" +
-	"\x11BeforeOfflinePush\x12*.openim.bridge.v1.BeforeOfflinePushRequest\x1a+.openim.bridge.v1.BeforeOfflinePushResponseB\xd4\x01\n" +
-	"\x13io.openim.bridge.v1B\tPushProtoP\x01ZPgithub.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1;bridgev1\xa2\x02\x03OBX\xaa\x02\x10Openim.Bridge.V1\xca\x02\x10Openim\\Bridge\\V1\xe2\x02\x1cOpenim\\Bridge\\V1\\GPBMetadata\xea\x02\x12Openim::Bridge::V1b\x06proto3"
+	"\x11BeforeOfflinePush\x12*.openim.bridge.v1.BeforeOfflinePushRequest\x1a+.openim.bridge.v1.BeforeOfflinePushResponseB]\n" +
+	"\x13io.openim.bridge.v1P\x01ZDgithub.com/openim-bridge/openim-bridge/gen/openim/bridge/v1;bridgev1b\x06proto3"
 
 var (
 	file_openim_bridge_v1_push_proto_rawDescOnce sync.Once

@@ -416,8 +416,8 @@ const file_openim_bridge_v1_decision_proto_rawDesc = "" +
 	"\x0ePLATFORM_ADMIN\x10\n" +
 	"\x12\x17\n" +
 	"\x13PLATFORM_HARMONY_OS\x10\v\x12\x10\n" +
-	"\fPLATFORM_BOT\x10\fB\xd8\x01\n" +
-	"\x13io.openim.bridge.v1B\rDecisionProtoP\x01ZPgithub.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1;bridgev1\xa2\x02\x03OBX\xaa\x02\x10Openim.Bridge.V1\xca\x02\x10Openim\\Bridge\\V1\xe2\x02\x1cOpenim\\Bridge\\V1\\GPBMetadata\xea\x02\x12Openim::Bridge::V1b\x06proto3"
+	"\fPLATFORM_BOT\x10\fB]\n" +
+	"\x13io.openim.bridge.v1P\x01ZDgithub.com/openim-bridge/openim-bridge/gen/openim/bridge/v1;bridgev1b\x06proto3"
 
 var (
 	file_openim_bridge_v1_decision_proto_rawDescOnce sync.Once

@@ -1714,8 +1714,8 @@ const file_openim_bridge_v1_friend_proto_rawDesc = "" +
 	"\x13BeforeImportFriends\x12,.openim.bridge.v1.BeforeImportFriendsRequest\x1a-.openim.bridge.v1.BeforeImportFriendsResponse\x12o\n" +
 	"\x12AfterImportFriends\x12+.openim.bridge.v1.AfterImportFriendsRequest\x1a,.openim.bridge.v1.AfterImportFriendsResponse\x12c\n" +
 	"\x0eBeforeAddBlack\x12'.openim.bridge.v1.BeforeAddBlackRequest\x1a(.openim.bridge.v1.BeforeAddBlackResponse\x12i\n" +
-	"\x10AfterRemoveBlack\x12).openim.bridge.v1.AfterRemoveBlackRequest\x1a*.openim.bridge.v1.AfterRemoveBlackResponseB\xd6\x01\n" +
-	"\x13io.openim.bridge.v1B\vFriendProtoP\x01ZPgithub.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1;bridgev1\xa2\x02\x03OBX\xaa\x02\x10Openim.Bridge.V1\xca\x02\x10Openim\\Bridge\\V1\xe2\x02\x1cOpenim\\Bridge\\V1\\GPBMetadata\xea\x02\x12Openim::Bridge::V1b\x06proto3"
+	"\x10AfterRemoveBlack\x12).openim.bridge.v1.AfterRemoveBlackRequest\x1a*.openim.bridge.v1.AfterRemoveBlackResponseB]\n" +
+	"\x13io.openim.bridge.v1P\x01ZDgithub.com/openim-bridge/openim-bridge/gen/openim/bridge/v1;bridgev1b\x06proto3"
 
 var (
 	file_openim_bridge_v1_friend_proto_rawDescOnce sync.Once

@@ -1200,8 +1200,8 @@ const file_openim_bridge_v1_conversation_proto_rawDesc = "" +
 	"#BeforeCreateSingleChatConversations\x12<.openim.bridge.v1.BeforeCreateSingleChatConversationsRequest\x1a=.openim.bridge.v1.BeforeCreateSingleChatConversationsResponse\x12\x9f\x01\n" +
 	"\"AfterCreateSingleChatConversations\x12;.openim.bridge.v1.AfterCreateSingleChatConversationsRequest\x1a<.openim.bridge.v1.AfterCreateSingleChatConversationsResponse\x12\x9f\x01\n" +
 	"\"BeforeCreateGroupChatConversations\x12;.openim.bridge.v1.BeforeCreateGroupChatConversationsRequest\x1a<.openim.bridge.v1.BeforeCreateGroupChatConversationsResponse\x12\x9c\x01\n" +
-	"!AfterCreateGroupChatConversations\x12:.openim.bridge.v1.AfterCreateGroupChatConversationsRequest\x1a;.openim.bridge.v1.AfterCreateGroupChatConversationsResponseB\xdc\x01\n" +
-	"\x13io.openim.bridge.v1B\x11ConversationProtoP\x01ZPgithub.com/openim-bridge/openim-bridge/examples/go/gen/openim/bridge/v1;bridgev1\xa2\x02\x03OBX\xaa\x02\x10Openim.Bridge.V1\xca\x02\x10Openim\\Bridge\\V1\xe2\x02\x1cOpenim\\Bridge\\V1\\GPBMetadata\xea\x02\x12Openim::Bridge::V1b\x06proto3"
+	"!AfterCreateGroupChatConversations\x12:.openim.bridge.v1.AfterCreateGroupChatConversationsRequest\x1a;.openim.bridge.v1.AfterCreateGroupChatConversationsResponseB]\n" +
+	"\x13io.openim.bridge.v1P\x01ZDgithub.com/openim-bridge/openim-bridge/gen/openim/bridge/v1;bridgev1b\x06proto3"
 
 var (
 	file_openim_bridge_v1_conversation_proto_rawDescOnce sync.Once
