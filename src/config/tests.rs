@@ -672,7 +672,9 @@ fn reference() -> String {
 /// `src/config/schema.json`, from the types: a line for each thing in it, for changes to be read.
 fn schema_file() -> String {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    let schema = serde_json::Value::from(settings.into_generator().into_root_schema_for::<Raw>());
+    let mut schema = serde_json::Value::from(settings.into_generator().into_root_schema_for::<Raw>());
+    // Where a release has what `config schema` prints.
+    schema["$id"] = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/latest/download/openim-bridge.schema.json").into();
     let mut text = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b""));
     schema.serialize(&mut serializer).expect("JSON");
@@ -695,6 +697,15 @@ fn the_schema_is_up_to_date() {
     is_up_to_date("src/config/schema.json", &schema_file());
 }
 
+#[test]
+fn the_sample_files_name_the_schema() {
+    for file in ["deploy/image.yaml", "deploy/kustomize/sidecar/bridge.yaml"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a sample");
+        let line = format!("# yaml-language-server: $schema={}", schema()["$id"].as_str().expect("its name"));
+        assert_eq!(text.lines().next(), Some(&*line), "{file}");
+    }
+}
+
 /// The chart checks its `config` by the schema of the bridge's file. The rest of its values stands as it is.
 #[test]
 fn the_charts_schema_is_up_to_date() {
@@ -704,6 +715,7 @@ fn the_charts_schema_is_up_to_date() {
     let mut settings = schema();
     let object = settings.as_object_mut().expect("an object");
     object.shift_remove("$schema");
+    object.shift_remove("$id");
     // Where its own references lead.
     values["$defs"] = object.shift_remove("$defs").expect("what its references name");
     values["definitions"]["settings"] = settings;
