@@ -306,8 +306,7 @@ impl WorkerDeliveries {
 
     /// There is no room for it, after all.
     fn drop_newest(&self, event: &Event) {
-        self.deliveries.done(event, Delivered::Dropped);
-        log::undelivered(event.callback, &event.operation_id, Delivered::Dropped, 0, None);
+        self.give_up(event, Delivered::Dropped, 0, None);
     }
 
     /// `None`, and the key is forgotten, when nothing waits for it.
@@ -348,6 +347,7 @@ impl WorkerDeliveries {
     fn give_up(&self, event: &Event, how: Delivered, attempts: u32, error: Option<&CallError>) {
         self.deliveries.done(event, how);
         log::undelivered(event.callback, &event.operation_id, how, attempts, error);
+        self.deliveries.metrics.errors.undelivered(event.callback, how, error);
     }
 
     /// While none is healthy nothing is attempted. When one is again, not all come at once.

@@ -32,7 +32,7 @@ macro_rules! rejections {
             }
 
             /// `errMsg`: what is wrong. It reaches OpenIM's users.
-            const fn message(self) -> &'static str {
+            pub(crate) const fn message(self) -> &'static str {
                 match self { $(Self::$kind => $message,)* }
             }
 

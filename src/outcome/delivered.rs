@@ -15,3 +15,7 @@ pub enum Delivered {
     /// The process ended first.
     Lost,
 }
+
+impl Delivered {
+    pub(crate) const ALL: [Self; 5] = [Self::Delivered, Self::Dropped, Self::Expired, Self::Rejected, Self::Lost];
+}

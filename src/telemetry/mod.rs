@@ -4,13 +4,16 @@
 //! - [`log`]: lines, for people.
 //! - [`metrics`]: counters and histograms, to be scraped.
 //! - [`traces`]: spans, to a collector.
+//! - [`errors`]: the last errors, for the status page.
 
+mod errors;
 pub mod log;
 pub mod metrics;
 pub mod traces;
 
 use crate::base::deadline::Deadline;
 use crate::outcome::Outcome;
+pub(crate) use errors::RecentError;
 use log::LogSettings;
 use metrics::Metrics;
 
@@ -22,4 +25,7 @@ pub(crate) fn record(outcome: &Outcome, deadline: Deadline, metrics: &Metrics, s
         traces::record(span, outcome, deadline.started());
     }
     log::record(outcome, elapsed, settings);
+    if outcome.reason().is_some() {
+        metrics.errors.failed(outcome);
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! | endpoint | answers |
 //! | --- | --- |
-//! | `GET /` | the status page, for people |
+//! | `GET /` | the status page, for people; with `?refresh=10` it reloads itself every 10 s |
 //! | `GET /live` | 200 as long as the process runs |
 //! | `GET /ready` | 200, or 503 while the decision service is waited for at the start, and from the beginning of a drain on; the body says why |
 //! | `GET /metrics` | Prometheus' text format 0.0.4, whatever the scraper would like best |
@@ -17,23 +17,26 @@
 //!
 //! - [`routes`]: the endpoints.
 //! - [`scrape`]: what `/metrics` reads off the running bridge.
-//! - [`page`]: the status page.
+//! - [`page`]: the status page; [`verdict`]: its first lines; [`count_rows`]: its rows about callbacks.
 //! - [`plain_http`]: HTTP/1.1 for a few clients; the mock's control port uses it too.
 //! - [`ready`]: whether the bridge is ready, and why not.
 
+mod count_rows;
 mod page;
 pub(crate) mod plain_http;
 mod ready;
 mod routes;
 mod scrape;
+mod verdict;
 
 use std::{io, pin::pin, sync::Arc, thread};
 
 use futures_util::future::select;
-use tokio::{net::TcpListener, runtime};
+use tokio::{net::TcpListener, runtime, time::sleep};
 
 use super::context::Shared;
 use super::drain::DrainStage;
+use crate::telemetry::metrics;
 
 /// Serves until everything is stopped.
 pub(super) fn start(shared: &Arc<Shared>, listener: std::net::TcpListener) -> io::Result<()> {
@@ -46,6 +49,13 @@ pub(super) fn start(shared: &Arc<Shared>, listener: std::net::TcpListener) -> io
     let serving = move || {
         let router = routes::router(Arc::clone(&shared));
         runtime.block_on(async {
+            let metrics = Arc::clone(&shared.metrics);
+            tokio::spawn(async move {
+                loop {
+                    sleep(metrics::EVERY).await;
+                    metrics.keep();
+                }
+            });
             let stopped = pin!(shared.drain.reached(DrainStage::Stopped));
             select(pin!(plain_http::serve(listener, router)), stopped).await;
         });

@@ -1,10 +1,14 @@
 //! The status page: what the other endpoints say, for a person. One HTML file with its style in it; no script, and nothing
-//! that is fetched from elsewhere. It is made when somebody asks for it, of what is counted anyway.
+//! that is fetched from elsewhere. It is made when somebody asks for it, of what is counted anyway. Its first lines are those
+//! of [`verdict`](super::verdict).
 //!
 //! `templates/status.html` has the words, `templates/status.css` the looks. Everything is escaped by askama, and the policy
 //! that is sent with the page would keep a browser from running or fetching anything that were not.
 
-use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
@@ -13,11 +17,17 @@ use http::{HeaderName, StatusCode, header};
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::UnixTime;
 
+use super::count_rows::{CountRow, Windows, count, deliveries, outcome, reason, routes, rows, share};
+use super::verdict::{Verdict, exceptions, verdict};
 use super::{ready::NotReady, scrape};
-use crate::base::{self, tls::date};
+use crate::base::{self, text::one_line, tls::date};
+use crate::bridge::BridgeSettings;
+use crate::outcome::Source;
+use crate::policy::Action;
 use crate::server::context::Shared;
 use crate::server::shown::{ShownConfiguration, ShownSetting};
-use crate::telemetry::metrics::{BridgeState, CallbackCounts, CertificateState, Estimate, OutcomeCount, Times};
+use crate::telemetry::RecentError;
+use crate::telemetry::metrics::{BridgeState, CallbackCounts, CertificateState, Estimate, Times};
 use crate::upstream::{EndpointState, EndpointStatus};
 
 const STYLE: &str = include_str!("../../../templates/status.css");
@@ -34,35 +44,70 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 /// What the page links to.
 const TARGETS: [&str; 5] = ["/metrics", "/config", "/ready", "/live", "/version"];
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
+/// The heads of three columns.
+const WINDOWS: &str =
+    r#"<th scope="col" class="n">1 min</th><th scope="col" class="n">15 min</th><th scope="col" class="n">Total</th>"#;
+/// The longest pause between two reloads, in seconds.
+const SLOWEST_REFRESH: u16 = 3600;
+
+/// The longest host name.
+const POD_BYTES: usize = 253;
+
+/// Whose page it is: kubelet names the pod by its host name, unless the pod is in the network of its host.
+static POD: LazyLock<String> = LazyLock::new(|| {
+    let named = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
+    let name = named.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
+    one_line(&name, POD_BYTES).into_owned()
+});
 
 #[derive(Template)]
 #[template(path = "status.html")]
 struct Page<'a> {
+    verdict: Verdict,
     not_ready: Option<NotReady>,
+    fallback: Action,
+    exceptions: Vec<String>,
+    pod: &'static str,
     version: &'static str,
     commit: &'static str,
     commit_date: &'static str,
+    started: String,
     uptime: String,
     now: String,
+    refresh: Option<u16>,
     state: &'a BridgeState,
     healthy_endpoints: usize,
     endpoints: Vec<EndpointRow<'a>>,
-    callbacks: u64,
-    fallbacks: u64,
+    has_come: bool,
+    callbacks: [u64; 3],
+    fallbacks: [u64; 3],
     fallback_share: String,
-    outcomes: Vec<CountRow<'a>>,
-    reasons: Vec<CountRow<'a>>,
-    retries: u64,
-    abandoned: u64,
+    errors: [ErrorList; 2],
+    outcomes: Vec<CountRow>,
+    reasons: Vec<CountRow>,
+    windows: &'a Windows,
+    default_route: &'static str,
+    unknown_route: &'static str,
+    routes: Vec<CountRow>,
     oldest_queued: String,
-    deliveries: Vec<DeliveryRow<'a>>,
-    delivery_retries: u64,
-    times: Vec<TimeRow>,
+    deliveries: Vec<CountRow>,
+    times: [TimeTable; 2],
     limits: Vec<LimitRow>,
     sides: [SideRow; 3],
     configuration: &'a ShownConfiguration,
     set: Vec<&'a ShownSetting>,
     defaults: Vec<&'a ShownSetting>,
+}
+
+struct ErrorList {
+    title: &'static str,
+    errors: Vec<ErrorRow>,
+}
+
+struct ErrorRow {
+    time: String,
+    ago: String,
+    error: RecentError,
 }
 
 struct EndpointRow<'a> {
@@ -77,32 +122,22 @@ struct EndpointTrouble {
     why: &'static str,
 }
 
-struct CountRow<'a> {
-    what: &'a str,
-    /// The source, where rows differ by that too.
-    by: &'a str,
-    count: u64,
-    share: String,
+/// Of one histogram.
+struct TimeTable {
+    title: &'static str,
+    about: &'static str,
+    rows: Vec<TimeRow>,
 }
 
-/// One row for both histograms.
 struct TimeRow {
     what: &'static str,
-    cells: [TimeCell; 2],
+    cells: [TimeCell; 3],
 }
 
 #[derive(Default)]
 struct TimeCell {
     about: String,
     bucket: Option<String>,
-}
-
-struct DeliveryRow<'a> {
-    result: &'a str,
-    count: u64,
-    share: String,
-    /// Events a second, since the start.
-    rate: String,
 }
 
 struct LimitRow {
@@ -120,13 +155,30 @@ struct SideRow {
     refused: u64,
 }
 
-pub(super) fn page(shared: &Shared, not_ready: Option<NotReady>, uptime: Duration) -> Response {
-    let (state, counts, configuration) = (scrape::state(shared), shared.metrics.counts(), shared.configuration());
-    let page = Page::new(&state, &counts, &configuration, not_ready, uptime);
+pub(super) fn page(shared: &Shared, not_ready: Option<NotReady>, uptime: Duration, query: Option<&str>) -> Response {
+    let (state, windows, configuration) = (scrape::state(shared), shared.metrics.windows(), shared.configuration());
+    let settings = Arc::clone(&shared.settings.borrow());
+    let errors = shared.metrics.errors.lists();
+    let refresh = query.and_then(refresh);
+    let mut page = Page::new(&state, &windows, errors, &settings.bridge, &configuration, uptime);
+    (page.not_ready, page.refresh) = (not_ready, refresh);
     match page.render() {
-        Ok(html) => (headers(), Html(html)).into_response(),
+        Ok(html) => {
+            let mut response = (headers(), Html(html)).into_response();
+            // A header and no element: it is there for whoever asks for it alone.
+            if let Some(seconds) = refresh {
+                response.headers_mut().insert(header::REFRESH, seconds.into());
+            }
+            response
+        }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
+}
+
+/// Seconds, of `refresh=10`.
+fn refresh(query: &str) -> Option<u16> {
+    let (_, seconds) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "refresh")?;
+    seconds.parse().ok().filter(|seconds| (1..=SLOWEST_REFRESH).contains(seconds))
 }
 
 fn headers() -> [(HeaderName, &'static str); 4] {
@@ -141,39 +193,55 @@ fn headers() -> [(HeaderName, &'static str); 4] {
 impl<'a> Page<'a> {
     fn new(
         state: &'a BridgeState,
-        counts: &'a CallbackCounts,
+        windows: &'a Windows,
+        [errors, rejected]: [Vec<RecentError>; 2],
+        settings: &BridgeSettings,
         configuration: &'a ShownConfiguration,
-        not_ready: Option<NotReady>,
         uptime: Duration,
     ) -> Self {
         let endpoints: Vec<_> = state.upstream.endpoints.iter().map(EndpointRow::of).collect();
-        let all = counts.callbacks.iter();
-        let callbacks = all.clone().map(|counted| counted.count).sum();
-        let fallbacks = all.clone().filter(|counted| counted.source == "fallback").map(|counted| counted.count).sum();
-        let outcome = |counted: &'a OutcomeCount| (counted.outcome.as_str(), counted.source.as_str());
-        let reason = |counted: &'a OutcomeCount| counted.reason.as_deref().map(|reason| (reason, ""));
+        let callbacks = count(windows, &|_| true);
+        let fallbacks = count(windows, &|labels| labels.source == Source::Fallback);
         let (set, defaults) = configuration.settings.iter().partition(|setting| setting.source.is_some());
+        let times = |title, about, of: fn(&CallbackCounts) -> &Times| TimeTable {
+            title,
+            about,
+            rows: time_rows(windows.each_ref().map(of)),
+        };
+        let list = |title, errors: Vec<_>| ErrorList { title, errors: errors.into_iter().map(ErrorRow::of).collect() };
         Self {
-            not_ready,
+            verdict: verdict(state, settings, &windows[0]),
+            not_ready: None,
+            fallback: settings.fallback.action,
+            exceptions: exceptions(settings),
+            pod: &POD,
             version: env!("CARGO_PKG_VERSION"),
             commit: base::COMMIT,
             commit_date: base::COMMIT_DATE,
+            started: date(past(uptime)),
             uptime: humantime::format_duration(Duration::from_secs(uptime.as_secs())).to_string(),
             now: date(UnixTime::now()),
+            refresh: None,
             state,
             healthy_endpoints: endpoints.iter().filter(|endpoint| endpoint.trouble.is_none()).count(),
             endpoints,
+            has_come: callbacks[2] > 0,
             callbacks,
             fallbacks,
-            fallback_share: share(fallbacks, callbacks),
-            outcomes: rows(all.clone().map(|counted| (outcome(counted), counted.count)), callbacks),
-            reasons: rows(all.filter_map(|counted| Some((reason(counted)?, counted.count))), callbacks),
-            retries: counts.retries,
-            abandoned: counts.abandoned,
+            fallback_share: share(fallbacks[0], callbacks[0]),
+            errors: [list("Last errors", errors), list("Last rejected requests", rejected)],
+            outcomes: rows(windows, outcome, callbacks[2]),
+            reasons: rows(windows, reason, callbacks[2]),
+            windows,
+            default_route: settings.routes.default.into_str(),
+            unknown_route: settings.routes.unknown.into_str(),
+            routes: routes(windows, settings),
             oldest_queued: if state.queued > 0 { time(state.oldest_queued) } else { String::new() },
-            deliveries: delivery_rows(&counts.deliveries, uptime),
-            delivery_retries: counts.delivery_retries,
-            times: time_rows([&counts.callback_duration, &counts.decision_duration]),
+            deliveries: deliveries(windows),
+            times: [
+                times("Callbacks", "from the first byte to the answer", |counts| &counts.callback_duration),
+                times("Decisions", "connecting, retries and call", |counts| &counts.decision_duration),
+            ],
             limits: limits(state),
             sides: [
                 SideRow::of("From OpenIM", &state.certificate, "no certificate: plain HTTP"),
@@ -184,6 +252,35 @@ impl<'a> Page<'a> {
             set,
             defaults,
         }
+    }
+}
+
+impl ErrorRow {
+    fn of(error: RecentError) -> Self {
+        let elapsed = error.at.elapsed();
+        Self { time: date(past(elapsed)), ago: ago(elapsed), error }
+    }
+
+    /// Without the date, which [`ago`] tells.
+    fn time_of_day(&self) -> &str {
+        self.time.split_once('T').map_or(&self.time, |(_, time)| time)
+    }
+}
+
+/// When it was so long ago.
+#[inline(never)]
+fn past(ago: Duration) -> UnixTime {
+    let now = Duration::from_secs(UnixTime::now().as_secs());
+    UnixTime::since_unix_epoch(now.saturating_sub(ago))
+}
+
+/// In the largest unit.
+fn ago(elapsed: Duration) -> String {
+    match elapsed.as_secs() {
+        seconds @ ..120 => format!("{seconds} s ago"),
+        seconds @ ..7_200 => format!("{} min ago", seconds / 60),
+        seconds @ ..172_800 => format!("{} h ago", seconds / 3_600),
+        seconds => format!("{} days ago", seconds / 86_400),
     }
 }
 
@@ -202,17 +299,6 @@ impl<'a> EndpointRow<'a> {
     }
 }
 
-fn delivery_rows(by_result: &BTreeMap<String, u64>, uptime: Duration) -> Vec<DeliveryRow<'_>> {
-    let all = by_result.values().sum();
-    // Counts stay below 2^53.
-    #[allow(clippy::cast_precision_loss)]
-    let rate = |count: u64| format!("{:.2}", count as f64 / uptime.as_secs_f64().max(1.0));
-    by_result
-        .iter()
-        .map(|(result, count)| DeliveryRow { result, count: *count, share: share(*count, all), rate: rate(*count) })
-        .collect()
-}
-
 /// What is held of each thing that has a limit.
 fn limits(state: &BridgeState) -> Vec<LimitRow> {
     let kib = |what, held: usize, limit: usize| LimitRow::of(what, held.div_ceil(1024), limit / 1024);
@@ -227,19 +313,8 @@ fn limits(state: &BridgeState) -> Vec<LimitRow> {
     rows
 }
 
-/// Adds up what is of one kind; the most first.
-fn rows<'a>(counted: impl Iterator<Item = ((&'a str, &'a str), u64)>, all: u64) -> Vec<CountRow<'a>> {
-    let mut sums = BTreeMap::new();
-    for (what, count) in counted {
-        *sums.entry(what).or_insert(0) += count;
-    }
-    let row = |((what, by), count)| CountRow { what, by, count, share: share(count, all) };
-    let mut rows: Vec<_> = sums.into_iter().map(row).collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.count));
-    rows
-}
-
-fn time_rows(of: [&Times; 2]) -> Vec<TimeRow> {
+#[inline(never)]
+fn time_rows(of: [&Times; 3]) -> Vec<TimeRow> {
     let count = TimeRow { what: "Count", cells: of.map(|times| TimeCell::plain(times.count.to_string())) };
     let mean = of.map(|times| times.mean().map(|mean| TimeCell::plain(time(mean))).unwrap_or_default());
     let mean = TimeRow { what: "Mean", cells: mean };
@@ -258,7 +333,7 @@ impl TimeCell {
     fn estimate(estimate: Estimate) -> Self {
         match estimate {
             Estimate::Within { from, to, about } => {
-                Self { about: format!("≈ {}", time(about)), bucket: Some(format!("{} to {}", time(from), time(to))) }
+                Self { about: format!("≈ {}", time(about)), bucket: Some(between(from, to)) }
             }
             Estimate::Over(from) => Self::plain(format!("over {}", time(from))),
         }
@@ -297,17 +372,14 @@ fn expiry(seconds: f64, none: &str) -> String {
     if seconds < 0.0 { format!("expired {amount} ago") } else { format!("in {amount}") }
 }
 
-/// In percent. What is there is never 0 %, and what is not all never 100 %.
-#[allow(clippy::cast_precision_loss)]
-fn share(part: u64, of: u64) -> String {
-    match part as f64 / of as f64 * 100.0 {
-        _ if of == 0 => String::new(),
-        _ if part == 0 => "0 %".to_owned(),
-        percent if percent < 0.1 => "< 0.1 %".to_owned(),
-        percent if part < of && percent > 99.9 => "> 99.9 %".to_owned(),
-        _ if part == of => "100 %".to_owned(),
-        percent => format!("{percent:.1} %"),
-    }
+/// The unit once, where it is the same.
+fn between(from: f64, to: f64) -> String {
+    let (from, to) = (time(from), time(to));
+    let from = match (from.split_once(' '), to.split_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => number,
+        _ => &from,
+    };
+    format!("{from} to {to}")
 }
 
 /// Seconds in the unit that suits them, with two digits or so: no more is known of an estimate.
@@ -332,16 +404,6 @@ mod tests {
         let texts = [0.0, 0.0005, 0.00123, 0.025, 0.1, 0.12345, 1.0, 2.5, 15.0, 100.0].map(time);
         let expected = ["0 ms", "0.5 ms", "1.2 ms", "25 ms", "100 ms", "123 ms", "1 s", "2.5 s", "15 s", "100 s"];
         assert_eq!(texts, expected);
-    }
-
-    #[test]
-    fn shares_never_hide_what_is_there_or_missing() {
-        assert_eq!(share(0, 0), "");
-        assert_eq!(share(0, 9), "0 %");
-        assert_eq!(share(1, 3), "33.3 %");
-        assert_eq!(share(1, 100_000), "< 0.1 %");
-        assert_eq!(share(99_999, 100_000), "> 99.9 %");
-        assert_eq!(share(9, 9), "100 %");
     }
 
     #[test]

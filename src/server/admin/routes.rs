@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
-use http::{HeaderMap, StatusCode, header, uri::Authority};
+use http::{HeaderMap, StatusCode, Uri, header, uri::Authority};
 use serde::{Deserialize as _, de::value::StrDeserializer};
 use tokio::time::{Instant, timeout};
 
@@ -61,8 +61,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .with_state(admin)
 }
 
-async fn status(State(admin): State<Arc<Admin>>) -> Response {
-    page::page(&admin.shared, admin.is_ready().err(), admin.started.elapsed())
+async fn status(State(admin): State<Arc<Admin>>, uri: Uri) -> Response {
+    page::page(&admin.shared, admin.is_ready().err(), admin.started.elapsed(), uri.query())
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> Said {

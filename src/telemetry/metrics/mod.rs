@@ -2,30 +2,40 @@
 //!
 //! - here: what callbacks write, once each, from their [`Outcome`].
 //! - [`outcomes`]: how many callbacks had which outcome.
-//! - [`counts`]: the same, for people.
+//! - [`counts`]: the same, for people. [`history`]: and what it was a while ago.
 //! - [`state`]: what is read off the running bridge when it is scraped, and costs callbacks nothing.
 //! - [`process`]: what the system knows of the process.
 //!
 //! One for each bridge. `server` makes it, and serves it.
 
 mod counts;
+mod history;
 mod outcomes;
 mod process;
 mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+    core::Collector as _,
+    proto::{Metric, MetricFamily},
+};
+use tokio::time::Instant;
 
 use crate::callback::{Callback, Callbacks};
 use crate::outcome::{Delivered, Outcome, Source};
+use crate::telemetry::errors::RecentErrors;
+use counts::BUCKETS;
+use history::History;
 use outcomes::OutcomeCounters;
 
-pub(crate) use counts::{CallbackCounts, Estimate, OutcomeCount, Times};
+pub(crate) use counts::{CallbackCounts, Estimate, Labels, Times};
+pub(crate) use history::EVERY;
 pub(crate) use state::{BridgeState, CertificateState};
-
-/// Seconds, from what a decision next door takes up to OpenIM's own cap.
-const BUCKETS: [f64; 15] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0];
 
 /// What callbacks write. Shared by all workers.
 #[derive(Debug)]
@@ -40,6 +50,9 @@ pub struct Metrics {
     retries: IntCounter,
     abandoned: IntCounter,
     no_handshake: IntCounter,
+    /// For the status page.
+    history: Mutex<History>,
+    pub(crate) errors: RecentErrors,
 }
 
 impl Metrics {
@@ -97,7 +110,40 @@ impl Metrics {
                 "TLS handshakes that failed for a reason that an operator can mend, such as an untrusted certificate.",
             )?,
             registry,
+            history: Mutex::new(History::new(Instant::now())),
+            errors: RecentErrors::default(),
         })
+    }
+
+    /// To be called every [`EVERY`]: keeps what is counted, for [`Self::windows`].
+    pub(crate) fn keep(&self) {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).keep(Instant::now(), &self.counts());
+    }
+
+    /// What was counted in the last minute, in the last 15 minutes, and since the start.
+    pub(crate) fn windows(&self) -> [CallbackCounts; 3] {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).windows(Instant::now(), self.counts())
+    }
+
+    fn counts(&self) -> CallbackCounts {
+        CallbackCounts {
+            callbacks: self.outcomes.counts(),
+            callback_duration: Times::of(&self.callback_duration),
+            decision_duration: Times::of(&self.decision_duration),
+            retries: self.retries.get(),
+            abandoned: self.abandoned.get(),
+            deliveries: self.deliveries_by_result(),
+            delivery_retries: self.delivery_retries.get(),
+        }
+    }
+
+    fn deliveries_by_result(&self) -> [u64; Delivered::ALL.len()] {
+        let families = self.deliveries.collect();
+        let of = |result: &str| {
+            let all = families.iter().flat_map(MetricFamily::get_metric);
+            all.filter(|metric| metric.get_label().iter().any(|label| label.value() == result)).map(count_of).sum()
+        };
+        Delivered::ALL.map(|result| of(result.into_str()))
     }
 
     /// Counts a callback, whatever became of it. `elapsed` is from the first byte of its request to here.
@@ -156,4 +202,10 @@ impl Metrics {
         families.sort_by(|one, other| one.name().cmp(other.name()));
         TextEncoder::new().encode_to_string(&families)
     }
+}
+
+/// The library hands on whole numbers as floating point.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn count_of(metric: &Metric) -> u64 {
+    metric.get_counter().get_value() as u64
 }

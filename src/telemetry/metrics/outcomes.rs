@@ -1,12 +1,11 @@
 //! How many callbacks had which outcome. A series is made when it first occurs: of the combinations of all callbacks most
 //! never do. From then on a callback looks nothing up.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use prometheus::core::Collector as _;
-use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
+use super::counts::{Labels, OutcomeCount};
 use crate::callback::Callbacks;
 use crate::openim::Rejection;
 use crate::outcome::{Outcome, OutcomeKind, Reason, Source};
@@ -15,7 +14,7 @@ use crate::upstream::ErrorClass;
 /// The label of a request whose URL names no callback that is served. Whoever sends it cannot choose the label.
 pub(super) const UNKNOWN: &str = "unknown";
 /// The reason of a callback that needs none.
-pub(super) const NO_REASON: &str = "none";
+const NO_REASON: &str = "none";
 
 const KINDS: usize = OutcomeKind::Change as usize + 1;
 const SOURCES: usize = Source::Rejected as usize + 1;
@@ -30,6 +29,8 @@ pub(super) struct OutcomeCounters {
     series: IntCounterVec,
     /// By the callback's place in the registry, and at the end those of none.
     counters: Box<[OnceLock<OfCallback>]>,
+    /// Those that were made, in this order. Callbacks do not look at it.
+    made: Mutex<Vec<(Labels, IntCounter)>>,
 }
 
 impl OutcomeCounters {
@@ -39,7 +40,7 @@ impl OutcomeCounters {
         let series = IntCounterVec::new(Opts::new("openim_bridge_callbacks_total", help), &labels)?;
         registry.register(Box::new(series.clone()))?;
         let counters = (0..=callbacks.rows.len()).map(|_| OnceLock::new()).collect();
-        Ok(Self { callbacks, series, counters })
+        Ok(Self { callbacks, series, counters, made: Mutex::default() })
     }
 
     pub(super) fn count(&self, outcome: &Outcome) {
@@ -53,8 +54,18 @@ impl OutcomeCounters {
         } else if let Ok(counter) = self.made(outcome) {
             counter.inc();
             // Two workers that come here at once are given the same counter.
-            let _already_there = slot.set(counter);
+            if slot.set(counter.clone()).is_ok() {
+                let (callback, reason) = (outcome.callback, outcome.reason());
+                let labels = Labels { callback, kind: outcome.kind(), source: outcome.source(), reason };
+                self.made.lock().unwrap_or_else(PoisonError::into_inner).push((labels, counter));
+            }
         }
+    }
+
+    /// One for each series, in the order in which they were made.
+    pub(super) fn counts(&self) -> Vec<OutcomeCount> {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().map(|(of, counter)| OutcomeCount { of: *of, count: counter.get() }).collect()
     }
 
     fn made(&self, outcome: &Outcome) -> prometheus::Result<IntCounter> {
@@ -62,10 +73,6 @@ impl OutcomeCounters {
         let reason = outcome.reason().map_or(NO_REASON, Reason::name);
         let labels = [callback, outcome.kind().into_str(), outcome.source().into_str(), reason];
         self.series.get_metric_with_label_values(&labels)
-    }
-
-    pub(super) fn families(&self) -> Vec<MetricFamily> {
-        self.series.collect()
     }
 }
 
@@ -87,7 +94,7 @@ const fn index(outcome: &Outcome) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use prometheus::TextEncoder;
+    use prometheus::{TextEncoder, core::Collector as _};
 
     use super::*;
     use std::rc::Rc;
@@ -135,7 +142,7 @@ mod tests {
 
     fn counted(counters: &OutcomeCounters) -> Vec<String> {
         let families: Vec<_> =
-            counters.families().into_iter().filter(|family| !family.get_metric().is_empty()).collect();
+            counters.series.collect().into_iter().filter(|family| !family.get_metric().is_empty()).collect();
         let text = TextEncoder::new().encode_to_string(&families).expect("text");
         text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     }
