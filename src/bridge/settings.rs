@@ -1,4 +1,4 @@
-//! What the configuration says of the path of a callback.
+//! The settings of a callback's path.
 
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::telemetry::log::LogSettings;
 pub struct BridgeSettings {
     pub access: AccessSettings,
     pub decision: DecisionSettings,
-    /// What OpenIM is told when no good reply came in time.
+    /// What OpenIM is told if no valid reply came in time.
     pub fallback: FallbackPolicy,
     /// What completes a refusal that left its code or its message unset.
     pub refusal: RefusalDefaults,
@@ -24,7 +24,7 @@ pub struct BridgeSettings {
     /// What is done with each callback.
     pub routes: Routes,
     pub operation_id: OperationIdSettings,
-    /// How the service is told of after callbacks.
+    /// How after callbacks are delivered to the service.
     pub delivery: DeliverySettings,
     /// Bounds on what the bridge takes in.
     pub limits: BridgeLimits,
@@ -53,27 +53,27 @@ pub struct OperationIdSettings {
     pub missing: MissingOperationId,
 }
 
-/// What happens to a request without an operation ID. OpenIM v3.5 and v3.6 leave an empty one out.
+/// What happens to a request without an operation ID. OpenIM v3.5 and v3.6 omit an empty one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingOperationId {
     /// 400 and code 9903.
     #[default]
     Refuse,
-    /// The bridge makes one up.
+    /// The bridge makes one.
     Generate,
 }
 
-/// How the service is told of after callbacks.
+/// How after callbacks are delivered to the service.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliverySettings {
-    /// How old an event may be, and still be told of.
+    /// How old an event may be and still be delivered.
     pub max_age: Duration,
     /// How often the service is told, where it has answered and may not have understood.
     pub max_attempts: NonZeroUsize,
     /// How long one attempt may take.
     pub attempt_timeout: Duration,
-    /// Attempts at one time, of the process. One callback has half of them at most.
+    /// Concurrent attempts of the process. One callback has at most half of them.
     pub concurrency: NonZeroUsize,
     /// Bytes of events that wait or are being delivered, of the process. One key has a quarter of them at most.
     pub queue_bytes: NonZeroUsize,

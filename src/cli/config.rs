@@ -27,7 +27,7 @@ pub fn command() -> Command {
             .value_name("FORMAT")
             .value_parser(["text", "json"])
             .default_value("text")
-            .help("How the result is written to standard output")
+            .help("The format of the result on standard output")
     };
     Command::new("config")
         .about("Check, show or describe the configuration")
@@ -35,7 +35,7 @@ pub fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(
             Command::new("check")
-                .about("Say whether the configuration that `serve` would run on is right; exit code 2 if it is not")
+                .about("Validate the configuration of `serve` and the files that it names, without starting anything; exit code 2 if wrong")
                 .args(config::args())
                 .arg(output()),
         )
@@ -110,7 +110,7 @@ fn in_words(loaded: Loaded) -> Checked {
     (loaded, warnings)
 }
 
-/// With what is to be said of the files of TLS; of those with credentials, the configuration tells itself.
+/// With the errors and warnings about TLS files. Those about credentials come from loading the configuration.
 fn with_files(loaded: Loaded) -> Result<Checked, Vec<String>> {
     let (loaded, mut warnings) = in_words(loaded);
     // Most likely a mistake: whoever asks whether all is right should hear of it.
@@ -288,7 +288,7 @@ mod tests {
         KEY                           VALUE                                 FROM
         listen                        127.0.0.1:10006                       default
         access.allow                  []                                    default
-        access.basic_auth_file        no credentials are asked for          default
+        access.basic_auth_file        no credentials are required           default
         tls.cert                      plain HTTP                            default
         tls.key                       plain HTTP                            default
         workers                       1                                     default
@@ -309,7 +309,7 @@ mod tests {
         upstream.eject.probe_min      500ms                                 default
         upstream.eject.probe_max      2s                                    default
         forward.url                   nothing can be forwarded              default
-        forward.basic_auth_file       what OpenIM sent is passed on         default
+        forward.basic_auth_file       OpenIM's own header is passed on      default
         forward.connect_timeout       1s                                    default
         forward.tls.ca                those of the system                   default
         forward.tls.cert              none                                  default
@@ -354,7 +354,7 @@ mod tests {
         log.format                    text                                  default
         log.private                   false                                 default
         log.ids                       plain                                 default
-        log.ids_key_file              a random one for each process         default
+        log.ids_key_file              a random key for each process         default
         "#);
     }
 

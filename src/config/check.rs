@@ -121,9 +121,9 @@ impl Raw {
                 human(least),
             ));
         }
-        let shown = "a certificate is shown with its key, or none is";
+        let shown = "a client certificate needs both";
         for (group, cert, key, why) in [
-            ("tls", &self.tls.cert, &self.tls.key, "HTTPS takes both, plain HTTP neither"),
+            ("tls", &self.tls.cert, &self.tls.key, "HTTPS needs both, plain HTTP neither"),
             ("upstream.tls", &self.upstream.tls.cert, &self.upstream.tls.key, shown),
             ("forward.tls", &self.forward.tls.cert, &self.forward.tls.key, shown),
         ] {

@@ -1,4 +1,4 @@
-//! Where a value came from, and what can be wrong with it, in words for people.
+//! Where a value came from, and what can be wrong with it, in words.
 
 use std::{
     fmt, io,
@@ -116,7 +116,7 @@ pub enum Warning {
     #[error("`{key}` ({at}) has no effect: {why}")]
     UnusedTls { key: &'static str, at: ValueSource, why: &'static str },
     /// A setting that refuses what OpenIM takes no refusal of without losing something.
-    #[error("`{key}` ({at}): OpenIM loses the messages of what is refused here, and its API reports success")]
+    #[error("`{key}` ({at}): if this is refused, OpenIM loses messages although its API reports success")]
     LosesMessages { key: String, at: ValueSource },
     /// What may be held by the limits is more than the process's memory leaves for that. All in bytes.
     #[error(

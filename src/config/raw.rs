@@ -2,7 +2,7 @@
 //!
 //! A field is a setting, its path the key, its doc comment what `--help`, `config schema` and `docs/configuration.md`
 //! say. `x-flag` is a second, shorter flag. `x-live` says whether a change takes effect while the bridge runs, for a setting
-//! or for all of a group; where nothing is said, a restart is needed. The defaults are those of [`Settings`]. [`super::check`] turns a [`Raw`]
+//! or for all of a group; without it, a restart is needed. The defaults are those of [`Settings`]. [`super::check`] turns a [`Raw`]
 //! into [`Settings`].
 
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ pub(super) struct Raw {
     pub(super) access: RawAccess,
     /// HTTPS from OpenIM.
     pub(super) tls: RawTls,
-    /// Worker threads, each with its own listener and its own connections to the decision service.
+    /// The number of worker threads. Each has its own listener and its own connections to the decision service.
     pub(super) workers: Whole<256>,
     /// The decision service.
     pub(super) upstream: RawUpstream,
@@ -50,33 +50,33 @@ pub(super) struct Raw {
     /// How the decision service is asked.
     #[schemars(extend("x-live" = true))]
     pub(super) decision: RawDecision,
-    /// What OpenIM is told when there is no good reply in time.
+    /// What OpenIM is told if there is no valid reply in time.
     #[schemars(extend("x-live" = true))]
     pub(super) fallback: RawFallback,
-    /// What completes a refusal in which the decision service left something unset.
+    /// Defaults for what the decision service leaves unset in a refusal.
     #[schemars(extend("x-live" = true))]
     pub(super) refusal: RawRefusal,
     /// How answers are written.
     #[schemars(extend("x-live" = true))]
     pub(super) response: RawResponse,
-    /// What is done with each callback. All others are set by their keys in webhooks.yml.
+    /// What happens to each callback. Single callbacks are set by their keys in webhooks.yml.
     #[schemars(extend("x-live" = true))]
     pub(super) callbacks: RawCallbacks,
     /// The operation ID of a request.
     #[schemars(extend("x-live" = true))]
     pub(super) operation_id: RawOperationId,
-    /// Bounds on what the bridge takes in, each for the whole process.
+    /// Limits on what the bridge accepts. Each applies to the whole process.
     #[schemars(extend("x-live" = true))]
     pub(super) limits: RawLimits,
-    /// How the decision service is told of after callbacks, which are answered before it is.
+    /// How after callbacks are delivered to the decision service. OpenIM is answered before that.
     #[schemars(extend("x-live" = true))]
     pub(super) delivery: RawDelivery,
     /// The listener for operators.
     pub(super) admin: RawAdmin,
-    /// When the bridge says that it is ready.
+    /// When the bridge reports that it is ready.
     #[schemars(extend("x-live" = true))]
     pub(super) ready: RawReady,
-    /// How the bridge stops.
+    /// How the bridge shuts down.
     #[schemars(extend("x-live" = true))]
     pub(super) drain: RawDrain,
     /// What is logged, to standard error.
@@ -88,11 +88,12 @@ pub(super) struct Raw {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawAccess {
-    /// The addresses that may call: single ones and CIDR ranges. Empty: all. The peer's own address counts; forwarded
-    /// headers are not believed. All others get 403 and code 9909.
+    /// The addresses that may call: single ones and CIDR ranges. Empty: all. The address of the TCP connection counts;
+    /// forwarded headers are ignored. All others get 403 and code 9909.
     pub(super) allow: Networks,
-    /// A file with one `user:password` a line, of which every request must carry one, by HTTP Basic; lines that begin
-    /// with `#` are comments. Read again when it changes. All others get 401 and code 9907. Unset: no credentials are asked for.
+    /// A file with one `user:password` on each line. Every request must carry one of them, by HTTP Basic; all others
+    /// get 401 and code 9907. Lines that begin with `#` are comments. Reloaded when it changes. Unset: no credentials
+    /// are required.
     pub(super) basic_auth_file: Option<FilePath>,
 }
 
@@ -100,10 +101,10 @@ pub(super) struct RawAccess {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawTls {
-    /// A PEM file with the certificate that OpenIM is shown, followed by those that lead to its root. With it, `listen`
-    /// takes HTTPS only. The file is read again when it changes. Unset: plain HTTP.
+    /// A PEM file with the server certificate that OpenIM sees, followed by its intermediate certificates. If it is
+    /// set, `listen` accepts HTTPS only. Reloaded when it changes. Unset: plain HTTP.
     pub(super) cert: Option<FilePath>,
-    /// A PEM file with the private key of `tls.cert`. Read again when it changes. Unset: plain HTTP.
+    /// A PEM file with the private key of `tls.cert`. Reloaded when it changes. Unset: plain HTTP.
     pub(super) key: Option<FilePath>,
 }
 
@@ -112,23 +113,23 @@ pub(super) struct RawTls {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawUpstream {
     /// Where the decision service listens: one or more URLs of the form `http://HOST:PORT`, `https://HOST:PORT` for
-    /// TLS, or `unix:///PATH` for a socket in the file system. The flag may be repeated; flag and variable also take
-    /// several with commas between.
+    /// TLS, or `unix:///PATH` for a Unix socket. The flag may be repeated; flag and variable also accept several URLs
+    /// separated by commas.
     #[schemars(extend("x-flag" = "upstream"))]
     pub(super) addresses: UpstreamUrls,
-    /// How long one connection to the decision service may take to be made. Never longer than `decision.timeout`.
+    /// How long connecting to the decision service may take. Never longer than `decision.timeout`.
     pub(super) connect_timeout: Period<1, OPENIM_CAP>,
-    /// Connections to one endpoint, at most, where the decision service allows too few concurrent calls on a connection
-    /// (its HTTP/2 `MAX_CONCURRENT_STREAMS`). Each worker has one in any case.
+    /// The most connections to one endpoint. More than one per worker are opened only if the decision service allows
+    /// too few concurrent calls on a connection (its HTTP/2 `MAX_CONCURRENT_STREAMS`). Each worker always has one.
     pub(super) connections: Whole<4>,
-    /// How often names are resolved again; at once after a failed connection.
+    /// How often names are resolved again. After a failed connection they are resolved at once.
     pub(super) resolve: RawResolve,
     /// TLS to the decision service, where its address is `https`.
     pub(super) tls: RawUpstreamTls,
-    /// How the decision service is asked for its health, by the standard `grpc.health.v1`. A service that offers none
-    /// counts as healthy when it says so.
+    /// How the decision service's health is checked, by the standard `grpc.health.v1`. A service that does not
+    /// implement it counts as healthy as long as it answers.
     pub(super) health: RawHealth,
-    /// When an endpoint of the decision service is taken out, and how it comes back.
+    /// When an endpoint of the decision service is ejected, and when it is used again.
     pub(super) eject: RawEject,
 }
 
@@ -136,11 +137,12 @@ pub(super) struct RawUpstream {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawResolve {
-    /// A name is resolved again when its DNS answer's time to live is over, but not before this.
+    /// A name is resolved again when the TTL of its DNS answer is over, but not sooner than this.
     pub(super) ttl_min: Period<100, HOUR>,
-    /// A name is resolved again after this at the latest, whatever its DNS answer says.
+    /// A name is resolved again after this at the latest, whatever the TTL of its DNS answer is.
     pub(super) ttl_max: Period<100, HOUR>,
-    /// The name server to ask, over UDP and TCP. Unset: those of `/etc/resolv.conf`, after `/etc/hosts`.
+    /// The name server to use, over UDP and TCP. Unset: those of `/etc/resolv.conf`, after
+    /// `/etc/hosts`.
     pub(super) server: Option<Listen>,
 }
 
@@ -148,40 +150,40 @@ pub(super) struct RawResolve {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawUpstreamTls {
-    /// A PEM file with the authorities whose certificates are trusted. Read again when it changes. Unset: those of the
-    /// system, as they are at the start.
+    /// A PEM file with the certificate authorities (CAs) to trust. Reloaded when it changes. Unset: those of the system,
+    /// as they are at the start.
     pub(super) ca: Option<FilePath>,
-    /// A PEM file with the certificate that the decision service is shown, where it asks for one, followed by those that
-    /// lead to its root. Read again when it changes. Unset: none.
+    /// A PEM file with the client certificate for the decision service (mTLS), followed by its intermediate
+    /// certificates. Reloaded when it changes. Unset: none.
     pub(super) cert: Option<FilePath>,
-    /// A PEM file with the private key of `upstream.tls.cert`. Read again when it changes. Unset: none.
+    /// A PEM file with the private key of `upstream.tls.cert`. Reloaded when it changes. Unset: none.
     pub(super) key: Option<FilePath>,
     /// The name that the decision service's certificate must be for. Unset: the host of its address.
     pub(super) server_name: Option<CertName>,
 }
 
-/// How the decision service is asked for its health.
+/// How the decision service's health is checked.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawHealth {
-    /// The service that is asked for. Empty: the server as a whole.
+    /// The service name in the health check. Empty: the server as a whole.
     pub(super) service: AnyText,
-    /// From one check of an endpoint to the next.
+    /// The time from one health check of an endpoint to the next.
     pub(super) interval: Period<100, HOUR>,
-    /// How long an answer may take. An unanswered check takes the endpoint out.
+    /// How long the answer to a health check may take. If there is none by then, the endpoint is ejected.
     pub(super) timeout: Period<10, OPENIM_CAP>,
 }
 
-/// When an endpoint of the decision service is taken out, and how it comes back.
+/// When an endpoint of the decision service is ejected, and when it is used again.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawEject {
-    /// So many failures in a row take an endpoint out: connecting failed, the connection broke, UNAVAILABLE, no answer
-    /// by the deadline to a call that had half of its callback's time or more.
+    /// How many failures in a row eject an endpoint. A failure is: connecting failed, the connection broke,
+    /// UNAVAILABLE, or no answer by the deadline to a call that had at least half of its callback's time.
     pub(super) failures: Whole<MAX_COUNT>,
-    /// The first pause between probes of an ejected endpoint, with jitter.
+    /// The first interval between probes of an ejected endpoint. It doubles each time, with jitter.
     pub(super) probe_min: Period<10, HOUR>,
-    /// The pause to which that of `upstream.eject.probe_min` rises.
+    /// Upper limit for the interval between probes, which starts at `upstream.eject.probe_min` and doubles.
     pub(super) probe_max: Period<10, HOUR>,
 }
 
@@ -189,13 +191,14 @@ pub(super) struct RawEject {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawForward {
-    /// Where requests are forwarded to, as they came: the `url` that OpenIM had until now. Their command is appended as
-    /// OpenIM appends it. A user and a password in it become the header `Authorization`. Unset: nothing can be forwarded.
+    /// Where requests are forwarded to, unchanged: the `url` that OpenIM's webhooks.yml had until now. The command is
+    /// appended as OpenIM does it. A user and password in it become the header `Authorization`. Unset: nothing can be
+    /// forwarded.
     pub(super) url: Option<ReceiverUrl>,
-    /// A file with one line `user:password`, for the header `Authorization`. It goes before what `forward.url` says. Read at
-    /// the start. Unset: what OpenIM sent is passed on, unless `access.basic_auth_file` asks for it here.
+    /// A file with one line `user:password`, for the header `Authorization`. It takes precedence over `forward.url`.
+    /// Read at the start. Unset: OpenIM's own header is passed on, unless `access.basic_auth_file` checks it here.
     pub(super) basic_auth_file: Option<FilePath>,
-    /// How long one connection to the receiver may take to be made.
+    /// How long connecting to the receiver may take.
     pub(super) connect_timeout: Period<1, OPENIM_CAP>,
     /// TLS to the receiver, where `forward.url` is `https`.
     pub(super) tls: RawForwardTls,
@@ -205,13 +208,13 @@ pub(super) struct RawForward {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawForwardTls {
-    /// A PEM file with the authorities whose certificates are trusted. Read again when it changes. Unset: those of the
-    /// system, as they are at the start.
+    /// A PEM file with the certificate authorities (CAs) to trust. Reloaded when it changes. Unset: those of the system,
+    /// as they are at the start.
     pub(super) ca: Option<FilePath>,
-    /// A PEM file with the certificate that the receiver is shown, where it asks for one, followed by those that lead to
-    /// its root. Read again when it changes. Unset: none.
+    /// A PEM file with the client certificate for the receiver (mTLS), followed by its intermediate certificates.
+    /// Reloaded when it changes. Unset: none.
     pub(super) cert: Option<FilePath>,
-    /// A PEM file with the private key of `forward.tls.cert`. Read again when it changes. Unset: none.
+    /// A PEM file with the private key of `forward.tls.cert`. Reloaded when it changes. Unset: none.
     pub(super) key: Option<FilePath>,
     /// The name that the receiver's certificate must be for. Unset: the host of `forward.url`.
     pub(super) server_name: Option<CertName>,
@@ -221,78 +224,81 @@ pub(super) struct RawForwardTls {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawDecision {
-    /// From the first byte of OpenIM's request to the bridge's answer. The decision service is given up 1 % earlier, so
-    /// that the answer is out by then. Keep it below the callback's `timeout` in
-    /// OpenIM's webhooks.yml (5 s as shipped). OpenIM itself gives up after 15 s, whatever webhooks.yml says.
+    /// The longest time from the first byte of OpenIM's request to the bridge's answer. The call to the decision
+    /// service ends 1 % earlier, so that the answer is out in time. Keep it below the callback's `timeout` in OpenIM's
+    /// webhooks.yml (5 s by default). OpenIM itself gives up after 15 s, whatever webhooks.yml says.
     #[schemars(extend("x-flag" = "timeout"))]
     pub(super) timeout: Period<10, OPENIM_CAP>,
-    /// The share of owners, in percent, for whom decisions have effect. Who they are follows from a hash of the owner's
-    /// ID, and stays the same. For the others OpenIM is told at once to go on, and the decision service is asked in the
-    /// background: only the log shows what it would have decided. 0 is shadow mode.
+    /// The share of owners, in percent, for whom decisions take effect. A hash of the owner's ID selects them, so the
+    /// selection stays the same. For the others OpenIM is told at once to go on, and the decision service is asked in
+    /// the background: only the log shows what it would have decided. 0 is shadow mode.
     pub(super) enforce_percent: Share,
-    /// What is done for the others: `allow`, or `forward` to the receiver of `forward.url`, whose answer counts. The decision
-    /// service is asked in the background in both cases; with `forward`, the two are compared, counted, and logged by the
-    /// names of the fields in which they differ.
+    /// What happens for the other owners: `allow`, or `forward` to the receiver at `forward.url`, whose answer counts.
+    /// In both cases the decision service is asked in the background. With `forward`, the two answers are compared and
+    /// counted, and the names of the fields that differ are logged.
     pub(super) rest: Rest,
 }
 
-/// What OpenIM is told when there is no good reply in time.
+/// What OpenIM is told if there is no valid reply in time.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawFallback {
-    /// What OpenIM is told when there is no good reply in time. With `allow`, whoever can make the decision service
-    /// slow switches its rule off; `refuse` is for rules that are a safeguard.
+    /// What OpenIM is told if there is no valid reply in time. With `allow`, anyone who can make the decision service
+    /// slow disables its rules: use `refuse` for safeguards.
     #[schemars(extend("x-flag" = "fallback"))]
     pub(super) action: Action,
-    /// What is done for one class of errors, in place of `fallback.action`.
+    /// What happens for one class of errors, instead of `fallback.action`.
     pub(super) class: RawFallbackClass,
-    /// How a fallback's refusal reads.
+    /// The error that users get if the fallback refuses.
     pub(super) refusal: RawFallbackRefusal,
 }
 
-/// What is done for one class of errors, in place of `fallback.action`.
+/// What happens for one class of errors, instead of `fallback.action`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawFallbackClass {
-    /// In place of `fallback.action` when `decision.timeout` passed, or the decision service said so.
+    /// Instead of `fallback.action` if `decision.timeout` passed, or the decision service returned `DEADLINE_EXCEEDED` or
+    /// CANCELLED.
     pub(super) timeout: Option<Action>,
-    /// In place of `fallback.action` when the decision service could not be reached, or said that it is unavailable.
+    /// Instead of `fallback.action` if the decision service could not be reached, or returned UNAVAILABLE.
     pub(super) unavailable: Option<Action>,
-    /// In place of `fallback.action` when one of `limits` was reached, or the decision service said that it has too
-    /// much to do.
+    /// Instead of `fallback.action` if one of `limits` was reached, or the decision service returned
+    /// `RESOURCE_EXHAUSTED`.
     pub(super) overloaded: Option<Action>,
-    /// In place of `fallback.action` when the decision service, or the mesh before it, turned the bridge away.
+    /// Instead of `fallback.action` if the decision service, or a mesh in front of it, returned UNAUTHENTICATED or
+    /// `PERMISSION_DENIED`.
     pub(super) denied: Option<Action>,
-    /// What OpenIM is told when the decision service lacks the rpc: `allow` unless this says otherwise, whatever
-    /// `fallback.action` says.
+    /// What OpenIM is told if the decision service does not implement the rpc (UNIMPLEMENTED). Unset: `allow`, whatever
+    /// `fallback.action` is.
     pub(super) unimplemented: Option<Action>,
-    /// In place of `fallback.action` when the reply holds no valid decision.
+    /// Instead of `fallback.action` if the reply holds no valid decision.
     pub(super) invalid_reply: Option<Action>,
-    /// In place of `fallback.action` after every other failure.
+    /// Instead of `fallback.action` after every other failure.
     pub(super) internal: Option<Action>,
 }
 
-/// How a fallback's refusal reads.
+/// The error that users get if the fallback refuses.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawFallbackRefusal {
     /// The `errCode` of a fallback's refusal. Unset: the reserved code of the error class, 9920 to 9926.
     pub(super) code: Option<Code<9999>>,
-    /// The `errMsg` of a fallback's refusal. It reaches the user.
+    /// The `errMsg` of a fallback's refusal. Users see it.
     pub(super) message: NonEmpty,
-    /// The `errDlt` of a fallback's refusal. It reaches whoever calls OpenIM's API. May be empty.
+    /// The `errDlt` of a fallback's refusal. The caller of OpenIM's API sees it. May be empty.
     pub(super) detail: AnyText,
 }
 
-/// What completes a refusal in which the decision service left something unset.
+/// Defaults for what the decision service leaves unset in a refusal.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawRefusal {
-    /// The `errCode` of a refusal that the decision service gave no code.
+    /// The `errCode` of a refusal without a code.
     pub(super) default_code: Code<9899>,
-    /// The `errMsg` of a refusal that the decision service gave no message. It reaches the user.
+    /// The `errMsg` of a refusal without a message. Users see it.
     pub(super) default_message: NonEmpty,
-    /// Further codes that the decision service may refuse with, besides 5000 to 9899. Any other code is sent as 9925.
+    /// Additional codes that the decision service may refuse with, besides 5000 to 9899. Any other code is sent as
+    /// 9925.
     pub(super) codes: Codes,
 }
 
@@ -300,41 +306,41 @@ pub(super) struct RawRefusal {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawResponse {
-    /// How `nextCode` is written. OpenIM Server reads `integer` only; `string` is for receivers built to the documented
-    /// page.
+    /// How `nextCode` is written. OpenIM Server reads only `integer`. `string` is for receivers that follow OpenIM's
+    /// documentation page literally.
     pub(super) next_code: NextCodeForm,
 }
 
-/// What is done with each callback.
+/// What happens to each callback.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct RawCallbacks {
-    /// The callbacks that are not named.
+    /// All callbacks without settings of their own.
     pub(super) default: RawDefaultRoute,
-    /// The commands that the bridge does not know, of a later OpenIM.
+    /// Commands that this bridge does not know, such as those of a later OpenIM.
     pub(super) unknown: RawUnknownRoute,
     /// One callback, by its key in webhooks.yml.
     #[serde(flatten)]
     pub(super) named: BTreeMap<String, RawCallback>,
 }
 
-/// The callbacks that are not named.
+/// All callbacks without settings of their own.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawDefaultRoute {
-    /// What is done with the callbacks that have no `route` of their own: `service` asks or tells the decision service, `forward`
-    /// passes the request on to `forward.url` and its answer back,
-    /// `allow` answers at once that OpenIM goes on, `refuse` that it does not (code 9910). `refuse` leaves alone what OpenIM
-    /// only tells, and what loses messages where it is refused.
+    /// What happens to the callbacks that have no `route` of their own. `service`: the decision service is called.
+    /// `forward`: the request goes to `forward.url`, and its answer back to OpenIM. `allow`: OpenIM is told at once to
+    /// go on. `refuse`: OpenIM is told at once to refuse, with code 9910; this does not apply to after callbacks, nor
+    /// to callbacks where a refusal loses messages.
     pub(super) route: Route,
 }
 
-/// The commands that the bridge does not know, of a later OpenIM.
+/// Commands that this bridge does not know, such as those of a later OpenIM.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawUnknownRoute {
-    /// What is answered to a command that the bridge does not know, of a later OpenIM: `refuse` (404 and code 9901),
-    /// `allow` where the command in the URL is also the one in the body, or `forward` to `forward.url`.
+    /// The answer to a command that the bridge does not know, such as that of a later OpenIM: `refuse` (404 and code
+    /// 9901), `allow` (if the command in the URL is also the one in the body), or `forward` to `forward.url`.
     #[schemars(extend("x-was" = "commands.unserved"))]
     pub(super) route: UnknownRoute,
 }
@@ -343,16 +349,16 @@ pub(super) struct RawUnknownRoute {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawCallback {
-    /// In place of `callbacks.default.route`, for this callback. What OpenIM only tells cannot be refused.
+    /// Instead of `callbacks.default.route`, for this callback. An after callback cannot be refused.
     pub(super) route: Option<Route>,
-    /// In place of `decision.timeout`, for this callback.
+    /// Instead of `decision.timeout`, for this callback.
     pub(super) timeout: Option<Period<10, OPENIM_CAP>>,
-    /// In place of `fallback`, for this callback: an action, or one for each error class, such as
-    /// `{timeout: refuse, unimplemented: allow}`, with `action` for all others.
+    /// Instead of `fallback`, for this callback: an action, or one for each error class, such as `{timeout: refuse,
+    /// unimplemented: allow}`, with `action` for all others.
     pub(super) fallback: Option<CallbackFallback>,
-    /// In place of `decision.enforce_percent`, for this callback.
+    /// Instead of `decision.enforce_percent`, for this callback.
     pub(super) enforce_percent: Option<Share>,
-    /// In place of `decision.rest`, for this callback.
+    /// Instead of `decision.rest`, for this callback.
     pub(super) rest: Option<Rest>,
 }
 
@@ -360,45 +366,46 @@ pub(super) struct RawCallback {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawOperationId {
-    /// What happens to a request without the header `operationID`: `refuse` (400 and code 9903), or `generate` one. OpenIM
-    /// v3.5 and v3.6 leave an empty one out.
+    /// What happens to a request without the header `operationID`: `refuse` (400 and code 9903), or `generate` one.
+    /// OpenIM v3.5 and v3.6 omit the header if it is empty.
     pub(super) missing: MissingOperationId,
 }
 
-/// Bounds on what the bridge takes in, each for the whole process.
+/// Limits on what the bridge accepts. Each applies to the whole process.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLimits {
-    /// Bytes of one request's body. Beyond it, 413 and code 9904.
+    /// The largest body of a request, in bytes. A larger one gets 413 and code 9904.
     pub(super) request_bytes: Size<MAX_BYTES>,
-    /// Bytes of memory for callbacks that are read, asked or answered. A body counts twice, beside the question that is made
-    /// of it, until its answer has been taken. Beyond it, the fallback, as `overloaded`. At least `limits.request_bytes`.
-    /// Unset: half of the budget, which is the cgroup's limit on memory less 16 MiB; 64 MiB without such a limit.
+    /// Memory for callbacks in flight, in bytes. Each counts twice its body, plus its gRPC request, until OpenIM has
+    /// taken the answer. Beyond it, callbacks get the fallback, as `overloaded`. At least `limits.request_bytes`.
+    /// Unset: half of the budget, which is the cgroup's memory limit less 16 MiB; 64 MiB without such a limit.
     pub(super) body_bytes: Option<Size<MAX_BYTES>>,
-    /// Open connections from OpenIM. Unset: 80 % of the limit on open files, and no more than what the budget leaves allows.
+    /// The most open connections from OpenIM. Unset: 80 % of the limit on open files, and no more than the rest of the
+    /// memory budget allows.
     pub(super) connections: Option<Whole<MAX_COUNT>>,
-    /// Callbacks in flight. Beyond it, the fallback, as `overloaded`.
+    /// The most callbacks in flight. Beyond it, callbacks get the fallback, as `overloaded`.
     pub(super) in_flight: Whole<MAX_COUNT>,
 }
 
-/// How the decision service is told of after callbacks, which are answered before it is.
+/// How after callbacks are delivered to the decision service. OpenIM is answered before that.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawDelivery {
-    /// How old an after callback may be and still be delivered, when the decision service is not there.
+    /// How long delivery of an after callback is retried while the decision service is unavailable.
     pub(super) max_age: Period<100, HOUR>,
-    /// How often the decision service is told of an after callback that it fails to take: at a missed deadline,
-    /// `RESOURCE_EXHAUSTED`, UNKNOWN, INTERNAL, ABORTED, UNAUTHENTICATED and `PERMISSION_DENIED`. While it is UNAVAILABLE, it is
-    /// told until `delivery.max_age`; at every other status, once.
+    /// The most attempts to deliver an after callback that fails with a missed deadline, `RESOURCE_EXHAUSTED`, UNKNOWN,
+    /// INTERNAL, ABORTED, UNAUTHENTICATED or `PERMISSION_DENIED`. While the service is UNAVAILABLE, delivery is retried
+    /// until `delivery.max_age`; after any other status, it is not retried.
     pub(super) max_attempts: Whole<MAX_COUNT>,
-    /// How long the decision service may take for an after callback, each time that it is told.
+    /// How long one attempt to deliver an after callback may take.
     pub(super) attempt_timeout: Period<10, HOUR>,
-    /// Deliveries at one time. One callback has half of them at most.
+    /// The most concurrent deliveries. One kind of callback gets at most half of them.
     #[schemars(extend("x-live" = false))]
     pub(super) concurrency: Whole<MAX_COUNT>,
-    /// Bytes of after callbacks that are not delivered yet. Beyond it the newest is dropped, counted and logged. What is to
-    /// be delivered in one order (a conversation, a group, a user) has a quarter of them at most. Unset: a quarter of the
-    /// budget (see `limits.body_bytes`), and at most 16 MiB.
+    /// Memory for after callbacks that are not delivered yet, in bytes. Beyond it, the newest is dropped, counted and
+    /// logged. Callbacks that must stay in order (of one conversation, group or user) get at most a quarter of it.
+    /// Unset: a quarter of the memory budget (see `limits.body_bytes`), and at most 16 MiB.
     pub(super) queue_bytes: Option<Size<MAX_BYTES>>,
 }
 
@@ -406,39 +413,40 @@ pub(super) struct RawDelivery {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawAdmin {
-    /// Where operators are served, as an IP address and a port, or `off`. Port 0 takes a free one.
+    /// Where metrics, probes and the status page are served, as an IP address and a port, or `off`. Port 0 takes a free
+    /// one.
     pub(super) listen: ListenOrOff,
-    /// Whether operators may change something (the log's level, begin to drain) from other addresses than the loopback
-    /// ones.
+    /// Whether changes (the log level, starting a drain) are accepted from addresses other than loopback.
     #[schemars(extend("x-live" = true))]
     pub(super) write: bool,
-    /// The host names by which operators may ask, such as that of a Service, beside any IP address and `localhost`. A request
-    /// for another is answered with 421: a web page could have pointed its own name at this address.
+    /// The host names that a request to the admin listener may have, such as that of a Service, besides IP addresses
+    /// and `localhost`. Any other name gets 421, since a web page could point its own name at this address (DNS
+    /// rebinding).
     #[schemars(extend("x-live" = true))]
     pub(super) hosts: HostNames,
 }
 
-/// When the bridge says that it is ready.
+/// When the bridge reports that it is ready.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawReady {
     /// Whether `/ready` on the admin listener is 503 while no endpoint of the decision service is connected. With
-    /// `false`, the fallback goes on answering.
+    /// `false`, the bridge stays ready and answers with the fallback.
     pub(super) require_upstream: bool,
-    /// How long after the start `/ready` on the admin listener is 503 at the most, while no endpoint of the decision
-    /// service has answered yet. A pod gets callbacks only when it is ready, so that none falls back because the bridge
-    /// is up before the service. Then it is ready all the same, unless `ready.require_upstream` is true.
+    /// How long after the start `/ready` on the admin listener is 503 while no endpoint of the decision service has
+    /// answered yet. A pod gets callbacks only when it is ready, so no callback falls back just because the bridge
+    /// started first. After this time the bridge is ready anyway, unless `ready.require_upstream` is true.
     pub(super) wait_for_upstream: Period<0, HOUR>,
 }
 
-/// How the bridge stops.
+/// How the bridge shuts down.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawDrain {
-    /// How long connections are still accepted after SIGTERM, so that the rest of the cluster can take note.
+    /// How long connections are still accepted after SIGTERM, until the cluster sends no more of them here.
     pub(super) delay: Period<0, HOUR>,
-    /// From SIGTERM to the exit, at the latest. At least `drain.delay` + `decision.timeout` + 1s; keep it below the
-    /// pod's `terminationGracePeriodSeconds` (30 s unless set).
+    /// The longest time from SIGTERM to the exit. At least `drain.delay` + `decision.timeout` + 1s. Keep it below the
+    /// pod's `terminationGracePeriodSeconds` (30 s by default).
     pub(super) timeout: Period<0, HOUR>,
 }
 
@@ -448,21 +456,21 @@ pub(super) struct RawDrain {
 pub(super) struct RawLog {
     /// The least severe level that is logged.
     pub(super) level: LogLevel,
-    /// How a log line is written: `text` for people, `json` with one object a line.
+    /// The format of the log: `text`, or `json` with one object per line.
     #[schemars(extend("x-live" = false))]
     pub(super) format: LogFormat,
-    /// Whether log lines hold what users write, such as remarks. It is personal data.
+    /// Whether log lines include what users write, such as remarks, which is personal data.
     #[schemars(extend("x-was" = "log.remarks"))]
     pub(super) private: bool,
-    /// How log lines hold the IDs of the owner and the friend: `plain`, `hash` (the first 16 hexadecimal digits of an
-    /// HMAC-SHA-256, so that one user's lines can still be told) or `omit`.
+    /// How log lines show the IDs of users: `plain`, `hash` (the first 16 hexadecimal digits of an HMAC-SHA-256, so
+    /// that the lines of one user can still be found) or `omit`.
     pub(super) ids: RawLogIds,
-    /// A file with the key of `log.ids: hash`, at least 16 bytes; trailing line breaks are ignored. Read
-    /// with the configuration. Unset: a random one for each process, so that an ID's hash differs between processes.
+    /// A file with the key of `log.ids: hash`, at least 16 bytes; trailing line breaks are ignored. Read with the
+    /// configuration. Unset: a random key for each process, so an ID's hash differs between processes.
     pub(super) ids_key_file: Option<FilePath>,
 }
 
-/// How log lines hold the IDs of the owner and the friend.
+/// How log lines show the IDs of users.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RawLogIds {

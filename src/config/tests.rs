@@ -325,7 +325,7 @@ fn every_setting_has_a_doc_a_default_and_says_what_it_expects() {
         assert_eq!(published["x-live"], leaf.live, "{}", leaf.key);
         assert!(
             leaf.default.is_null() == leaf.doc.contains("Unset")
-                || leaf.doc.contains("n place of")
+                || leaf.doc.contains("nstead of")
                 || leaf.key.starts_with("fallback.class.")
         );
     }
@@ -508,8 +508,8 @@ fn settings_that_cannot_be_together() {
     assert_snapshot!(flag_errors(&["--admin-listen", "127.0.0.1:10006"]), @"`admin.listen` (127.0.0.1:10006, --admin-listen) must have another port than `listen` (127.0.0.1:10006, default)");
     assert_snapshot!(file_errors("listen: 0.0.0.0:10007\n"), @"`admin.listen` (127.0.0.1:10007, default) must have another port than `listen` (0.0.0.0:10007, bridge.yaml:1:9)");
     assert_snapshot!(file_errors("listen: '[::]:10007'\n"), @"`admin.listen` (127.0.0.1:10007, default) must have another port than `listen` ([::]:10007, bridge.yaml:1:9)");
-    assert_snapshot!(file_errors("tls: {cert: tls.crt}\n"), @"`tls.cert` (tls.crt, bridge.yaml:1:13) needs `tls.key` too: HTTPS takes both, plain HTTP neither");
-    assert_snapshot!(flag_errors(&["--tls-key", "tls.key"]), @"`tls.key` (tls.key, --tls-key) needs `tls.cert` too: HTTPS takes both, plain HTTP neither");
+    assert_snapshot!(file_errors("tls: {cert: tls.crt}\n"), @"`tls.cert` (tls.crt, bridge.yaml:1:13) needs `tls.key` too: HTTPS needs both, plain HTTP neither");
+    assert_snapshot!(flag_errors(&["--tls-key", "tls.key"]), @"`tls.key` (tls.key, --tls-key) needs `tls.cert` too: HTTPS needs both, plain HTTP neither");
     assert_snapshot!(file_errors("limits: {request_bytes: 2000, body_bytes: 1999}\n"), @"`limits.body_bytes` (1999, bridge.yaml:1:43) must be at least `limits.request_bytes` (2000, bridge.yaml:1:25)");
 }
 
@@ -556,8 +556,8 @@ fn forms_of_the_decision_services_address() {
         file_settings("upstream: {addresses: ['https://decisions:443'], tls: {server_name: 10.0.0.1}}").upstream;
     assert_eq!(secured.addresses[0].to_string(), "https://decisions:443");
     assert_eq!(secured.tls.server_name.expect("set").to_str(), "10.0.0.1");
-    assert_snapshot!(flag_errors(&["--upstream-tls-cert", "c.pem"]), @"`upstream.tls.cert` (c.pem, --upstream-tls-cert) needs `upstream.tls.key` too: a certificate is shown with its key, or none is");
-    assert_snapshot!(flag_errors(&["--upstream-tls-key", "k.pem"]), @"`upstream.tls.key` (k.pem, --upstream-tls-key) needs `upstream.tls.cert` too: a certificate is shown with its key, or none is");
+    assert_snapshot!(flag_errors(&["--upstream-tls-cert", "c.pem"]), @"`upstream.tls.cert` (c.pem, --upstream-tls-cert) needs `upstream.tls.key` too: a client certificate needs both");
+    assert_snapshot!(flag_errors(&["--upstream-tls-key", "k.pem"]), @"`upstream.tls.key` (k.pem, --upstream-tls-key) needs `upstream.tls.cert` too: a client certificate needs both");
     assert_snapshot!(flag_errors(&["--upstream-tls-server-name", "a:1"]), @"--upstream-tls-server-name: `upstream.tls.server_name` is a:1: expected a host name or an IP address, without a port");
     assert_snapshot!(flag_errors(&["--upstream", "http://decisions:0"]), @"--upstream: `upstream.addresses` is [http://decisions:0]: expected a list of URLs of the form http://HOST:PORT, https://HOST:PORT or unix:///PATH, such as [http://127.0.0.1:50051]");
 }
@@ -798,8 +798,8 @@ fn refusing_what_loses_messages_is_a_warning() {
     let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     let folder = loaded.file.as_deref().and_then(Path::parent).expect("a folder").display().to_string() + "/";
     assert_snapshot!(warnings.join("\n").replace(&folder, ""), @"
-    `callbacks.beforeOfflinePush.route` (bridge.yaml:1:89): OpenIM loses the messages of what is refused here, and its API reports success
-    `callbacks.beforeOnlinePush.fallback` (bridge.yaml:1:42): OpenIM loses the messages of what is refused here, and its API reports success
+    `callbacks.beforeOfflinePush.route` (bridge.yaml:1:89): if this is refused, OpenIM loses messages although its API reports success
+    `callbacks.beforeOnlinePush.fallback` (bridge.yaml:1:42): if this is refused, OpenIM loses messages although its API reports success
     ");
 }
 

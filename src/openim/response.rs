@@ -60,7 +60,7 @@ pub enum NextCodeForm {
     /// `0` or `1`, the only form that OpenIM Server reads (it decodes an int32).
     #[default]
     Integer,
-    /// `"0"` or `"1"`, the documented page's literal form, for receivers built to the page. OpenIM Server fails on it.
+    /// `"0"` or `"1"`, as on OpenIM's documentation page, for receivers that follow it literally. OpenIM Server fails on it.
     String,
 }
 

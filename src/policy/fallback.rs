@@ -10,10 +10,10 @@ use crate::upstream::ErrorClass;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// OpenIM goes on with what its user asked for. The default, as OpenIM's own shipped `failedContinue: true`.
+    /// OpenIM goes on with what its user asked for. The default, like OpenIM's own default `failedContinue: true`.
     #[default]
     Allow,
-    /// OpenIM turns the user's action down.
+    /// OpenIM refuses the user's action.
     Refuse,
 }
 
@@ -74,7 +74,7 @@ impl FallbackPolicy {
         })
     }
 
-    /// What is done for `class`, for this callback, of which `own` is said alone.
+    /// What happens for `class` at this callback, whose own settings are `own`.
     #[must_use]
     pub fn action_for(&self, class: ErrorClass, callback: Option<&Callback>, own: FallbackActions) -> Action {
         match (callback, own.class[class as usize].or(own.action)) {

@@ -1,4 +1,4 @@
-//! Routes: what is done with each callback, and what the configuration says of one callback alone.
+//! Routes: what happens to each callback, and the settings of single callbacks.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::fallback::FallbackActions;
 use super::percent::Percent;
 use crate::callback::{CALLBACKS, Callback};
 
-/// What is done with a callback.
+/// What happens to a callback.
 #[derive(
     Debug,
     Clone,
@@ -22,18 +22,18 @@ use crate::callback::{CALLBACKS, Callback};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Route {
-    /// The decision service is asked, or told.
+    /// The decision service is called.
     #[default]
     Service,
-    /// The receiver of `forward.url` is asked, as OpenIM would.
+    /// The request goes to the receiver at `forward.url`.
     Forward,
-    /// OpenIM goes on, and nobody is asked.
+    /// OpenIM is told to go on; no service is called.
     Allow,
-    /// OpenIM turns the user's action down, and nobody is asked. What OpenIM only tells cannot be refused.
+    /// OpenIM is told to refuse; no service is called. An after callback cannot be refused.
     Refuse,
 }
 
-/// What is done with a command that the registry does not know.
+/// What happens to a command that the registry does not know.
 #[derive(
     Debug,
     Clone,
@@ -52,13 +52,13 @@ pub enum UnknownRoute {
     /// 404 and code 9901.
     #[default]
     Refuse,
-    /// OpenIM goes on, where the command in the URL is also the one in the body.
+    /// OpenIM is told to go on, if the command in the URL is also the one in the body.
     Allow,
-    /// The receiver of `forward.url` is asked, as OpenIM would.
+    /// The request goes to the receiver at `forward.url`.
     Forward,
 }
 
-/// What is done for those whom a roll-out leaves out.
+/// What happens for those whom a roll-out does not include.
 #[derive(
     Debug,
     Clone,
@@ -74,14 +74,14 @@ pub enum UnknownRoute {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Rest {
-    /// OpenIM goes on.
+    /// OpenIM is told to go on.
     #[default]
     Allow,
-    /// The receiver of `forward.url` decides. The service is asked all the same, and the two are compared.
+    /// The receiver at `forward.url` decides. The service is also called, and the two answers are compared.
     Forward,
 }
 
-/// What the configuration says of one callback alone. `None`: the same as of all.
+/// One callback's own settings. `None`: the same as for all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OwnPolicy {
     pub route: Option<Route>,
@@ -92,18 +92,18 @@ pub struct OwnPolicy {
     pub rest: Option<Rest>,
 }
 
-/// Which route each callback takes, and what else is said of it alone.
+/// Which route each callback takes, and its own settings.
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
-    /// That of the callbacks of which nothing else is said.
+    /// The route of callbacks without one of their own.
     pub default: Route,
     pub unknown: UnknownRoute,
-    /// By the callback's place in the registry; empty where nothing is said of any.
+    /// By the callback's place in the registry; empty if no callback has settings of its own.
     pub own: Box<[OwnPolicy]>,
 }
 
 impl Routes {
-    /// What is said of this callback alone.
+    /// This callback's own settings.
     #[must_use]
     pub fn own(&self, callback: &'static Callback) -> OwnPolicy {
         let own = || self.own.get(CALLBACKS.element_offset(callback)?).copied();

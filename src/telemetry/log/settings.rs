@@ -1,4 +1,4 @@
-//! What the configuration says of the log.
+//! The settings of the log.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub struct LogSettings {
     pub ids: LogIds,
 }
 
-/// How log lines hold the IDs of the owner and the friend.
+/// How log lines show the IDs of users.
 #[derive(Debug, Clone)]
 pub enum LogIds {
     /// As they are.
@@ -31,14 +31,14 @@ pub enum LogIds {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
-    /// What went wrong for good.
+    /// Failures that do not end by themselves.
     Error,
     /// What an operator should know: fallbacks, rejected requests.
     Warn,
     /// Start, stop, changes of state.
     #[default]
     Info,
-    /// One line a callback.
+    /// One line per callback.
     Debug,
     /// Everything.
     Trace,
@@ -48,10 +48,10 @@ pub enum LogLevel {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
