@@ -5,7 +5,7 @@
 mod kit;
 
 use std::{
-    io::{BufRead, BufReader, Lines},
+    io::{BufRead, BufReader, Lines, Read as _, Write as _},
     net::SocketAddr,
     process::{Child, ChildStderr, Command, Stdio},
     thread,
@@ -258,7 +258,10 @@ fn no_line_of_any_level_holds_a_remark_or_a_credential() {
 fn a_reply_that_is_no_decision_is_logged_with_why() {
     let mut serve = serve(echo(), "--log-format json");
     for (owner, why) in [
-        ("invalid", "code 1 is not one of 5000 to 9899: sent as 9925"),
+        (
+            "invalid",
+            "the service refuses with code 1, which is not one of 5000 to 9899: sent as 9925; its message: ***",
+        ),
         ("empty", "the reply holds no valid decision: the change is empty: it sets no field"),
         ("unset", "the reply holds no valid decision: no decision is set, or one that this bridge does not know"),
     ] {
@@ -310,9 +313,10 @@ fn an_endpoint_that_is_found_and_found_again_is_told() {
     let app = app_to_stop();
     let address = app.address;
     let mut serve = serve(address, "--log-format json");
-    assert_eq!(serve.json("an endpoint is healthy")["endpoint"], address.to_string());
+    assert_eq!(serve.json("connected to the decision service")["endpoint"], address.to_string());
     app.stop();
-    assert_eq!(serve.json("cannot connect to an endpoint")["endpoint"], address.to_string());
+    let gone = serve.json("cannot connect to an endpoint");
+    assert_eq!((&gone["level"], &gone["endpoint"]), (&"WARN".into(), &address.to_string().into()));
     let _back = app_at(address);
     // Where that took so long that it was ejected, the other.
     let is_back = ["connected to an endpoint again", "an endpoint is healthy"];
@@ -320,6 +324,54 @@ fn an_endpoint_that_is_found_and_found_again_is_told() {
         serve.log.by_ref().map(|line| line.expect("UTF-8")).find(|line| is_back.iter().any(|it| line.contains(it)));
     assert!(found.is_some());
     serve.send(&callback("u1", "op", "pal")).goes_on_with("pal");
+}
+
+#[test]
+fn a_service_that_starts_later_than_the_bridge_is_no_warning() {
+    let address = nowhere();
+    let mut serve = serve(address, "--log-format json");
+    for message in ["cannot connect to an endpoint", "an endpoint is ejected", "an endpoint is still ejected"] {
+        let line = serve.json(message);
+        assert_eq!((&line["level"], &line["endpoint"]), (&"INFO".into(), &address.to_string().into()), "{line}");
+    }
+}
+
+#[test]
+fn a_service_that_does_not_speak_http2_is_a_warning_from_the_start_and_told_once() {
+    for (speaks, told) in [
+        (&b"\x15\x03\x03\x00\x02\x02\x0a"[..], "it speaks TLS: its address must begin with https://"),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            "it speaks HTTP/1, and gRPC needs HTTP/2: is this the service's gRPC port?",
+        ),
+        (b"SSH-2.0-OpenSSH\r\n", "it does not speak HTTP/2, which gRPC needs: is this the service's gRPC port?"),
+        (b"", "closes connections at once (if it expects TLS, its address must begin with https://)"),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _preface = stream.read(&mut [0; 24]);
+                let _gone = stream.write_all(speaks);
+            }
+        });
+        let mut serve = serve(address, "--log-format json");
+        let line = serve.json("cannot connect to an endpoint");
+        assert_eq!(line["level"], "WARN");
+        assert!(line["error"].as_str().expect("a text").contains(told), "{line}");
+        serve.send(&callback("u1", "op", "pal")).goes_on_with("pal");
+        let log = serve.stop();
+        let about = |line: &&String| ["cannot connect", "connected to", "broke\""].iter().any(|it| line.contains(it));
+        assert!(log.iter().filter(|line| !line.contains("total_ms")).filter(about).count() == 0, "{log:#?}");
+    }
+}
+
+#[test]
+fn a_client_that_speaks_http2_to_plain_http_is_told() {
+    let mut serve = serve(nowhere(), "--log-format json");
+    Client::connect(serve.address).write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    let line = serve.json("a client speaks HTTP/2");
+    assert_eq!((&line["level"], &line["peer"]), (&"WARN".into(), &"127.0.0.1".into()));
 }
 
 #[test]

@@ -28,7 +28,8 @@ impl Bridge {
                 let (operation_id, memory) = (operation_id.metadata(), &self.limits.body_bytes);
                 let call =
                     Call { path: &path, frame: &frame, id: CallId::now(), attempt: None, operation_id, trace, memory };
-                self.outcome(Rc::clone(&body), pin!(self.ask(&call, place, deadline)).await, &policy, deadline)
+                let asked = pin!(self.ask(&call, place, deadline)).await;
+                self.outcome(Rc::clone(&body), &frame, asked, &policy, deadline)
             });
             AssertUnwindSafe(deciding).catch_unwind().await
         };
@@ -44,12 +45,19 @@ impl Bridge {
         pin!(self.upstream.ask(call, deadline)).await
     }
 
-    fn outcome(&self, body: Rc<Body>, asked: Asked, policy: &CallbackPolicy, deadline: Deadline) -> Outcome {
+    fn outcome(
+        &self,
+        body: Rc<Body>,
+        frame: &[u8],
+        asked: Asked,
+        policy: &CallbackPolicy,
+        deadline: Deadline,
+    ) -> Outcome {
         let decision = asked
             .reply
             .and_then(|reply| (self.callbacks.codec.read)(&body, &reply.message).map_err(CallError::InvalidReply));
         match decision {
-            Ok(decision) => Outcome::decided(decision, body, &self.settings.refusal),
+            Ok(decision) => Outcome::decided(decision, body, frame, &self.settings.refusal),
             Err(error) => self.fall_back(body, policy, error.class(deadline.remaining()), Some(error)),
         }
         .after(asked.spent, asked.endpoint, asked.tries)

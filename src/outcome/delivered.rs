@@ -12,7 +12,7 @@ pub enum Delivered {
     Expired,
     /// The service does not want it.
     Rejected,
-    /// The process ended first.
+    /// The process exited first.
     Lost,
 }
 

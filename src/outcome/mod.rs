@@ -117,19 +117,17 @@ impl Outcome {
     }
 
     /// The decision service decided.
-    pub(crate) fn decided(decision: Decision, body: Rc<Body>, defaults: &RefusalDefaults) -> Self {
+    pub(crate) fn decided(decision: Decision, body: Rc<Body>, question: &[u8], defaults: &RefusalDefaults) -> Self {
         let new = |kind, reason, verdict| Self::new(kind, Source::Decision, reason, verdict);
         let outcome = match decision {
             Decision::Allow => new(OutcomeKind::Allow, None, Verdict::go_on(body.echo())),
             Decision::Change(fields) => new(OutcomeKind::Change, None, Verdict::go_on(fields)),
             Decision::Refuse(refuse) => {
                 // A refusal stays a refusal.
-                let code = refuse.code;
                 let (refusal, error) = match completed(refuse, defaults) {
                     Ok(refusal) => (refusal, None),
-                    Err(refusal) => {
-                        let allowed = Box::new(defaults.codes.clone());
-                        (refusal, Some(CallError::RefusalCode { code, allowed }))
+                    Err((refusal, Refuse { code, message, .. })) => {
+                        (refusal, Some(CallError::refusal_code(code, &defaults.codes, &message, question)))
                     }
                 };
                 let reason = error.is_some().then_some(Reason::Error(ErrorClass::InvalidReply));
@@ -197,7 +195,7 @@ impl Outcome {
         Self { callback, ..new }
     }
 
-    /// The configuration decides, and nobody is asked.
+    /// The configuration decides; no service is called.
     pub(crate) fn routed(body: Rc<Body>, is_refused: bool, defaults: &RefusalDefaults) -> Self {
         let code = ReservedCode::Route.into();
         let refusal = is_refused.then(|| Refusal { code, message: defaults.message.clone(), detail: String::new() });
@@ -205,7 +203,7 @@ impl Outcome {
         Self::new(kind, Source::Route, None, Verdict { refusal, fields: body.echo() }).about(body)
     }
 
-    /// A command that is not known may go on, and nothing is said of its fields.
+    /// An unknown command may go on, without any fields.
     pub(crate) fn unserved() -> Self {
         Self::new(OutcomeKind::Allow, Source::Route, Some(Reason::Unserved), Verdict::go_on(Fields::default()))
     }
@@ -304,15 +302,15 @@ impl Outcome {
     }
 }
 
-/// A refusal as it is sent: `Err` when its code is outside the service's range.
-fn completed(refuse: Refuse, defaults: &RefusalDefaults) -> Result<Refusal, Refusal> {
+/// A refusal as it is sent: `Err`, with the service's own, when its code is outside the service's range.
+fn completed(refuse: Refuse, defaults: &RefusalDefaults) -> Result<Refusal, (Refusal, Refuse)> {
     let code = match refuse.code {
         0 => Some(defaults.code),
         code => defaults.codes.allowed(code),
     };
     let Some(code) = code else {
         let code = ReservedCode::InvalidReply.into();
-        return Err(Refusal { code, message: defaults.message.clone(), detail: String::new() });
+        return Err((Refusal { code, message: defaults.message.clone(), detail: String::new() }, refuse));
     };
     let message = if refuse.message.is_empty() { defaults.message.clone() } else { refuse.message };
     Ok(Refusal { code, message, detail: refuse.detail })

@@ -45,7 +45,7 @@ pub struct Upstream {
     balancer: Rc<Balancer>,
 }
 
-/// What a callback is known by, to whoever may be told of it more than once: a UUID of version 7, which holds when it was
+/// The ID of a callback, for receivers that may get it more than once: a UUID of version 7, which holds when it was
 /// made.
 #[derive(Debug, Clone, Copy)]
 pub struct CallId([u8; uuid::fmt::Hyphenated::LENGTH]);
@@ -138,7 +138,7 @@ impl Upstream {
         self.balancer.has_endpoint()
     }
 
-    /// Asks, and asks once more, elsewhere if possible, where that is safe. A delivery is one call, unless the service has not
+    /// Asks, and retries once, elsewhere if possible, where that is safe. A delivery is one call, unless the service has not
     /// seen it.
     pub async fn ask(&self, call: &Call<'_>, deadline: Deadline) -> Asked {
         let mut spent = Spent::default();

@@ -7,9 +7,13 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
+    io,
     pin::{Pin, pin},
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -23,7 +27,7 @@ use tokio::{
 };
 
 use super::empty_data::WithoutEmptyData;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, warn_once_reached};
 use super::error::ConnectError;
 use super::given_up::GivenUp;
 use super::pause::{Backoff, jittered, short};
@@ -45,7 +49,7 @@ const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
 /// The longest head of a reply, and the longest trailers.
 const HEADERS: u32 = 16 << 10;
-/// How often a connection that is out of use is looked at, whether its calls have ended.
+/// How often to check whether the calls on a connection that is out of use have ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// One worker's connections to one endpoint.
@@ -78,6 +82,8 @@ pub(super) struct UpstreamConnection {
     /// `None` once no call can begin on it any more. It ends when the last call has ended, since it has no more senders.
     sender: RefCell<Option<Sender>>,
     calls: Cell<usize>,
+    /// Whether the peer has sent anything on it.
+    heard: Arc<AtomicBool>,
     given_up: GivenUp,
     /// How many calls the peer allowed when there last was no room for one more.
     full_at: Cell<usize>,
@@ -226,8 +232,14 @@ impl Channel {
     }
 
     fn closed_at_once(&self) -> ConnectError {
+        let last = self.last_error.borrow().clone();
+        let is_other =
+            |error: &Arc<h2::Error>| error.get_io().is_some_and(|io| io.kind() == io::ErrorKind::InvalidData);
+        if let Some(error) = last.clone().filter(is_other) {
+            return ConnectError::Protocol(self.endpoint.target.clone(), error);
+        }
         let closed = if self.endpoint.secured.is_some() { ConnectError::ClosedTls } else { ConnectError::Closed };
-        closed(self.endpoint.target.clone(), self.last_error.borrow().clone())
+        closed(self.endpoint.target.clone(), last)
     }
 
     /// Begins to connect, beside connections on which the peer allows no more calls, as far as that is allowed. The calls
@@ -255,7 +267,7 @@ impl Channel {
         Some(CallSlot { channel: Rc::clone(self), connection: Rc::clone(connection), sender })
     }
 
-    /// Joins the attempt that is under way, or begins one.
+    /// Joins the attempt that is in progress, or begins one.
     pub(super) fn connection(self: &Rc<Self>) -> Connecting {
         if let Some(connecting) = &*self.connecting.borrow() {
             return connecting.clone();
@@ -290,11 +302,12 @@ impl Channel {
         joined
     }
 
-    fn adopt(self: &Rc<Self>, Opened { sender, driver, end }: Opened) -> Rc<UpstreamConnection> {
+    fn adopt(self: &Rc<Self>, Opened { sender, driver, end, heard }: Opened) -> Rc<UpstreamConnection> {
         let connection = Rc::new(UpstreamConnection {
             number: self.endpoint.connected(sender.clone()),
             sender: RefCell::new(Some(sender)),
             calls: Cell::new(0),
+            heard,
             given_up: GivenUp::new(),
             full_at: Cell::new(usize::MAX),
         });
@@ -306,8 +319,13 @@ impl Channel {
 
     /// Runs a connection to its end.
     async fn drive(self: Rc<Self>, connection: Rc<UpstreamConnection>, mut driver: Driver, end: socket::ConnectionEnd) {
+        let mut is_heard = false;
         let running = poll_fn(|context| {
             let ended = Pin::new(&mut driver).poll(context);
+            if !is_heard && connection.heard.load(Relaxed) {
+                is_heard = true;
+                self.endpoint.speaks();
+            }
             if let Some(why) = connection.why_closed(context) {
                 self.closes(&connection, why);
             }
@@ -325,7 +343,10 @@ impl Channel {
 
     /// The peer goes away, and is not heard any more once the calls have ended; or the connection broke.
     fn closes(&self, connection: &UpstreamConnection, why: h2::Error) {
-        self.endpoint.closes(&why);
+        // Of one on which nothing has come it is told that it could not be made.
+        if connection.heard.load(Relaxed) {
+            self.endpoint.closes(&why);
+        }
         let error = (why.reason() != Some(Reason::NO_ERROR)).then_some(why);
         if error.is_some() && connection.calls.get() > 0 {
             self.broke(connection.number);
@@ -366,6 +387,8 @@ impl Channel {
     async fn keep_connected(self: Rc<Self>) {
         let mut states = self.endpoint.states();
         let mut backoff = Backoff::new(RECONNECT_MIN, RECONNECT_MAX);
+        // Whether it was told what does not end by itself, such as that the peer speaks something else.
+        let mut told = false;
         loop {
             let state = *states.borrow_and_update();
             match state {
@@ -373,8 +396,17 @@ impl Channel {
                 EndpointState::Ejected | EndpointState::Hung => drop(states.changed().await),
                 EndpointState::New | EndpointState::Healthy | EndpointState::NotServing => {
                     let began = Instant::now();
+                    // Once for each time that the endpoint is away.
                     let aloud = backoff.is_reset();
-                    let connected = self.is_ready() || self.connected(aloud).await;
+                    told &= !aloud;
+                    let mut tell = |error: &ConnectError| {
+                        let lasts = !error.is_of_network();
+                        if aloud || (lasts && !told) {
+                            told |= lasts;
+                            self.tell(error);
+                        }
+                    };
+                    let connected = self.is_ready() || self.connection().await.inspect_err(&mut tell).is_ok();
                     if connected {
                         select(pin!(self.all_closed()), pin!(states.changed())).await;
                         if self.is_ready() {
@@ -387,8 +419,8 @@ impl Channel {
                         backoff.reset();
                         continue;
                     }
-                    if connected && aloud && !self.is_ready() {
-                        self.tell(&self.closed_at_once());
+                    if connected && !self.is_ready() {
+                        tell(&self.closed_at_once());
                     }
                     let pause = if state == EndpointState::New { short() } else { growing };
                     let _changed = timeout(pause, states.changed()).await;
@@ -397,19 +429,15 @@ impl Channel {
         }
     }
 
-    /// Connects, and says why it cannot: `aloud` once for each time that the endpoint is away.
-    async fn connected(self: &Rc<Self>, aloud: bool) -> bool {
-        let Err(error) = self.connection().await else { return true };
-        if aloud {
-            self.tell(&error);
-        }
-        false
-    }
-
     fn tell(&self, error: &ConnectError) {
         self.endpoint.is_away();
         let why = error_chain::text(error);
-        tracing::warn!(endpoint = %self.endpoint.target, error = why, "cannot connect to an endpoint");
+        warn_once_reached!(
+            self.endpoint.may_start_yet() && error.is_of_network(),
+            endpoint = %self.endpoint.target,
+            error = why,
+            "cannot connect to an endpoint"
+        );
     }
 
     async fn all_closed(&self) {
@@ -428,6 +456,8 @@ pub(super) struct Opened {
     pub(super) driver: Driver,
     /// Ends it while it is used.
     pub(super) end: socket::ConnectionEnd,
+    /// Whether the peer has sent anything.
+    pub(super) heard: Arc<AtomicBool>,
 }
 
 /// `most_calls`: how many calls the peer is taken to allow until it says so.
@@ -446,6 +476,7 @@ pub(super) async fn open(endpoint: &Endpoint, most_calls: Option<usize>) -> Resu
             Stream::Tls(Box::new(stream))
         }
     };
+    let heard = Arc::default();
     let (sender, driver) = h2::client::Builder::new()
         .enable_push(false)
         .initial_max_send_streams(most_calls.unwrap_or(MOST_CALLS))
@@ -456,8 +487,8 @@ pub(super) async fn open(endpoint: &Endpoint, most_calls: Option<usize>) -> Resu
         // such frames, and the bytes of those that it passes over, and then end it.
         .max_local_error_reset_streams(None)
         .data_frame_budget(usize::MAX)
-        .handshake(WithoutEmptyData::new(stream))
+        .handshake(WithoutEmptyData::new(stream, Arc::clone(&heard)))
         .await
         .map_err(|error| ConnectError::Handshake(target.clone(), Arc::new(error)))?;
-    Ok(Opened { sender, driver, end })
+    Ok(Opened { sender, driver, end, heard })
 }

@@ -61,7 +61,7 @@ impl Direct {
         for target in self.targets().await? {
             let endpoint = self.maker.endpoint(target.clone(), &self.address);
             match timeout(settings.connect_timeout, open(&endpoint, None)).await {
-                Ok(Ok(Opened { sender, driver, end })) => {
+                Ok(Ok(Opened { sender, driver, end, .. })) => {
                     let driver = tokio::spawn(async { drop(driver.await) }).abort_handle();
                     let origin = endpoint.origin.clone();
                     return Ok(DirectConnection {

@@ -1,4 +1,5 @@
-//! Takes empty DATA frames out of what the decision service sends, before h2 sees them.
+//! What the decision service sends, before h2 sees it: empty DATA frames are taken out, and a peer that does not speak HTTP/2
+//! is named as what it is.
 //!
 //! Jetty, Bun and several proxies write one between a reply and its trailers. It is allowed, and says nothing; but h2 counts
 //! such frames over a connection's whole life, and ends it at the 101st, with all calls that are on it. It has no setting for
@@ -7,6 +8,10 @@
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -17,6 +22,10 @@ use crate::base::http2_frames::{FrameHead, HEAD};
 #[derive(Debug)]
 pub(super) struct WithoutEmptyData<S> {
     stream: S,
+    /// Whether anything has come. HTTP/2 begins with a frame from each side.
+    heard: Arc<AtomicBool>,
+    /// What the peer speaks instead of HTTP/2.
+    speaks: Option<&'static str>,
     /// So many bytes of a payload come before the next head.
     skip: usize,
     /// The beginning of a head that has not come whole, or one that has and did not fit into the reader's buffer.
@@ -27,8 +36,9 @@ pub(super) struct WithoutEmptyData<S> {
 }
 
 impl<S> WithoutEmptyData<S> {
-    pub(super) const fn new(stream: S) -> Self {
-        Self { stream, skip: 0, held: [0; HEAD], there: 0, ready: 0 }
+    /// `heard` is set when the peer has sent something in HTTP/2.
+    pub(super) const fn new(stream: S, heard: Arc<AtomicBool>) -> Self {
+        Self { stream, heard, speaks: None, skip: 0, held: [0; HEAD], there: 0, ready: 0 }
     }
 
     /// Takes the empty frames out of `bytes`, which begin where the last ones ended, and keeps the beginning of a head at
@@ -63,7 +73,43 @@ impl<S> WithoutEmptyData<S> {
     }
 }
 
+/// What a peer speaks instead of HTTP/2, by the first bytes that it sends.
+fn something_else(first: &[u8]) -> Option<&'static str> {
+    /// The first byte of a TLS alert: a TLS server sends one when it is not greeted in TLS.
+    const ALERT: u8 = 21;
+    /// The largest type of a frame in RFC 9113.
+    const CONTINUATION: u8 = 9;
+    Some(match first {
+        [ALERT, 3, ..] => "it speaks TLS: its address must begin with https://",
+        [b'H', b'T', b'T', b'P', ..] => "it speaks HTTP/1, and gRPC needs HTTP/2: is this the service's gRPC port?",
+        [_, _, _, kind, ..] if *kind > CONTINUATION => {
+            "it does not speak HTTP/2, which gRPC needs: is this the service's gRPC port?"
+        }
+        _ => return None,
+    })
+}
+
+/// Whoever sees an error of this kind finds what the peer speaks in its text.
+fn not_http2(text: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
 impl<S: AsyncRead + Unpin> WithoutEmptyData<S> {
+    /// A peer that did not understand what it read may have said so, and closed, before all was written. Where it has, what it
+    /// said is there to be read as soon as the runtime knows.
+    fn poll_why_not_written(&mut self, context: &mut Context<'_>, error: io::Error) -> Poll<io::Error> {
+        let is_closed = matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
+        if is_closed && self.speaks.is_none() && !self.heard.load(Relaxed) && self.there == 0 {
+            let mut first = ReadBuf::new(&mut self.held);
+            if ready!(Pin::new(&mut self.stream).poll_read(context, &mut first)).is_ok() {
+                self.speaks = something_else(first.filled());
+                // The beginning of a frame is kept: it may be a GOAWAY.
+                self.there = first.filled().len();
+            }
+        }
+        Poll::Ready(self.speaks.map_or(error, not_http2))
+    }
+
     /// Reads the rest of the head whose beginning is held, and whether the stream goes on. For a buffer in which not even
     /// that has room.
     fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
@@ -91,6 +137,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for WithoutEmptyData<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
+        // Known since a write failed, whose error may not have been looked at.
+        if let Some(text) = this.speaks {
+            return Poll::Ready(Err(not_http2(text)));
+        }
         loop {
             if this.ready > 0 {
                 let handed = this.ready.min(buffer.remaining());
@@ -114,6 +164,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for WithoutEmptyData<S> {
                 return read;
             }
             this.there = 0;
+            if !this.heard.load(Relaxed) {
+                this.speaks = something_else(&buffer.filled()[before..]);
+                if let Some(text) = this.speaks {
+                    return Poll::Ready(Err(not_http2(text)));
+                }
+                this.heard.store(true, Relaxed);
+            }
             let left = this.strip(&mut buffer.filled_mut()[before..]);
             buffer.set_filled(before + left);
             // Nothing would mean that the stream has ended.
@@ -124,9 +181,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for WithoutEmptyData<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WithoutEmptyData<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WithoutEmptyData<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        match ready!(Pin::new(&mut self.stream).poll_write(context, bytes)) {
+            Ok(written) => Poll::Ready(Ok(written)),
+            Err(error) => self.poll_why_not_written(context, error).map(Err),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -142,7 +202,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WithoutEmptyData<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        match ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices)) {
+            Ok(written) => Poll::Ready(Ok(written)),
+            Err(error) => self.poll_why_not_written(context, error).map(Err),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -166,7 +229,7 @@ mod tests {
         let (mut peer, stream) = tokio::io::duplex(sent);
         let bytes = bytes.to_vec();
         tokio::spawn(async move { peer.write_all(&bytes).await });
-        let mut stream = WithoutEmptyData::new(stream);
+        let mut stream = WithoutEmptyData::new(stream, Arc::default());
         let (mut all, mut buffer) = (Vec::new(), vec![0; room]);
         loop {
             match stream.read(&mut buffer).await.expect("no error") {

@@ -21,8 +21,16 @@ use crate::base::text::one_line;
 
 /// Of the ends of an endpoint's connections one in so long is told.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// How much is told of the text of a GOAWAY.
+/// How much of a GOAWAY's text is logged.
 const GOAWAY_TEXT: usize = 256;
+
+/// A line at warn, or at info where the first is true.
+macro_rules! warn_once_reached {
+    ($is_expected:expr, $($line:tt)*) => {
+        if $is_expected { tracing::info!($($line)*) } else { tracing::warn!($($line)*) }
+    };
+}
+pub(super) use warn_once_reached;
 
 /// One target, shared by all workers and the control thread.
 #[derive(Debug)]
@@ -34,6 +42,8 @@ pub(super) struct Endpoint {
     pub(super) secured: Option<Secured>,
     /// So many failures in a row eject.
     eject_after: usize,
+    /// Whether any endpoint was healthy since the bridge started.
+    reached: Arc<AtomicBool>,
     /// Told when a connection fails: the name may have moved.
     look_again: Arc<Notify>,
     /// Told when a connection is made: its health can be asked on it.
@@ -47,7 +57,7 @@ pub(super) struct Endpoint {
     /// Why the last probe failed, until it is healthy again. For operators.
     last_probe: Mutex<Option<String>>,
     connections: Mutex<OpenConnections>,
-    /// Whether the last that was told of its connections was trouble.
+    /// Whether the last line about its connections was a warning.
     away: AtomicBool,
     ends: Mutex<EndsTold>,
 }
@@ -73,6 +83,7 @@ impl Endpoint {
         origin: Uri,
         secured: Option<Secured>,
         eject_after: usize,
+        reached: Arc<AtomicBool>,
         look_again: Arc<Notify>,
     ) -> Self {
         Self {
@@ -80,6 +91,7 @@ impl Endpoint {
             origin,
             secured,
             eject_after,
+            reached,
             look_again,
             connected: Notify::new(),
             state: watch::Sender::new(EndpointState::New),
@@ -92,6 +104,11 @@ impl Endpoint {
             away: AtomicBool::new(false),
             ends: Mutex::default(),
         }
+    }
+
+    /// Whether the decision service has not been reached yet: it may start later than the bridge.
+    pub(super) fn may_start_yet(&self) -> bool {
+        !self.reached.load(Relaxed)
     }
 
     pub(super) fn gets_calls(&self) -> bool {
@@ -121,13 +138,21 @@ impl Endpoint {
                 EndpointState::Healthy => {
                     *self.last_probe() = None;
                     self.away.store(false, Relaxed);
-                    tracing::info!(endpoint = %self.target, "an endpoint is healthy");
+                    if self.reached.swap(true, Relaxed) {
+                        tracing::info!(endpoint = %self.target, "an endpoint is healthy");
+                    } else {
+                        tracing::info!(endpoint = %self.target, "connected to the decision service: an endpoint is healthy");
+                    }
                 }
                 EndpointState::NotServing => {
                     tracing::warn!(endpoint = %self.target, "an endpoint is ejected: its health service reports NOT_SERVING");
                 }
                 EndpointState::Ejected => {
-                    tracing::warn!(endpoint = %self.target, "an endpoint is ejected, and probed until it answers");
+                    warn_once_reached!(
+                        self.may_start_yet(),
+                        endpoint = %self.target,
+                        "an endpoint is ejected, and probed until it answers"
+                    );
                 }
                 EndpointState::Hung => {
                     tracing::warn!(endpoint = %self.target, "an endpoint hangs: it is ejected, and probed until it answers");
@@ -191,7 +216,7 @@ impl Endpoint {
         self.connections().attempts += 1;
     }
 
-    /// The same, unless there are so many connections, those under way included.
+    /// The same, unless there are so many connections, those in progress included.
     pub(super) fn connects_below(&self, limit: usize) -> bool {
         let mut connections = self.connections();
         let may = connections.open.len() + connections.attempts < limit;
@@ -211,10 +236,18 @@ impl Endpoint {
         connections.open.push((number, sender));
         drop(connections);
         self.connected.notify_one();
-        if self.away.swap(false, Relaxed) {
-            tracing::info!(endpoint = %self.target, "connected to an endpoint again");
-        }
         number
+    }
+
+    /// A new connection is one in HTTP/2.
+    pub(super) fn speaks(&self) {
+        if self.away.swap(false, Relaxed) {
+            if self.may_start_yet() {
+                tracing::info!(endpoint = %self.target, "connected to an endpoint");
+            } else {
+                tracing::info!(endpoint = %self.target, "connected to an endpoint again");
+            }
+        }
     }
 
     /// Its next connection is to be told.

@@ -21,13 +21,13 @@ const DEADLINE_MARGIN: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum ErrorClass {
-    /// The deadline passed: while waiting, connecting, calling or retrying; or the service said so.
+    /// The deadline passed: while waiting, connecting, calling or retrying; or the service returned that status.
     Timeout,
-    /// No connection could be had, the connection broke, or the service said UNAVAILABLE.
+    /// Connecting failed, the connection broke, or the service returned UNAVAILABLE.
     Unavailable,
-    /// One of the bridge's own limits, or the service said `RESOURCE_EXHAUSTED`.
+    /// One of the bridge's own limits, or the service returned `RESOURCE_EXHAUSTED`.
     Overloaded,
-    /// `UNAUTHENTICATED` or `PERMISSION_DENIED`: the mesh or the service turned the bridge away, not the user.
+    /// `UNAUTHENTICATED` or `PERMISSION_DENIED`: the mesh or the service rejected the bridge, not the user.
     Denied,
     /// The service lacks this rpc.
     Unimplemented,
@@ -100,14 +100,22 @@ pub enum CallError {
     #[error("the reply holds no valid decision: {0}")]
     InvalidReply(InvalidDecision),
     /// The reply refuses, with a code that is not among `allowed`.
-    #[error("code {code} is not one of {allowed}: sent as {}", ReservedCode::InvalidReply as i32)]
-    RefusalCode { code: i32, allowed: Box<ServiceCodes> },
+    #[error(
+        "the service refuses with code {code}, which is not one of {allowed}: sent as {}; its message: {message}",
+        ReservedCode::InvalidReply as i32
+    )]
+    RefusalCode {
+        code: i32,
+        allowed: Box<ServiceCodes>,
+        /// The beginning of it, without what it repeats of the question.
+        message: Box<str>,
+    },
     /// A unary reply has one.
     #[error("the reply holds more than one message")]
     TwoMessages,
 }
 
-/// How much is told of the message of a status.
+/// How much of a status's message is logged.
 const STATUS_MESSAGE: usize = 256;
 
 /// The name of the status and its message, as the service wrote them.
@@ -129,7 +137,7 @@ pub enum ForwardError {
     #[error("the receiver closed the connection at once")]
     Closed,
     /// OpenIM follows no redirect of a POST.
-    #[error("the receiver answered {}, which sends OpenIM elsewhere", .0.as_u16())]
+    #[error("the receiver answered {}, a redirect, which OpenIM does not follow for a POST", .0.as_u16())]
     Redirect(StatusCode),
     #[error("the receiver answered {} without a body", .0.as_u16())]
     NoBody(StatusCode),
@@ -139,7 +147,7 @@ pub enum ForwardError {
     #[error("the command does not fit behind `forward.url`")]
     Url,
     /// It was set while the bridge ran.
-    #[error("there is no receiver: `forward.url` takes effect at the next start")]
+    #[error("there is no receiver yet: `forward.url` needs a restart")]
     NotStarted,
 }
 
@@ -152,7 +160,7 @@ impl ForwardError {
 /// Whether a call may be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Nobody has seen it, since its connection was closing: on another one at once, which is no retry.
+    /// The service has not seen it, since its connection was closing: on another one at once, which is no retry.
     Unsent,
     /// The service has not looked at it.
     Free,
@@ -196,6 +204,12 @@ impl CallError {
         }
     }
 
+    /// The reply refuses `question`, with a code that is not allowed.
+    pub(crate) fn refusal_code(code: i32, allowed: &ServiceCodes, message: &str, question: &[u8]) -> Self {
+        let message = without_quotes(&one_line(message, STATUS_MESSAGE), question).into();
+        Self::RefusalCode { code, allowed: Box::new(allowed.clone()), message }
+    }
+
     /// The same where a service's message may repeat what its users wrote, as far as it stands in the question.
     pub(super) fn without_quotes(self, question: &[u8]) -> Self {
         match self {
@@ -229,6 +243,13 @@ impl CallError {
     }
 }
 
+impl ConnectError {
+    /// Whether nobody was there: a service that has not started yet looks so.
+    pub(super) const fn is_of_network(&self) -> bool {
+        matches!(self, Self::Io(..) | Self::Name(_) | Self::NoAddress | Self::Timeout(_))
+    }
+}
+
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConnectError {
     /// Name, network or peer.
@@ -250,8 +271,11 @@ pub enum ConnectError {
     /// The peer did not take the HTTP/2 preface.
     #[error("{0} does not speak HTTP/2")]
     Handshake(Target, #[source] Arc<h2::Error>),
+    /// The peer speaks something else.
+    #[error("no HTTP/2 connection to {0}")]
+    Protocol(Target, #[source] Arc<h2::Error>),
     /// It was made, and closed before anything could be sent on it.
-    #[error("{0} closes connections at once")]
+    #[error("{0} closes connections at once (if it expects TLS, its address must begin with https://)")]
     Closed(Target, #[source] Option<Arc<h2::Error>>),
     /// The same, over TLS. In TLS 1.3 a peer looks at the bridge's certificate when the connection is made; why it closes
     /// does not always get through.

@@ -22,18 +22,23 @@ pub(super) enum NoLife {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// It says that it does not serve.
-    #[error("its health service says that it does not serve")]
+    #[error("its health service reports NOT_SERVING")]
     NotServing,
     #[error("it does not answer a health check in time")]
     Unanswered,
     /// There was no connection to ask on, or all of its streams are taken by calls, of which some end.
-    #[error("it could not be asked for its health")]
+    #[error("its health could not be checked")]
     NotAsked,
     #[error(transparent)]
     Broken(CallError),
 }
 
 impl NoLife {
+    /// Whether it is not there: it may not have started yet.
+    pub(super) fn is_of_network(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.is_of_network())
+    }
+
     /// Whether the two do not agree on TLS.
     pub(super) fn is_tls(&self) -> bool {
         matches!(self, Self::Connect(ConnectError::Tls(..) | ConnectError::Alpn(_) | ConnectError::ClosedTls(..)))
@@ -60,7 +65,8 @@ async fn waits_for_a_stream(sender: &mut Sender) -> bool {
 /// Connects, and asks on that connection.
 pub(super) async fn probe(endpoint: &Endpoint, settings: &UpstreamSettings) -> Result<(), NoLife> {
     let opened = timeout(settings.connect_timeout, open(endpoint, None)).await;
-    let Opened { mut sender, driver, end } = opened.map_err(|_| ConnectError::Timeout(endpoint.target.clone()))??;
+    let Opened { mut sender, driver, end, .. } =
+        opened.map_err(|_| ConnectError::Timeout(endpoint.target.clone()))??;
     let driver = tokio::spawn(driver);
     let asked = ask(endpoint, &mut sender, &settings.health).await;
     end.now();

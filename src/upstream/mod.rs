@@ -1,6 +1,6 @@
 //! The way to the decision service: where it is, how it is asked within a deadline, and how a failure is classified.
 //!
-//! - [`settings`](UpstreamSettings): what the configuration says of it. [`address`](UpstreamAddress): where it listens.
+//! - [`settings`](UpstreamSettings): its settings. [`address`](UpstreamAddress): where it listens.
 //! - [`pool`](Pool): its endpoints, and the control thread that watches over them: one for the process.
 //! - `endpoint`: one of them, as the whole process sees it. `health`: its sign of life. `pause`: how long to wait between
 //!   attempts to reach it.

@@ -3,7 +3,16 @@
 //! A control thread of its own resolves names, asks each endpoint for its health, and probes those that are ejected, so that
 //! a worker's callbacks never wait for any of that.
 
-use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
 
 use tokio::{
     sync::{Notify, oneshot, watch},
@@ -12,7 +21,7 @@ use tokio::{
 use tower::retry::budget::TpsBudget;
 
 use super::address::{Target, UpstreamAddress};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, warn_once_reached};
 use super::health::{self, NoLife};
 use super::pause::{Backoff, short};
 use super::resolve::Resolver;
@@ -119,12 +128,14 @@ pub(super) struct Maker {
     tls: Option<Arc<ClientFiles>>,
     /// A connection failed: the names may have moved.
     look_again: Arc<Notify>,
+    /// Whether any endpoint was healthy since the bridge started.
+    reached: Arc<AtomicBool>,
 }
 
 impl Maker {
     pub(super) fn new(settings: UpstreamSettings) -> Result<Self, TlsError> {
         let tls = if settings.is_secured() { Some(tls::start(&settings.tls)?.into()) } else { None };
-        Ok(Self { settings, tls, look_again: Arc::default() })
+        Ok(Self { settings, tls, look_again: Arc::default(), reached: Arc::default() })
     }
 
     /// What needs no resolving is there at once: IP addresses, and sockets in the file system. `None` where there is a
@@ -149,7 +160,14 @@ impl Maker {
             _ => None,
         };
         let eject_after = self.settings.eject.failures.get();
-        Arc::new(Endpoint::new(target, address.origin(), secured, eject_after, Arc::clone(&self.look_again)))
+        Arc::new(Endpoint::new(
+            target,
+            address.origin(),
+            secured,
+            eject_after,
+            Arc::clone(&self.reached),
+            Arc::clone(&self.look_again),
+        ))
     }
 }
 
@@ -224,7 +242,13 @@ impl ControlThread {
                 Err(error) => {
                     valid_for = bounds.min;
                     let kept = of_this_name.clone().count();
-                    tracing::warn!(%error, %address, kept, "a name of the decision service does not resolve");
+                    warn_once_reached!(
+                        !self.maker.reached.load(Relaxed),
+                        %error,
+                        %address,
+                        kept,
+                        "a name of the decision service does not resolve"
+                    );
                     new.extend(of_this_name.cloned());
                 }
             }
@@ -289,10 +313,16 @@ async fn watch_over(endpoint: Arc<Endpoint>, all: watch::Receiver<Endpoints>, se
                 Ok(()) => endpoint.enter(EndpointState::Healthy, &[EndpointState::Ejected, EndpointState::Hung]),
                 Err(error) => {
                     fails_by_tls = error.is_tls();
+                    let is_expected = endpoint.may_start_yet() && error.is_of_network();
                     let error = error_chain::text(&error);
                     if error != told {
                         endpoint.probe_failed(&error);
-                        tracing::warn!(endpoint = %endpoint.target, error, "an endpoint is still ejected: a probe failed");
+                        warn_once_reached!(
+                            is_expected,
+                            endpoint = %endpoint.target,
+                            error,
+                            "an endpoint is still ejected: a probe failed"
+                        );
                         told = error;
                     }
                 }

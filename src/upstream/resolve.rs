@@ -38,7 +38,7 @@ const MOST_ADDRESSES: usize = 256;
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest that one name server may take. Two of these fit into [`LOOKUP_TIMEOUT`], so that a third name server, or
-/// the answer of one kind when the other never comes, is still of use. Lost datagrams are sent again within it.
+/// the answer of one kind when the other never comes, is still of use. Lost datagrams are resent within it.
 const QUERY_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// How often `/etc/resolv.conf` and `/etc/hosts` are looked at.

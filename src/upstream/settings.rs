@@ -1,4 +1,4 @@
-//! What the configuration says of the decision service.
+//! The settings of the decision service.
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
@@ -20,7 +20,7 @@ pub struct UpstreamSettings {
     pub name_server: Option<SocketAddr>,
     pub tls: UpstreamTlsSettings,
     pub health: HealthSettings,
-    /// When an endpoint is taken out, and how it comes back.
+    /// When an endpoint is ejected, and when it is used again.
     pub eject: EjectSettings,
 }
 
@@ -39,7 +39,7 @@ pub struct HealthSettings {
     pub timeout: Duration,
 }
 
-/// When an endpoint is taken out, and how it comes back.
+/// When an endpoint is ejected, and when it is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EjectSettings {
     pub failures: NonZeroUsize,
@@ -91,7 +91,7 @@ impl TtlBounds {
     }
 }
 
-/// Which settings these are, for what is said of them, and what is spoken over TLS.
+/// The names of these settings, for messages, and the protocols over TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TlsKeys {
     pub ca: &'static str,

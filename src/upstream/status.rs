@@ -5,12 +5,12 @@ use super::address::Target;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum EndpointState {
-    /// It has not answered yet since it was found. It gets calls: the first callback must not fall back because nobody
-    /// has asked before.
+    /// It has not answered yet since it was found. It gets calls: the first callback must not fall back just because no
+    /// health check has come first.
     New,
     /// It answers, and gets calls.
     Healthy,
-    /// Its health service says that it does not serve.
+    /// Its health service reports `NOT_SERVING`.
     NotServing,
     /// Too many failures in a row. Calls on it may still end well. Probed until it is healthy again.
     Ejected,

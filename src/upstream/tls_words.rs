@@ -27,17 +27,15 @@ fn of_service(error: &TlsFailure) -> Option<String> {
             CertificateError::ExpiredContext { not_after, .. } => {
                 format!("its certificate has expired on {}: renew it there", date(*not_after))
             }
-            CertificateError::NotValidYet => "its certificate is not valid yet: look at the clocks of both".to_owned(),
+            CertificateError::NotValidYet => "its certificate is not valid yet: check the clocks of both".to_owned(),
             CertificateError::NotValidYetContext { not_before, .. } => {
-                format!("its certificate is not valid before {}: look at the clocks of both", date(*not_before))
+                format!("its certificate is not valid before {}: check the clocks of both", date(*not_before))
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 format!("{wrong}: have it issued for that name, or set `upstream.tls.server_name`")
             }
             CertificateError::UnknownIssuer => {
-                "its certificate is signed by no authority that is trusted: add the one \
-                                                that has signed it to `upstream.tls.ca`"
-                    .to_owned()
+                "its certificate is signed by a CA that is not trusted: add that CA to `upstream.tls.ca`".to_owned()
             }
             CertificateError::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
                 format!(
@@ -59,13 +57,13 @@ fn of_service(error: &TlsFailure) -> Option<String> {
             "it asks for a certificate: set `upstream.tls.cert` and `upstream.tls.key`".to_owned()
         }
         TlsFailure::AlertReceived(alert) if is_of_certificate(*alert) => format!(
-            "it does not accept the certificate of the bridge ({alert:?}): see `upstream.tls.cert` and whom it trusts"
+            "it does not accept the certificate of the bridge ({alert:?}): check `upstream.tls.cert` and the CAs that it trusts"
         ),
         TlsFailure::AlertReceived(Alert::HandshakeFailure) => {
             format!("it has no certificate and no cipher that the bridge supports: {SUPPORTED}")
         }
         TlsFailure::AlertReceived(Alert::NoApplicationProtocol) => "it does not offer HTTP/2 (`h2`) by ALPN".to_owned(),
-        TlsFailure::InvalidMessage(_) => "it does not speak TLS: is its address an http:// one?".to_owned(),
+        TlsFailure::InvalidMessage(_) => "it does not speak TLS: its address must begin with http://".to_owned(),
         _ => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! A gRPC call with one message each way, on an HTTP/2 connection.
 //!
 //! Written over h2, since a callback is one such call: under tonic's client and hyper's connection it would take a channel,
-//! two tasks, four boxes and two buffers of 8 KiB. The codes of a status are tonic's all the same.
+//! two tasks, four boxes and two buffers of 8 KiB. The status codes are still tonic's.
 //! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
 use std::{sync::Arc, time::Duration};
@@ -165,7 +165,7 @@ fn too_long(begun: &[u8]) -> CallError {
     }
 }
 
-/// How long the message is said to be, once that is there.
+/// The announced length of the message, once it is there.
 fn announced(received: &[u8]) -> Option<usize> {
     received.get(1..grpc_frame::HEAD).map(|mut length| length.get_u32() as usize)
 }

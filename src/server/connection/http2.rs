@@ -34,9 +34,9 @@ const HEAD_BYTES: u32 = 16 << 10;
 /// its last answer, and the GOAWAY.
 const LAST_LOOKS: Duration = Duration::from_secs(1);
 
-/// How often it looks at the most whether one that may not call has been answered.
+/// How often it looks, at most, whether one that may not call has been answered.
 const LOOKS_AT_STRANGERS: usize = 5;
-/// Why a connection ends whose client takes none of its answers.
+/// Why a connection ends whose client reads no answers.
 const STUCK: &str = "an answer made no progress for 30 s";
 
 /// What a connection is doing; shared by it and the requests on it.

@@ -33,13 +33,14 @@ use crate::base::socket;
 use crate::telemetry::log;
 use limits::Ended;
 use tls::ListenerTls;
-use watched::ConnectionWatch;
+use watched::{ConnectionWatch, OtherProtocol};
 
 /// Until the runtime has looked at its sockets once more.
 const A_LOOK: Duration = Duration::from_millis(1);
 
 /// Why a TLS handshake fails where there is plain HTTP.
-const PLAIN: &str = "this is plain HTTP, and it speaks TLS: without `tls.cert`, OpenIM's `url` must begin with http://";
+const PLAIN: &str =
+    "the client speaks TLS, and this port plain HTTP: without `tls.cert`, OpenIM's `url` must begin with http://";
 
 pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: ConnectionSlot) {
     if let Err(error) = socket::accepted(&stream) {
@@ -51,8 +52,10 @@ pub(super) async fn serve(context: Rc<Context>, stream: TcpStream, place: Connec
         match &context.shared.tls {
             None => {
                 let ended = pin!(http1::serve(&context, stream, Rc::clone(&watch), &place, |stream| stream)).await;
-                if watch.speaks_tls() {
-                    log::no_handshake(place.peer(), PLAIN);
+                match watch.speaks() {
+                    Some(OtherProtocol::Tls) => log::no_handshake(place.peer(), PLAIN),
+                    Some(OtherProtocol::Http2) => log::not_http1(place.peer()),
+                    None => {}
                 }
                 ended
             }

@@ -38,7 +38,7 @@ const HEADER_BYTES: u32 = 64;
 /// Bytes of a body for a cost of 1.
 const DATA_BYTES: u32 = 1024;
 
-/// How many bytes are read at once, at the least and at the most. Fewer where frames are small and cost much.
+/// The least and the most bytes that are read at once. Fewer where frames are small and cost much.
 const LEAST_READ: usize = 256;
 const MOST_READ: usize = 16 << 10;
 

@@ -29,7 +29,7 @@ use crate::outcome::{HINT_HEADER, ORIGIN_HEADER, Origin};
 use crate::server::connections::ConnectionSlot;
 use crate::server::context::Context;
 
-/// How much of a body that nobody wants is read and thrown away, so that its sender gets to see the answer: most
+/// How much of an unread body is read and discarded, so that its sender gets to see the answer: most
 /// clients read none before they have sent all.
 const DISCARDED_BYTES: usize = 32 << 20;
 
@@ -192,7 +192,7 @@ fn response(answer: Answer) -> Response<AnswerBody> {
     response
 }
 
-/// Reads and throws away what is left of a body, up to so many bytes. Over HTTP/1.1 hyper closes the connection when this
+/// Reads and discards what is left of a body, up to so many bytes. Over HTTP/1.1 hyper closes the connection when this
 /// ends.
 async fn discard(mut body: impl Body<Data = Bytes> + Unpin, most: usize, by: Instant) {
     let mut left = most;

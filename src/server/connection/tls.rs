@@ -121,11 +121,11 @@ impl TlsFiles for ServerFiles {
 pub(super) fn why_not(error: &io::Error) -> Option<String> {
     match inside(error)? {
         TlsFailure::AlertReceived(alert) if is_of_certificate(*alert) => Some(format!(
-            "it does not accept the certificate in `tls.cert` ({alert:?}): that must be valid now, for the host name in \
+            "the client does not accept the certificate in `tls.cert` ({alert:?}): it must be valid now, for the host name in \
              OpenIM's `url`, and signed by an authority that OpenIM's container trusts"
         )),
         TlsFailure::InvalidMessage(_) => {
-            Some("it does not speak TLS: with `tls.cert`, OpenIM's `url` must begin with https://".to_owned())
+            Some("the client does not speak TLS: with `tls.cert`, OpenIM's `url` must begin with https://".to_owned())
         }
         _ => None,
     }

@@ -41,11 +41,29 @@ pub(super) struct ConnectionWatch {
     phase: Cell<Phase>,
     /// Whether nothing was there to be read at first.
     has_waited: Cell<bool>,
-    /// What it sent first begins as a TLS handshake.
-    speaks_tls: Cell<bool>,
+    /// What its first bytes are, where they are not HTTP/1.
+    speaks: Cell<Option<OtherProtocol>>,
     /// Bytes of the head that is being read.
     head: Cell<usize>,
     connection: Arc<OpenConnection>,
+}
+
+/// What clients speak by mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OtherProtocol {
+    Tls,
+    Http2,
+}
+
+impl OtherProtocol {
+    fn of(first: &[u8]) -> Option<Self> {
+        match first {
+            [HANDSHAKE, ..] => Some(Self::Tls),
+            // The rest of HTTP/2's preface (RFC 9113, section 3.4) may not have come yet. No method begins so.
+            [b'P', b'R', b'I', b' ', ..] => Some(Self::Http2),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,14 +88,15 @@ impl ConnectionWatch {
             accepted,
             phase: Cell::new(Phase::Silent),
             has_waited: Cell::new(false),
-            speaks_tls: Cell::new(false),
+            speaks: Cell::new(None),
             head: Cell::new(0),
             connection,
         })
     }
 
-    pub(super) fn speaks_tls(&self) -> bool {
-        self.speaks_tls.get()
+    /// What it speaks instead of HTTP/1.
+    pub(super) fn speaks(&self) -> Option<OtherProtocol> {
+        self.speaks.get()
     }
 
     /// A head is complete. Returns when its first byte came.
@@ -246,7 +265,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {
                 let count = came.len();
                 if count > 0 {
                     if self.watch.is_silent() {
-                        self.watch.speaks_tls.set(came[0] == HANDSHAKE);
+                        self.watch.speaks.set(OtherProtocol::of(came));
                     }
                     self.watch.bytes_came(count);
                 }

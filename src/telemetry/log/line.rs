@@ -29,7 +29,9 @@ pub(super) fn lacking(callback: &Callback) {
     tracing::warn!(
         callback = callback.name,
         rpc = callback.rpc.path,
-        "the decision service does not implement this rpc: implement it, or disable the callback in webhooks.yml"
+        "the decision service does not implement this rpc: implement it, set `callbacks.{}.route` to another route, or disable the \
+         callback in webhooks.yml",
+        callback.name
     );
 }
 

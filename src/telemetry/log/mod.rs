@@ -2,9 +2,9 @@
 //!
 //! - here: how it is started and flushed, and which callbacks get a line.
 //! - `line`: the line of one callback. `pseudonym`: user IDs under another name.
-//! - `rate`: how many lines a flood may write, and what is said of the rest.
+//! - `rate`: how many lines a flood may write, and how the suppressed ones are reported.
 //! - `writer`: the thread that writes them.
-//! - [`settings`](LogSettings): what the configuration says of it.
+//! - [`settings`](LogSettings): its settings.
 
 mod line;
 mod pseudonym;
@@ -14,6 +14,7 @@ mod writer;
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     net::IpAddr,
     sync::{
         Mutex, OnceLock,
@@ -50,13 +51,21 @@ pub fn init(settings: &LogSettings) {
         tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(move || writer).with_target(false);
     let log = tracing_subscriber::registry().with(filter);
     let started = match settings.format {
-        LogFormat::Text => log.with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))).try_init(),
+        LogFormat::Text => {
+            let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            log.with(lines.with_ansi(terminal && wants_color(std::env::var_os("NO_COLOR").as_deref()))).try_init()
+        }
         LogFormat::Json => log.with(lines.json().flatten_event(true)).try_init(),
     };
     // Failing means that a subscriber is there already, which then stays.
     if started.is_ok() {
         let _never_before = FILTER.set(handle);
     }
+}
+
+/// Source: <https://no-color.org>.
+fn wants_color(no_color: Option<&OsStr>) -> bool {
+    no_color.is_none_or(OsStr::is_empty)
 }
 
 /// Logs from this level on from now on. Without effect before [`init`].
@@ -130,7 +139,7 @@ fn lacks(callback: &Callback) {
     }
 }
 
-/// Says that the service was not told of an after callback, after so many attempts.
+/// Logs that an after callback was not delivered, after so many attempts.
 pub(crate) fn undelivered(
     callback: &Callback,
     operation_id: &OperationId,
@@ -189,5 +198,29 @@ pub(crate) fn no_handshake(peer: IpAddr, error: &str) {
     if let Some(suppressed) = rate::HANDSHAKES.admit() {
         let lines_suppressed = Some(suppressed).filter(|suppressed| *suppressed > 0);
         tracing::warn!(%peer, error, lines_suppressed, "a TLS handshake failed");
+    }
+}
+
+/// Says that a client speaks HTTP/2 where only HTTP/1.1 is spoken. Under the same limit.
+pub(crate) fn not_http1(peer: IpAddr) {
+    if let Some(suppressed) = rate::HANDSHAKES.admit() {
+        let lines_suppressed = Some(suppressed).filter(|suppressed| *suppressed > 0);
+        tracing::warn!(
+            %peer,
+            lines_suppressed,
+            "a client speaks HTTP/2 without TLS, such as gRPC: OpenIM's callbacks come by HTTP/1.1, and gRPC calls belong to \
+             the decision service"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_color_counts_unless_it_is_empty() {
+        assert!(wants_color(None) && wants_color(Some(OsStr::new(""))));
+        assert!(!wants_color(Some(OsStr::new("0"))));
     }
 }

@@ -21,10 +21,10 @@ const QUEUE: usize = 1024;
 /// How long the end of the program waits for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// From a line that is left out to the one that tells of it.
+/// From a suppressed line to the one that tells of it.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
-/// Lines were left out, and nobody has told of it yet.
+/// Lines were suppressed, and nobody has told of it yet.
 static SUPPRESSED: AtomicBool = AtomicBool::new(false);
 
 /// Lines that found the queue full, since the start.
@@ -78,7 +78,7 @@ pub(super) fn lost() -> u64 {
     LOST.load(Relaxed)
 }
 
-/// Lines are left out now, so that some time later the writer tells how many, unless another line has.
+/// Lines are suppressed now, so that some time later the writer tells how many, unless another line has.
 pub(super) fn tell_of_suppressed() {
     if !SUPPRESSED.load(SeqCst) && !SUPPRESSED.swap(true, SeqCst) {
         // Where the queue is full, the writer is awake, and looks anyway.

@@ -35,7 +35,7 @@ pub(super) struct OutcomeCounters {
 
 impl OutcomeCounters {
     pub(super) fn new(callbacks: Arc<Callbacks>, registry: &Registry) -> prometheus::Result<Self> {
-        let help = "Callbacks, by outcome. A series appears when its first callback does.";
+        let help = "Callbacks, by outcome. A series appears with its first callback.";
         let labels = ["callback", "outcome", "source", "reason"];
         let series = IntCounterVec::new(Opts::new("openim_bridge_callbacks_total", help), &labels)?;
         registry.register(Box::new(series.clone()))?;
@@ -121,7 +121,8 @@ mod tests {
         let own = FallbackActions::default();
         let in_effect = || {
             let decisions = [Decision::Allow, Decision::Change(Fields::default()), refuse(5001), refuse(7)];
-            let decided = decisions.map(|decision| Outcome::decided(decision, body(), &RefusalDefaults::default()));
+            let decided =
+                decisions.map(|decision| Outcome::decided(decision, body(), &[], &RefusalDefaults::default()));
             let fallbacks = policies
                 .iter()
                 .flat_map(|policy| ErrorClass::ALL.map(|class| Outcome::fallback(policy, own, class, body(), None)));
