@@ -1,14 +1,14 @@
-//! openim-bridge: a sidecar that answers OpenIM Server's callbacks from a team's own gRPC services.
+//! openim-bridge: a sidecar that turns OpenIM Server's webhook callbacks into typed gRPC calls to a team's own service.
 //!
-//! OpenIM POSTs a callback in JSON before it does something for a user. The bridge turns it into a protobuf message,
-//! asks the decision service, and turns the reply, or the configured fallback when there is no good reply in time,
+//! OpenIM POSTs a callback in JSON before or after it does something for a user. The bridge turns it into a protobuf
+//! message, calls the decision service, and turns its reply, or the configured fallback if there is no valid reply in time,
 //! into the JSON that OpenIM understands.
 //!
 //! # A map
 //!
 //! From the outside in; each module uses only those below it, which a test holds (`tests/architecture.rs`).
 //!
-//! - [`cli`]: the subcommands; the only place that prints for people.
+//! - [`cli`]: the subcommands; the only place that prints to the terminal.
 //! - [`doctor`], [`check`], [`mock`]: the tools. Nothing on a callback's path uses them.
 //! - [`config`]: file, environment and flags, as the settings that each module below defines.
 //! - [`server`]: sockets in: listeners, workers, connections, drain.

@@ -62,7 +62,7 @@ fn head_is_answered_as_get_is_but_without_a_body() {
 #[test]
 fn what_is_not_there_is_told_in_plain_words() {
     let bridge = bridge().admin().start();
-    let there = "not here; there is: GET /, /live, /ready, /metrics, /version, /config; PUT /log-level; POST /drain";
+    let there = "not found; there is: GET /, /live, /ready, /metrics, /version, /config; PUT /log-level; POST /drain";
     says(&get(&bridge, "/nothing"), 404, there);
     says(&bridge.operator("POST", "/liveness", ""), 404, there);
     for (method, target, allowed) in
@@ -84,7 +84,7 @@ fn waiting() -> BridgeBuilder {
 
 #[track_caller]
 fn waits(bridge: &Bridge) {
-    let why = "not ready: the decision service has not answered yet; the bridge waits for it for 1h after its start \
+    let why = "not ready: the decision service has not answered yet; the bridge waits for it for up to 1h after its start \
                (`ready.wait_for_upstream`)";
     says(&get(bridge, "/ready"), 503, why);
 }
@@ -181,7 +181,7 @@ fn draining_makes_it_not_ready_at_once_and_every_answer_announces_it() {
     assert!(!bridge.ask("pal").announces_close());
     for _ in 0..2 {
         let reply = bridge.operator("POST", "/drain", "");
-        says(&reply, 200, "draining: not ready, and every response closes its connection; SIGTERM does the rest");
+        says(&reply, 200, "draining: not ready, and every response closes its connection; SIGTERM stops the bridge");
         says(&get(&bridge, "/ready"), 503, "not ready: draining");
         let reply = bridge.ask("pal");
         reply.goes_on_with("pal");
@@ -223,7 +223,7 @@ fn operators_are_served_until_the_drain_has_ended() {
 fn the_log_s_level_is_one_of_five_words() {
     let bridge = bridge().admin().start();
     let reply = bridge.operator("PUT", "/log-level", "Debug\n");
-    says(&reply, 200, "the log's level is debug, until it is changed or the program ends");
+    says(&reply, 200, "the log's level is debug, until it is changed or the process exits");
     let long = "debug".repeat(1000);
     for wrong in ["", "loud", "debug info", "{\"level\":\"debug\"}", "\u{fffd}", &long] {
         let reply = bridge.operator("PUT", "/log-level", wrong);
@@ -250,7 +250,7 @@ fn changes_come_from_loopback_addresses_and_no_web_page() {
         };
         assert_eq!(send([127, 0, 0, 1].into(), &level).status, 200);
         let from_page = level.clone().header("Origin", "http://evil.test");
-        says(&send([127, 0, 0, 1].into(), &from_page), 403, "not from a web page");
+        says(&send([127, 0, 0, 1].into(), &from_page), 403, "not allowed from a web page");
         if let Some(elsewhere) = elsewhere.filter(|elsewhere| !elsewhere.ip().is_loopback()) {
             let reply = send(elsewhere.ip(), &level);
             let get = Request::new().method("GET").target("/live").body("");
@@ -258,8 +258,7 @@ fn changes_come_from_loopback_addresses_and_no_web_page() {
             if write {
                 assert_eq!(reply.status, 200);
             } else {
-                let why =
-                    "only from a loopback address: run it in the pod, by port-forward, or set admin.write to true";
+                let why = "allowed only from a loopback address: run it in the pod, use port-forward, or set admin.write to true";
                 says(&reply, 403, why);
             }
         }

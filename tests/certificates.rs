@@ -61,16 +61,20 @@ fn a_service_s_certificate_that_is_not_right() {
         (
             "not yet",
             authority.signs_with(right, not_yet),
-            "its certificate is not valid before 2345-06-07T00:00:00Z: look",
+            "its certificate is not valid before 2345-06-07T00:00:00Z: check",
         ),
         ("name", authority.signs("decisions"), "certificate not valid for name \"127.0.0.1\""),
-        ("authority", other.signs(right), "its certificate is signed by no authority that is trusted: add"),
+        ("authority", other.signs(right), "its certificate is signed by a CA that is not trusted: add"),
     ] {
         let (service, address) = Service::secured(&changing(shows(&pair, None, "h2")));
         is_unavailable(kind, files.asking(address), &[&format!("no TLS connection to {address}: {expected}")]);
         assert!(service.asked.try_recv().is_err(), "it was asked");
     }
-    is_unavailable("plain", files.asking(app().address), &["it does not speak TLS: is its address an http:// one?"]);
+    is_unavailable(
+        "plain",
+        files.asking(app().address),
+        &["it does not speak TLS: its address must begin with http://"],
+    );
 }
 
 #[test]
@@ -139,14 +143,21 @@ fn a_certificate_at_the_listener_that_the_client_does_not_accept() {
         assert!(!shakes_hands(bridge.address(), &authority, right));
         eventually("it is logged", || logged().len() == number);
         let error = logged().pop().expect("a line");
-        assert!(error.contains(&format!("it does not accept the certificate in `tls.cert` ({alert})")), "{error}");
+        assert!(
+            error.contains(&format!("the client does not accept the certificate in `tls.cert` ({alert})")),
+            "{error}"
+        );
     }
     files.put_pair(&authority.signs(right));
     let bridge = https(&files).start();
     assert!(shakes_hands(bridge.address(), &authority, right));
     bridge.connect().write(&Request::new().bytes());
     eventually("plain HTTP is logged", || logged().len() == 5);
-    assert!(logged()[4].contains("it does not speak TLS: with `tls.cert`, OpenIM's `url` must"), "{:?}", logged());
+    assert!(
+        logged()[4].contains("the client does not speak TLS: with `tls.cert`, OpenIM's `url` must"),
+        "{:?}",
+        logged()
+    );
 }
 
 /// A certificate on P-521, and one that it has signed. Nothing in the tests' own cryptography makes either.
@@ -276,7 +287,7 @@ fn config_check_reads_the_files() {
         for (name, expected) in [
             (
                 "future",
-                "warning: `tls.cert` (future.pem) is not valid before 2345-06-07T00:00:00Z: look at this machine's",
+                "warning: `tls.cert` (future.pem) is not valid before 2345-06-07T00:00:00Z: check this machine's",
             ),
             ("soon", "warning: `tls.cert` (soon.pem) expires on "),
         ] {

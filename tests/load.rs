@@ -176,7 +176,7 @@ fn an_interruption_tells_what_was_measured() {
         loaded_until(bridge.address(), &flags, async { drop(stopped.await) })
     });
     assert_eq!((hung.tally.callbacks(), hung.given_up, hung.exit_code()), (0, 2, 1));
-    assert!(hung.to_string().contains("interrupted: 2 more were under way, and 7 not sent"), "{hung}");
+    assert!(hung.to_string().contains("interrupted: 2 more were in flight, and 7 not sent"), "{hung}");
     assert_eq!(hung.json()["latencyMicros"], Value::Null);
 }
 

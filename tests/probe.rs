@@ -40,7 +40,7 @@ fn a_bridge_that_lives_and_is_ready_says_so_until_it_is_told_to_drain() {
     says(
         &ask("--drain"),
         0,
-        "draining: not ready, and every response closes its connection; SIGTERM does the rest",
+        "draining: not ready, and every response closes its connection; SIGTERM stops the bridge",
         "",
     );
     says(&ask("--ready"), 1, "", "503 Service Unavailable: not ready: ");
@@ -77,7 +77,7 @@ fn nobody_there_and_somebody_silent_are_a_no_in_time() {
 
 #[test]
 fn one_question_at_a_time_and_only_where_something_listens() {
-    says(&probe(&[], &["--live", "--admin-listen", "off"]), 2, "", "there is nothing to ask");
+    says(&probe(&[], &["--live", "--admin-listen", "off"]), 2, "", "there is no admin listener to ask");
     for flags in [&[][..], &["--live", "--ready"]] {
         assert_eq!(probe(&[], flags).status.code(), Some(2), "{flags:?}");
     }

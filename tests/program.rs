@@ -60,6 +60,40 @@ fn its_version_names_the_commit_and_its_day() {
 }
 
 #[test]
+fn h_is_a_summary_and_help_is_everything() {
+    let said = |flag: &str| {
+        let output = openim_bridge(&["serve", flag]).output().expect("the program");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let (short, long) = (said("-h"), said("--help"));
+    assert!(short.lines().count() <= 60 && short.contains("--upstream") && short.contains("--help"), "{short}");
+    for rare in ["--upstream-eject-probe-max", "--delivery-queue-bytes", "Exit codes"] {
+        assert!(!short.contains(rare) && long.contains(rare), "{rare}");
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_listened_on_is_told_with_what_to_do() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = listener.local_addr().expect("an address").to_string();
+    for (arguments, told) in [
+        (
+            &["serve", "--admin-listen=off", "--listen", &taken][..],
+            ": Address already in use (os error 98). Is another",
+        ),
+        (&["serve", "--listen=127.0.0.1:0", "--admin-listen", &taken], "choose another port with --admin-listen"),
+        (&["serve", "--listen", "192.0.2.1:1"], "This machine does not have that address: choose one"),
+        (&["mock", "--listen", &taken], "choose another port with --listen"),
+        (&["mock", "--listen=127.0.0.1:0", "--control", &taken], "choose another port with --control"),
+        (&["demo", "--once", "--listen", &taken], "choose another port with --listen"),
+    ] {
+        let output = openim_bridge(arguments).output().expect("the program");
+        let error = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(error.contains("error: cannot listen on ") && error.contains(told), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
 fn rules_that_are_wrong_are_wrong_configuration() {
     let folder = tempfile::tempdir().expect("a folder");
     let rules = folder.path().join("rules.yaml");
@@ -208,7 +242,7 @@ fn every_log_line_is_json_of_the_bridge_s_own_and_holds_no_remark() {
     assert!(error.contains("cannot connect to") && error.contains("refused"), "with its cause: {error}");
     let ours = |message: &String| {
         [
-            "when http://",
+            "fallback is ",
             "cannot connect to an endpoint",
             "an endpoint is ejected",
             "received the first callback",

@@ -155,11 +155,11 @@ fn the_start_says_what_happens_to_each_callback_that_is_not_as_all_are() {
     insta::assert_snapshot!(said.join("\n"), @"
     beforeSetFriendRemark: forwarded to http://...@old:8080/cb?token=..., and compared with your service; within 4s; fallback: allow
     beforeAddFriend: your service decides for 10 %, http://...@old:8080/cb?token=... for the others; within 800ms; fallback: refuse
-    afterAddFriend: forwarded to http://...@old:8080/cb?token=..., in the background
-    beforeImportFriends: refused by the configuration with code 9910; nobody is asked
-    beforeAddBlack: allowed by the configuration; nobody is asked
-    afterUserOnline: acknowledged by the configuration; nobody is told
-    beforeSendSingleMsg, beforeSendGroupMsg: allowed; your service is only asked; within 4s; fallback: allow
+    afterAddFriend: forwarded to http://...@old:8080/cb?token=... in the background
+    beforeImportFriends: refused by the configuration with code 9910; no service is called
+    beforeAddBlack: allowed by the configuration; no service is called
+    afterUserOnline: acknowledged by the configuration; not delivered
+    beforeSendSingleMsg, beforeSendGroupMsg: allowed; your service is called, without effect; within 4s; fallback: allow
     callbacks unknown to this bridge: forwarded to http://...@old:8080/cb?token=...
     ");
 }

@@ -370,7 +370,7 @@ fn timeouts_are_what_openim_can_have() {
 #[tokio::test]
 async fn a_fallback_is_told_and_fails_where_asked_to() {
     let by = |origin: &str, body: &str| response("200 OK", &format!("openim-bridge: {origin}\r\n"), body.as_bytes());
-    let fallback = "the fallback, since the decision service gave no good reply (class=timeout)";
+    let fallback = "the fallback, since the decision service gave no valid reply (class=timeout)";
     let rejected = by("rejected; code=9903\r\nopenim-bridge-hint: do better", REFUSE);
     for (reply, decider, code) in [
         (by("decision", ALLOW), "the decision service", 0),
@@ -378,7 +378,7 @@ async fn a_fallback_is_told_and_fails_where_asked_to() {
         (by("fallback; class=timeout", ALLOW), fallback, 5),
         (by("fallback; class=timeout", REFUSE), fallback, 5),
         (rejected, "the bridge, which rejected the request (code=9903)\nhint: do better", 3),
-        (by("route", ALLOW), "the bridge's configuration, without asking anybody", 0),
+        (by("route", ALLOW), "the bridge's configuration; no service was called", 0),
         (by("new \u{9b}2J", ALLOW), "new \\u{9b}2J", 0),
         (ok(ALLOW), "unknown, since the answer has no header openim-bridge", 5),
         (by("decision", "[]"), "the decision service", 4),
@@ -406,7 +406,7 @@ async fn tells_people_in_words() {
     operationID: op-1
     sent: {"callbackCommand":"callbackBeforeSetFriendRemarkCommand","ownerUserID":"u1","friendUserID":"u2","remark":"x"}
     answer: 404 Not Found, after N ms
-    (OpenIM does not look at the status, only at the body)
+    (OpenIM ignores the status and reads only the body)
     body: {"actionCode":1,"errCode":5001,"nextCode":1,"remark":"\u{9b}31m\u001b[0m"}\n
 
     OpenIM goes on, with remark "\u{9b}31m\u001b[0m" instead of "x".
@@ -740,7 +740,11 @@ async fn an_after_callback_that_nobody_takes_is_lost() {
             Ending::Fails,
             "the callback is lost: the bridge rejected it.\ndecided by: the bridge, which rejected",
         ),
-        ("queued", Ending::GoesOn, "decided by: nobody: the bridge tells the decision service in the background"),
+        (
+            "queued",
+            Ending::GoesOn,
+            "decided by: nobody: the bridge delivers it to the decision service in the background",
+        ),
         ("forwarded", Ending::GoesOn, "decided by: the receiver at forward.url"),
     ] {
         let server = Server::start([by(origin)]).await;

@@ -433,7 +433,7 @@ fn what_is_wrong_with_the_variables_is_said() {
     WARN OTEL_TRACES_SAMPLER is `sometimes`, but must be always_on, always_off or traceidratio, with or without parentbased_ before it
     INFO tracing is on endpoint="http://127.0.0.1:4317" sampler=ParentBased(AlwaysOn)
     "#);
-    insta::assert_snapshot!(said(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]), @"WARN tracing is off: OTEL_EXPORTER_OTLP_PROTOCOL is `http/protobuf`, and the bridge speaks OTLP by `grpc` alone (port 4317 of a collector)");
+    insta::assert_snapshot!(said(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]), @"WARN tracing is off: OTEL_EXPORTER_OTLP_PROTOCOL is `http/protobuf`, and the bridge exports OTLP only over `grpc` (port 4317 of a collector)");
     insta::assert_snapshot!(said(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a b")]), @"WARN tracing is off: the exporter cannot be set up: invalid exporter configuration: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: invalid endpoint 'http://a b': invalid URI: invalid uri character");
 }
 

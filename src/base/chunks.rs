@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 /// A message that is said to be no longer gets its memory at once: each time that it moved to a larger place it would leave
-/// a hole.
+/// a gap.
 const AT_ONCE: usize = 512 << 10;
 
 /// The pieces of a message; the usual single one is not copied.
@@ -18,7 +18,7 @@ impl Chunks {
         self.first.len() + self.rest.len()
     }
 
-    /// How many bytes of memory all will take once `more` have come. `expected` is how long the message is said to be: as
+    /// How many bytes of memory all will take once `more` have come. `expected` is the announced length of the message: as
     /// long as it keeps to that, it takes no more.
     pub(crate) fn capacity_with(&self, more: usize, expected: usize) -> usize {
         let needed = self.len() + more;

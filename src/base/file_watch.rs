@@ -68,7 +68,7 @@ pub(crate) trait WatchedSource: Send + 'static {
     fn refused(&mut self, error: Self::Error);
 }
 
-/// What was made of files, made again when they change.
+/// What was made from files, and is made anew when they change.
 #[derive(Debug)]
 pub(crate) struct WatchedFiles<M> {
     current: Arc<Current<M>>,

@@ -67,7 +67,7 @@ pub(crate) fn share(passed: std::net::TcpListener, workers: u16) -> io::Result<V
     Ok(all)
 }
 
-/// `[::]` takes IPv4 too, whatever the system's default is. Where a system has no IPv6 it means all addresses all the same:
+/// `[::]` takes IPv4 too, whatever the system's default is. Where a system has no IPv6 it still means all addresses:
 /// a manifest does for every cluster so.
 fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     match bind_as_is(address, shared) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// At most `limit` bytes of `text`, in one line. What could steer a terminal or the order of what is read is escaped. What
 /// is cut off ends in `…`.
@@ -65,7 +66,14 @@ pub(crate) fn nearest<T>(name: &str, candidates: impl Iterator<Item = (String, T
         .map(|(_, value)| value)
 }
 
-/// Of a longer source nothing is looked for.
+/// A duration for a line that people read: three digits are enough, and what takes time is never 0.
+pub(crate) fn millis(duration: Duration) -> String {
+    let millis = duration.as_secs_f64() * 1e3;
+    let digits = if millis < 1.0 { 2 } else { usize::from(millis < 10.0) };
+    format!("{millis:.digits$} ms")
+}
+
+/// A longer source is not searched.
 const LONGEST_SOURCE: usize = 64 << 10;
 /// What two texts have in common by chance is shorter: six letters, or two Chinese characters.
 const COMMON: usize = 6;
@@ -152,6 +160,15 @@ mod tests {
             assert_eq!(without_quotes(text, question), shown);
         }
         assert_eq!(without_quotes("anything", &vec![0; LONGEST_SOURCE + 1]), "***");
+    }
+
+    #[test]
+    fn a_short_time_is_not_shown_as_none() {
+        for (micros, shown) in
+            [(42, "0.04 ms"), (300, "0.30 ms"), (1_250, "1.2 ms"), (12_600, "13 ms"), (2_000_000, "2000 ms")]
+        {
+            assert_eq!(millis(Duration::from_micros(micros)), shown);
+        }
     }
 
     #[test]

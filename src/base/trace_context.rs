@@ -15,7 +15,7 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// W3C's header for what the systems along a trace note for themselves.
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// As long as W3C asks to pass on at the least. A longer one is dropped.
+/// The least length that W3C asks to pass on. A longer one is dropped.
 const TRACESTATE_BYTES: usize = 512;
 
 /// `00-` trace ID `-` parent ID `-` flags.

@@ -1,5 +1,5 @@
 //! What goes on when OpenIM has its answer. An after callback is answered at once, and delivered in the background. In a
-//! roll-out, a callback that `enforce_percent` leaves out is allowed at once, and the service is asked all the same:
+//! roll-out, a callback outside `enforce_percent` is allowed at once, and the service is called anyway:
 //! the log shows what it would have decided.
 
 use std::rc::Rc;

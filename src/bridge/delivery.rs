@@ -39,7 +39,7 @@ use crate::upstream::{Call, CallError, CallId, ForwardError, Forwarded, Forwarde
 /// The pause before the first retry; each further one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How often it is looked whether an endpoint is healthy again.
+/// How often to check whether an endpoint is healthy again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Over how long the retries are spread when one is.
 const SPREAD: Duration = Duration::from_secs(1);
@@ -195,7 +195,7 @@ impl Deliveries {
         (self.bytes.held(), self.bytes.limit())
     }
 
-    /// Counts what is not done as lost, since the process ends. How many.
+    /// Counts what is not done as lost, since the process exits. Returns how many.
     #[must_use]
     pub fn lose_the_rest(&self) -> usize {
         let lost = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));

@@ -112,7 +112,7 @@ pub(super) struct Reading<'a> {
 pub(super) struct GivenUp;
 
 impl<'a> Reading<'a> {
-    /// Of a body that is said to have so many bytes, and with which so many others are held.
+    /// Of a body with this announced length, with which so many others are held.
     pub(super) fn begin(limits: &'a SharedLimits, expected: usize, beside: usize) -> Self {
         Self { limits, beside, permit: Some(limits.body_bytes.hold(0)), is_large: expected > SMALL, number: None }
     }
@@ -141,7 +141,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// It is looked at again: there may be more of it.
+    /// It is checked again: there may be more of it.
     pub(super) fn resume(&mut self) -> Result<(), GivenUp> {
         if self.permit.is_none() {
             let waited = self.number.and_then(|number| self.limits.unfinished.waiting().remove(&number));

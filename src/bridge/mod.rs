@@ -12,7 +12,7 @@
 //! - [`forward`]: what another receiver decides, which a team already has. [`compare`]: what the two say.
 //! - [`parts`]: what a bridge is made of. [`limits`]: how much the process holds at most.
 //! - [`shares`](Shares): what the process's memory leaves for each thing that is held.
-//! - [`settings`](BridgeSettings): what the configuration says of all this.
+//! - [`settings`](BridgeSettings): the settings of all this.
 //!
 //! Called by `server` for each request. Knows nothing of sockets, and names no callback.
 

@@ -43,7 +43,7 @@ pub(super) struct Arrived {
 
 #[derive(Debug)]
 pub struct Answer {
-    /// For people and proxies: OpenIM never looks at it.
+    /// For humans and proxies: OpenIM never looks at it.
     pub status: StatusCode,
     pub origin: Origin,
     /// What would be right, where the request was not.

@@ -12,7 +12,7 @@ const PROGRAM: usize = 16 * MIB;
 const MOST_QUEUED: usize = 16 * MIB;
 /// More than this no bridge needs for callbacks.
 const MOST_FOR_CALLBACKS: usize = 1024 * MIB;
-/// With hardly any memory, a callback and a connection are tried all the same.
+/// With hardly any memory, a callback and a connection are still tried.
 const LEAST: usize = MIB;
 
 /// In bytes.

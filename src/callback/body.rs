@@ -55,7 +55,7 @@ impl Body {
         first_text(&mut Scanner::new(self.raw(key)?)).filter(|text| !text.is_empty())
     }
 
-    /// The user whose action it is said to be.
+    /// The user who acts, as the callback states.
     #[must_use]
     pub fn actor(&self) -> Option<Cow<'_, str>> {
         self.text(self.callback.actor?)
@@ -100,7 +100,7 @@ impl Body {
         self.echo_but(|_| false)
     }
 
-    /// The same, but for the keys that are said otherwise.
+    /// The same, except for the keys that are overridden.
     pub(super) fn echo_but(&self, is_said: impl Fn(&str) -> bool) -> Fields {
         let mut fields = Fields::default();
         for key in self.callback.repeated_keys().iter().filter(|key| !is_said(key)) {

@@ -5,7 +5,7 @@
 //! - [`question`](Question): what the service is asked, and what it decides.
 //! - [`body`](Body): a callback's JSON, and where its values lie in it.
 //! - [`answer`](Effects): what OpenIM takes of an answer, for the tools.
-//! - [`row`](Callback): what a row says of a callback.
+//! - [`row`](Callback): the facts of one callback.
 //! - [`shape`](Shape): what the messages of the contract hold: tables that `build.rs` makes from `proto/`.
 //!
 //! Does no I/O.

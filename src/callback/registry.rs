@@ -280,7 +280,7 @@ pub static CALLBACKS: &[Callback] = &[
 #[derive(Debug)]
 pub struct NeverSent {
     pub name: &'static str,
-    /// The callback that tells of the same.
+    /// The callback that reports the same event.
     pub instead: &'static str,
 }
 

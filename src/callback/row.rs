@@ -1,4 +1,4 @@
-//! What the registry says of one callback.
+//! The facts of one callback, a row of the registry.
 
 use super::shape::{Field, FieldKind, Rpc, Shape};
 
@@ -13,7 +13,7 @@ pub struct Callback {
     pub aliases: &'static [&'static str],
     pub rpc: Rpc,
     pub kind: Kind,
-    /// The user whose action it is said to be.
+    /// The user who acts, as the callback states.
     pub actor: Option<&'static str>,
     /// The user, group or conversation that it is about.
     pub about: Option<&'static str>,

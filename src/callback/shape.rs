@@ -86,7 +86,7 @@ const fn is_same(one: &str, other: &str) -> bool {
 }
 
 /// The contract's rpcs.
-#[allow(dead_code, reason = "the shapes of messages that are read by hand")]
+#[allow(dead_code, reason = "the shapes of messages that are read without tables")]
 pub mod rpc {
     use super::{Field, FieldKind as Kind, Rpc, Shape};
 

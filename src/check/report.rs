@@ -11,7 +11,7 @@ pub struct CheckReport {
     pub upstream: String,
     /// What was connected to: after names have been resolved.
     pub endpoint: Option<String>,
-    /// Why no connection could be had at all.
+    /// Why no connection was possible at all.
     pub unreachable: Option<String>,
     /// What the service lists by gRPC reflection; nothing where it has none.
     pub services: Vec<String>,

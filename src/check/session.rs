@@ -113,7 +113,7 @@ pub(super) enum NoReply {
     Status { code: Code, message: String },
     #[error("a reply with more than one message, where the rpc has one")]
     TwoMessages,
-    /// The connection could not be had, or broke.
+    /// Connecting failed, or the connection broke.
     #[error("{0}")]
     Broken(String),
 }
@@ -245,7 +245,7 @@ impl<'a> Session<'a> {
     }
 
     /// One call, on the next connection. What the service has never seen, such as on a connection that it had closed
-    /// meanwhile, is asked again on a new one, as the bridge does.
+    /// meanwhile, is retried on a new one, as the bridge does.
     pub(super) async fn call(
         &self,
         method: &'static str,

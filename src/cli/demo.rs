@@ -13,14 +13,15 @@ use tempfile::NamedTempFile;
 use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 
 use super::send::{self, Exchange};
+use super::serve::not_started;
 use super::terminal::{columns, print, stop_signal};
-use crate::base::text::one_line;
+use crate::base::text::{millis, one_line};
 use crate::base::yaml::document;
 use crate::callback::Callbacks;
 use crate::config::{Loaded, Sources};
 use crate::mock::{CallStage, Mock, MockAddress, MockEvent, Rules};
 use crate::openim::client::CallbackRequest;
-use crate::server::{Server, Settings, StartError};
+use crate::server::{Server, Settings};
 use crate::telemetry::log::{self, LogLevel, LogSettings};
 
 /// How long the bridge gives the decision service here: short, so that the sample that hangs does not hold up the demo.
@@ -30,14 +31,14 @@ const OPENIM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Run the bridge and the bundled decision service in one process, and send eight sample callbacks through both
 ///
-/// Then it stays up until Ctrl-C. Exit codes: 0 every sample went as it should, 1 otherwise.
+/// It then keeps running until Ctrl-C. Exit codes: 0 every sample went as expected, 1 otherwise.
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
     /// Where the bridge listens [default: 127.0.0.1:10006, or a free port with --once]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
 
-    /// Where the bridge serves operators, or `off` [default: 127.0.0.1:10007, or off with --once]
+    /// Where the bridge serves its status page and metrics, or `off` [default: 127.0.0.1:10007, or off with --once]
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<String>,
 
@@ -45,7 +46,7 @@ pub struct DemoArgs {
     #[arg(long)]
     once: bool,
 
-    /// Receive callbacks by HTTPS, with a certificate made on the spot
+    /// Receive callbacks over HTTPS, with a new self-signed certificate
     #[arg(long)]
     tls: bool,
 }
@@ -85,13 +86,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let ca = certificate.as_ref().map(NamedTempFile::path);
     let loaded = configuration(&args, listen, mock.address(), ca)?;
     let shown = loaded.effective().shown();
-    let server = Server::start(loaded.settings, Callbacks::all()).map_err(|error| {
-        let hint = match error {
-            StartError::Admin { .. } => "choose another address with --admin-listen, or `off`",
-            _ => "choose another address with --listen",
-        };
-        anyhow::Error::new(error).context(hint)
-    })?;
+    let server = Server::start(loaded.settings, Callbacks::all()).map_err(not_started)?;
     server.show_configuration(shown);
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -154,13 +149,12 @@ async fn show(
         if exchange.is_after() {
             let answered = Instant::now();
             let is_delivered = timeout(OPENIM_TIMEOUT, delivered(events, &id)).await.is_ok();
-            let what = if is_delivered { "has taken it" } else { "has not taken it" };
-            let _ =
-                writeln!(told, "   then      the decision service {what}, {} ms later", answered.elapsed().as_millis());
+            let what = if is_delivered { "received it" } else { "did not receive it" };
+            let _ = writeln!(told, "   then      the decision service {what}, {} later", millis(answered.elapsed()));
             right &= is_delivered;
         }
         if !right {
-            let _ = writeln!(told, "   WRONG     this is not what should have come of it");
+            let _ = writeln!(told, "   WRONG     this is not the expected outcome");
         }
         all_right &= right;
         print(&told)?;
@@ -195,7 +189,7 @@ impl DemoSample {
         for set in &self.set {
             line("where", set);
         }
-        line("answered", &format!("{answered} ({} ms)", exchange.elapsed.as_millis()));
+        line("answered", &format!("{answered} ({})", millis(exchange.elapsed)));
         line("so", &send::outcome(exchange));
         line("by", &send::decider(exchange.origin()));
         if let Some(hint) = exchange.answer.as_ref().ok().and_then(|answered| answered.hint.as_deref()) {
@@ -224,7 +218,7 @@ Try it yourself, with any callback and any text:
 Texts that the mock understands: mock:allow, mock:refuse=CODE,TEXT, mock:replace=TEXT, mock:change=KEY:VALUE, mock:delay=250ms,
 mock:hang, mock:status=NAME (any gRPC status), mock:invalid=unset|code|empty.
 {operators}
-Bridge and mock stay up until Ctrl-C.
+Bridge and mock keep running until Ctrl-C.
 "
     )
 }

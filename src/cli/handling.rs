@@ -11,19 +11,19 @@ pub(super) fn words(callback: &EffectiveCallback, settings: &Settings) -> String
         (&callback.timeout, &callback.fallback, callback.enforce_percent)
     else {
         return match callback.route {
-            Route::Service => "your service is told, in the background".to_owned(),
-            Route::Forward => format!("forwarded to {receiver}, in the background"),
-            Route::Allow | Route::Refuse => "acknowledged by the configuration; nobody is told".to_owned(),
+            Route::Service => "delivered to your service in the background".to_owned(),
+            Route::Forward => format!("forwarded to {receiver} in the background"),
+            Route::Allow | Route::Refuse => "acknowledged by the configuration; not delivered".to_owned(),
         };
     };
     let who = match callback.route {
-        Route::Allow => return "allowed by the configuration; nobody is asked".to_owned(),
-        Route::Refuse => return "refused by the configuration with code 9910; nobody is asked".to_owned(),
+        Route::Allow => return "allowed by the configuration; no service is called".to_owned(),
+        Route::Refuse => return "refused by the configuration with code 9910; no service is called".to_owned(),
         Route::Forward => format!("forwarded to {receiver}"),
         Route::Service => match (percent, callback.rest) {
             (100, _) => "your service decides".to_owned(),
             (0, Some(Rest::Forward)) => format!("forwarded to {receiver}, and compared with your service"),
-            (0, _) => "allowed; your service is only asked".to_owned(),
+            (0, _) => "allowed; your service is called, without effect".to_owned(),
             (_, Some(Rest::Forward)) => format!("your service decides for {percent} %, {receiver} for the others"),
             _ => format!("your service decides for {percent} %, the others are allowed"),
         },
@@ -46,7 +46,7 @@ pub(super) fn in_short(callback: &EffectiveCallback) -> String {
 pub(super) fn of_unknown(settings: &Settings) -> String {
     match settings.bridge.routes.unknown {
         UnknownRoute::Refuse => "unknown to this bridge: refused with code 9901".to_owned(),
-        UnknownRoute::Allow => "unknown to this bridge: allowed; nobody is asked".to_owned(),
+        UnknownRoute::Allow => "unknown to this bridge: allowed; no service is called".to_owned(),
         UnknownRoute::Forward => format!("unknown to this bridge: forwarded to {}", receiver(settings)),
     }
 }

@@ -16,17 +16,17 @@ use serde::{Deserialize as _, de::value::StrDeserializer};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-use super::terminal::{WRONG_USAGE, complain};
+use super::terminal::{WRONG_USAGE, cannot_listen, complain};
 use crate::callback::Callback;
-use crate::mock::{ControlPort, Mock, MockAddress, MockTls, Rules, callback_named};
+use crate::mock::{ControlPort, Mock, MockAddress, MockError, MockTls, Rules, callback_named};
 use crate::telemetry::log::{self, LogFormat, LogIds, LogLevel, LogSettings};
 
 /// Run the bundled decision service: scripted answers, delays, errors and hangs, with gRPC health and reflection
 ///
-/// It serves every callback. A text in a callback, such as a remark, a group's name or the content of a message, tells it what
-/// to answer: mock:allow, mock:refuse, mock:refuse=5001,text, mock:replace=New name (in place of the text itself),
+/// It serves every callback. A text in a callback, such as a remark, a group's name or the content of a message, selects the
+/// answer: mock:allow, mock:refuse, mock:refuse=5001,text, mock:replace=New name (replaces the text itself),
 /// mock:change=KEY:VALUE, mock:delay=250ms, mock:hang, mock:status=UNAVAILABLE (any gRPC status name),
-/// mock:invalid=unset|code|empty. All else is answered by the rules, and allowed where none holds.
+/// mock:invalid=unset|code|empty. Otherwise the rules decide; if no rule matches, the answer is allow.
 ///
 /// Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong flags or rules.
 #[derive(Debug, clap::Args)]
@@ -34,19 +34,19 @@ use crate::telemetry::log::{self, LogFormat, LogIds, LogLevel, LogSettings};
 pub struct MockArgs {
     /// Where to listen: an address and a port, or `unix:///PATH`. Port 0 takes a free one; the first log line names it
     ///
-    /// A socket may be connected to by any user, and is removed at the end.
+    /// Any user may connect to a socket. It is removed at the end.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     listen: MockAddress,
 
-    /// Serve by TLS, with a certificate made on the spot for this address and localhost
+    /// Serve over TLS, with a new self-made certificate for this address and localhost
     #[arg(long)]
     tls: bool,
 
-    /// Where the certificate of the authority that has signed it is written, in PEM, before the port is named
+    /// Write the CA certificate of --tls to this file, in PEM, before the log names the port
     #[arg(long, value_name = "FILE", requires = "tls")]
     tls_ca_out: Option<PathBuf>,
 
-    /// Serve by TLS, with this certificate, in PEM. Read again when it changes
+    /// Serve over TLS, with this certificate, in PEM. Reloaded when it changes
     #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "tls")]
     tls_cert: Option<PathBuf>,
 
@@ -54,50 +54,50 @@ pub struct MockArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// Take only clients with a certificate of the authority in this file, in PEM
+    /// Accept only clients with a certificate of the CA in this file, in PEM
     #[arg(long, value_name = "FILE", requires = "by-tls")]
     tls_client_ca: Option<PathBuf>,
 
-    /// Where a test sets the rules and reads the calls by HTTP [default: nowhere]
+    /// Serve an HTTP API on this address, by which a test sets the rules and reads the calls [default: none]
     ///
-    /// GET and PUT /rules (YAML or JSON), GET and DELETE /calls (JSON), POST /reset. Port 0 takes a free one, and a log
-    /// line names it. What users write is in it, which is personal data, and whoever reaches it may change everything: it is
-    /// for tests.
+    /// GET and PUT /rules (YAML or JSON), GET and DELETE /calls (JSON), POST /reset. Port 0 takes a free one; a log line names
+    /// it. Use it for tests only: it shows what users write, which is personal data, and anyone who reaches it may change the
+    /// rules.
     #[arg(long, value_name = "ADDR")]
     control: Option<SocketAddr>,
 
-    /// Leave this callback out: its rpc is answered UNIMPLEMENTED, as by a service that lacks it. May be given several times
+    /// Answer this callback's rpc with UNIMPLEMENTED, like a service that lacks it. May be repeated
     #[arg(long, value_name = "CALLBACK", value_parser = callback_named)]
     without: Vec<&'static Callback>,
 
-    /// Work on at most this many calls concurrently, as a thread pool does; others wait [default: any number]
+    /// Handle at most this many calls concurrently, like a thread pool; others wait [default: no limit]
     #[arg(long, value_name = "CALLS")]
     concurrency: Option<NonZeroUsize>,
 
-    /// Tell a connection this old to go away, such as 30s [default: never]
+    /// Close a connection by GOAWAY when it is this old, such as 30s [default: never]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     max_connection_age: Option<Duration>,
 
-    /// A YAML file of rules: which calls get which answer. Read again when it changes
+    /// A YAML file of rules: which calls get which answer. Reloaded when it changes
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
 
-    /// Write a line of JSON for each call to this file, which is emptied first, or to standard output with `-`
+    /// Write one line of JSON per call to this file, which is emptied first, or to standard output with `-`
     ///
-    /// It is there before the call is answered: time, callback, operation ID, request, answer, deadline left, metadata. What
-    /// users write, which is personal data, is always in it: it is for tests.
+    /// The line is written before the call is answered: time, callback, operation ID, request, answer, remaining deadline,
+    /// metadata. Use it for tests only: it always includes what users write, which is personal data.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 
-    /// From which level on log lines are written; the addresses are at info
+    /// The lowest level of log lines; the addresses are logged at info
     #[arg(long, value_name = "LEVEL", value_parser = log_level, default_value = "info")]
     log_level: LogLevel,
 
-    /// Show requests, which hold personal data, in the log
+    /// Log requests, which contain personal data
     #[arg(long)]
     log_private: bool,
 
-    /// How log lines are written
+    /// The format of log lines
     #[arg(long, value_name = "FORMAT", value_parser = log_format, default_value = "text")]
     log_format: LogFormat,
 }
@@ -144,8 +144,11 @@ pub async fn run(args: MockArgs) -> anyhow::Result<ExitCode> {
     if let Some(path) = args.record {
         mock = record(mock, &path)?;
     }
-    let port = args.control.map(|address| ControlPort::bind(address, control)).transpose();
-    let port = port.context("--control needs an address of this machine that nothing else listens on")?;
+    let bind = |address: SocketAddr| {
+        ControlPort::bind(address, control).map_err(|source| MockError::Bind { address: address.into(), source })
+    };
+    let port = args.control.map(bind).transpose();
+    let port = port.map_err(|error| cannot_listen(&error, "--control"))?;
     info!(address = %mock.address(), "listening");
     if let Some(port) = &port {
         info!(address = %port.local_addr(), "listening for tests");
@@ -184,9 +187,7 @@ fn tls(args: &MockArgs) -> anyhow::Result<Option<MockTls>> {
 }
 
 async fn bind(address: MockAddress, rules: Rules) -> anyhow::Result<Mock> {
-    Mock::bind(address, rules)
-        .await
-        .context("--listen needs an address of this machine that nothing else listens on (port 0 takes a free one)")
+    Mock::bind(address, rules).await.map_err(|error| cannot_listen(&error, "--listen"))
 }
 
 fn record(mock: Mock, path: &Path) -> anyhow::Result<Mock> {
@@ -224,6 +225,6 @@ mod tests {
         let taken = first.address();
         let error = bind(taken.clone(), Rules::default()).await.expect_err("the port is in use");
         let text = format!("{error:#}").replace(&taken.to_string(), "ADDRESS");
-        insta::assert_snapshot!(text, @"--listen needs an address of this machine that nothing else listens on (port 0 takes a free one): cannot listen on ADDRESS: Address already in use (os error 98)");
+        insta::assert_snapshot!(text, @"cannot listen on ADDRESS: Address already in use (os error 98). Is another bridge running? Stop it, or choose another port with --listen (0 takes a free one).");
     }
 }

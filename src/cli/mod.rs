@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand, and the only place that prints for people.
+//! The command line: one file per subcommand, and the only place that prints to the terminal.
 //!
 //! Results go to stdout, logs and errors to stderr. Exit codes of every subcommand: 0 done, 1 failed, 2 wrong usage or
 //! configuration; what else a subcommand uses is in its help.
@@ -91,7 +91,7 @@ fn command_for(first: Option<&OsStr>) -> Command {
 fn with_subcommands(subcommands: impl IntoIterator<Item = Command>) -> Command {
     Command::new("openim-bridge")
         .version(crate::base::VERSION)
-        .about("Answers OpenIM Server's callbacks from a team's own gRPC services")
+        .about("Turns OpenIM Server's webhook callbacks into typed gRPC calls to your decision service")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands(subcommands)

@@ -19,24 +19,24 @@ use tokio::{
 use super::terminal::{WRONG_USAGE, complain, print, runtime};
 use crate::config::{self, Sources};
 
-/// Ask a running bridge on this machine whether it lives or is ready, or tell it to begin its drain
+/// Ask a running bridge on this machine whether it is live or ready, or start its drain
 ///
-/// For exec probes and preStop hooks in an image without a shell. The admin listener is looked for where `serve` has it
-/// by the same file, variables and flags; other settings may be wrong, and are not looked at.
+/// For exec probes and preStop hooks in an image without a shell. The address of the admin listener comes from the same file,
+/// variables and flags as for `serve`; other settings are not read.
 ///
 /// Exit codes: 0 yes, 1 no or no answer, 2 wrong flags or configuration.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("question").required(true))]
 struct ProbeArgs {
-    /// Does it run?
+    /// Is it running?
     #[arg(long, group = "question")]
     live: bool,
 
-    /// Does it want callbacks? Says why, if not
+    /// Is it ready for callbacks? Prints why, if not
     #[arg(long, group = "question")]
     ready: bool,
 
-    /// Begin to drain: not ready, and every answer closes its connection. SIGTERM does the rest
+    /// Start the drain: the bridge is no longer ready, and every answer closes its connection. SIGTERM then stops it
     #[arg(long, group = "question")]
     drain: bool,
 
@@ -66,7 +66,7 @@ pub fn run(
     let address = match Sources::new(flags, environment).admin_listen() {
         Ok(Some(address)) => address,
         Ok(None) => {
-            complain("admin.listen is `off`: there is nothing to ask");
+            complain("admin.listen is `off`: there is no admin listener to ask");
             return Ok(ExitCode::from(WRONG_USAGE));
         }
         Err(wrong) => {

@@ -24,16 +24,16 @@ static FILES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
 ///
 /// Generate code from them with your language's plugin, or with `buf generate`.
 ///
-/// Exit codes: 0 done, 1 a file could not be written or holds something else, 2 wrong flags.
+/// Exit codes: 0 done, 1 a file could not be written or has other content, 2 wrong flags.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub struct ProtoArgs {
-    /// The folder to write them into; it is made where it is missing
+    /// The folder to write them to; it is created if it is missing
     #[arg(long, value_name = "DIR", group = "what")]
     out: Option<PathBuf>,
 
-    /// Show the names of the files
+    /// List the names of the files
     #[arg(long, group = "what")]
     list: bool,
 
@@ -41,7 +41,7 @@ pub struct ProtoArgs {
     #[arg(long, value_name = "NAME", group = "what", value_parser = clap::builder::PossibleValuesParser::new(FILES.keys().map(String::as_str)))]
     print: Option<String>,
 
-    /// Replace files that hold something else
+    /// Overwrite files with other content
     #[arg(long, requires = "out", conflicts_with_all = ["list", "print"])]
     force: bool,
 }
@@ -80,7 +80,7 @@ fn write(folder: &Path, force: bool) -> anyhow::Result<ExitCode> {
     if !others.is_empty() && !force {
         let others: Vec<String> = others.iter().map(|path| format!("  {}", path.display())).collect();
         complain(&format!(
-            "these files hold something else than this version's; nothing was written, and --force replaces them\n{}",
+            "these files differ from this version's; nothing was written. Use --force to overwrite them\n{}",
             others.join("\n")
         ));
         return Ok(ExitCode::FAILURE);

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::handling;
-use super::terminal::{WRONG_USAGE, complain, runtime};
+use super::terminal::{WRONG_USAGE, cannot_listen, complain, runtime};
 use crate::base::{cgroup, socket};
 use crate::callback::Callbacks;
 use crate::config::{self, Configuration, Loaded, Reloaded, Sources};
@@ -25,8 +25,9 @@ const ENOUGH_CPU: u64 = 500;
 #[must_use]
 pub fn command() -> Command {
     Command::new("serve")
-        .about("Run the sidecar")
-        .after_help("Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong flags or configuration, 130 or 143 stopped by a second signal. SIGHUP: the configuration is read again")
+        .about("Run the bridge: receive OpenIM's callbacks, and answer them with your decision service")
+        .after_help("These are the settings for a first start: --help shows all of them, and `openim-bridge config show` their values")
+        .after_long_help("SIGHUP reloads the configuration.\n\nExit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong flags or configuration, 130 or 143 stopped by a second signal.")
         .args(config::args())
 }
 
@@ -58,15 +59,7 @@ pub fn run(
     runtime()?.block_on(async {
         // Before anything listens, so that no signal is missed.
         let mut signals = Signals::new()?;
-        let mut server = Server::start_on(passed, loaded.settings.clone(), Callbacks::all()).map_err(|error| match error {
-            StartError::Bind { .. } => anyhow::Error::new(error)
-                .context("choose another address with --listen (port 0 takes a free one), or end what has this one"),
-            StartError::Admin { .. } => anyhow::Error::new(error).context(
-                "choose another address with --admin-listen (port 0 takes a free one, `off` does without), or end what has \
-                 this one: a second bridge on this host, perhaps",
-            ),
-            StartError::Passed(_) | StartError::Tls(_) | StartError::Metrics(_) | StartError::Worker(_) => error.into(),
-        })?;
+        let mut server = Server::start_on(passed, loaded.settings.clone(), Callbacks::all()).map_err(not_started)?;
         server.show_configuration(loaded.effective().shown());
         for warning in &loaded.warnings {
             warn!("{warning}");
@@ -76,8 +69,8 @@ pub fn run(
         }
         if let Some(limit) = cgroup::cpu_limit().filter(|limit| *limit < ENOUGH_CPU) {
             warn!(
-                "the container's CPU limit is {limit}m: where it is used up, callbacks wait for up to 100 ms; set \
-                 {ENOUGH_CPU}m or more, or none (where nobody set this one, a LimitRange of the namespace may have)"
+                "the container's CPU limit is {limit}m: when it is used up, callbacks wait for up to 100 ms. Set \
+                 {ENOUGH_CPU}m or more, or no limit (if you set none, a LimitRange of the namespace may have)"
             );
         }
         say_what_is_decided(&loaded);
@@ -109,11 +102,20 @@ pub fn run(
         if drained {
             info!("stopped");
         } else {
-            warn!(left = ?server.load(), "stopped, with connections left: raise drain.timeout");
+            warn!(left = ?server.load(), "stopped with open connections: raise drain.timeout");
         }
         traces::flush();
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Why the bridge has not started, and what to do where an address is why.
+pub(super) fn not_started(error: StartError) -> anyhow::Error {
+    match error {
+        StartError::Bind { .. } => cannot_listen(&error, "--listen"),
+        StartError::Admin { .. } => cannot_listen(&error, "--admin-listen"),
+        StartError::Passed(_) | StartError::Tls(_) | StartError::Metrics(_) | StartError::Worker(_) => error.into(),
+    }
 }
 
 /// Where systemd started it as `Type=notify`; nothing elsewhere.
@@ -169,12 +171,12 @@ fn say_what_is_decided(loaded: &Loaded) {
     let percent = decision.enforce_percent.get();
     if percent != 100 {
         let others = match decision.rest {
-            Rest::Allow => "the others' actions are allowed".to_owned(),
-            Rest::Forward => format!("{} decides for the others, and is compared", handling::receiver(settings)),
+            Rest::Allow => "for the others, actions are allowed".to_owned(),
+            Rest::Forward => format!("for the others, {} decides, and is compared", handling::receiver(settings)),
         };
         warn!(
-            "decisions have effect for {percent} % of the owners only; {others}, and the log shows what would have been \
-             decided, as source=shadow"
+            "decisions take effect for {percent} % of the owners only; {others}; the log shows what would have been decided, as \
+             source=shadow"
         );
     }
     for line in what_is_not_the_default(loaded) {
@@ -230,12 +232,12 @@ fn what_happens_when_unreachable(settings: &Settings) -> String {
     let timeout = humantime::format_duration(settings.bridge.decision.timeout);
     match settings.bridge.fallback.action {
         Action::Allow => format!(
-            "when {addresses} gives no good reply within {timeout}, the user's action is allowed{exceptions}; whoever can \
-             make that service slow switches its rules off: choose --fallback refuse where they are a safeguard"
+            "fallback is allow: if {addresses} does not reply within {timeout}, the user's action goes through{exceptions}; \
+             use --fallback refuse for safeguards"
         ),
         Action::Refuse => format!(
-            "when {addresses} gives no good reply within {timeout}, the user's action is refused{exceptions}; users cannot \
-             do it while that service is down"
+            "fallback is refuse: if {addresses} does not reply within {timeout}, the user's action is refused{exceptions}; \
+             while that service is down, users cannot do what it decides"
         ),
     }
 }

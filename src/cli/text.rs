@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::terminal::{COLUMNS, columns};
+
 /// What is shown under a heading begins here.
 pub(super) const INDENT: &str = "          ";
-/// Columns of a line.
-const WIDTH: usize = 110;
 
-/// `words` in lines under a label.
+/// `words` in lines under a label, as wide as the terminal is but no wider than can be read.
 pub(super) fn wrap(text: &mut String, label: &str, words: &str) {
-    wrap_at(WIDTH, text, format!("{INDENT}{label}"), words);
+    wrap_at(columns().min(COLUMNS), text, format!("{INDENT}{label}"), words);
 }
 
 /// `words` in lines of so many columns behind `line`, under each other.

@@ -21,7 +21,7 @@ pub(super) const ENV_PREFIX: &str = "OPENIM_BRIDGE_";
 pub(super) const FILE_FLAG: &str = "config";
 pub(super) const FILE_VARIABLE: &str = "OPENIM_BRIDGE_CONFIG";
 
-/// The flag that sets what is said of one callback.
+/// The flag that sets one callback's own settings.
 pub(super) const CALLBACK_FLAG: &str = "callback";
 
 /// Where the schema says whether a change takes effect while the bridge runs.
@@ -101,7 +101,7 @@ fn collect(prefix: &str, group: &Json, live: bool, callback: Option<&'static Cal
     }
 }
 
-/// What may be said of one callback. One that OpenIM only tells has a route alone, and cannot be refused.
+/// The settings of one callback. An after callback has only a route, and cannot be refused.
 fn of_callback(of_each: &Json, callback: &Callback) -> Json {
     let mut schema = of_each.clone();
     if let (true, Some(settings)) = (callback.is_after(), schema["properties"].as_object_mut()) {
@@ -123,7 +123,11 @@ fn without_refuse(choices: &mut Json) {
     }
 }
 
-/// What a setting or a group says of itself, or else what the group around it says.
+/// What `-h` shows besides the settings with a short flag: what a first start needs.
+const IN_SHORT_HELP: [&str; 7] =
+    ["listen", "admin.listen", "tls.cert", "tls.key", "access.allow", "callbacks.default.route", "log.level"];
+
+/// Whether a setting or a group is live, or else the group around it.
 fn is_live(schema: &Json, around: bool) -> bool {
     schema[LIVE].as_bool().unwrap_or(around)
 }
@@ -209,11 +213,14 @@ impl Leaf {
             default => format!(" [default: {}]", as_flag(default)),
         };
         let heading = self.key.split_once('.').map_or("Options", |(group, _)| group);
+        let summary = self.doc.split_once(". ").map_or(&*self.doc, |(first, _)| first).trim_end_matches('.');
         let arg = Arg::new(self.key.clone())
             .long(self.flag.clone())
             .visible_aliases(self.short_flag.clone())
             .help_heading(heading_of(heading))
-            .help(format!("{}{default}", self.doc))
+            .help(format!("{summary}{default}"))
+            .long_help(format!("{}{default}", self.doc))
+            .hide_short_help(self.short_flag.is_none() && !IN_SHORT_HELP.contains(&&*self.key))
             .value_name(self.value_name.clone())
             .action(ArgAction::Set)
             .value_parser(value_parser!(String));
@@ -289,13 +296,15 @@ pub fn args() -> Vec<Arg> {
     let file = Arg::new(FILE_FLAG)
         .long(FILE_FLAG)
         .value_name("FILE")
-        .help(format!("YAML file with settings; variable {FILE_VARIABLE}. Every flag is a key in it and a variable: --admin-listen is `listen` under `admin`, and {ENV_PREFIX}ADMIN_LISTEN"))
+        .help(format!("YAML file with settings; variable {FILE_VARIABLE}"))
+        .long_help(format!("YAML file with settings; variable {FILE_VARIABLE}. Every flag is also a key in this file and a variable: --admin-listen is `listen` under `admin`, and {ENV_PREFIX}ADMIN_LISTEN."))
         .value_parser(value_parser!(std::path::PathBuf));
     let callback = Arg::new(CALLBACK_FLAG)
         .long(CALLBACK_FLAG)
         .value_name("NAME.SETTING=VALUE")
         .help_heading("Callbacks")
-        .help("One callback's `route`, `timeout`, `fallback` or `enforce_percent`, such as beforeSendSingleMsg.timeout=800ms; NAME is its key in webhooks.yml. May be repeated")
+        .help("One callback's setting, such as beforeSendSingleMsg.timeout=800ms")
+        .long_help("One callback's `route`, `timeout`, `fallback`, `enforce_percent` or `rest`, such as beforeSendSingleMsg.timeout=800ms. NAME is its key in webhooks.yml. May be repeated.")
         .action(ArgAction::Append)
         .value_parser(value_parser!(String));
     let of_all = leaves().iter().filter(|leaf| leaf.callback.is_none());

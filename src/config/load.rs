@@ -54,7 +54,7 @@ impl Loaded {
         }
     }
 
-    /// Every setting, but of what could be said of single callbacks only what is.
+    /// Every setting. Of single callbacks' settings, only those that are set.
     pub fn settings_in_force(&self) -> impl Iterator<Item = &EffectiveValue> {
         let all = leaves().iter().zip(&self.values);
         all.filter(|(leaf, value)| leaf.callback.is_none() || value.is_set()).map(|(_, value)| value)
@@ -85,7 +85,7 @@ impl Loaded {
     }
 }
 
-/// The configuration in force, for people. Holds no secret: those are in files, which settings only name.
+/// The configuration in force, human-readable. Holds no secret: those are in files, which settings only name.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Effective {
     pub file: Option<PathBuf>,
@@ -128,7 +128,7 @@ impl serde::Serialize for EffectiveFallback {
     }
 }
 
-/// What is done with one callback, for people. Of what OpenIM only tells there is no more than the route.
+/// What is done with one callback, human-readable. Of what OpenIM only tells there is no more than the route.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct EffectiveCallback {
     /// Its key in webhooks.yml.
@@ -143,7 +143,7 @@ pub struct EffectiveCallback {
     /// Whether a fallback is set for it alone.
     #[serde(skip)]
     pub has_own_fallback: bool,
-    /// Where what is said of it alone came from.
+    /// Where its own settings came from.
     pub sources: Vec<ValueSource>,
 }
 
@@ -372,7 +372,7 @@ impl Sources {
     }
 }
 
-/// What a flag says of one callback.
+/// A flag that sets one callback's setting.
 fn of_one_callback(text: &str) -> Result<Entry, Problem> {
     let at = ValueSource::Flag { name: format!("--{CALLBACK_FLAG}") };
     let Some(((name, setting), value)) =

@@ -10,7 +10,7 @@
 //! - `entry`: one value that one layer gives. `load`: the layers put together: [`load()`].
 //! - `reload`: the [`Configuration`] in force, read again when its files change.
 //! - `check`: from raw to checked ones.
-//! - `error`: what can be wrong, in words for people.
+//! - `error`: what can be wrong, in words.
 //!
 //! Called by `cli` and `doctor` alone; never reads the process's environment or prints by itself.
 

@@ -1,7 +1,7 @@
 //! The configuration in force, which is read again when its files change, or at once when it is told to (SIGHUP). Both are
 //! one path: the same file, variables and flags as at the start, read and checked whole. What is wrong changes nothing.
 //!
-//! Which settings can change at run time is said where they are defined (`raw`); the others keep their value, and
+//! `raw` defines which settings can change at run time; the others keep their value, and
 //! the log says that they need a restart.
 //!
 //! Called by `cli`. Logs, and never prints.

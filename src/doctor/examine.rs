@@ -18,16 +18,16 @@ pub fn examine(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> {
 fn oddity(oddity: &Oddity) -> Finding {
     match oddity {
         Oddity::Duplicate { key, at, first } => {
-            Finding::wrong("duplicate-key", format!("`{key}` stands here and at {first}"))
+            Finding::wrong("duplicate-key", format!("`{key}` is set here and at {first}"))
                 .at(Some(at))
                 .why(NO_START)
                 .remedy("remove one of the two")
         }
         Oddity::Nested { key, at, under } => {
-            Finding::wrong("nested-key", format!("`{key}` stands under `{under}`, where OpenIM does not look for it"))
+            Finding::wrong("nested-key", format!("`{key}` is under `{under}`, where OpenIM does not look for it"))
                 .at(Some(at))
-                .why("since v3.7 webhooks.yml has `url` and the callbacks at its top; elsewhere they are passed over")
-                .remedy(format!("move what stands under `{under}` to the left margin, and remove `{under}:`"))
+                .why("since v3.7 webhooks.yml has `url` and the callbacks at its top level; elsewhere they are ignored")
+                .remedy(format!("move everything under `{under}` to the left margin, and remove `{under}:`"))
         }
         Oddity::NotAMapping { key, at } => Finding::wrong("value-type", format!("`{key}` holds no keys"))
             .at(Some(at))
@@ -36,20 +36,20 @@ fn oddity(oddity: &Oddity) -> Finding {
         Oddity::NoSuchKey { name, at } => {
             Finding::advice("variable-without-effect", format!("{name} has no effect: webhooks.yml has no such key"))
                 .at(Some(at))
-                .why("OpenIM takes a variable only for a key that stands in its webhooks.yml; the name is the key in capitals, without `_` inside a callback's name")
+                .why("OpenIM uses a variable only for a key that is in its webhooks.yml; the name is the key in capitals, without `_` inside a callback's name")
                 .remedy("correct the name, or add the key to the file")
         }
         Oddity::QuotedVariable { name, at } => {
-            Finding::advice("variable-quoted", format!("{name} stands in quotes, or with a comment behind it"))
+            Finding::advice("variable-quoted", format!("{name} is in quotes, or a comment follows it"))
                 .at(Some(at))
-                .why("`docker run --env-file`, Podman and kubectl leave them in the value, which OpenIM then cannot use. Compose, systemd and shells take them out, and so does this report")
-                .remedy("write the value without quotes and comment: all of them read that alike")
+                .why("`docker run --env-file`, Podman and kubectl leave them in the value, which OpenIM then cannot use. Compose, systemd and shells remove them, and so does this report")
+                .remedy("write the value without quotes and comment: then all of them read the same")
         }
         Oddity::NoVariables { at } => {
             Finding::advice("variables-none", "no IMENV_WEBHOOKS_… variable is set there")
                 .at(Some(at))
-                .why("so webhooks.yml alone counts, if these are the variables of OpenIM's containers")
-                .remedy("if they are not, give those: `docker compose exec openim-server env > openim.env`")
+                .why("if these are the variables of OpenIM's containers, only webhooks.yml counts")
+                .remedy("if they are not, pass those with --env: `docker compose exec openim-server env > openim.env`")
         }
     }
 }

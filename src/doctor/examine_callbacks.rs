@@ -51,7 +51,7 @@ fn attention_ids(callback: &CallbackConfig, served: &Callback) -> Option<Finding
             "OpenIM compares it with the user ID of a receiver, which a message to a group does not have: it never sends this callback",
         ),
         AttentionIds::Ignored => {
-            (Finding::advice("attention-ids", what), "OpenIM sends this callback for everybody all the same")
+            (Finding::advice("attention-ids", what), "OpenIM sends this callback for everybody anyway")
         }
     };
     Some(
@@ -77,7 +77,7 @@ fn types(callback: &CallbackConfig, served: &Callback) -> Vec<Finding> {
         };
         finding
             .why(format!("OpenIM sends nothing for messages of these content types: {decides}{ranges}"))
-            .remedy("leave out the types that your rules are about")
+            .remedy("remove the types that your rules are about")
     });
     let allowed = of(WebhookField::AllowedTypes).map(|(finding, _)| {
         finding
@@ -105,8 +105,8 @@ fn refused_silently(sent: &[(&CallbackConfig, &'static Callback)], bridge: Bridg
     Some(
         Finding::advice("refusal-loses", format!("the bridge's configuration may refuse {}", names(&refused)))
             .at(Some(place(first)))
-            .why(format!("a refusal of these is no answer that a user sees. {LOSES}"))
-            .remedy("remove `route: refuse` and `fallback` of these callbacks under `callbacks`: without them the bridge refuses these where your service does, and never by itself"),
+            .why(format!("users do not see a refusal of these. {LOSES}"))
+            .remedy("remove `route: refuse` and `fallback` of these callbacks under `callbacks`: without them the bridge refuses these only if your service does"),
     )
 }
 
@@ -148,7 +148,7 @@ fn service_findings(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Option<Findi
         Finding::wrong("rpc-missing", format!("the decision service at {} does not implement {}", service.at, listed(&lacks)))
             .at(webhooks.callback_named(first.name).map(place))
             .why(format!("OpenIM sends these, and the service answers UNIMPLEMENTED. {}{loses}", becomes.join("; ")))
-            .remedy(format!("disable them in webhooks.yml, or implement their rpcs, such as {rpc}; with `route: allow` or `forward` the service is not asked{hint}")),
+            .remedy(format!("disable them in webhooks.yml, or implement their rpcs, such as {rpc}; with `route: allow` or `forward` the service is not called{hint}")),
     )
 }
 
@@ -164,8 +164,8 @@ fn never_sent(callback: &CallbackConfig) -> Option<Finding> {
             format!("`{}` is enabled, and no OpenIM server since v3.0.0 sends it", callback.name),
         )
         .at(Some(place(callback)))
-        .why("the key stands in OpenIM's webhooks.yml, and nothing in OpenIM uses it")
-        .remedy(format!("disable it; `{instead}` tells of the same")),
+        .why("the key is in OpenIM's webhooks.yml, but nothing in OpenIM uses it")
+        .remedy(format!("disable it; `{instead}` reports the same")),
     )
 }
 
@@ -248,8 +248,8 @@ fn timeout(callback: &CallbackConfig, served: &'static Callback, bridge: BridgeS
         return Some(
             Finding::advice("timeout-capped", format!("`{key}.{field}` is {seconds} s, of which OpenIM waits {cap}"))
                 .at(Some(&value.at))
-                .why("OpenIM's HTTP client gives up after 15 s whatever this says")
-                .remedy(format!("write {right}, or what you like up to {cap}"))
+                .why("OpenIM's HTTP client gives up after 15 s, whatever is set here")
+                .remedy(format!("write {right}, or any number up to {cap}"))
                 .variable(variable)
                 .change(&[&callback.name, field], right),
         );
@@ -270,7 +270,7 @@ fn timeout(callback: &CallbackConfig, served: &'static Callback, bridge: BridgeS
     (waits_for_somebody && waits <= policy.timeout).then(|| {
         Finding::wrong("timeout-short", format!("`{key}.{field}` is {seconds} s, and {}", bridge.said(setting)))
             .at(Some(&value.at))
-            .why(format!("OpenIM gives up before the bridge has used its time, and the fallback never counts: {slow}"))
+            .why(format!("OpenIM gives up before the bridge answers, so the fallback never counts: {slow}"))
             .remedy(format!("give OpenIM more than the bridge: `{field}: {right}`, or a shorter `{setting}`"))
             .variable(variable)
             .change(&[&callback.name, field], right)
@@ -291,21 +291,21 @@ fn other_callbacks(webhooks: &Webhooks, bridge: BridgeSide<'_>) -> Vec<Finding> 
     let mut findings = Vec::new();
     if let Some(first) = before.first() {
         findings.push(if refuses {
-            Finding::wrong("other-callbacks", format!("the bridge will be called for {} too, and refuses", names(&before)))
+            Finding::wrong("other-callbacks", format!("the bridge will also be called for {}, and refuses", names(&before)))
                 .why(format!("OpenIM has one `url` for all callbacks, and {unserved}: the answer is 9901, which refuses what the user does"))
-                .remedy("disable them; or let the receiver that you have answer them, by `callbacks.unknown.route: forward`")
+                .remedy("disable them, or forward them to your old receiver with `callbacks.unknown.route: forward`")
         } else {
-            Finding::advice("other-callbacks", format!("the bridge will be called for {} too, and allows", names(&before)))
+            Finding::advice("other-callbacks", format!("the bridge will also be called for {}, and allows", names(&before)))
                 .why(format!("OpenIM has one `url` for all callbacks, and {unserved}: nobody decides about these"))
-                .remedy("disable what nobody decides about: each costs its user a round trip")
+                .remedy("disable callbacks that nobody decides: each costs its user a round trip")
         }.at(Some(place(first))));
     }
     if let Some(first) = after.first() {
         let does = if refuses { "answers 9901, with a warning in its log" } else { "answers that OpenIM may go on" };
         findings.push(
-            Finding::advice("other-callbacks-after", format!("the bridge will be told of {} too", names(&after)))
+            Finding::advice("other-callbacks-after", format!("the bridge will also be sent {}", names(&after)))
                 .at(Some(place(first)))
-                .why(format!("OpenIM has one `url` for all callbacks. The bridge {does}; OpenIM does not wait for it, and what was told is lost"))
+                .why(format!("OpenIM has one `url` for all callbacks. The bridge {does}; OpenIM does not wait for it, and the event is lost"))
                 .remedy("disable them, unless something in front of the bridge sends them elsewhere"),
         );
     }

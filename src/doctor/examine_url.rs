@@ -74,11 +74,11 @@ fn url_fault(text: &str, fault: &UrlFault, fails: &str, bridge: BridgeSide<'_>) 
                 .remedy(format!("write it with http:// or https://, such as {example}"))
         }
         UrlFault::Fragment => Finding::wrong("url-fragment", format!("`url` is {text}: the `#` swallows the command"))
-            .why("OpenIM appends /COMMAND to the text of `url`, and what is behind a `#` is never sent: the bridge answers 404 with code 9901, and the user's action is refused")
-            .remedy("remove the `#` and all behind it"),
+            .why("OpenIM appends /COMMAND to the text of `url`, and nothing after a `#` is sent: the bridge answers 404 with code 9901, and the user's action is refused")
+            .remedy("remove the `#` and everything after it"),
         UrlFault::Query => Finding::wrong("url-query", format!("`url` is {text}: the query swallows the command"))
-            .why("OpenIM appends /COMMAND to the text of `url`, so that it ends up in the query's last value: the bridge answers an error, and the user's action is refused")
-            .remedy("remove the `?` and all behind it; OpenIM needs no ?command= or ?contenttype= there. A secret in a query cannot work: let `access.allow` say who may call, or write a user and password of `access.basic_auth_file` into `url`"),
+            .why("OpenIM appends /COMMAND to the text of `url`, so that it ends up in the query's last value: the bridge answers with an error, and the user's action is refused")
+            .remedy("remove the `?` and everything after it; OpenIM needs no ?command= or ?contenttype= there. A secret in a query cannot work: restrict callers with `access.allow`, or write a user and password of `access.basic_auth_file` into `url`"),
         UrlFault::Malformed(why) => Finding::wrong("url-malformed", format!("`url` is {text:?}, which is no URL: {why}"))
             .why(fails)
             .remedy(format!("write it as {example}")),
@@ -154,7 +154,7 @@ fn other_receiver(text: &str, to: &Destination, webhooks: &Webhooks, bridge: Bri
         .or_else(|| (to.is_loopback() && port != 0).then(|| Destination { port, ..to.clone() }));
     if lost.is_empty() {
         let finding = finding
-            .why("OpenIM's callbacks do not reach the bridge, which would forward to it what the configuration says")
+            .why("OpenIM's callbacks do not reach the bridge, which would forward to it as configured")
             .remedy("point `url` to the bridge");
         let moved = right.and_then(|right| url::moved(text, right.scheme(), &right.host_and_port()));
         return Some(match moved {
@@ -177,7 +177,7 @@ fn elsewhere(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<Fin
         let (to, right) = (format!("{}://{}", to.scheme(), to.host_and_port()), right);
         return (!is_same).then(|| {
             Finding::wrong("url-elsewhere", format!("`url` leads to {to}"))
-                .why(format!("the bridge is reached at {}://{}, says --url", right.scheme(), right.host_and_port()))
+                .why(format!("the bridge is reached at {}://{}, by --url", right.scheme(), right.host_and_port()))
                 .remedy("point it there")
                 .leads_to(&moved)
         });
@@ -187,7 +187,7 @@ fn elsewhere(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<Fin
     (!url::is_same(address, listen) && !url::is_only_local(listen)).then(|| {
         Finding::advice("url-elsewhere", format!("`url` leads to {address}, and {}", bridge.said("listen")))
             .why("unless something between the two translates addresses, OpenIM's callbacks go elsewhere")
-            .remedy("point `url` to the bridge, or say with --url how OpenIM reaches it")
+            .remedy("point `url` to the bridge, or pass the address by which OpenIM reaches it with --url")
     })
 }
 
@@ -196,7 +196,7 @@ fn query_kept(text: &str, to: &Destination) -> Option<Finding> {
         let cut = text.split('?').next().unwrap_or(text);
         Finding::advice("url-query", format!("`url` is {}: its query names a command", url::shown(text)))
             .why("OpenIM appends /COMMAND itself; with a command in the query every other callback arrives under a wrong name")
-            .remedy("remove the `?` and all behind it")
+            .remedy("remove the `?` and everything after it")
             .leads_to(cut)
     })
 }
@@ -272,7 +272,7 @@ fn credentials(text: &str, to: &Destination, bridge: BridgeSide<'_>) -> Option<F
             "remove it: the bridge does not ask for it"
         };
         Finding::advice("url-password", format!("`url` holds credentials: {}", url::shown(text)))
-            .why("on a network error the head of OpenIM's development shows the whole `url`, password in clear, to whoever called its API; over http:// it crosses the network in clear")
+            .why("on a network error, OpenIM's main branch includes the whole `url`, with the password in clear text, in the error that it returns to the API's caller; over http:// the password also crosses the network in clear text")
             .remedy(remedy)
     })
 }
@@ -305,7 +305,7 @@ fn reach(text: &str, to: &Destination, fails: &str, bridge: BridgeSide<'_>) -> O
             to.host
         );
         Finding::new("listen-loopback", severity, what).why(fails).remedy(format!(
-            "start the bridge with --listen 0.0.0.0:{}, and say who may call with `access.allow` or a network policy",
+            "start the bridge with --listen 0.0.0.0:{}, and restrict callers with `access.allow` or a NetworkPolicy",
             listen.port()
         ))
     })

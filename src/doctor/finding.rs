@@ -1,4 +1,4 @@
-//! A fault, for people and programs.
+//! A fault, for humans and programs.
 
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;

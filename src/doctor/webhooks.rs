@@ -21,7 +21,7 @@ pub struct WebhookValue {
     pub at: Place,
 }
 
-/// What is said about a callback.
+/// A callback's settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookField {
     Enable,

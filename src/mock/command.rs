@@ -1,4 +1,4 @@
-//! Texts that tell the mock what to answer, for tests by hand: `mock:refuse=5001,text`, in any text field of any callback, and
+//! Texts that tell the mock what to answer, for manual tests: `mock:refuse=5001,text`, in any text field of any callback, and
 //! in the JSON that such a text may hold, as the content of a message does.
 
 use serde_json::{Map, Value};
@@ -73,7 +73,7 @@ fn take_command(value: &mut Value) -> Option<String> {
     }
 }
 
-/// What a command says of a key: a text as it is, another value as JSON, and a list of texts also with commas.
+/// The value that a command gives a key: a text as it is, another value as JSON, and a list of texts also with commas.
 fn value_of(callback: &Callback, key: &str, text: &str) -> Value {
     let field = callback.rpc.change.and_then(|shape| shape.field(key));
     match field.map(|field| &field.kind) {

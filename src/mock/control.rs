@@ -14,7 +14,7 @@ use super::{
 };
 use crate::base::file_watch::{Reloads, WatchedFiles, WatchedSource};
 
-/// How often the rules file is looked at: more often than a bridge's files, since a person waits for it.
+/// How often the rules file is checked: more often than a bridge's files, since a person waits for it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Steers a mock from outside of it. Clones steer the same one.
@@ -152,7 +152,7 @@ impl WatchedSource for RulesFile {
     fn refused(&mut self, error: RulesError) {
         tracing::error!(
             error = &error as &dyn std::error::Error,
-            "the new rules cannot be used; those before stay in use"
+            "the new rules cannot be used; the previous ones stay in use"
         );
     }
 }

@@ -95,7 +95,7 @@ async fn set_rules(State(control): State<MockControl>, body: Body) -> Said {
     }
 }
 
-/// `None`: it is too large. It is read to its end all the same: most clients lose an answer that comes before.
+/// `None`: it is too large. It is still read to its end: most clients lose an answer that comes before.
 async fn whole(body: Body) -> Result<Option<Vec<u8>>, axum::Error> {
     let mut pieces = body.into_data_stream();
     let mut bytes = Some(Vec::new());
@@ -115,12 +115,12 @@ async fn calls(State(control): State<MockControl>) -> Response {
 
 async fn clear_calls(State(control): State<MockControl>) -> Said {
     control.clear_calls();
-    say(StatusCode::OK, "no calls are kept any more")
+    say(StatusCode::OK, "the recorded calls are deleted")
 }
 
 async fn reset(State(control): State<MockControl>) -> Said {
     control.reset();
-    say(StatusCode::OK, "as at the start")
+    say(StatusCode::OK, "reset to the state at the start")
 }
 
 /// A browser names the page that sends a request, and no page of ours does.

@@ -24,6 +24,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::base::file_watch::WatchedFiles;
+use crate::base::tls::inside;
 use crate::server::admin::plain_http;
 use tonic::transport::server::Connected;
 
@@ -221,7 +222,15 @@ async fn shake_hands(
     match timeout(HANDSHAKE, tls.accept(connection)).await {
         // Nobody takes it when the mock is ending.
         Ok(Ok(secured)) => drop(ready.send(Box::new(secured)).await),
-        Ok(Err(error)) => tracing::warn!(%error, "a TLS handshake failed"),
+        Ok(Err(error)) => {
+            let error = match inside(&error) {
+                Some(rustls::Error::InvalidMessage(_)) => {
+                    "the client does not speak TLS: its address for this service must begin with https://".to_owned()
+                }
+                _ => error.to_string(),
+            };
+            tracing::warn!(error, "a TLS handshake failed");
+        }
         Err(_) => tracing::warn!("a TLS handshake took longer than 10 s"),
     }
 }

@@ -44,7 +44,7 @@ impl<'a> Recorded<'a> {
     pub(super) fn new(call: &'a MockCall, metadata: &'a MetadataMap, delay: Duration, answer: &'a MockReply) -> Self {
         let text = |name| Some((name, metadata.get(name)?.to_str().ok()?));
         let metadata: BTreeMap<_, _> = METADATA.into_iter().filter_map(text).collect();
-        #[expect(clippy::disallowed_methods, reason = "for people and tests, not for deadlines")]
+        #[expect(clippy::disallowed_methods, reason = "for readers and tests, not for deadlines")]
         let now = SystemTime::now();
         Self {
             time: humantime::format_rfc3339_millis(now).to_string(),

@@ -39,7 +39,7 @@ use super::{
 use crate::base::{bounded_file, yaml};
 use crate::callback::Callback;
 
-/// What would be right, under every error: what is wrong is said before it, but often not what else could be written.
+/// What would be right, under every error: the error before it names what is wrong, but often not the alternatives.
 const SHAPE: &str = "\
 A rules file reads:
   rules:

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
-/// What a URL says of the command, percent-decoded.
+/// The command in a URL, percent-decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlCommand<'a> {
     /// The parameter `command`, where it is there and not empty.

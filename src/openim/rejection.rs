@@ -25,7 +25,7 @@ macro_rules! rejections {
                 match self { $(Self::$kind => ReservedCode::$code,)* }
             }
 
-            /// The HTTP status, which is for people and proxies: OpenIM never looks at it.
+            /// The HTTP status, which is for humans and proxies: OpenIM never looks at it.
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$kind => StatusCode::$status,)* }
@@ -51,7 +51,7 @@ rejections! {
         Some("`access.allow` lists the addresses that may call");
     Credentials, "credentials", Credentials, UNAUTHORIZED,
         "Credentials are missing or wrong",
-        Some("`access.basic_auth_file` lists who may call; OpenIM sends what stands before the @ of `url` in webhooks.yml");
+        Some("`access.basic_auth_file` lists who may call; OpenIM sends the part before the @ of `url` in webhooks.yml");
     Method, "method", Method, METHOD_NOT_ALLOWED,
         "The method must be POST", None;
     CommandMissing, "command_missing", UnservedCommand, NOT_FOUND,
@@ -60,20 +60,20 @@ rejections! {
               webhooks.yml, where a `#` makes it lose the command");
     CommandSwallowed, "command_swallowed", UnservedCommand, NOT_FOUND,
         "The URL's query has swallowed the callback command",
-        Some("OpenIM appends /COMMAND to the text of `url` in webhooks.yml: remove the `?` and all behind it there");
+        Some("OpenIM appends /COMMAND to the text of `url` in webhooks.yml: remove the `?` and everything after it there");
     CommandUnserved, "command_unserved", UnservedCommand, NOT_FOUND,
         "This callback command is not served here",
         Some("disable this callback in webhooks.yml: while it is enabled, OpenIM is told to refuse what it asks about");
     ContentTypeParameter, "content_type_parameter", ContentTypeParameter, BAD_REQUEST,
         "The URL's parameter contenttype must be json",
-        Some("if `url` in webhooks.yml holds a `?`: OpenIM appends /COMMAND to its text, so remove the `?` and all behind \
-              it there");
+        Some("if `url` in webhooks.yml holds a `?`: OpenIM appends /COMMAND to its text, so remove the `?` and everything \
+              after it there");
     ContentType, "content_type", ContentType, UNSUPPORTED_MEDIA_TYPE,
         "The content type must be application/json",
         Some("OpenIM sends `application/json; charset=utf-8`");
     OperationId, "operation_id", MissingOperationId, BAD_REQUEST,
         "The header operationID is missing or empty",
-        Some("OpenIM v3.5 and v3.6 leave an empty one out: `operation_id.missing: generate` makes one up");
+        Some("OpenIM v3.5 and v3.6 omit an empty one: set `operation_id.missing: generate` to have one made");
     BodyTooLarge, "body_too_large", BodyTooLarge, PAYLOAD_TOO_LARGE,
         "The body is too large",
         Some("`limits.request_bytes` is the limit");

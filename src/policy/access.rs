@@ -1,6 +1,6 @@
 //! Who may call: from which addresses, and with which credentials.
 //!
-//! Called by `bridge` before anything else of a request is looked at. Believes no forwarded header, since anyone can
+//! Called by `bridge` before anything else of a request is checked. Ignores forwarded headers, since anyone can
 //! write one, and never shows a user or a password.
 
 use std::{fmt, net::IpAddr};
@@ -80,7 +80,7 @@ pub enum WrongLine {
 }
 
 impl Credentials {
-    /// Reads one `user:password` a line. Empty lines and those that begin with `#` are passed over; white space counts.
+    /// Reads one `user:password` a line. Empty lines and those that begin with `#` are ignored; white space counts.
     /// A user who stands twice may use either password.
     ///
     /// # Errors

@@ -63,13 +63,13 @@ pub struct Server {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address to listen on cannot be had.
+    /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Bind { address: SocketAddr, source: io::Error },
     /// The socket that systemd has opened cannot be used.
     #[error("cannot listen on the socket that was passed (LISTEN_FDS)")]
     Passed(#[source] io::Error),
-    /// The address for operators cannot be had.
+    /// The admin address cannot be listened on.
     #[error("cannot listen on {address} for operators (`admin.listen`)")]
     Admin { address: SocketAddr, source: io::Error },
     #[error(transparent)]
@@ -77,7 +77,7 @@ pub enum StartError {
     /// The metrics cannot be set up, by a mistake in the program.
     #[error("cannot set up the metrics")]
     Metrics(#[from] prometheus::Error),
-    /// A worker's thread or runtime cannot be had.
+    /// A worker's thread or runtime cannot be started.
     #[error("cannot start a worker")]
     Worker(#[source] io::Error),
 }
@@ -263,7 +263,7 @@ impl Server {
         let is_drained = drained.await.is_ok();
         let lost = self.shared.deliveries.lose_the_rest();
         if lost > 0 {
-            tracing::warn!(lost, "after callbacks are lost: the decision service was not there for them");
+            tracing::warn!(lost, "after callbacks are lost: the decision service was unavailable for too long");
         }
         is_drained
     }

@@ -1,7 +1,7 @@
 //! What operators see: the log, metrics and traces. Remarks are personal data, and are in none of them unless `log.private`
 //! puts them into the log.
 //!
-//! - [`log`]: lines, for people.
+//! - [`log`]: lines, for operators.
 //! - [`metrics`]: counters and histograms, to be scraped.
 //! - [`traces`]: spans, to a collector.
 //! - [`errors`]: the last errors, for the status page.

@@ -81,7 +81,7 @@ impl Serve {
     /// Waits until its files are watched and its signals taken.
     #[track_caller]
     pub fn started(mut self) -> Self {
-        self.says("gives no good reply");
+        self.says("fallback is ");
         self
     }
 

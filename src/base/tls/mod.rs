@@ -2,7 +2,7 @@
 //!
 //! - [`pem`](PemFile): what they hold, and why it cannot be used.
 //! - [`validity`](Untimely): from when and until when their certificates are valid.
-//! - [`watched`](TlsFiles): what is made of them, and made again when they change.
+//! - [`watched`](TlsFiles): what is made from them, and made anew when they change.
 //! - [`algorithms`](named): what they are made with, by its name.
 //! - [`alert`](is_of_certificate): what a handshake has failed of.
 

@@ -16,7 +16,7 @@ use super::algorithms::{SUPPORTED, unsupported_key};
 use super::validity::{Untimely, Validity};
 use crate::base::bounded_file;
 
-/// No more of a file is read. A chain of certificates is some kilobytes, a bundle of all public roots some hundred.
+/// No more of a file is read. A chain of certificates is a few kilobytes, a bundle of all public roots a few hundred.
 const MAX_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum TlsError {
     #[error("`{key}` ({}) holds no {expected} in PEM: it must have one between BEGIN and END lines", path.display())]
     Pem { key: &'static str, path: PathBuf, expected: &'static str, source: pem::Error },
     /// A file's certificate is none that others can be checked with.
-    #[error("`{key}` ({}) holds a certificate that is no authority's: name the one that has signed", path.display())]
+    #[error("`{key}` ({}) holds a certificate that is not a CA's: name the CA certificate that signed it", path.display())]
     Authority { key: &'static str, path: PathBuf, source: rustls::Error },
     /// Each may be right, but not the two together.
     #[error(
@@ -43,7 +43,7 @@ pub enum TlsError {
     #[error(transparent)]
     Expired(Untimely),
     /// Nothing to check the decision service's certificate with.
-    #[error("the system has no root certificates: name the decision service's authority by `upstream.tls.ca`")]
+    #[error("the system has no root certificates: set `upstream.tls.ca` to the CA of the decision service")]
     NoRoots,
     /// This cryptography cannot do TLS 1.2 and 1.3.
     #[error("TLS cannot be set up")]

@@ -27,7 +27,7 @@ pub enum Untimeliness {
     #[error("has expired on {0}: renew it")]
     Expired(String),
     /// Its time has not come.
-    #[error("is not valid before {0}: look at this machine's clock")]
+    #[error("is not valid before {0}: check this machine's clock")]
     NotYet(String),
     /// Its time is over within 14 days.
     #[error("expires on {0}: renew it by then")]

@@ -29,7 +29,7 @@ pub(crate) fn inspect(files: &impl TlsFiles) -> Result<Vec<Untimely>, TlsError> 
     make_timely(files, &files.read()?).map(|(_, untimely)| untimely)
 }
 
-/// Reads the files, and watches them from now on. What has expired is used all the same: there is nothing better. The caller
+/// Reads the files, and watches them from now on. An expired certificate is still used: there is nothing better. The caller
 /// should [`tell`] of what is untimely.
 pub(crate) fn watch<F: TlsFiles>(
     files: F,

@@ -6,14 +6,14 @@ use super::{change, reply, request};
 use crate::callback::shape::Shape;
 
 impl Shape {
-    /// The message as a JSON object: what is optional and unset is left out, and so is the operation ID. `None` when it does not
+    /// The message as a JSON object: what is optional and unset is omitted, and so is the operation ID. `None` when it does not
     /// decode.
     #[must_use]
     pub fn json_of(&'static self, message: &[u8]) -> Option<String> {
         change::json_of(self, message)
     }
 
-    /// The message that a JSON object says. Keys that the contract does not know are passed over. `None` when it is no JSON, or
+    /// The message of a JSON object. Keys that the contract does not know are ignored. `None` when it is no JSON, or
     /// a value is of another type than its field.
     #[must_use]
     pub fn message_of(&self, json: &str) -> Option<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! OpenIM's JSON, straight into the frame of a gRPC request. Fields that the contract does not know are passed over, since
+//! OpenIM's JSON, straight into the frame of a gRPC request. Fields that the contract does not know are ignored, since
 //! later servers may send more; those that it knows may be there once.
 
 use std::rc::Rc;

@@ -29,9 +29,9 @@ const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Test a decision service, in any language, against the contract
 ///
-/// Asks for every rpc that the service implements, over gRPC, and says for each failure what was seen, why it matters in
-/// production and what to do. Meant for a service under test: the cases hold odd texts, messages of 1 MB, 1,000 concurrent
-/// calls and 1,000 cancelled ones. Takes at most 15 times --timeout: 60 s.
+/// Calls every rpc that the service implements, and explains for each failure what was seen, why it matters in production and
+/// how to fix it. Do not run it against a service in production: the cases include odd texts, messages of 1 MB, 1,000
+/// concurrent calls and 1,000 cancelled ones. It takes at most 15 times --timeout: 60 s.
 ///
 /// Exit codes: 0 nothing failed (advice is no failure), 1 a case failed, 2 wrong flags, configuration or table, 3 the
 /// service could not be reached, or a result could not be written.
@@ -41,7 +41,7 @@ struct CheckArgs {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = limit)]
     deadline: Duration,
 
-    /// How long any other call may take; every call carries it as its gRPC deadline
+    /// How long any other call may take; it is the gRPC deadline of every call
     #[arg(long, value_name = "DURATION", default_value = "4s", value_parser = limit)]
     timeout: Duration,
 
@@ -49,11 +49,11 @@ struct CheckArgs {
     #[arg(long, value_name = "CALLBACK", value_parser = callback)]
     only: Vec<String>,
 
-    /// A file with texts of your own, one a line, that are tried in every field that holds a text
+    /// A file with your own texts, one per line, to try in every text field
     #[arg(long, value_name = "FILE")]
     texts: Option<PathBuf>,
 
-    /// A YAML file with questions and the decision that each must get: one case more for each
+    /// A YAML file with requests and the decision that each must get; each is one more case
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
 
@@ -65,15 +65,15 @@ struct CheckArgs {
     #[arg(long, value_name = "NAME", value_parser = case_name)]
     skip: Vec<String>,
 
-    /// Show the cases, and run none
+    /// List the cases without running them
     #[arg(long)]
     list: bool,
 
-    /// How the result is written to standard output
+    /// The format of the result on standard output
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: CheckOutput,
 
-    /// Write the result to this file too, as JUnit XML
+    /// Also write the result to this file, as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! A report for people, for programs and for documentation.
+//! A report to read, for programs and for documentation.
 
 use std::fmt::Write as _;
 

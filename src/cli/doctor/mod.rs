@@ -22,46 +22,48 @@ use crate::doctor::{
 };
 use render::{DoctorReport, count};
 
-/// Say what is wrong between OpenIM's webhooks.yml and the bridge, and what to do
+/// Check OpenIM's webhooks.yml against the bridge, and explain what is wrong and how to fix it
 ///
-/// Holds OpenIM's file, and the `IMENV_WEBHOOKS_…` variables over it, against the bridge's configuration: no callback enabled, a
-/// url that loses the command or leads elsewhere, timeouts, callbacks that no rpc answers, and more. A table shows what happens
-/// to each callback that OpenIM sends. Changes nothing, and calls nothing without --probe or --upstream.
+/// Compares OpenIM's file, and the `IMENV_WEBHOOKS_…` variables that override it, with the bridge's configuration: no callback
+/// enabled, a url that loses the command or leads elsewhere, timeouts, callbacks without an rpc, and more. A table shows what
+/// happens to each callback that OpenIM sends. It changes nothing, and calls nothing without --probe or --upstream.
 ///
 /// With --upstream, or with --probe and `upstream.addresses` in the configuration, it calls the rpc of each enabled callback
-/// once, to see whether the service implements it: an empty request with the operation ID openim-bridge-doctor.
+/// once, to learn whether the service implements it: an empty request with the operation ID openim-bridge-doctor.
 ///
-/// Exit codes: 0 nothing is wrong (advice is not wrong), 1 something is, 2 wrong flags or files, 3 inconclusive, or the result
-/// could not be written.
+/// Exit codes: 0 nothing is wrong (advice does not count), 1 something is wrong, 2 wrong flags or files, 3 inconclusive, or the
+/// result could not be written.
 #[derive(Debug, clap::Args)]
 struct DoctorArgs {
     /// OpenIM's webhooks.yml, or the Kubernetes object that holds it
     #[arg(long, value_name = "FILE")]
     webhooks: Option<PathBuf>,
 
-    /// What sets the variables of OpenIM's containers, in place of this process's environment: NAME=value lines, a
+    /// A file that sets the variables of OpenIM's containers, instead of this process's environment: NAME=value lines, a
     /// docker-compose.yaml, or a Kubernetes object
     #[arg(long, value_name = "FILE")]
     env: Option<PathBuf>,
 
-    /// How OpenIM reaches the bridge, such as `http://bridge:10006`: OpenIM's `url` must lead there
+    /// The address by which OpenIM reaches the bridge, such as `http://bridge:10006`, if a proxy, Service or port mapping is in
+    /// between
     #[arg(long, value_name = "URL", value_parser = reached_at)]
     url: Option<Destination>,
 
-    /// Call OpenIM's `url` as OpenIM does, with a request that the bridge answers itself; and the decision service, if the
+    /// Call OpenIM's `url` as OpenIM does, with a request that the bridge answers itself. Also call the decision service, if the
     /// configuration names one, as with --upstream
     #[arg(long)]
     probe: bool,
 
-    /// For --probe: a PEM file with certificates to trust for https, besides the system's, which are all that OpenIM trusts
+    /// For --probe: a PEM file with certificates to trust for https, besides the system's. OpenIM trusts only the system's
     #[arg(long, value_name = "FILE", requires = "probe")]
     ca: Option<PathBuf>,
 
-    /// Print the file with its faults corrected, where there is one right answer, and the findings to standard error
+    /// Print a corrected copy of the file, and the findings to standard error. It changes only what has exactly one valid fix, and
+    /// keeps comments and order
     #[arg(long, requires = "webhooks", conflicts_with_all = ["output", "probe"])]
     fix: bool,
 
-    /// How the result is written to standard output
+    /// The format of the result on standard output
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::base::text::millis;
 use crate::callback::CALLBACKS;
 use crate::cli::send::{CannotSend, Exchange, NoAnswer, OpenImClient, words};
 use crate::doctor::{self, CallbackConfig, Destination, Finding, WebhookField, WebhookValue, Webhooks};
@@ -75,8 +76,8 @@ impl Probe {
     }
 
     fn judge(&self, exchange: &Exchange, addresses: &str) -> Probed {
-        let took = exchange.elapsed.as_millis();
-        let seen = format!("{} ({addresses}), after {took} ms: {}", self.shown, words(exchange.open_im()));
+        let took = millis(exchange.elapsed);
+        let seen = format!("{} ({addresses}), after {took}: {}", self.shown, words(exchange.open_im()));
         let finding = match (&exchange.answer, exchange.open_im()) {
             (_, OpenIm::Refused { code, .. }) if code == ReservedCode::CommandMismatch as i32 => None,
             (Err(why), _) => Some(no_answer(why, &seen)),
@@ -89,7 +90,7 @@ impl Probe {
         };
         match finding {
             None => {
-                Probed { seen: format!("the bridge answers at {} ({addresses}), after {took} ms", self.shown), finding }
+                Probed { seen: format!("the bridge answers at {} ({addresses}), after {took}", self.shown), finding }
             }
             Some(finding) => Probed { seen, finding: Some(finding) },
         }
@@ -99,7 +100,7 @@ impl Probe {
 fn no_answer(why: &NoAnswer, seen: &str) -> Finding {
     let remedy = match why {
         NoAnswer::Timeout(_) => {
-            "look for a firewall, a network policy or a proxy on the way that drops packets, and whether the bridge is stuck"
+            "check whether a firewall, a NetworkPolicy or a proxy on the way drops packets, and whether the bridge is stuck"
         }
         NoAnswer::Connection(_) => {
             "start the bridge; compare host and port with its `listen`; with https, its certificate must be one that OpenIM's system trusts, for this host"
@@ -107,14 +108,14 @@ fn no_answer(why: &NoAnswer, seen: &str) -> Finding {
         _ => "look at what listens there, and at proxies on the way",
     };
     Finding::wrong("probe-no-answer", seen)
-        .why("so it is for OpenIM, unless it reaches more than this machine does: every callback fails its user's action")
+        .why("unless OpenIM reaches more than this machine does, every callback fails its user's action")
         .remedy(remedy)
 }
 
 fn refused(code: i32, message: &str, seen: &str) -> Finding {
     let is = |reserved: ReservedCode| code == reserved as i32;
     let remedy = if is(ReservedCode::Address) {
-        "add the addresses that OpenIM calls from to `access.allow`. It may be only this machine that may not call"
+        "add the addresses that OpenIM calls from to `access.allow`. Perhaps only this machine is not allowed to call"
     } else if is(ReservedCode::Credentials) {
         "put a user and password of `access.basic_auth_file` into `url`"
     } else if is(ReservedCode::UnservedCommand) {
@@ -127,7 +128,9 @@ fn refused(code: i32, message: &str, seen: &str) -> Finding {
             .remedy("point `url` to the bridge; look at what listens on that port, and at proxies on the way");
     };
     Finding::wrong("probe-refused", seen)
-        .why(format!("a bridge answers, and turns such requests away ({code}: {message}): every callback refuses its user's action"))
+        .why(format!(
+            "a bridge answers, and rejects such requests ({code}: {message}): every callback refuses its user's action"
+        ))
         .remedy(remedy)
 }
 

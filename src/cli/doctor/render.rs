@@ -1,4 +1,4 @@
-//! A report for people and for programs.
+//! A report to read, and one for programs.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -9,7 +9,7 @@ use super::probe::Probed;
 use crate::base::text::{one_line, visible};
 use crate::callback::{CALLBACKS, Callback};
 use crate::cli::handling;
-use crate::cli::terminal::Output;
+use crate::cli::terminal::{Output, columns};
 use crate::cli::text::{wrap, wrap_at};
 use crate::config::{EffectiveCallback, Loaded};
 use crate::doctor::{
@@ -18,7 +18,7 @@ use crate::doctor::{
 use crate::openim::TIMEOUT_CAP;
 use crate::policy::{Route, UnknownRoute};
 
-/// Columns of the table and of what is said of it.
+/// Columns of the table and its notes.
 const TABLE_WIDTH: usize = 80;
 
 pub(super) struct DoctorReport {
@@ -76,7 +76,7 @@ pub(super) fn handled(webhooks: &Webhooks, loaded: &Loaded, service: Option<&Ser
     webhooks.enabled().map(of_one).collect()
 }
 
-/// How long OpenIM waits for an answer, in seconds: up to its own client's limit, which holds alone where nothing is said.
+/// How long OpenIM waits for an answer, in seconds: at most its own client's limit, which is also the default.
 fn waits(callback: &CallbackConfig) -> u64 {
     let cap = TIMEOUT_CAP.as_secs();
     let seconds = callback.value(WebhookField::Timeout).and_then(WebhookValue::whole);
@@ -155,7 +155,7 @@ fn table(text: &mut String, report: &DoctorReport) {
         let _ = writeln!(text, "{}", one_line(line.trim_end(), usize::MAX));
     }
     for (label, words) in notes(report) {
-        wrap_at(TABLE_WIDTH, text, format!("  {label}: "), &one_line(&words, usize::MAX));
+        wrap_at(columns().min(TABLE_WIDTH), text, format!("  {label}: "), &one_line(&words, usize::MAX));
     }
 }
 

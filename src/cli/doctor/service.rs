@@ -57,8 +57,8 @@ impl ServiceProbe {
 
     fn unreachable(&self, why: &str) -> Finding {
         let severity = if self.is_named { Severity::Wrong } else { Severity::Advice };
-        Finding::new("service-unreachable", severity, format!("the decision service at {} cannot be asked: {why}", self.at))
-            .why("so it is for the bridge, unless that reaches more than this machine does: every callback that goes to the service gets the fallback")
+        Finding::new("service-unreachable", severity, format!("the decision service at {} cannot be called: {why}", self.at))
+            .why("unless the bridge reaches more than this machine does, every callback that goes to the service gets the fallback")
             .remedy("start the service; compare its address with `upstream.addresses`; or run this where the bridge runs")
     }
 }

@@ -23,6 +23,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::sync::Semaphore;
 
 use super::body::WrongRequest;
+use crate::base::{error_chain, tls};
 use crate::callback::{AnswerFailure, CALLBACKS, Callback, Effects};
 use crate::openim::client::{CallbackRequest, OpenIm, OpenImError, Reading};
 use crate::outcome::{HINT_HEADER, ORIGIN_HEADER};
@@ -56,7 +57,7 @@ pub struct Exchange {
 /// An answer that came in whole.
 #[derive(Debug)]
 pub struct Answered {
-    /// For people: OpenIM never looks at it.
+    /// For humans: OpenIM never looks at it.
     pub status: StatusCode,
     /// Where the answer came from, as the bridge's header says; `None` where something else has answered.
     pub origin: Option<String>,
@@ -77,7 +78,7 @@ pub enum NoAnswer {
     #[error("no whole answer within {}", humantime::format_duration(*.0))]
     Timeout(Duration),
     /// No connection, or one that broke before an answer, or an answer that is not HTTP.
-    #[error("no answer")]
+    #[error("no answer{}", other_protocol(.0))]
     Connection(#[source] reqwest::Error),
     /// More redirects than Go follows.
     #[error("still redirected after {MAX_REQUESTS} requests")]
@@ -92,7 +93,7 @@ pub enum NoAnswer {
         #[source]
         source: reqwest::Error,
     },
-    /// The body is not the gzip that it is said to be.
+    /// The body is not gzip, although its header says so.
     #[error("the body of the answer (status {status}) cannot be unpacked")]
     Gzip {
         status: StatusCode,
@@ -103,6 +104,24 @@ pub enum NoAnswer {
     /// The body is larger than `send` reads.
     #[error("the body of the answer (status {status}) is larger than {} MiB", MAX_ANSWER_BYTES >> 20)]
     TooLarge { status: StatusCode },
+}
+
+/// What is likely wrong with the URL, where the other side speaks something else.
+fn other_protocol(error: &reqwest::Error) -> &'static str {
+    let is_not_tls = |error: &io::Error| matches!(tls::inside(error), Some(rustls::Error::InvalidMessage(_)));
+    for source in error_chain::sources(error) {
+        if source.downcast_ref::<io::Error>().is_some_and(is_not_tls) {
+            return " in TLS: does this port expect http://?";
+        }
+        // As the alert of a TLS server reads.
+        if source
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(|error| error.is_parse() && error.to_string().contains("version"))
+        {
+            return " in HTTP: does this port expect https://?";
+        }
+    }
+    ""
 }
 
 impl NoAnswer {
@@ -163,7 +182,7 @@ pub enum Ending {
     GoesOn,
     /// OpenIM refuses.
     Refused,
-    /// The user's action fails; or nobody has taken an after callback, which OpenIM does not send again.
+    /// The user's action fails; or nobody has taken an after callback, which OpenIM never retries.
     Fails,
 }
 
@@ -285,7 +304,7 @@ pub struct OpenImClient {
     http: reqwest::Client,
     url: Url,
     timeout: Duration,
-    /// One permit for each call under way. hyper's pool, as Go's, uses an idle connection before it opens one, so that
+    /// One permit for each call in flight. hyper's pool, as Go's, uses an idle connection before it opens one, so that
     /// there are no more connections than calls, but for the two that are idle.
     connections: Semaphore,
     /// Whether the other side speaks HTTP/2, where calls share a connection.

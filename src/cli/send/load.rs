@@ -60,7 +60,7 @@ impl Turns {
     }
 }
 
-/// What came of it. Its `Display` is for people.
+/// What came of it. Its `Display` is human-readable.
 #[derive(Debug)]
 pub struct LoadReport {
     /// Where it was posted to, without a password.
@@ -73,7 +73,7 @@ pub struct LoadReport {
     pub tally: Tally,
     /// The same of each callback, where there are several.
     pub by_callback: Vec<(&'static str, Tally)>,
-    /// How many were under way when it was interrupted, of which nothing is known.
+    /// How many were in flight when it was interrupted, of which nothing is known.
     pub given_up: u64,
 }
 
@@ -121,7 +121,7 @@ pub(super) async fn load(
         let (mut progress, mut tick) = (Progress::new(), tokio::time::interval(TICK));
         loop {
             tick.tick().await;
-            progress.show(&format!("{} of {}, {} under way", tally.borrow().callbacks(), plan.count, under_way.get()));
+            progress.show(&format!("{} of {}, {} in flight", tally.borrow().callbacks(), plan.count, under_way.get()));
         }
     };
     let callers =
@@ -252,7 +252,7 @@ impl fmt::Display for LoadReport {
         writeln!(f, "; up to {concurrency} in flight")?;
         if self.is_interrupted() {
             let unsent = count.get() - self.tally.callbacks() - self.given_up;
-            writeln!(f, "interrupted: {} more were under way, and {unsent} not sent", self.given_up)?;
+            writeln!(f, "interrupted: {} more were in flight, and {unsent} not sent", self.given_up)?;
         }
         writeln!(f, "\nwhat OpenIM would have made of the answers")?;
         self.tally.write_verdicts(f)?;

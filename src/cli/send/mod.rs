@@ -38,61 +38,63 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(15);
 /// The exit code of `--fail-on-fallback`.
 const BY_FALLBACK: u8 = 5;
 
-/// Send a callback as OpenIM Server does, and say what OpenIM would make of the answer.
+/// Send a callback as OpenIM Server does, and show what OpenIM would do with the answer.
 ///
-/// The body is one that a real server sent, with what --set, --owner, --friend and --remark lay over it, or that of --body.
+/// The body is one that a real server sent, changed by --set, --owner, --friend and --remark, or the one of --body. With --count,
+/// it is a load test: it opens connections as OpenIM's client does, and reports outcomes and latency percentiles.
 ///
 /// Exit codes: 0 OpenIM goes on, 3 it refuses, 4 its user's action fails or an after callback is lost, 2 wrong usage. With
-/// --count: 0 OpenIM could read every answer, 1 otherwise. With --fail-on-fallback, where OpenIM could read the answers: 5 not
-/// every answer says that somebody else than the fallback decided. Ctrl-C prints what was measured so far.
+/// --count: 0 OpenIM could read every answer, 1 otherwise. With --fail-on-fallback, if OpenIM could read every answer: 5 the
+/// fallback decided at least one, or an answer does not name who decided. Ctrl-C prints what was measured so far.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SendArgs {
-    /// Its key in webhooks.yml, such as beforeSendSingleMsg, or its command.
+    /// The callback's key in webhooks.yml, such as beforeSendSingleMsg, or its command.
     #[arg(value_name = "CALLBACK", default_value = rpc::BEFORE_SET_FRIEND_REMARK.name)]
     pub callback: String,
-    /// OpenIM's url, as it is in webhooks.yml; user:pass@ in it is sent as HTTP Basic.
+    /// OpenIM's url, as in webhooks.yml; user:pass@ in it is sent as HTTP Basic.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:10006/callbackExample")]
     pub url: String,
-    /// A field of the body by its name in JSON: a text as it is, anything else as JSON. May be given for several.
+    /// Set a field of the body, by its name in JSON: a text as it is, anything else as JSON. May be repeated.
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "mix")]
     pub set: Vec<String>,
-    /// A file with the whole body, sent as it is; - is standard input.
+    /// A file with the whole body, sent unchanged; - is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["set", "owner", "friend", "remark", "mix"])]
     pub body: Option<PathBuf>,
-    /// The user who sets the remark, as --set ownerUserID=ID.
+    /// The user who sets the remark: short for --set ownerUserID=ID.
     #[arg(long, value_name = "ID", conflicts_with = "mix")]
     pub owner: Option<String>,
-    /// The friend whom it is set for, as --set friendUserID=ID.
+    /// The friend who gets it: short for --set friendUserID=ID.
     #[arg(long, value_name = "ID", conflicts_with = "mix")]
     pub friend: Option<String>,
-    /// The remark that the user typed, as --set remark=TEXT; may be empty.
+    /// The remark that the user typed: short for --set remark=TEXT; may be empty.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "mix")]
     pub remark: Option<String>,
-    /// A PEM file with certificates to trust for https, besides the system's, which are all that OpenIM trusts.
+    /// A PEM file with certificates to trust for https, besides the system's. OpenIM trusts only the system's.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// The header operationID; one is made up unless given.
+    /// The header operationID [default: a random one].
     #[arg(long, value_name = "ID")]
     pub operation_id: Option<String>,
     /// How long OpenIM would wait for the whole answer: up to 15s, its own cap.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = timeout)]
     pub timeout: Duration,
-    /// Where the URL names the command: in its path, as OpenIM Server does, or in its query, as the documented page does.
+    /// Where the URL names the command: in its path, as OpenIM Server does, or in its query, as OpenIM's documentation does.
     #[arg(long, value_enum, default_value_t)]
     pub form: Form,
-    /// Exit with 5 where the bridge's fallback decided, and not the decision service.
+    /// Exit with 5 if the bridge's fallback decided, and not the decision service.
     #[arg(long)]
     pub fail_on_fallback: bool,
-    /// Send so many callbacks, and tell what OpenIM would make of all the answers, and how long they took.
+    /// Send this many callbacks, and report what OpenIM would do with the answers, and their latency.
     #[arg(long, value_name = "N", help_heading = "Load")]
     pub count: Option<NonZeroU64>,
-    /// Requests in flight, at most. Beyond 100 they wait for a connection over http, as OpenIM's do.
+    /// The most requests in flight. Over http, requests beyond 100 wait for a connection, as OpenIM's do.
     #[arg(long, value_name = "N", default_value = "100", requires = "count", help_heading = "Load")]
     pub concurrency: NonZeroUsize,
-    /// So many a second, at even intervals, and latency from when each was due; as fast as the answers come unless given.
+    /// Callbacks per second, at even intervals; latency is then measured from the scheduled send time, so queueing is visible
+    /// [default: as fast as the answers come].
     #[arg(long, value_name = "N", requires = "count", help_heading = "Load")]
     pub rate: Option<NonZeroU32>,
-    /// Several callbacks, by their weights: beforeSendSingleMsg=10,afterSendSingleMsg=10,beforeSetFriendRemark=1.
+    /// Several callbacks, with their weights: beforeSendSingleMsg=10,afterSendSingleMsg=10,beforeSetFriendRemark=1.
     #[arg(
         long,
         value_name = "CALLBACK=WEIGHT",
@@ -102,7 +104,7 @@ pub struct SendArgs {
         help_heading = "Load"
     )]
     pub mix: Vec<String>,
-    /// For people, or one JSON object for programs.
+    /// Human-readable text, or one JSON object for programs.
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Answered, Exchange};
 use crate::base::error_chain;
-use crate::base::text::one_line;
+use crate::base::text::{millis, one_line};
 use crate::callback::{Callback, Taken};
 use crate::openim::client::{CallbackRequest, OpenIm, OpenImError};
 
@@ -16,7 +16,7 @@ pub(super) const SHOWN_BYTES: usize = 4096;
 /// So many of a field's value.
 const VALUE_BYTES: usize = 1024;
 
-/// All that `send` tells. Its `Display` is for people.
+/// All that `send` tells. Its `Display` is human-readable.
 #[derive(Debug)]
 pub struct SendReport {
     /// Where it was posted to, without a password.
@@ -99,9 +99,9 @@ impl fmt::Display for SendReport {
         write!(f, "sent: {}", shown_body(self.request.body.trim_ascii_end()))?;
         match &self.exchange.answer {
             Ok(Answered { status, body, hint, .. }) => {
-                writeln!(f, "\nanswer: {status}, after {} ms", self.exchange.elapsed.as_millis())?;
+                writeln!(f, "\nanswer: {status}, after {}", millis(self.exchange.elapsed))?;
                 if !status.is_success() {
-                    writeln!(f, "(OpenIM does not look at the status, only at the body)")?;
+                    writeln!(f, "(OpenIM ignores the status and reads only the body)")?;
                 }
                 writeln!(f, "body: {}", shown_body(body))?;
                 writeln!(f, "\n{}", outcome(&self.exchange))?;
@@ -114,12 +114,9 @@ impl fmt::Display for SendReport {
                 }
                 Ok(())
             }
-            Err(_) => writeln!(
-                f,
-                "\nanswer: none, after {} ms\n\n{}",
-                self.exchange.elapsed.as_millis(),
-                outcome(&self.exchange)
-            ),
+            Err(_) => {
+                writeln!(f, "\nanswer: none, after {}\n\n{}", millis(self.exchange.elapsed), outcome(&self.exchange))
+            }
         }
     }
 }
@@ -184,13 +181,15 @@ pub fn decider(origin: Option<&str>) -> String {
     match origin.split_once("; ") {
         None if origin == "decision" => "the decision service".to_owned(),
         None if origin == "shadow" => {
-            "nobody: `decision.enforce_percent` allows this one, whatever the decision service says".to_owned()
+            "nobody: `decision.enforce_percent` allows this one, whatever the decision service decides".to_owned()
         }
-        None if origin == "queued" => "nobody: the bridge tells the decision service in the background".to_owned(),
+        None if origin == "queued" => {
+            "nobody: the bridge delivers it to the decision service in the background".to_owned()
+        }
         None if origin == "forwarded" => "the receiver at forward.url".to_owned(),
-        None if origin == "route" => "the bridge's configuration, without asking anybody".to_owned(),
+        None if origin == "route" => "the bridge's configuration; no service was called".to_owned(),
         Some(("fallback", class)) => {
-            format!("the fallback, since the decision service gave no good reply ({})", one_line(class, SHOWN_BYTES))
+            format!("the fallback, since the decision service gave no valid reply ({})", one_line(class, SHOWN_BYTES))
         }
         Some(("rejected", code)) => format!("the bridge, which rejected the request ({})", one_line(code, SHOWN_BYTES)),
         _ => one_line(origin, SHOWN_BYTES).into_owned(),

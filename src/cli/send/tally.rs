@@ -77,7 +77,7 @@ impl Tally {
     ///
     /// # Errors
     ///
-    /// Where the table of latencies cannot be had.
+    /// When the table of latencies cannot be made.
     pub(super) fn new() -> Result<Self, CreationError> {
         Ok(Self {
             ends: BTreeMap::new(),
@@ -87,7 +87,7 @@ impl Tally {
         })
     }
 
-    /// Adds a callback that took so long, whatever came of it: OpenIM's user waited for it.
+    /// Adds a callback that took so long, whatever its result: OpenIM's user waited for it.
     pub(super) fn add(&mut self, latency: Duration, exchange: &Exchange) {
         self.latency.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
         let mut end = TallyEnd::of(exchange);

@@ -170,7 +170,7 @@ impl OpenImAnswer {
         Self::decode_with(body, &mut |_, _| Ok(()))
     }
 
-    /// The same, where `other` is told each member besides: its key, and its value as JSON. It may be told of one twice.
+    /// The same, where `other` is told each member besides: its key, and its value as JSON. It may get one twice.
     ///
     /// # Errors
     ///
@@ -430,7 +430,7 @@ fn replace_invalid(body: &[u8]) -> Cow<'_, str> {
     text.into()
 }
 
-/// How deeply arrays and objects are nested. `json` must be JSON: only its strings have to be passed over.
+/// How deeply arrays and objects are nested. `json` must be JSON: only its strings have to be skipped.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {

@@ -3,7 +3,7 @@
 //!
 //! | endpoint | answers |
 //! | --- | --- |
-//! | `GET /` | the status page, for people; with `?refresh=10` it reloads itself every 10 s |
+//! | `GET /` | the status page; with `?refresh=10` it reloads itself every 10 s |
 //! | `GET /live` | 200 as long as the process runs |
 //! | `GET /ready` | 200, or 503 while the decision service is waited for at the start, and from the beginning of a drain on; the body says why |
 //! | `GET /metrics` | Prometheus' text format 0.0.4, whatever the scraper would like best |

@@ -14,7 +14,7 @@ pub(super) enum NotReady {
     #[error("draining")]
     Draining,
     #[error(
-        "the decision service has not answered yet; the bridge waits for it for {} after its start \
+        "the decision service has not answered yet; the bridge waits for it for up to {} after its start \
          (`ready.wait_for_upstream`)",
         humantime::format_duration(*.0)
     )]

@@ -102,7 +102,7 @@ async fn log_level(body: Body) -> Said {
             log::set_level(level);
             // At warn, so that a log which is to be quiet still says why.
             tracing::warn!(level = word, "the log level was changed by the admin listener");
-            say(StatusCode::OK, &format!("the log's level is {word}, until it is changed or the program ends"))
+            say(StatusCode::OK, &format!("the log's level is {word}, until it is changed or the process exits"))
         }
         Err(_) => say(StatusCode::BAD_REQUEST, "the body must be one of: error, warn, info, debug, trace"),
     }
@@ -110,10 +110,10 @@ async fn log_level(body: Body) -> Said {
 
 async fn drain(State(admin): State<Arc<Admin>>) -> Said {
     if admin.shared.drain.stage() == DrainStage::Serving {
-        tracing::info!("draining, as the admin listener was asked to; SIGTERM ends it");
+        tracing::info!("draining, as the admin listener was asked to; SIGTERM stops the bridge");
         admin.shared.announce();
     }
-    say(StatusCode::OK, "draining: not ready, and every response closes its connection; SIGTERM does the rest")
+    say(StatusCode::OK, "draining: not ready, and every response closes its connection; SIGTERM stops the bridge")
 }
 
 /// Lets requests through that are for an address, for `localhost`, or for a host that is configured. A browser sends the host
@@ -127,7 +127,7 @@ async fn is_asked_by_its_name(State(admin): State<Arc<Admin>>, request: Request,
         in_target.into_iter().chain(in_head).all(|host| is_known(host, &settings.admin.hosts))
     };
     if !is_known {
-        let why = "not by this host name: ask by an IP address, or list the name in `admin.hosts`";
+        let why = "this host name is not allowed: use an IP address, or add the name to `admin.hosts`";
         return say(StatusCode::MISDIRECTED_REQUEST, why).into_response();
     }
     next.run(request).await
@@ -149,16 +149,17 @@ async fn may_write(
 ) -> Response {
     if headers.contains_key(header::ORIGIN) {
         // A browser names the page that sends it, and no page of ours does.
-        return say(StatusCode::FORBIDDEN, "not from a web page").into_response();
+        return say(StatusCode::FORBIDDEN, "not allowed from a web page").into_response();
     }
     if !peer.is_loopback() && !admin.shared.settings.borrow().admin.write {
-        let why = "only from a loopback address: run it in the pod, by port-forward, or set admin.write to true";
+        let why =
+            "allowed only from a loopback address: run it in the pod, use port-forward, or set admin.write to true";
         return say(StatusCode::FORBIDDEN, why).into_response();
     }
     next.run(request).await
 }
 
 async fn not_found() -> Said {
-    let line = "not here; there is: GET /, /live, /ready, /metrics, /version, /config; PUT /log-level; POST /drain";
+    let line = "not found; there is: GET /, /live, /ready, /metrics, /version, /config; PUT /log-level; POST /drain";
     say(StatusCode::NOT_FOUND, line)
 }

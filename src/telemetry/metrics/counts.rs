@@ -1,4 +1,4 @@
-//! What callbacks have written so far, for people: the same numbers as in the text for Prometheus.
+//! What callbacks have written so far, for the status page: the same numbers as in the text for Prometheus.
 
 use prometheus::{core::Collector as _, proto::MetricFamily};
 

@@ -2,7 +2,7 @@
 //!
 //! - here: what callbacks write, once each, from their [`Outcome`].
 //! - [`outcomes`]: how many callbacks had which outcome.
-//! - [`counts`]: the same, for people. [`history`]: and what it was a while ago.
+//! - [`counts`]: the same, for the status page. [`history`]: and what it was in the last 15 minutes.
 //! - [`state`]: what is read off the running bridge when it is scraped, and costs callbacks nothing.
 //! - [`process`]: what the system knows of the process.
 //!
@@ -80,17 +80,18 @@ impl Metrics {
             )?,
             decision_duration: histogram(
                 "openim_bridge_decision_duration_seconds",
-                "What the decision service took, connecting and retries included, whatever came of it.",
+                "Time spent on the decision service, connecting and retries included, whatever the result.",
             )?,
             deliveries: {
-                let help = "After callbacks, by what became of them. A series appears with its first one.";
+                let help = "After callbacks, by result. A series appears with its first one.";
                 let opts = Opts::new("openim_bridge_deliveries_total", help);
                 let deliveries = IntCounterVec::new(opts, &["callback", "result"])?;
                 registry.register(Box::new(deliveries.clone()))?;
                 deliveries
             },
             comparisons: {
-                let help = "Decisions that were compared with what the receiver of forwarded callbacks said, by what came of it.";
+                let help =
+                    "Decisions that were compared with the answer of the receiver of forwarded callbacks, by result.";
                 let opts = Opts::new("openim_bridge_comparisons_total", help);
                 let comparisons = IntCounterVec::new(opts, &["callback", "result"])?;
                 registry.register(Box::new(comparisons.clone()))?;
@@ -98,7 +99,7 @@ impl Metrics {
             },
             delivery_retries: counter(
                 "openim_bridge_delivery_retries_total",
-                "Attempts to deliver an after callback that failed and were to be repeated.",
+                "Failed attempts to deliver an after callback that are retried.",
             )?,
             retries: counter("openim_bridge_retries_total", "Calls to the decision service that were retried.")?,
             abandoned: counter(
@@ -107,7 +108,7 @@ impl Metrics {
             )?,
             no_handshake: counter(
                 "openim_bridge_tls_handshake_errors_total",
-                "TLS handshakes that failed for a reason that an operator can mend, such as an untrusted certificate.",
+                "TLS handshakes that failed for a reason that an operator can fix, such as an untrusted certificate.",
             )?,
             registry,
             history: Mutex::new(History::new(Instant::now())),

@@ -58,15 +58,19 @@ impl BridgeState {
     /// What is being decided, and what is queued to be delivered.
     fn work(&self) -> [MetricFamily; 6] {
         [
-            gauge("openim_bridge_in_flight", "Callbacks being decided.", number(self.in_flight)),
+            gauge("openim_bridge_in_flight", "Callbacks in flight.", number(self.in_flight)),
             gauge("openim_bridge_in_flight_limit", "limits.in_flight.", number(self.in_flight_limit)),
             gauge("openim_bridge_delivery_queue", "After callbacks that are not delivered yet.", number(self.queued)),
             gauge(
                 "openim_bridge_delivery_queue_oldest_seconds",
-                "For how long the oldest of them has been there; 0 where there is none.",
+                "The age of the oldest of them, in seconds; 0 if there is none.",
                 self.oldest_queued,
             ),
-            gauge("openim_bridge_delivery_queue_bytes", "Bytes that they hold.", number(self.queue_bytes)),
+            gauge(
+                "openim_bridge_delivery_queue_bytes",
+                "Bytes that the delivery queue holds.",
+                number(self.queue_bytes),
+            ),
             gauge("openim_bridge_delivery_queue_bytes_limit", "delivery.queue_bytes.", number(self.queue_bytes_limit)),
         ]
     }
@@ -83,7 +87,7 @@ impl BridgeState {
         [
             labelled(
                 "openim_bridge_tls_certificate_expiry_seconds",
-                "Seconds until the certificate in use expires; +Inf where there is none.",
+                "Seconds until the certificate in use expires; +Inf if there is none.",
                 MetricType::GAUGE,
                 "side",
                 &sides(|certificate| certificate.expires_in),
@@ -110,7 +114,7 @@ impl BridgeState {
         [
             gauge(
                 "openim_bridge_memory_budget_bytes",
-                "What the cgroup's limit on memory leaves for all that is held; +Inf where there is none.",
+                "The memory budget: what the cgroup's memory limit leaves; +Inf without a limit.",
                 self.budget.map_or(f64::INFINITY, number),
             ),
             gauge(
@@ -120,7 +124,7 @@ impl BridgeState {
             ),
             gauge(
                 "openim_bridge_connection_bytes_limit",
-                "What they may hold; +Inf where there is no limit.",
+                "The most bytes that connections from OpenIM may hold; +Inf without a limit.",
                 if self.connection_bytes_limit == usize::MAX {
                     f64::INFINITY
                 } else {
@@ -129,7 +133,7 @@ impl BridgeState {
             ),
             gauge(
                 "openim_bridge_body_bytes",
-                "Bytes held for callbacks: bodies, questions, replies, and answers that are not taken yet.",
+                "Bytes held for callbacks: bodies, gRPC requests, replies, and answers that were not read yet.",
                 number(self.body_bytes),
             ),
             gauge("openim_bridge_body_bytes_limit", "limits.body_bytes.", number(self.body_bytes_limit)),
@@ -148,12 +152,7 @@ impl BridgeState {
         families.extend(self.certificates());
         families.extend(self.held());
         families.extend([
-            family(
-                "openim_bridge_build_info",
-                "The program that runs; always 1.",
-                MetricType::GAUGE,
-                vec![(build, 1.0)],
-            ),
+            family("openim_bridge_build_info", "The running program; always 1.", MetricType::GAUGE, vec![(build, 1.0)]),
             counter(
                 "openim_bridge_connections_accepted_total",
                 "Connections from OpenIM that were accepted.",
@@ -183,14 +182,14 @@ impl BridgeState {
             ),
             labelled(
                 "openim_bridge_log_lines_suppressed_total",
-                "Log lines that were suppressed: too many of a kind in a second, or the queue was full.",
+                "Suppressed log lines: too many of a kind in a second, or the queue was full.",
                 MetricType::COUNTER,
                 "of",
                 &log::lines_suppressed().map(|(of, count)| (of, whole(count))),
             ),
             labelled(
                 "openim_bridge_spans_total",
-                "Spans: exported, failed to export, or dropped as the queue was full.",
+                "Spans: exported, failed to export, or dropped because the queue was full.",
                 MetricType::COUNTER,
                 "result",
                 &traces::counts().unwrap_or_default().named().map(|(result, count)| (result, whole(count))),
@@ -212,7 +211,7 @@ impl BridgeState {
             ),
             gauge(
                 "openim_bridge_config_needs_restart",
-                "Settings whose change waits for a restart.",
+                "Changed settings that need a restart to take effect.",
                 number(self.needs_restart),
             ),
         ]);

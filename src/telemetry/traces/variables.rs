@@ -27,9 +27,9 @@ pub(super) struct Wanted {
 /// Why there are no traces although an endpoint is set.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WrongVariable {
-    #[error("{0} is `{1}`, and the bridge speaks OTLP by `grpc` alone (port 4317 of a collector)")]
+    #[error("{0} is `{1}`, and the bridge exports OTLP only over `grpc` (port 4317 of a collector)")]
     Protocol(String, String),
-    #[error("OTEL_TRACES_EXPORTER is `{0}`, and the bridge knows `otlp` and `none`")]
+    #[error("OTEL_TRACES_EXPORTER is `{0}`, and the bridge supports only `otlp` and `none`")]
     Exporter(String),
     #[error("{0} names `{1}`, which cannot be read: {2}")]
     File(String, String, io::Error),
@@ -164,7 +164,7 @@ mod tests {
     fn what_the_bridge_does_not_speak_is_said_with_what_would_be_right() {
         let error = with(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]).expect_err("wrong");
         assert!(error.starts_with("OTEL_EXPORTER_OTLP_PROTOCOL is `http/protobuf`, and"), "{error}");
-        assert!(error.contains("`grpc` alone"), "{error}");
+        assert!(error.contains("only over `grpc`"), "{error}");
         let own = [("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"), ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc")];
         assert!(with(&own).expect("right").is_some());
         assert!(with(&[("OTEL_TRACES_EXPORTER", "jaeger")]).expect_err("wrong").contains("`otlp` and `none`"));
