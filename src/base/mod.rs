@@ -38,7 +38,7 @@ pub const COMMIT: &str = env!("OPENIM_BRIDGE_COMMIT");
 /// The day of that commit in UTC, as `2026-01-31`, or "unknown".
 pub const COMMIT_DATE: &str = env!("OPENIM_BRIDGE_COMMIT_DATE");
 
-/// The version with commit and day, for people: `0.2.0 (0123abc… 2026-01-31)`.
+/// The version with commit and day, as `--version` prints it: `0.2.0 (0123abc… 2026-01-31)`.
 pub const VERSION: &str = env!("OPENIM_BRIDGE_VERSION");
 
 /// 0 becomes 1.
