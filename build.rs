@@ -86,9 +86,9 @@ fn commit() {
         _ => version.to_owned(),
     };
     let or_unknown = |value: Option<String>| value.unwrap_or_else(|| "unknown".to_owned());
-    println!("cargo::rustc-env=OPENIM_BRIDGE_COMMIT={}", or_unknown(commit));
-    println!("cargo::rustc-env=OPENIM_BRIDGE_COMMIT_DATE={}", or_unknown(date));
-    println!("cargo::rustc-env=OPENIM_BRIDGE_VERSION={version}");
+    println!("cargo::rustc-env=BUILD_COMMIT={}", or_unknown(commit));
+    println!("cargo::rustc-env=BUILD_COMMIT_DATE={}", or_unknown(date));
+    println!("cargo::rustc-env=BUILD_VERSION={version}");
 }
 
 /// A constant for each message and each rpc, of the types of `src/callback/shape.rs`.

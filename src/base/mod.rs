@@ -33,13 +33,13 @@ pub(crate) mod yaml;
 use std::num::NonZeroUsize;
 
 /// The commit that was built, or "unknown"; `build.rs` finds it out, and the two below.
-pub const COMMIT: &str = env!("OPENIM_BRIDGE_COMMIT");
+pub const COMMIT: &str = env!("BUILD_COMMIT");
 
 /// The day of that commit in UTC, as `2026-01-31`, or "unknown".
-pub const COMMIT_DATE: &str = env!("OPENIM_BRIDGE_COMMIT_DATE");
+pub const COMMIT_DATE: &str = env!("BUILD_COMMIT_DATE");
 
 /// The version with commit and day, as `--version` prints it: `0.2.0 (0123abc… 2026-01-31)`.
-pub const VERSION: &str = env!("OPENIM_BRIDGE_VERSION");
+pub const VERSION: &str = env!("BUILD_VERSION");
 
 /// 0 becomes 1.
 pub(crate) const fn at_least_one(number: usize) -> NonZeroUsize {
