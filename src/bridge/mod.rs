@@ -66,7 +66,7 @@ impl Bridge {
         let received = pin!(self.receive(peer, head, body, deadline)).await;
         let arrived = match received {
             Continue(Request::Callback(received)) => received.decode(self.callbacks.codec, &head.uri),
-            Continue(Request::Forward(request)) => return Box::pin(self.forward(request, head, trace, span)).await,
+            Continue(Request::Forward(request)) => return pin!(self.forward(request, head, trace, span)).await,
             Break(outcome) => Break(outcome),
         };
         let forwarded = match &arrived {
