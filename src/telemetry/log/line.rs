@@ -4,6 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use tracing::Level;
 
+use super::rate::Suppressed;
 use super::settings::{LogIds, LogSettings};
 use crate::base::{error_chain, text::one_line};
 use crate::callback::{Body, Callback};
@@ -36,7 +37,7 @@ pub(super) fn lacking(callback: &Callback) {
 }
 
 /// At warn in `trouble`, with how many log lines were suppressed before it; at debug otherwise.
-pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSettings, trouble: Option<u64>) {
+pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSettings, trouble: Option<Suppressed>) {
     let operation_id = outcome.operation_id.as_ref().map(|id| shown(id.as_str()));
     let actor = outcome.body.as_deref().and_then(Body::actor).and_then(|id| user(&id, &settings.ids));
     let about = outcome.body.as_deref().and_then(Body::about).and_then(|id| user(&id, &settings.ids));
@@ -65,7 +66,7 @@ pub(super) fn callback(outcome: &Outcome, elapsed: Duration, settings: &LogSetti
                 waiting_ms = millis(spent.waiting),
                 calling_ms = millis(spent.calling),
                 total_ms = millis(elapsed),
-                lines_suppressed = trouble.filter(|suppressed| *suppressed > 0),
+                lines_suppressed = trouble.flatten(),
                 "callback"
             )
         };

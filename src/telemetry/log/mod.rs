@@ -149,14 +149,14 @@ pub(crate) fn undelivered(
 ) {
     if error.is_some_and(|error| error.class(Duration::MAX) == ErrorClass::Unimplemented) {
         lacks(callback);
-    } else if let Some(suppressed) = rate::DELIVERIES.admit() {
+    } else if let Some(lines_suppressed) = rate::DELIVERIES.admit() {
         tracing::warn!(
             callback = callback.name,
             operation_id = &*shown(operation_id.as_str()),
             result = how.into_str(),
             attempts,
             error = error.map(|error| error_chain::text(error)),
-            lines_suppressed = Some(suppressed).filter(|suppressed| *suppressed > 0),
+            lines_suppressed,
             "an after callback was not delivered"
         );
     }
@@ -165,12 +165,12 @@ pub(crate) fn undelivered(
 /// Says in which fields a decision differs from what the receiver said, and never their values.
 pub(crate) fn compared(service: &Outcome, compared: &Compared) {
     let Compared::Different(fields) = compared else { return };
-    if let Some(suppressed) = rate::COMPARISONS.admit() {
+    if let Some(lines_suppressed) = rate::COMPARISONS.admit() {
         tracing::warn!(
             callback = service.callback.map(|callback| callback.name),
             operation_id = service.operation_id.as_ref().map(|id| shown(id.as_str())).as_deref(),
             fields = &*shown(&fields.join(", ")),
-            lines_suppressed = Some(suppressed).filter(|suppressed| *suppressed > 0),
+            lines_suppressed,
             "the decision service and the receiver of forwarded callbacks differ"
         );
     }
@@ -195,16 +195,14 @@ pub(crate) fn not_allowed(peer: IpAddr, ranges: &[IpNet]) {
 
 /// Says why a client has made no TLS connection.
 pub(crate) fn no_handshake(peer: IpAddr, error: &str) {
-    if let Some(suppressed) = rate::HANDSHAKES.admit() {
-        let lines_suppressed = Some(suppressed).filter(|suppressed| *suppressed > 0);
+    if let Some(lines_suppressed) = rate::HANDSHAKES.admit() {
         tracing::warn!(%peer, error, lines_suppressed, "a TLS handshake failed");
     }
 }
 
 /// Says that a client speaks HTTP/2 where only HTTP/1.1 is spoken. Under the same limit.
 pub(crate) fn not_http1(peer: IpAddr) {
-    if let Some(suppressed) = rate::HANDSHAKES.admit() {
-        let lines_suppressed = Some(suppressed).filter(|suppressed| *suppressed > 0);
+    if let Some(lines_suppressed) = rate::HANDSHAKES.admit() {
         tracing::warn!(
             %peer,
             lines_suppressed,

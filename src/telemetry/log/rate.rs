@@ -1,9 +1,12 @@
 //! A limit on log lines: under a flood, what matters is that it is one, and how large. The next line that is written says
 //! so, or where none comes, one that [`tell_of_past`] writes.
 
-use std::sync::{
-    LazyLock,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    num::NonZeroU64,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use tokio::time::Instant;
@@ -23,6 +26,9 @@ const ALL: [&RateLimit; 5] = [&FALLBACKS, &REJECTED, &HANDSHAKES, &DELIVERIES, &
 
 /// Seconds are counted from the first line.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// How many lines were suppressed before one that is written, if any.
+pub(super) type Suppressed = Option<NonZeroU64>;
 
 /// Lets some lines of each second through. Shared by all workers; may let a few more through at the turn of a second.
 #[derive(Debug)]
@@ -47,12 +53,12 @@ impl RateLimit {
     }
 
     /// `None` to suppress a line, or how many were suppressed since the last that was written.
-    pub(super) fn admit(&self) -> Option<u64> {
+    pub(super) fn admit(&self) -> Option<Suppressed> {
         let admitted = self.admit_in(START.elapsed().as_secs());
         if admitted.is_none() {
             writer::tell_of_suppressed();
         }
-        admitted
+        admitted.map(NonZeroU64::new)
     }
 
     fn admit_in(&self, second: u64) -> Option<u64> {
