@@ -27,15 +27,8 @@ pub(super) struct CountCell {
 }
 
 /// How many are of this kind, in each window.
-#[inline(never)]
 pub(super) fn count(windows: &Windows, is_of: &dyn Fn(&Labels) -> bool) -> [u64; 3] {
-    let mut sums = [0; 3];
-    for (sum, counts) in sums.iter_mut().zip(windows) {
-        for counted in &counts.callbacks {
-            *sum += if is_of(&counted.of) { counted.count } else { 0 };
-        }
-    }
-    sums
+    windows.each_ref().map(|counts| counts.of(is_of))
 }
 
 /// Adds up what has the same names, if it has any; the most first.

@@ -5,7 +5,7 @@ use crate::bridge::BridgeSettings;
 use crate::callback::CALLBACKS;
 use crate::outcome::{Delivered, Reason, Source};
 use crate::policy::{Action, Percent, Route};
-use crate::telemetry::metrics::{BridgeState, CallbackCounts};
+use crate::telemetry::metrics::{BridgeState, CallbackCounts, Labels};
 use crate::upstream::{EndpointState, ErrorClass};
 
 const DEGRADED: &str = "Degraded";
@@ -112,17 +112,13 @@ fn without_endpoint(settings: &BridgeSettings) -> Option<String> {
 
 /// One in a hundred or more fell back. That the service lacks an rpc is no news.
 fn fallbacks(minute: &CallbackCounts) -> Option<String> {
-    let counted = |reason: Option<Reason>| {
-        let of = minute.callbacks.iter().filter(move |counted| {
-            counted.of.source == Source::Fallback && (reason.is_none() || counted.of.reason == reason)
-        });
-        of.map(|counted| counted.count).sum::<u64>()
-    };
-    let by_class = ErrorClass::ALL.map(|class| (counted(Some(Reason::Error(class))), class));
-    let (most, class) = by_class.into_iter().filter(|(_, class)| *class != ErrorClass::Unimplemented).max()?;
-    let fallbacks = counted(None) - by_class[ErrorClass::Unimplemented as usize].0;
-    let served = minute.callbacks.iter().filter(|counted| counted.of.source != Source::Rejected);
-    let callbacks: u64 = served.map(|counted| counted.count).sum();
+    let is_news =
+        |of: &Labels| of.source == Source::Fallback && of.reason != Some(Reason::Error(ErrorClass::Unimplemented));
+    let by_class =
+        ErrorClass::ALL.map(|class| (minute.of(&|of| is_news(of) && of.reason == Some(Reason::Error(class))), class));
+    let (most, class) = by_class.into_iter().max()?;
+    let fallbacks = minute.of(&is_news);
+    let callbacks = minute.of(&|of| of.source != Source::Rejected);
     let most = if most < fallbacks { "most often for" } else { "for" };
     let text = format!("{fallbacks} of {callbacks} callbacks in the last minute got the fallback, {most} {class}");
     (fallbacks > 0 && fallbacks * 100 >= callbacks).then_some(text)

@@ -58,6 +58,12 @@ pub(crate) enum Estimate {
 }
 
 impl CallbackCounts {
+    /// How many callbacks are of this kind.
+    #[inline(never)]
+    pub(crate) fn of(&self, is_of: &dyn Fn(&Labels) -> bool) -> u64 {
+        self.callbacks.iter().filter(|counted| is_of(&counted.of)).map(|counted| counted.count).sum()
+    }
+
     /// What was counted after `before`.
     pub(super) fn since(&self, before: &Self) -> Self {
         let mut counts = self.clone();
