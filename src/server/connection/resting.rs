@@ -51,7 +51,7 @@ impl Awake {
         let at = self.hand.get();
         self.hand.set(if at + 1 < connections.capacity() { at + 1 } else { 0 });
         let (task, watch) = connections.get(at)?;
-        watch.is_passed().then_some(task)
+        watch.pass().then_some(task)
     }
 }
 

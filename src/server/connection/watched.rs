@@ -114,7 +114,7 @@ impl ConnectionWatch {
     }
 
     /// The hand of the clock passes (see [`super::resting`]). Returns whether it is to rest from now on.
-    pub(super) fn is_passed(&self) -> bool {
+    pub(super) fn pass(&self) -> bool {
         let Phase::Idle { is_passed } = self.phase.get() else { return false };
         self.phase.set(if is_passed { Phase::Resting } else { Phase::Idle { is_passed: true } });
         is_passed
