@@ -60,6 +60,30 @@ fn its_version_names_the_commit_and_its_day() {
 }
 
 #[test]
+fn each_shell_has_completions_and_bash_completes_with_them() {
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let written = openim_bridge(&["completions", shell]).output().expect("it runs");
+        assert!(written.status.success(), "{shell}");
+        let completions = String::from_utf8(written.stdout).expect("text");
+        assert!(completions.contains("doctor") && completions.contains("fail-on-fallback"), "{shell}");
+    }
+
+    // As the shell calls it after `openim-bridge co` and the tabulator.
+    let script = r#"source <("$0" completions bash)
+        COMP_WORDS=(openim-bridge co) COMP_CWORD=1
+        "$(complete -p openim-bridge | sed 's/.*-F //; s/ .*//')" openim-bridge co openim-bridge
+        echo "${COMPREPLY[@]}""#;
+    let bash =
+        Command::new("bash").args(["-c", script, env!("CARGO_BIN_EXE_openim-bridge")]).output().expect("bash runs");
+    assert_eq!(
+        String::from_utf8_lossy(&bash.stdout),
+        "config completions\n",
+        "{}",
+        String::from_utf8_lossy(&bash.stderr)
+    );
+}
+
+#[test]
 fn h_is_a_summary_and_help_is_everything() {
     let said = |flag: &str| {
         let output = openim_bridge(&["serve", flag]).output().expect("the program");

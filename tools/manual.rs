@@ -1,8 +1,6 @@
 //! Writes the man pages and the shells' completions, for the archives of a release:
 //!
 //!     cargo run --example manual -- FOLDER
-//!
-//! The program itself holds neither: what writes completions would add 115 kB to it.
 
 use std::{env, error::Error, fs, path::Path};
 

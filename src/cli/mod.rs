@@ -4,6 +4,7 @@
 //! configuration; what else a subcommand uses is in its help.
 
 pub mod check;
+pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod doctor;
@@ -48,7 +49,7 @@ struct Subcommand {
     run: fn(&ArgMatches) -> anyhow::Result<ExitCode>,
 }
 
-const SUBCOMMANDS: [Subcommand; 9] = [
+const SUBCOMMANDS: [Subcommand; 10] = [
     Subcommand { name: "serve", describe: serve::command, run: |flags| serve::run(flags, env::vars_os()) },
     Subcommand { name: "demo", describe: || described::<demo::DemoArgs>("demo"), run: |flags| with(flags, demo::run) },
     Subcommand { name: "mock", describe: || described::<mock::MockArgs>("mock"), run: |flags| with(flags, mock::run) },
@@ -62,6 +63,11 @@ const SUBCOMMANDS: [Subcommand; 9] = [
         run: |flags| with(flags, proto::run),
     },
     Subcommand { name: "config", describe: config::command, run: |flags| config::run(flags, env::vars_os()) },
+    Subcommand {
+        name: "completions",
+        describe: || described::<completions::CompletionsArgs>("completions"),
+        run: |flags| with(flags, completions::run),
+    },
 ];
 
 fn subcommand(name: &OsStr) -> Option<&'static Subcommand> {
