@@ -102,8 +102,9 @@ impl Body {
 
     /// The same, except for the keys that are overridden.
     pub(super) fn echo_but(&self, is_said: impl Fn(&str) -> bool) -> Fields {
-        let mut fields = Fields::default();
-        for key in self.callback.repeated_keys().iter().filter(|key| !is_said(key)) {
+        let keys = self.callback.repeated_keys();
+        let mut fields = Fields::with_capacity(keys.len());
+        for key in keys.iter().filter(|key| !is_said(key)) {
             let asked = self.raw(key).filter(|json| *json != "null");
             let missing = if self.callback.is_nullable(key) { "null" } else { "\"\"" };
             fields.push(key, asked.unwrap_or(missing));

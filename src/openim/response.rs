@@ -13,6 +13,12 @@ use super::Refusal;
 pub struct Fields(Vec<u8>);
 
 impl Fields {
+    /// None yet, with room for so many that are short.
+    #[must_use]
+    pub fn with_capacity(members: usize) -> Self {
+        Self(Vec::with_capacity(members * 64))
+    }
+
     /// Adds a member. `json` is its value, which is JSON.
     pub fn push(&mut self, key: &str, json: &str) {
         self.0.reserve(key.len() + json.len() + 4);
