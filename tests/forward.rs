@@ -172,6 +172,17 @@ fn without_room_for_the_body_there_is_the_fallback_also_where_decisions_have_no_
 }
 
 #[test]
+fn an_answer_counts_as_it_comes_in() {
+    let receiver = receiver(|got| said("200 OK", "", &format!("{{\"a\":\"{}\"}}", "x".repeat(got.body.len() * 10))));
+    let bridge = to(&receiver).with(|all| all.bridge.limits.body_bytes = NonZeroUsize::new(400_000).expect("some"));
+    let bridge = bridge.start();
+    let answered = |bytes: usize| bridge.send(&Request::new().body("x".repeat(bytes))).origin().to_owned();
+    assert_eq!(answered(20_000), "forwarded");
+    assert_eq!(answered(50_000), "fallback; class=overloaded");
+    eventually("no bytes are held", || bridge.server.load().body_bytes == 0);
+}
+
+#[test]
 fn the_callback_s_own_time_holds_and_its_own_body_need_not_be_right() {
     let receiver = receiver(|_| Said::Hangs);
     let bridge = to(&receiver).timeout(ms(200)).start();

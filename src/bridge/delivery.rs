@@ -381,7 +381,7 @@ impl WorkerDeliveries {
             (Payload::Forward(request), Some(forwarder)) => {
                 let mut request = (**request).clone();
                 event.trace.write(event.trace.next_span(), &mut request.headers);
-                return forwarder.pass(request, deadline, None).await.answer.map(|_| ());
+                return forwarder.pass(request, deadline, &self.limits.body_bytes, None).await.answer.map(|_| ());
             }
             (Payload::Forward(_), None) => return Err(ForwardError::NotStarted.into()),
         };
@@ -403,7 +403,7 @@ fn fate(error: &CallError, payload: &Payload) -> Fate {
     match error {
         // What a receiver may have read is not sent to it again.
         error if matches!(payload, Payload::Forward(_)) => match error {
-            CallError::Connect(_) | CallError::Limit(_) => Fate::Retry,
+            CallError::Connect(_) => Fate::Retry,
             _ => Fate::Reject,
         },
         CallError::NoEndpoint | CallError::Connect(_) | CallError::Broken { .. } | CallError::Limit(_) => Fate::Retry,

@@ -13,7 +13,7 @@ use super::parts::{Answer, Arrived, Bridge};
 use super::settings::CallbackPolicy;
 use crate::base::{deadline::Deadline, memory::Permit, trace_context::Propagation};
 use crate::callback::{Callback, Question};
-use crate::openim::{OperationId, UrlCommand, client::Reading};
+use crate::openim::{OperationId, UrlCommand, client::Reading, last_segment};
 use crate::outcome::{CallbackSpan, Origin, Outcome};
 use crate::telemetry::log;
 use crate::upstream::{CallError, ForwardAnswer, ForwardError, Forwarded, Passed, bytes_of, without_hop_by_hop};
@@ -33,17 +33,14 @@ impl Bridge {
     /// The request as the receiver gets it. Credentials that the bridge has checked are not the receiver's to know.
     pub(super) fn forwarded(&self, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> Forwarded {
         without_hop_by_hop(&mut headers);
-        headers.remove(header::HOST);
         // The client sends on when it is told to, which the bridge has done.
         headers.remove(header::EXPECT);
         if self.settings.access.basic_auth.is_some() {
             headers.remove(header::AUTHORIZATION);
         }
-        let url = UrlCommand::of(uri);
-        let is_in_path = url.parameter.is_none();
-        let segment = uri.path().rsplit('/').find(|segment| !segment.is_empty()).filter(|_| is_in_path);
+        let is_in_path = uri.query().is_none() || UrlCommand::of(uri).parameter.is_none();
         Forwarded {
-            command: segment.unwrap_or_default().to_owned(),
+            command: last_segment(uri).filter(|_| is_in_path).unwrap_or_default().to_owned(),
             query: uri.query().map(str::to_owned),
             headers,
             body,
@@ -153,7 +150,8 @@ impl Bridge {
         let Some(forwarder) = &self.forwarder else { return Passed::nowhere(ForwardError::NotStarted.into()) };
         let span = trace.next_span();
         trace.write(span, &mut request.headers);
-        forwarder.pass(request, deadline, trace.is_recorded().then_some(span)).await
+        let span = trace.is_recorded().then_some(span);
+        forwarder.pass(request, deadline, &self.limits.body_bytes, span).await
     }
 
     fn decoded(&self, callback: &'static Callback, body: &Bytes, operation_id: &OperationId) -> Option<Question> {
@@ -162,8 +160,10 @@ impl Bridge {
 }
 
 /// The receiver's own answer.
-fn as_it_came(ForwardAnswer { status, mut headers, body }: ForwardAnswer, mut held: Held) -> Answer {
+fn as_it_came(answer: ForwardAnswer, mut held: Held) -> Answer {
+    let ForwardAnswer { status, mut headers, body, held: of_answer } = answer;
     held.answered(body.len() + bytes_of(&headers));
+    drop(of_answer);
     headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     Answer { status, origin: Origin::Forwarded, hint: None, headers: Some(Box::new(headers)), body, held }
 }

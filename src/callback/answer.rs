@@ -106,10 +106,14 @@ impl Own {
 
     fn check(self, json: &str) -> Result<(), Undecodable> {
         let (Some(shape), Some(field)) = (self.shape, self.field()) else { return Ok(()) };
-        if shape.message_of(&format!("{{\"{}\":{json}}}", self.key)).is_some() {
+        let found = JsonType::of(json);
+        let is_right = match field.kind {
+            FieldKind::Text if !field.repeated => found == JsonType::String,
+            _ => shape.message_of(&format!("{{\"{}\":{json}}}", self.key)).is_some(),
+        };
+        if is_right {
             return Ok(());
         }
-        let found = JsonType::of(json);
         let (expected, of) = match field.kind {
             _ if field.repeated => ("a list", Some(JsonType::Array)),
             FieldKind::Texts => ("a list", Some(JsonType::Array)),

@@ -25,8 +25,8 @@ impl<'a> UrlCommand<'a> {
     /// Reads a request's URL. Never fails: what is not there is `None`.
     #[must_use]
     pub fn of(uri: &'a Uri) -> Self {
-        let segment = uri.path().rsplit('/').find(|segment| !segment.is_empty());
-        let mut found = Self { parameter: None, segment: segment.map(decoded), content_type: None, swallowed: false };
+        let mut found =
+            Self { parameter: None, segment: last_segment(uri).map(decoded), content_type: None, swallowed: false };
         let Some(query) = uri.query() else { return found };
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
@@ -44,6 +44,12 @@ impl<'a> UrlCommand<'a> {
     pub fn name(&self) -> Option<&str> {
         self.parameter.as_deref().or(self.segment.as_deref())
     }
+}
+
+/// Of the path, as it stands there; it is not empty.
+#[must_use]
+pub fn last_segment(uri: &Uri) -> Option<&str> {
+    uri.path().rsplit('/').find(|segment| !segment.is_empty())
 }
 
 /// Mostly there is nothing to decode, which is quickly seen.

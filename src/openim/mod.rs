@@ -19,7 +19,7 @@ mod response;
 pub use codes::{
     CodeRange, InvalidCodeRange, InvalidRefusalCode, Refusal, RefusalCode, RefusalDefaults, ReservedCode, ServiceCodes,
 };
-pub use command::{UrlCommand, without_secrets};
+pub use command::{UrlCommand, last_segment, without_secrets};
 pub use operation_id::{OPERATION_ID_HEADER, OperationId};
 pub use rejection::Rejection;
 pub use response::{Fields, NextCodeForm, Verdict};

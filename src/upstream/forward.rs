@@ -8,18 +8,22 @@ use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Incoming};
 use opentelemetry::trace::SpanId;
 use tokio::time::timeout_at;
 
 use super::address::Target;
 use super::error::{CallError, ForwardError};
 use super::forward_connection::{Failure, ReceiverConnections};
+use super::incoming_message::IncomingMessage;
 use super::receiver::{ForwardCredentials, Receiver};
 use super::spent::{Spent, Stopwatch};
 use super::tries::{TriedServer, Try, TryEnd};
-use crate::base::deadline::Deadline;
+use crate::base::{
+    deadline::Deadline,
+    memory::{Gauge, Permit},
+};
 
 /// What is read of an answer.
 const MOST_ANSWER: usize = 1 << 20;
@@ -43,6 +47,8 @@ pub struct ForwardAnswer {
     pub headers: HeaderMap,
     /// Never empty.
     pub body: Bytes,
+    /// What a long one holds of the process's memory.
+    pub held: Option<Permit>,
 }
 
 /// What came of forwarding a request.
@@ -76,13 +82,19 @@ impl Forwarder {
         Self { connections: ReceiverConnections::new(Arc::clone(&receiver)), receiver }
     }
 
-    /// Forwards it once. `span`: that of the try, where a trace records it.
-    pub async fn pass(&self, request: Forwarded, deadline: Deadline, span: Option<SpanId>) -> Passed {
+    /// Forwards it once. `memory`: where the answer is counted. `span`: that of the try, where a trace records it.
+    pub async fn pass(
+        &self,
+        request: Forwarded,
+        deadline: Deadline,
+        memory: &Arc<Gauge>,
+        span: Option<SpanId>,
+    ) -> Passed {
         let (mut spent, mut endpoint) = (Spent::default(), None);
         let mut tries: Vec<Try> = span.map(Try::begin_forward).into_iter().collect();
         let answer = {
             let _calling = Stopwatch::start(&mut spent.calling);
-            let answer = pin!(self.answer(request, &mut endpoint));
+            let answer = pin!(self.answer(request, memory, &mut endpoint));
             timeout_at(deadline.at(), answer).await.unwrap_or(Err(CallError::Deadline))
         };
         if let Some(tried) = tries.last_mut() {
@@ -96,7 +108,12 @@ impl Forwarder {
         Passed { answer, endpoint, spent, tries }
     }
 
-    async fn answer(&self, request: Forwarded, endpoint: &mut Option<Target>) -> Result<ForwardAnswer, CallError> {
+    async fn answer(
+        &self,
+        request: Forwarded,
+        memory: &Arc<Gauge>,
+        endpoint: &mut Option<Target>,
+    ) -> Result<ForwardAnswer, CallError> {
         let settings = &self.receiver.settings;
         let Forwarded { command, query, headers, body } = request;
         let path = settings.url.path(&command, query.as_deref()).ok_or(ForwardError::Url)?;
@@ -113,7 +130,7 @@ impl Forwarder {
             let mut connection = self.connections.get().await?;
             *endpoint = Some(connection.target.clone());
             settings.url.address(&mut request, path.clone(), connection.is_http2());
-            match connection.exchange(request, read).await {
+            match connection.exchange(request, |response| read(response, memory)).await {
                 Ok(answer) => {
                     self.connections.keep(connection);
                     return Ok(answer);
@@ -126,22 +143,26 @@ impl Forwarder {
     }
 }
 
-async fn read(response: Response<Incoming>) -> Result<ForwardAnswer, ForwardError> {
-    let (mut head, body) = response.into_parts();
+async fn read(response: Response<Incoming>, memory: &Arc<Gauge>) -> Result<ForwardAnswer, CallError> {
+    let (mut head, mut body) = response.into_parts();
     if head.status.is_redirection() {
-        return Err(ForwardError::Redirect(head.status));
+        return Err(ForwardError::Redirect(head.status).into());
     }
-    let body = Limited::new(body, MOST_ANSWER).collect().await;
-    let body = body.map_err(|error| match error.downcast::<LengthLimitError>() {
-        Ok(_) => ForwardError::TooLarge,
-        Err(error) => ForwardError::Broken(error.into()),
-    })?;
-    let body = body.to_bytes();
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut received = IncomingMessage::counted_in(Some(memory));
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame.map_err(ForwardError::broken)?.into_data() else { continue };
+        if announced.max(received.len() + chunk.len()) > MOST_ANSWER {
+            return Err(ForwardError::TooLarge.into());
+        }
+        received.push(chunk, announced)?;
+    }
+    let (body, held) = received.done();
     if body.is_empty() {
-        return Err(ForwardError::NoBody(head.status));
+        return Err(ForwardError::NoBody(head.status).into());
     }
     without_hop_by_hop(&mut head.headers);
-    Ok(ForwardAnswer { status: head.status, headers: head.headers, body })
+    Ok(ForwardAnswer { status: head.status, headers: head.headers, body, held })
 }
 
 /// Takes out what a message says of its own connection, and not of itself (RFC 9110, section 7.6.1), and its length, which
@@ -159,17 +180,16 @@ pub fn without_hop_by_hop(headers: &mut HeaderMap) {
         header::TRANSFER_ENCODING,
         header::UPGRADE,
     ];
-    let named: Vec<String> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    // Most are not there, and each look costs a hash.
-    let found: Vec<HeaderName> = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
-    for name in named {
-        headers.remove(name);
+    // In one pass: most are not there, and each look costs a hash.
+    let mut found = Vec::new();
+    for (name, value) in &*headers {
+        if name == header::CONNECTION {
+            let named = value.as_bytes().split(|byte| *byte == b',');
+            found.extend(named.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()));
+        }
+        if HOP_BY_HOP.contains(name) {
+            found.push(name.clone());
+        }
     }
     for name in found {
         headers.remove(name);

@@ -46,9 +46,9 @@ pub(super) enum Failure {
     Failed(CallError),
 }
 
-impl From<ForwardError> for Failure {
-    fn from(error: ForwardError) -> Self {
-        Self::Failed(error.into())
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -56,7 +56,7 @@ impl From<TrySendError<Request<Body>>> for Failure {
     fn from(mut error: TrySendError<Request<Body>>) -> Self {
         match error.take_message() {
             Some(request) => Self::Unsent(Box::new(request)),
-            None => ForwardError::broken(error.into_error()).into(),
+            None => Self::Failed(ForwardError::broken(error.into_error()).into()),
         }
     }
 }
@@ -116,7 +116,7 @@ impl ReceiverConnection {
         read: impl FnOnce(Response<Incoming>) -> F,
     ) -> Result<T, Failure>
     where
-        F: Future<Output = Result<T, ForwardError>>,
+        F: Future<Output = Result<T, CallError>>,
     {
         match &mut self.sender {
             Sender::Http1(sender, driver) => {

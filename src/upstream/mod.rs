@@ -11,7 +11,7 @@
 //! - `channel`: a worker's connections to one endpoint.
 //! - `stream`: what such a connection runs over. `tls`: how it is secured. `tls_words`: what goes wrong with that.
 //! - `empty_data`: takes out of it what h2 counts as an attack. `given_up`: calls that are, so that peers do not count them so.
-//! - `unary`: one try of a call, as gRPC.
+//! - `unary`: one try of a call, as gRPC. `incoming_message`: its reply as it comes in, counted.
 //! - [`spent`](Spent): where a call's time goes. [`tries`](Try): each try of it, for its trace.
 //! - [`error`](CallError): what goes wrong, and the classes of it.
 //! - [`direct`](Direct): calls without any of that, for `check`.
@@ -33,6 +33,7 @@ mod forward_connection;
 mod forward_url;
 mod given_up;
 mod health;
+mod incoming_message;
 mod pause;
 mod pool;
 mod receiver;

@@ -15,8 +15,8 @@ use tonic::{Code, Status};
 
 use super::error::{CallError, Retry};
 use super::given_up::{GivenUp, Unfinished};
+use super::incoming_message::IncomingMessage;
 use crate::base::{
-    chunks::Chunks,
     grpc_frame,
     memory::{Gauge, Permit},
 };
@@ -34,8 +34,6 @@ pub struct Reply {
 
 /// A reply may be so much longer than the question: a decision needs no more.
 const BEYOND_QUESTION: usize = 64 << 10;
-/// A reply up to here is part of what is held for every callback.
-const SMALL: usize = 1 << 10;
 
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -131,8 +129,7 @@ async fn rest(
 }
 
 async fn receive(body: &mut RecvStream, longest: usize, memory: Option<&Arc<Gauge>>) -> Result<Received, CallError> {
-    let mut received = Chunks::default();
-    let mut held: Option<Permit> = None;
+    let mut received = IncomingMessage::counted_in(memory);
     while let Some(chunk) = body.data().await {
         let chunk = chunk.map_err(broken_within)?;
         // It fails only for more than was received.
@@ -141,19 +138,12 @@ async fn receive(body: &mut RecvStream, longest: usize, memory: Option<&Arc<Gaug
             return Err(too_long(if received.len() > 0 { received.bytes() } else { &chunk }));
         }
         let expected = announced(received.bytes()).map_or(0, |length| grpc_frame::HEAD + length);
-        let bytes = received.capacity_with(chunk.len(), expected);
-        if let Some(memory) = memory.filter(|_| bytes > SMALL) {
-            let held = held.get_or_insert_with(|| memory.hold(0));
-            if !held.grow(bytes.saturating_sub(held.amount())) {
-                return Err(CallError::Limit("limits.body_bytes"));
-            }
-        }
-        received.push(chunk, expected);
+        received.push(chunk, expected)?;
         if announced(received.bytes()).is_some_and(|length| length > longest) {
             return Err(too_long(received.bytes()));
         }
     }
-    Ok((received.into_bytes(), held))
+    Ok(received.done())
 }
 
 /// What has begun like this is longer than a decision can be, or no message at all.
