@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.33.0
-	github.com/openim-bridge/openim-bridge/examples/go v0.0.0
+	github.com/openim-bridge/openim-bridge/gen v0.2.0
 	google.golang.org/genproto/googleapis/api v0.0.0-20261026165753-2ffab32bce7e
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
@@ -25,4 +25,4 @@ tool (
 	google.golang.org/protobuf/cmd/protoc-gen-go
 )
 
-replace github.com/openim-bridge/openim-bridge/examples/go => ../../../examples/go
+replace github.com/openim-bridge/openim-bridge/gen => ../../../gen
