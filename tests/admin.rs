@@ -275,9 +275,9 @@ fn the_configuration_is_shown_with_where_it_came_from_and_without_secrets() {
     std::fs::write(&file, text).expect("written");
     let flags = vec![("admin.listen", vec!["127.0.0.1:0".to_owned()])];
     let loaded = Sources { file: Some(file.clone()), flags, ..Sources::default() }.load().expect("a configuration");
-    let shown = loaded.effective().shown();
+    let effective = loaded.effective();
     let bridge = Bridge { server: Server::start(loaded.settings, Callbacks::all()).expect("the bridge starts") };
-    bridge.server.show_configuration(shown);
+    bridge.server.show_configuration(effective);
 
     let shown = get(&bridge, "/config");
     assert_eq!(shown.header("content-type"), Some("application/json"));

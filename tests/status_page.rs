@@ -338,9 +338,9 @@ fn it_says_whose_page_it_is() {
 }
 
 fn started(loaded: Loaded) -> Bridge {
-    let shown = loaded.effective().shown();
+    let effective = loaded.effective();
     let bridge = Bridge { server: Server::start(loaded.settings, Callbacks::all()).expect("the bridge starts") };
-    bridge.server.show_configuration(shown);
+    bridge.server.show_configuration(effective);
     bridge
 }
 

@@ -85,9 +85,9 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let certificate = args.tls.then(|| certificate(listen.ip())).transpose()?;
     let ca = certificate.as_ref().map(NamedTempFile::path);
     let loaded = configuration(&args, listen, mock.address(), ca)?;
-    let shown = loaded.effective().shown();
+    let effective = loaded.effective();
     let server = Server::start(loaded.settings, Callbacks::all()).map_err(not_started)?;
-    server.show_configuration(shown);
+    server.show_configuration(effective);
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mock_address = mock.address().clone();

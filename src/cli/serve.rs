@@ -60,7 +60,7 @@ pub fn run(
         // Before anything listens, so that no signal is missed.
         let mut signals = Signals::new()?;
         let mut server = Server::start_on(passed, loaded.settings.clone(), Callbacks::all()).map_err(not_started)?;
-        server.show_configuration(loaded.effective().shown());
+        server.show_configuration(loaded.effective());
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
@@ -76,7 +76,7 @@ pub fn run(
         say_what_is_decided(&loaded);
         let reconfigure = server.reconfigure();
         let changed = move |change: &Reloaded| {
-            reconfigure.apply(change.loaded.settings.clone(), change.effective().shown());
+            reconfigure.apply(change.loaded.settings.clone(), change.effective());
             let of_decisions = ["fallback.", "decision.", "callbacks."];
             if change.changed.iter().any(|key| of_decisions.iter().any(|prefix| key.starts_with(prefix))) {
                 say_what_is_decided(&change.loaded);

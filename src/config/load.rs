@@ -21,7 +21,7 @@ use super::{
 };
 use crate::callback::{CALLBACKS, Callback};
 use crate::policy::{Action, FallbackActions, Rest, Route};
-use crate::server::{Settings, ShownConfiguration, ShownSetting};
+use crate::server::{Settings, ShowConfiguration, ShownConfiguration, ShownSetting};
 use crate::telemetry::log::LogIds;
 use crate::upstream::ErrorClass;
 
@@ -95,10 +95,12 @@ pub struct Effective {
     pub needs_restart: Vec<&'static str>,
 }
 
-impl Effective {
-    /// The same as texts, for the listener for operators.
-    #[must_use]
-    pub fn shown(&self) -> ShownConfiguration {
+impl ShowConfiguration for Effective {
+    fn needs_restart(&self) -> usize {
+        self.needs_restart.len()
+    }
+
+    fn shown(&self) -> ShownConfiguration {
         let source = |value: &EffectiveValue| value.is_set().then(|| value.source.to_string());
         let setting =
             |value: &EffectiveValue| ShownSetting { key: value.key, value: value.yaml(), source: source(value) };

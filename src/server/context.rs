@@ -19,7 +19,7 @@ use super::connection::{resting::Awake, tls::ListenerTls};
 use super::connections::Connections;
 use super::drain::{Drain, DrainStage};
 use super::settings::Settings;
-use super::shown::ShownConfiguration;
+use super::shown::{ShowConfiguration, ShownConfiguration};
 use crate::base::file_watch::ReloadCounts;
 use crate::bridge::{Bridge, Deliveries, Events, SharedLimits};
 use crate::telemetry::metrics::Metrics;
@@ -34,7 +34,7 @@ pub(super) const LAST_LOOK: Duration = Duration::from_millis(100);
 pub(super) struct Shared {
     pub(super) settings: watch::Sender<Arc<Settings>>,
     /// For operators: where the settings came from.
-    pub(super) configuration: RwLock<Arc<ShownConfiguration>>,
+    pub(super) configuration: RwLock<Option<Arc<dyn ShowConfiguration>>>,
     /// For operators: how often they were read again. Not set where nobody does.
     pub(super) configuration_reloads: OnceLock<ReloadCounts>,
     pub(super) limits: Arc<SharedLimits>,
@@ -61,12 +61,21 @@ impl Shared {
         self.deliveries.queued().0 > 0 && !self.pool.status().has_no_endpoint()
     }
 
-    pub(super) fn configuration(&self) -> Arc<ShownConfiguration> {
-        Arc::clone(&self.configuration.read().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn shown_configuration(&self) -> ShownConfiguration {
+        self.configuration().map(|configuration| configuration.shown()).unwrap_or_default()
     }
 
-    pub(super) fn show_configuration(&self, shown: ShownConfiguration) {
-        *self.configuration.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+    /// How many settings would have another value after a restart.
+    pub(super) fn needs_restart(&self) -> usize {
+        self.configuration().map_or(0, |configuration| configuration.needs_restart())
+    }
+
+    fn configuration(&self) -> Option<Arc<dyn ShowConfiguration>> {
+        self.configuration.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn show_configuration(&self, configuration: impl ShowConfiguration + 'static) {
+        *self.configuration.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(configuration));
     }
 }
 

@@ -34,7 +34,7 @@ use tokio::{
 
 pub use drain::DrainStage;
 pub use settings::{AdminSettings, DrainSettings, ReadySettings, Settings, TlsSettings};
-pub use shown::{ShownConfiguration, ShownSetting};
+pub use shown::{ShowConfiguration, ShownConfiguration, ShownSetting};
 
 use crate::base::file_watch::{ReloadCounts, Reloads};
 use crate::base::socket;
@@ -190,8 +190,8 @@ impl Server {
     }
 
     /// What operators are shown as the configuration in force, from now on.
-    pub fn show_configuration(&self, shown: ShownConfiguration) {
-        self.shared.show_configuration(shown);
+    pub fn show_configuration(&self, configuration: impl ShowConfiguration + 'static) {
+        self.shared.show_configuration(configuration);
     }
 
     /// What operators are shown as the number of times that the configuration was read again. Once only.
@@ -277,12 +277,12 @@ impl Reconfigure {
     /// For callbacks that begin from now on; each of the others ends on the settings that it began with. The limits hold
     /// for all at once. What only [`Server::start`] looks at stays as it was: listeners, workers, TLS, the decision
     /// service. No callback is lost or held up.
-    pub fn apply(&self, settings: Settings, shown: ShownConfiguration) {
+    pub fn apply(&self, settings: Settings, configuration: impl ShowConfiguration + 'static) {
         self.0.limits.change(&settings.bridge.limits);
         self.0.deliveries.change(&settings.bridge.delivery);
         self.0.connections.change_limits(connection_limits(&settings));
         self.0.settings.send_replace(Arc::new(settings));
-        self.0.show_configuration(shown);
+        self.0.show_configuration(configuration);
     }
 }
 

@@ -156,7 +156,8 @@ struct SideRow {
 }
 
 pub(super) fn page(shared: &Shared, not_ready: Option<NotReady>, uptime: Duration, query: Option<&str>) -> Response {
-    let (state, windows, configuration) = (scrape::state(shared), shared.metrics.windows(), shared.configuration());
+    let (state, windows, configuration) =
+        (scrape::state(shared), shared.metrics.windows(), shared.shown_configuration());
     let settings = Arc::clone(&shared.settings.borrow());
     let errors = shared.metrics.errors.lists();
     let refresh = query.and_then(refresh);

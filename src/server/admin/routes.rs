@@ -88,7 +88,7 @@ async fn version() -> Response {
 }
 
 async fn config(State(admin): State<Arc<Admin>>) -> Response {
-    json(&admin.shared.configuration().json)
+    json(&admin.shared.shown_configuration().json)
 }
 
 async fn log_level(body: Body) -> Said {

@@ -41,7 +41,7 @@ pub(super) fn state(shared: &Shared) -> BridgeState {
         forward_certificate: forward,
         receiver: shared.receiver.as_ref().map(|receiver| receiver.status()),
         configuration: shared.configuration_reloads.get().map(ReloadCounts::now).unwrap_or_default(),
-        needs_restart: shared.configuration().needs_restart.len(),
+        needs_restart: shared.needs_restart(),
     }
 }
 
