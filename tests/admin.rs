@@ -106,6 +106,16 @@ fn it_is_ready_when_the_decision_service_has_answered_for_the_first_time() {
 }
 
 #[test]
+fn it_is_ready_although_nobody_asked_while_the_decision_service_was_there() {
+    let app = app_to_stop();
+    let bridge = waiting().asking_at(app.address).start();
+    bridge.ask("pal").goes_on_with("pal");
+    app.stop();
+    eventually("it is missed", || bridge.ask("pal").origin() == "fallback; class=unavailable");
+    says(&get(&bridge, "/ready"), 200, "ready");
+}
+
+#[test]
 fn it_is_ready_when_the_decision_service_says_that_it_serves() {
     let service = serving(ms(0), |server| server);
     service.says(Ok(ServingStatus::NotServing));

@@ -210,20 +210,23 @@ impl Leaf {
     fn arg(&self) -> Arg {
         let default = match &self.default {
             Json::Null => String::new(),
+            Json::Array(none) if none.is_empty() => String::new(),
             default => format!(" [default: {}]", as_flag(default)),
         };
-        let heading = self.key.split_once('.').map_or("Options", |(group, _)| group);
         let summary = self.doc.split_once(". ").map_or(&*self.doc, |(first, _)| first).trim_end_matches('.');
         let arg = Arg::new(self.key.clone())
             .long(self.flag.clone())
             .visible_aliases(self.short_flag.clone())
-            .help_heading(heading_of(heading))
             .help(format!("{summary}{default}"))
             .long_help(format!("{}{default}", self.doc))
             .hide_short_help(self.short_flag.is_none() && !IN_SHORT_HELP.contains(&&*self.key))
             .value_name(self.value_name.clone())
             .action(ArgAction::Set)
             .value_parser(value_parser!(String));
+        let arg = match self.key.split_once('.') {
+            Some((group, _)) => arg.help_heading(heading_of(group)),
+            None => arg,
+        };
         match &self.kind {
             SettingKind::Choice(choices) => {
                 arg.value_name("CHOICE").value_parser(PossibleValuesParser::new(choices.clone()))
@@ -356,7 +359,6 @@ fn args_of(wanted: impl Fn(&str) -> bool) -> Vec<Arg> {
 
 fn heading_of(group: &str) -> String {
     match group {
-        "Options" => group.to_owned(),
         "operation_id" => "Operation ID".to_owned(),
         "tls" => "TLS".to_owned(),
         _ => {

@@ -50,6 +50,8 @@ pub struct Pool {
     pub(super) budget: TpsBudget,
     endpoints: watch::Sender<Endpoints>,
     tls: Option<Arc<ClientFiles>>,
+    /// Whether an endpoint has ever answered.
+    reached: Arc<AtomicBool>,
     _control: Option<oneshot::Sender<()>>,
 }
 
@@ -61,7 +63,7 @@ impl Pool {
     pub fn start(settings: UpstreamSettings) -> Result<Arc<Self>, PoolError> {
         let (running, stopped) = oneshot::channel::<()>();
         let maker = Maker::new(settings.clone())?;
-        let tls = maker.tls.clone();
+        let (tls, reached) = (maker.tls.clone(), Arc::clone(&maker.reached));
         let endpoints = watch::Sender::new(maker.literal_endpoints());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let control = ControlThread { maker, endpoints: endpoints.clone() };
@@ -73,7 +75,7 @@ impl Pool {
                 }
             });
         })?;
-        Ok(Arc::new(Self { settings, budget: budget(), endpoints, tls, _control: Some(running) }))
+        Ok(Arc::new(Self { settings, budget: budget(), endpoints, tls, reached, _control: Some(running) }))
     }
 
     /// Reads the files of TLS as [`Self::start`] would, and says which certificates are not valid now, or soon will not be.
@@ -98,6 +100,7 @@ impl Pool {
         let endpoints = self.endpoints.borrow();
         UpstreamStatus {
             resolved: endpoints.is_some(),
+            has_answered: self.reached.load(Relaxed),
             endpoints: endpoints.iter().flat_map(|endpoints| endpoints.iter()).map(|known| known.status()).collect(),
         }
     }

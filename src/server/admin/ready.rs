@@ -1,10 +1,7 @@
 //! Whether the bridge is ready for callbacks. Configuration and listeners are always there: whoever asks has been
 //! answered by the last of them.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-    time::Duration,
-};
+use std::time::Duration;
 
 use crate::server::context::Shared;
 use crate::server::drain::DrainStage;
@@ -23,29 +20,18 @@ pub(super) enum NotReady {
     Unreachable,
 }
 
-/// The wait for the decision service's first answer, which stays over once it is.
-#[derive(Debug, Default)]
-pub(super) struct Readiness {
-    is_over: AtomicBool,
-}
-
-impl Readiness {
-    /// `uptime`: since the bridge's start.
-    pub(super) fn check(&self, shared: &Shared, uptime: Duration) -> Result<(), NotReady> {
-        if shared.drain.stage() >= DrainStage::Announcing {
-            return Err(NotReady::Draining);
-        }
-        let settings = shared.settings.borrow().ready;
-        let is_connected = shared.pool.status().is_connected();
-        if !self.is_over.load(Relaxed) {
-            if !is_connected && uptime < settings.wait_for_upstream {
-                return Err(NotReady::Waiting(settings.wait_for_upstream));
-            }
-            self.is_over.store(true, Relaxed);
-        }
-        if settings.require_upstream && !is_connected {
-            return Err(NotReady::Unreachable);
-        }
-        Ok(())
+/// `uptime`: since the bridge's start.
+pub(super) fn check(shared: &Shared, uptime: Duration) -> Result<(), NotReady> {
+    if shared.drain.stage() >= DrainStage::Announcing {
+        return Err(NotReady::Draining);
     }
+    let (settings, upstream) = (shared.settings.borrow().ready, shared.pool.status());
+    // Once it has answered, the wait is over.
+    if !upstream.has_answered && uptime < settings.wait_for_upstream {
+        return Err(NotReady::Waiting(settings.wait_for_upstream));
+    }
+    if settings.require_upstream && !upstream.is_connected() {
+        return Err(NotReady::Unreachable);
+    }
+    Ok(())
 }
