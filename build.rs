@@ -27,12 +27,19 @@ const SCHEMA: &str = "src/config/schema.json";
 /// A request of each callback, as a real server sent it: `NAME.http`.
 const FIXTURES: &str = "tests/fixtures/callbacks";
 
+/// Where the linker places which code.
+const LAYOUT: &str = "deploy/commands.ld";
+
 /// The number of the decision that holds a change.
 const CHANGE: i32 = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
     commit();
     println!("cargo::rerun-if-changed=proto");
+    // How deploy/build links; a package does not have it.
+    if Path::new(LAYOUT).exists() {
+        println!("cargo::rerun-if-changed={LAYOUT}");
+    }
     println!("cargo::rerun-if-changed={FIXTURES}");
     let mut files: Vec<PathBuf> = fs::read_dir("proto/openim/bridge/v1")?
         .map(|entry| Ok(entry?.path()))

@@ -109,7 +109,8 @@ fn it_is_ready_when_the_decision_service_has_answered_for_the_first_time() {
 fn it_is_ready_although_nobody_asked_while_the_decision_service_was_there() {
     let app = app_to_stop();
     let bridge = waiting().asking_at(app.address).start();
-    bridge.ask("pal").goes_on_with("pal");
+    let healthy = r#"openim_bridge_endpoints{state="healthy"}"#;
+    eventually("its endpoint is healthy", || bridge.scrape().get(healthy) == Some(&1.0));
     app.stop();
     eventually("it is missed", || bridge.ask("pal").origin() == "fallback; class=unavailable");
     says(&get(&bridge, "/ready"), 200, "ready");

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use kit::receiver::{Got, Receiver, Said, goes_on, receiver, receiver_on, said};
 use kit::rpc::any_service;
 use kit::tls::{Authority, Config, Files, changing, shows};
-use kit::{ALIAS, BridgeBuilder, Reply, Request, bridge, eventually, log, ms, nowhere};
+use kit::{ALIAS, Bridge, BridgeBuilder, Reply, Request, bridge, eventually, log, ms, nowhere};
 use openim_bridge::bridge::DeliverySettings;
 use openim_bridge::policy::{Action, Percent, Rest, Route, UnknownRoute};
 use openim_bridge::upstream::{ForwardCredentials, ForwardSettings, TlsKeys, TtlBounds, UpstreamTlsSettings};
@@ -171,15 +171,33 @@ fn without_room_for_the_body_there_is_the_fallback_also_where_decisions_have_no_
     }
 }
 
+/// Begins an answer of 500 kB, and says no more.
+fn unfinished() -> Said {
+    Said::Bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n{}", "x".repeat(350_000)).into_bytes())
+}
+
+/// A quarter is for small ones.
+fn with_room_for_300_kb(builder: BridgeBuilder) -> Bridge {
+    builder.admin().with(|all| all.bridge.limits.body_bytes = NonZeroUsize::new(400_000).expect("some")).start()
+}
+
 #[test]
 fn an_answer_counts_as_it_comes_in() {
-    let receiver = receiver(|got| said("200 OK", "", &format!("{{\"a\":\"{}\"}}", "x".repeat(got.body.len() * 10))));
-    let bridge = to(&receiver).with(|all| all.bridge.limits.body_bytes = NonZeroUsize::new(400_000).expect("some"));
-    let bridge = bridge.start();
-    let answered = |bytes: usize| bridge.send(&Request::new().body("x".repeat(bytes))).origin().to_owned();
-    assert_eq!(answered(20_000), "forwarded");
-    assert_eq!(answered(50_000), "fallback; class=overloaded");
+    let receiver =
+        receiver(|got| if got.body.len() > 10 { unfinished() } else { said("200 OK", "", &"x".repeat(200_000)) });
+    let bridge = with_room_for_300_kb(to(&receiver));
+    assert_eq!(bridge.send(&Request::new().body("{}")).origin(), "forwarded");
+    assert_eq!(bridge.ask("pal").origin(), "fallback; class=overloaded");
     eventually("no bytes are held", || bridge.server.load().body_bytes == 0);
+}
+
+#[test]
+fn an_answer_to_what_openim_only_tells_needs_no_room() {
+    let receiver = receiver(|_| said("200 OK", "", &"x".repeat(900_000)));
+    let bridge = with_room_for_300_kb(to(&receiver));
+    assert_eq!(bridge.send(&after()).origin(), "queued");
+    let delivered = r#"openim_bridge_deliveries_total{callback="afterAddFriend",result="delivered"}"#;
+    eventually("it is delivered", || bridge.scrape().get(delivered) == Some(&1.0));
 }
 
 #[test]

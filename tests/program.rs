@@ -61,14 +61,14 @@ fn its_version_names_the_commit_and_its_day() {
 
 #[test]
 fn each_shell_has_completions_and_bash_completes_with_them() {
-    for shell in ["bash", "zsh", "fish", "powershell"] {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let written = openim_bridge(&["completions", shell]).output().expect("it runs");
         assert!(written.status.success(), "{shell}");
         let completions = String::from_utf8(written.stdout).expect("text");
         assert!(completions.contains("doctor") && completions.contains("fail-on-fallback"), "{shell}");
     }
 
-    // As the shell calls it after `openim-bridge co` and the tabulator.
+    // As the shell calls it after `openim-bridge co` and the Tab key.
     let script = r#"source <("$0" completions bash)
         COMP_WORDS=(openim-bridge co) COMP_CWORD=1
         "$(complete -p openim-bridge | sed 's/.*-F //; s/ .*//')" openim-bridge co openim-bridge

@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The plain version: a page of the same release is the same whichever commit it is made from.
     let command = || cli::command().version(env!("CARGO_PKG_VERSION"));
     clap_mangen::generate_to(command(), man)?;
-    for shell in [Shell::Bash, Shell::Fish, Shell::PowerShell, Shell::Zsh] {
+    for shell in [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::PowerShell, Shell::Zsh] {
         generate_to(shell, &mut command(), "openim-bridge", &completions)?;
     }
     Ok(())

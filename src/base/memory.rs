@@ -5,6 +5,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
+/// A body or a reply is small up to here.
+pub(crate) const SMALL: usize = 16 << 10;
+/// The share of a limit on bytes that only small ones can take: a quarter.
+const FOR_SMALL: usize = 4;
+
 /// How much of something is held, up to a limit.
 #[derive(Debug)]
 pub struct Gauge {
@@ -56,6 +61,11 @@ impl Gauge {
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit.load(Relaxed)
+    }
+
+    /// What one that is not [`SMALL`] leaves of the limit.
+    pub(crate) fn for_small(&self) -> usize {
+        self.limit() / FOR_SMALL
     }
 
     #[must_use]

@@ -381,7 +381,7 @@ impl WorkerDeliveries {
             (Payload::Forward(request), Some(forwarder)) => {
                 let mut request = (**request).clone();
                 event.trace.write(event.trace.next_span(), &mut request.headers);
-                return forwarder.pass(request, deadline, &self.limits.body_bytes, None).await.answer.map(|_| ());
+                return forwarder.pass(request, deadline, None, None).await.answer.map(|_| ());
             }
             (Payload::Forward(_), None) => return Err(ForwardError::NotStarted.into()),
         };

@@ -110,12 +110,12 @@ impl Bridge {
     ) -> Answer {
         let (deadline, policy) = (arrived.deadline, arrived.policy);
         let (operation_id, body) = (arrived.operation_id.clone(), Rc::clone(&arrived.question.body));
-        let (tell, told) = tokio::sync::oneshot::channel::<Bytes>();
+        let (tell, told) = tokio::sync::oneshot::channel::<(Bytes, Permit)>();
         let (bridge, of_service) = (Rc::clone(self), trace.clone());
         // Ends by the deadline, as the receiver does.
         tokio::task::spawn_local(async move {
             let outcome = Rc::clone(&bridge).decide_in_shadow(arrived, held, place, of_service, None).await;
-            if let Ok(answer) = told.await {
+            if let Ok((answer, _held)) = told.await {
                 let compared = compare(&outcome, &answer);
                 bridge.metrics.compared(outcome.callback, compared.result());
                 log::compared(&outcome, &compared);
@@ -125,7 +125,7 @@ impl Bridge {
         let (outcome, answer) = match answer {
             Ok(answer) => {
                 // Fails only when the service's side has panicked.
-                let _compared = tell.send(answer.body.clone());
+                let _compared = tell.send((answer.body.clone(), self.limits.body_bytes.hold(answer.body.len())));
                 (Outcome::forwarded(Some(body.callback()), &body.callback().reading(&answer.body)), Some(answer))
             }
             Err(error) => {
@@ -151,7 +151,7 @@ impl Bridge {
         let span = trace.next_span();
         trace.write(span, &mut request.headers);
         let span = trace.is_recorded().then_some(span);
-        forwarder.pass(request, deadline, &self.limits.body_bytes, span).await
+        forwarder.pass(request, deadline, Some(&self.limits.body_bytes), span).await
     }
 
     fn decoded(&self, callback: &'static Callback, body: &Bytes, operation_id: &OperationId) -> Option<Question> {

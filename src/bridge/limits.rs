@@ -13,14 +13,10 @@ use std::{
 };
 
 use super::settings::BridgeLimits;
-use crate::base::memory::{Gauge, Permit};
+use crate::base::memory::{Gauge, Permit, SMALL};
 
 /// What a callback holds beside its bytes.
 const CALLBACK: usize = 2 << 10;
-/// A body is small up to here.
-const SMALL: usize = 16 << 10;
-/// The share of `limits.body_bytes` that only small bodies can take: a quarter.
-const FOR_SMALL: usize = 4;
 
 #[derive(Debug)]
 pub struct SharedLimits {
@@ -123,7 +119,7 @@ impl<'a> Reading<'a> {
         let permit = self.permit.as_mut().ok_or(GivenUp)?;
         self.is_large |= bytes > SMALL;
         let more = (CALLBACK + self.beside + 2 * bytes).saturating_sub(permit.amount());
-        let spared = if self.is_large { self.limits.body_bytes.limit() / FOR_SMALL } else { 0 };
+        let spared = if self.is_large { self.limits.body_bytes.for_small() } else { 0 };
         while !permit.grow_leaving(spared, more) {
             if !self.limits.unfinished.give_up_oldest(self.number, self.is_large) {
                 return Err(GivenUp);

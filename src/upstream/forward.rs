@@ -45,7 +45,7 @@ pub struct ForwardAnswer {
     pub status: StatusCode,
     /// Without what is about its connection.
     pub headers: HeaderMap,
-    /// Never empty.
+    /// Empty only where it was not to be kept.
     pub body: Bytes,
     /// What a long one holds of the process's memory.
     pub held: Option<Permit>,
@@ -82,12 +82,13 @@ impl Forwarder {
         Self { connections: ReceiverConnections::new(Arc::clone(&receiver)), receiver }
     }
 
-    /// Forwards it once. `memory`: where the answer is counted. `span`: that of the try, where a trace records it.
+    /// Forwards it once. `memory`: where the answer's body is counted; `None`: it is not kept. `span`: that of the try, where a
+    /// trace records it.
     pub async fn pass(
         &self,
         request: Forwarded,
         deadline: Deadline,
-        memory: &Arc<Gauge>,
+        memory: Option<&Arc<Gauge>>,
         span: Option<SpanId>,
     ) -> Passed {
         let (mut spent, mut endpoint) = (Spent::default(), None);
@@ -111,7 +112,7 @@ impl Forwarder {
     async fn answer(
         &self,
         request: Forwarded,
-        memory: &Arc<Gauge>,
+        memory: Option<&Arc<Gauge>>,
         endpoint: &mut Option<Target>,
     ) -> Result<ForwardAnswer, CallError> {
         let settings = &self.receiver.settings;
@@ -143,22 +144,25 @@ impl Forwarder {
     }
 }
 
-async fn read(response: Response<Incoming>, memory: &Arc<Gauge>) -> Result<ForwardAnswer, CallError> {
+async fn read(response: Response<Incoming>, memory: Option<&Arc<Gauge>>) -> Result<ForwardAnswer, CallError> {
     let (mut head, mut body) = response.into_parts();
     if head.status.is_redirection() {
         return Err(ForwardError::Redirect(head.status).into());
     }
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    let mut received = IncomingMessage::counted_in(Some(memory));
+    let (mut received, mut length) = (IncomingMessage::counted_in(memory), 0);
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(ForwardError::broken)?.into_data() else { continue };
-        if announced.max(received.len() + chunk.len()) > MOST_ANSWER {
+        length += chunk.len();
+        if announced.max(length) > MOST_ANSWER {
             return Err(ForwardError::TooLarge.into());
         }
-        received.push(chunk, announced)?;
+        if memory.is_some() {
+            received.push(chunk, announced)?;
+        }
     }
     let (body, held) = received.done();
-    if body.is_empty() {
+    if length == 0 {
         return Err(ForwardError::NoBody(head.status).into());
     }
     without_hop_by_hop(&mut head.headers);

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use super::error::CallError;
 use crate::base::{
     chunks::Chunks,
-    memory::{Gauge, Permit},
+    memory::{Gauge, Permit, SMALL},
 };
 
 /// A message up to here is part of what is held for every callback.
-const SMALL: usize = 1 << 10;
+const UNCOUNTED: usize = 1 << 10;
 
 /// What has come of a message, and what it holds of the process's memory once it is long.
 #[derive(Debug, Default)]
@@ -38,9 +38,10 @@ impl<'a> IncomingMessage<'a> {
     /// Adds a piece, unless the limit leaves no room for it. `expected`: the message's announced length, or 0.
     pub(super) fn push(&mut self, chunk: Bytes, expected: usize) -> Result<(), CallError> {
         let bytes = self.chunks.capacity_with(chunk.len(), expected);
-        if let Some(memory) = self.memory.filter(|_| bytes > SMALL) {
+        if let Some(memory) = self.memory.filter(|_| bytes > UNCOUNTED) {
             let held = self.held.get_or_insert_with(|| memory.hold(0));
-            if !held.grow(bytes.saturating_sub(held.amount())) {
+            let spared = if bytes > SMALL { memory.for_small() } else { 0 };
+            if !held.grow_leaving(spared, bytes.saturating_sub(held.amount())) {
                 return Err(CallError::Limit("limits.body_bytes"));
             }
         }

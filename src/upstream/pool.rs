@@ -50,7 +50,7 @@ pub struct Pool {
     pub(super) budget: TpsBudget,
     endpoints: watch::Sender<Endpoints>,
     tls: Option<Arc<ClientFiles>>,
-    /// Whether an endpoint has ever answered.
+    /// Whether an endpoint was ever healthy.
     reached: Arc<AtomicBool>,
     _control: Option<oneshot::Sender<()>>,
 }
@@ -100,7 +100,7 @@ impl Pool {
         let endpoints = self.endpoints.borrow();
         UpstreamStatus {
             resolved: endpoints.is_some(),
-            has_answered: self.reached.load(Relaxed),
+            was_healthy: self.reached.load(Relaxed),
             endpoints: endpoints.iter().flat_map(|endpoints| endpoints.iter()).map(|known| known.status()).collect(),
         }
     }

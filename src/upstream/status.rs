@@ -25,8 +25,8 @@ pub enum EndpointState {
 pub struct UpstreamStatus {
     /// Whether its names have been looked up for the first time, with whatever result.
     pub resolved: bool,
-    /// Whether an endpoint has ever answered.
-    pub has_answered: bool,
+    /// Whether an endpoint was ever healthy.
+    pub was_healthy: bool,
     pub endpoints: Vec<EndpointStatus>,
 }
 

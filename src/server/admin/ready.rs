@@ -1,7 +1,10 @@
 //! Whether the bridge is ready for callbacks. Configuration and listeners are always there: whoever asks has been
 //! answered by the last of them.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use crate::server::context::Shared;
 use crate::server::drain::DrainStage;
@@ -20,18 +23,28 @@ pub(super) enum NotReady {
     Unreachable,
 }
 
-/// `uptime`: since the bridge's start.
-pub(super) fn check(shared: &Shared, uptime: Duration) -> Result<(), NotReady> {
-    if shared.drain.stage() >= DrainStage::Announcing {
-        return Err(NotReady::Draining);
+/// The wait for the decision service's first answer, which stays over once it is.
+#[derive(Debug, Default)]
+pub(super) struct Readiness {
+    is_over: AtomicBool,
+}
+
+impl Readiness {
+    /// `uptime`: since the bridge's start.
+    pub(super) fn check(&self, shared: &Shared, uptime: Duration) -> Result<(), NotReady> {
+        if shared.drain.stage() >= DrainStage::Announcing {
+            return Err(NotReady::Draining);
+        }
+        let (settings, upstream) = (shared.settings.borrow().ready, shared.pool.status());
+        if !self.is_over.load(Relaxed) {
+            if !upstream.was_healthy && uptime < settings.wait_for_upstream {
+                return Err(NotReady::Waiting(settings.wait_for_upstream));
+            }
+            self.is_over.store(true, Relaxed);
+        }
+        if settings.require_upstream && !upstream.is_connected() {
+            return Err(NotReady::Unreachable);
+        }
+        Ok(())
     }
-    let (settings, upstream) = (shared.settings.borrow().ready, shared.pool.status());
-    // Once it has answered, the wait is over.
-    if !upstream.has_answered && uptime < settings.wait_for_upstream {
-        return Err(NotReady::Waiting(settings.wait_for_upstream));
-    }
-    if settings.require_upstream && !upstream.is_connected() {
-        return Err(NotReady::Unreachable);
-    }
-    Ok(())
 }

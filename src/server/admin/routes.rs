@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::{
     page,
     plain_http::{BODY_TIME, Peer, Said, json, say, wrong_method},
-    ready::{self, NotReady},
+    ready::{NotReady, Readiness},
     scrape,
 };
 use crate::base;
@@ -31,17 +31,18 @@ const BODY_BYTES: usize = 64;
 #[derive(Debug)]
 struct Admin {
     shared: Arc<Shared>,
+    readiness: Readiness,
     started: Instant,
 }
 
 impl Admin {
     fn is_ready(&self) -> Result<(), NotReady> {
-        ready::check(&self.shared, self.started.elapsed())
+        self.readiness.check(&self.shared, self.started.elapsed())
     }
 }
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let admin = Arc::new(Admin { shared, started: Instant::now() });
+    let admin = Arc::new(Admin { shared, readiness: Readiness::default(), started: Instant::now() });
     let writes = Router::new()
         .route("/log-level", put(log_level))
         .route("/drain", post(drain))

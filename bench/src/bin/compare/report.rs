@@ -54,9 +54,10 @@ impl Report {
         self.results.iter().flat_map(|results| &results.cells).all(|(_, cell)| cell.void().is_none())
     }
 
-    /// Whether every goal is reached.
+    /// Whether every goal of what was measured is reached.
     pub(crate) fn goals_are_met(&self) -> bool {
-        self.all_goals().iter().all(|goal| goal.is_met() == Some(true))
+        let met: Vec<_> = self.all_goals().iter().filter_map(Goal::is_met).collect();
+        !met.is_empty() && met.into_iter().all(|is_met| is_met)
     }
 
     fn all_goals(&self) -> Vec<Goal> {
