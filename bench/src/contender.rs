@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::process::Command;
+
 /// A program that answers OpenIM's callbacks.
 #[derive(Debug)]
 pub struct Contender {
@@ -36,6 +38,8 @@ pub static NGINX: Contender = Contender { name: "nginx", title: "nginx", has_dea
 pub static ASKING: [&Contender; 5] = [&BRIDGE, &FLOOR, &ENVOY, &BY_HAND, &GATEWAY];
 /// Those that pass requests on, in the order of the tables.
 pub static FORWARDING: [&Contender; 3] = [&BRIDGE, &NGINX, &ENVOY];
+
+const IMAGE: &str = include_str!("../../deploy/Containerfile");
 
 /// Where the programs are.
 #[derive(Debug)]
@@ -81,6 +85,17 @@ impl Contender {
     #[must_use]
     pub fn file(&self, programs: &Programs) -> PathBuf {
         if self.is_bridge() { programs.bridge.clone() } else { programs.built.join(self.name) }
+    }
+
+    /// Its program, in the environment of the bridge's image where it is one in Rust: both have the same C library.
+    #[must_use]
+    pub fn command(&self, programs: &Programs) -> Command {
+        let mut command = Command::new(self.file(programs));
+        if self.is_bridge() || self.name == FLOOR.name {
+            let set = IMAGE.lines().filter_map(|line| line.strip_prefix("ENV GLIBC_TUNABLES="));
+            command.envs(set.map(|value| ("GLIBC_TUNABLES", value)));
+        }
+        command
     }
 
     /// Its arguments. The bridge has its defaults, but that its fallback is a refusal: it cannot pass for a decision.

@@ -127,7 +127,7 @@ impl Lab {
         let (cert, key) = (self.secret.path("cert.pem"), self.secret.path("key.pem"));
         let setup = Setup { listen, behind, timeout, tls: https.then_some((cert.as_str(), key.as_str())), workers };
         let said = tempfile::tempfile()?;
-        let mut command = Command::new(contender.file(&self.programs));
+        let mut command = contender.command(&self.programs);
         command.args(contender.arguments(&setup)).stderr(Stdio::from(said.try_clone()?));
         let began = Instant::now();
         let program = Program::launch(command, listen)?;

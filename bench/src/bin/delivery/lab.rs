@@ -107,7 +107,7 @@ pub(crate) async fn run(programs: &Programs, contender: &Contender, load: &Load)
     let setup =
         Setup { listen, behind: Behind::Service(&[receiver.address]), timeout: TIMEOUT, tls: None, workers: None };
     let mut said = tempfile::tempfile()?;
-    let mut command = Command::new(contender.file(programs));
+    let mut command = contender.command(programs);
     command.args(contender.arguments(&setup)).stderr(Stdio::from(said.try_clone()?));
     let mut program = Program::launch(command, listen)?;
     let measured = match listening(&mut program).await {
