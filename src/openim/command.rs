@@ -49,7 +49,9 @@ impl<'a> UrlCommand<'a> {
 /// Of the path, as it stands there; it is not empty.
 #[must_use]
 pub fn last_segment(uri: &Uri) -> Option<&str> {
-    uri.path().rsplit('/').find(|segment| !segment.is_empty())
+    let path = uri.path().trim_end_matches('/');
+    let start = path.bytes().rposition(|byte| byte == b'/').map_or(0, |slash| slash + 1);
+    path.get(start..).filter(|segment| !segment.is_empty())
 }
 
 /// Mostly there is nothing to decode, which is quickly seen.

@@ -18,7 +18,12 @@ impl OperationId {
     #[must_use]
     pub fn from_header(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
-        (!bytes.is_empty()).then(|| Self(String::from_utf8_lossy(bytes).into_owned()))
+        // Mostly all of them are, which is quickly seen.
+        let text = || match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+        };
+        (!bytes.is_empty()).then(|| Self(text()))
     }
 
     /// A new one, for a request that came without.
