@@ -89,11 +89,16 @@ impl Driver {
         self.has_ended = self.has_ended || self.connection.as_mut().poll(context).is_ready();
     }
 
-    /// Polls `step` whenever the connection has been read or written, which alone can get it on: so it wakes nobody.
+    /// Polls `step` whenever the connection has been read or written, which alone can get it on: so it wakes nobody. Nor does
+    /// it have the connection wake its task for what `step` then asks of it, until there is nothing left to be done.
     async fn drive<T>(&mut self, step: impl Future<Output = T>) -> T {
         let mut step = pin!(step);
         poll_fn(|context| {
             let mut silent = Context::from_waker(Waker::noop());
+            if let Poll::Ready(done) = step.as_mut().poll(&mut silent) {
+                return Poll::Ready(done);
+            }
+            self.poll(&mut silent);
             if let Poll::Ready(done) = step.as_mut().poll(&mut silent) {
                 return Poll::Ready(done);
             }
