@@ -191,7 +191,7 @@ impl<'a> Scanner<'a> {
 
 /// How many bytes of a string come before its end, an escape or what must not be there. `None`: all of them.
 ///
-/// Looks at eight at a time: most of what OpenIM sends is text.
+/// Looks at eight at a time: most JSON is text.
 fn plain_length(text: &[u8]) -> Option<usize> {
     // Each byte's highest bit tells whether it is less than `least`, up to the first one that is.
     let less = |eight: u64, least: u8| eight.wrapping_sub(EACH * u64::from(least)) & !eight & (EACH << 7);
