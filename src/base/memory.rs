@@ -63,11 +63,6 @@ impl Gauge {
         self.limit.load(Relaxed)
     }
 
-    /// What one that is not [`SMALL`] leaves of the limit.
-    pub(crate) fn for_small(&self) -> usize {
-        self.limit() / FOR_SMALL
-    }
-
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.load(Relaxed)
@@ -87,8 +82,7 @@ impl Permit {
     }
 
     /// The same, but leaves so much of the limit to others.
-    #[must_use]
-    pub fn grow_leaving(&mut self, spared: usize, amount: usize) -> bool {
+    fn grow_leaving(&mut self, spared: usize, amount: usize) -> bool {
         let held = self.gauge.held.fetch_add(amount, Relaxed);
         if held.saturating_add(amount).saturating_add(spared) > self.gauge.limit() {
             self.gauge.held.fetch_sub(amount, Relaxed);
@@ -96,6 +90,13 @@ impl Permit {
         }
         self.amount += amount;
         true
+    }
+
+    /// The same for a part of a body or a reply. One that is not [`SMALL`] leaves a quarter of the limit to those that are.
+    #[must_use]
+    pub(crate) fn grow_of(&mut self, is_large: bool, amount: usize) -> bool {
+        let spared = if is_large { self.gauge.limit() / FOR_SMALL } else { 0 };
+        self.grow_leaving(spared, amount)
     }
 
     /// Holds so much from now on, whatever the limit.

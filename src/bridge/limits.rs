@@ -119,8 +119,7 @@ impl<'a> Reading<'a> {
         let permit = self.permit.as_mut().ok_or(GivenUp)?;
         self.is_large |= bytes > SMALL;
         let more = (CALLBACK + self.beside + 2 * bytes).saturating_sub(permit.amount());
-        let spared = if self.is_large { self.limits.body_bytes.for_small() } else { 0 };
-        while !permit.grow_leaving(spared, more) {
+        while !permit.grow_of(self.is_large, more) {
             if !self.limits.unfinished.give_up_oldest(self.number, self.is_large) {
                 return Err(GivenUp);
             }

@@ -40,8 +40,7 @@ impl<'a> IncomingMessage<'a> {
         let bytes = self.chunks.capacity_with(chunk.len(), expected);
         if let Some(memory) = self.memory.filter(|_| bytes > UNCOUNTED) {
             let held = self.held.get_or_insert_with(|| memory.hold(0));
-            let spared = if bytes > SMALL { memory.for_small() } else { 0 };
-            if !held.grow_leaving(spared, bytes.saturating_sub(held.amount())) {
+            if !held.grow_of(bytes > SMALL, bytes.saturating_sub(held.amount())) {
                 return Err(CallError::Limit("limits.body_bytes"));
             }
         }

@@ -50,7 +50,7 @@ pub struct Pool {
     pub(super) budget: TpsBudget,
     endpoints: watch::Sender<Endpoints>,
     tls: Option<Arc<ClientFiles>>,
-    /// Whether an endpoint was ever healthy.
+    /// Whether any endpoint was healthy since the bridge started.
     reached: Arc<AtomicBool>,
     _control: Option<oneshot::Sender<()>>,
 }
@@ -100,7 +100,7 @@ impl Pool {
         let endpoints = self.endpoints.borrow();
         UpstreamStatus {
             resolved: endpoints.is_some(),
-            was_healthy: self.reached.load(Relaxed),
+            reached: self.reached.load(Relaxed),
             endpoints: endpoints.iter().flat_map(|endpoints| endpoints.iter()).map(|known| known.status()).collect(),
         }
     }

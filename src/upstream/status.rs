@@ -25,8 +25,8 @@ pub enum EndpointState {
 pub struct UpstreamStatus {
     /// Whether its names have been looked up for the first time, with whatever result.
     pub resolved: bool,
-    /// Whether an endpoint was ever healthy.
-    pub was_healthy: bool,
+    /// Whether any endpoint was healthy since the bridge started.
+    pub reached: bool,
     pub endpoints: Vec<EndpointStatus>,
 }
 

@@ -37,7 +37,7 @@ impl Readiness {
         }
         let (settings, upstream) = (shared.settings.borrow().ready, shared.pool.status());
         if !self.is_over.load(Relaxed) {
-            if !upstream.was_healthy && uptime < settings.wait_for_upstream {
+            if !upstream.reached && uptime < settings.wait_for_upstream {
                 return Err(NotReady::Waiting(settings.wait_for_upstream));
             }
             self.is_over.store(true, Relaxed);
