@@ -39,6 +39,7 @@ pub static ASKING: [&Contender; 5] = [&BRIDGE, &FLOOR, &ENVOY, &BY_HAND, &GATEWA
 /// Those that pass requests on, in the order of the tables.
 pub static FORWARDING: [&Contender; 3] = [&BRIDGE, &NGINX, &ENVOY];
 
+/// What the bridge's image is made of, and the environment that it sets.
 const IMAGE: &str = include_str!("../../deploy/Containerfile");
 
 /// Where the programs are.
