@@ -22,6 +22,10 @@ use super::context::{Context, Shared};
 use super::drain::DrainStage;
 use crate::bridge::Events;
 
+/// How many sockets with something to read are served before what they caused is written. Fewer cost more system calls.
+/// With all of them at once (tokio's 1,024), all callbacks in flight move on together, and the decision service has nothing
+/// to do while the bridge reads: 64 callers waited for 1.5 times as long.
+const SOCKETS_AT_ONCE: usize = 32;
 /// Shorter than most deadlines, and long enough to cost nothing.
 const TICK: Duration = Duration::from_secs(1);
 /// How long accepting pauses when the system has no more file descriptors or memory for connections.
@@ -34,7 +38,11 @@ pub(super) fn run(
     events: Events,
     started: &SyncSender<io::Result<()>>,
 ) {
-    let runtime = Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_io_events_per_tick(SOCKETS_AT_ONCE)
+        .build_local(LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return report(started, Err(error)),
