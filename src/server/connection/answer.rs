@@ -8,8 +8,7 @@ use std::{
     cell::Cell,
     collections::BTreeMap,
     convert::Infallible,
-    future::poll_fn,
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -19,6 +18,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
+use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::bridge::Held;
@@ -155,25 +155,38 @@ pub(super) struct Streams(pub(super) Rc<Answers>);
 impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let answers = Rc::clone(&self.0);
-        tokio::task::spawn_local(async move {
-            let mut stream = pin!(stream);
-            let mut answer = None;
-            let mut timer: Option<Pin<Box<Sleep>>> = None;
-            poll_fn(|context| {
-                let polled = stream.as_mut().poll(context);
-                answer = answers.begun.take().or(answer);
-                if polled.is_ready() {
-                    return polled;
-                }
-                let moved = answer.and_then(|answer| lock(&answers.moved).get(&answer).copied());
-                let Some(stalled) = moved.map(|moved| moved + STALLED) else { return Poll::Pending };
-                let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(stalled)));
-                if timer.deadline() != stalled {
-                    timer.as_mut().reset(stalled);
-                }
-                timer.as_mut().poll(context)
-            })
-            .await;
-        });
+        tokio::task::spawn_local(StreamTask { stream, answers, answer: None, timer: None });
+    }
+}
+
+pin_project! {
+    /// One stream. An async block would hold it twice: as it was given, and pinned.
+    struct StreamTask<F> {
+        #[pin]
+        stream: F,
+        answers: Rc<Answers>,
+        // The number of its answer, once that has begun.
+        answer: Option<u64>,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for StreamTask<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let polled = this.stream.poll(context);
+        *this.answer = this.answers.begun.take().or(*this.answer);
+        if polled.is_ready() {
+            return polled;
+        }
+        let moved = this.answer.and_then(|answer| lock(&this.answers.moved).get(&answer).copied());
+        let Some(stalled) = moved.map(|moved| moved + STALLED) else { return Poll::Pending };
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(stalled)));
+        if timer.deadline() != stalled {
+            timer.as_mut().reset(stalled);
+        }
+        timer.as_mut().poll(context)
     }
 }
