@@ -45,9 +45,8 @@ impl Bridge {
         let (callback, key, delivery) = (body.callback(), body.delivery_key(), self.settings.delivery);
         let payload = Payload::Service(frame);
         let is_queued = self.deliveries.enqueue(callback, key, payload, operation_id.clone(), trace, delivery);
-        let outcome = Outcome::queued(callback, is_queued).read(body).of(operation_id).recorded_by(span);
-        self.record(&outcome, deadline);
-        self.encode(&outcome, Some(held))
+        let outcome = Outcome::queued(callback, is_queued).read(body).of(operation_id);
+        self.finish(outcome, span, Some(held), deadline)
     }
 
     /// What would have become of it, recorded, while OpenIM is told another thing. Ends by the deadline. Boxed, for it to be

@@ -1,9 +1,10 @@
 //! What another receiver decides, which a team already has: the request goes on to it as it came, and its answer back to
 //! OpenIM as it came.
 
-use std::rc::Rc;
+use std::{future::ready, rc::Rc};
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::{HeaderMap, HeaderValue, Uri, header, request::Parts};
 
 use super::compare::compare;
@@ -63,9 +64,8 @@ impl Bridge {
             let payload = Payload::Forward(Box::new(forwarded));
             let is_queued =
                 self.deliveries.enqueue(callback, key, payload, operation_id.clone(), trace, self.settings.delivery);
-            let outcome = Outcome::queued(callback, is_queued).of(operation_id).recorded_by(span);
-            self.record(&outcome, deadline);
-            return self.encode(&outcome, Some(held));
+            let outcome = Outcome::queued(callback, is_queued).of(operation_id);
+            return self.finish(outcome, span, Some(held), deadline);
         }
         let Passed { answer, endpoint, spent, tries } = match self.limits.in_flight.take(1) {
             Some(_place) => self.pass(forwarded, deadline, &trace).await,
@@ -146,12 +146,19 @@ impl Bridge {
         }
     }
 
-    async fn pass(&self, mut request: Forwarded, deadline: Deadline, trace: &Propagation) -> Passed {
-        let Some(forwarder) = &self.forwarder else { return Passed::nowhere(ForwardError::NotStarted.into()) };
+    fn pass(
+        &self,
+        mut request: Forwarded,
+        deadline: Deadline,
+        trace: &Propagation,
+    ) -> impl Future<Output = Passed> + use<'_> {
+        let Some(forwarder) = &self.forwarder else {
+            return Either::Right(ready(Passed::nowhere(ForwardError::NotStarted.into())));
+        };
         let span = trace.next_span();
         trace.write(span, &mut request.headers);
         let span = trace.is_recorded().then_some(span);
-        forwarder.pass(request, deadline, Some(&self.limits.body_bytes), span).await
+        Either::Left(forwarder.pass(request, deadline, Some(&self.limits.body_bytes), span))
     }
 
     fn decoded(&self, callback: &'static Callback, body: &Bytes, operation_id: &OperationId) -> Option<Question> {

@@ -62,49 +62,49 @@ impl Bridge {
     {
         let (trace, span) = traces::begin(head, self.https);
 
-        // Receive and decode: there is a callback to be decided, or an outcome already.
-        let received = pin!(self.receive(peer, head, body, deadline)).await;
-        let arrived = match received {
-            Continue(Request::Callback(received)) => received.decode(self.callbacks.codec, &head.uri),
-            Continue(Request::Forward(request)) => return pin!(self.forward(request, head, trace, span)).await,
-            Break(outcome) => Break(outcome),
-        };
-        let forwarded = match &arrived {
-            Continue((arrived, _)) if arrived.is_for_the_receiver() => {
-                Some(self.forwarded(&head.uri, std::mem::take(&mut head.headers), arrived.question.body.json()))
-            }
-            _ => None,
-        };
-        // They are part of what the connection read, which takes 8 KiB for as long as any of it is held.
-        (head.uri, head.headers) = (Uri::default(), HeaderMap::default());
-
-        let (outcome, held) = match arrived {
-            Continue((arrived, held)) if arrived.policy.route != Route::Service => (self.routed(arrived), Some(held)),
-            // What OpenIM only tells is answered before anybody is told.
-            Continue((arrived, held)) if arrived.question.body.callback().is_after() => {
-                return self.deliver(arrived, held, trace, span, deadline);
-            }
-            Continue((arrived, held)) => {
-                let place = self.limits.in_flight.take(1);
-                // Roll-out: so are those whom it does not concern.
-                if !arrived.has_effect() {
-                    return match forwarded {
-                        Some(forwarded) => {
-                            Box::pin(self.forward_and_compare(arrived, held, forwarded, place, trace, span)).await
-                        }
-                        None => self.decide_in_background(arrived, held, place, trace, span),
-                    };
+        let (arrived, held, forwarded) = {
+            // Receive and decode: there is a callback to be decided, or an outcome already.
+            let received = pin!(self.receive(peer, head, body, deadline)).await;
+            let arrived = match received {
+                Continue(Request::Callback(received)) => received.decode(self.callbacks.codec, &head.uri),
+                Continue(Request::Forward(request)) => return pin!(self.forward(request, head, trace, span)).await,
+                Break(outcome) => Break(outcome),
+            };
+            let forwarded = match &arrived {
+                Continue((arrived, _)) if arrived.is_for_the_receiver() => {
+                    let headers = std::mem::take(&mut head.headers);
+                    Some(Box::new(self.forwarded(&head.uri, headers, arrived.question.body.json())))
                 }
-                // Ask, and fall back.
-                (pin!(self.decide(arrived, place, &trace)).await, Some(held))
+                _ => None,
+            };
+            // They are part of what the connection read, which takes 8 KiB for as long as any of it is held.
+            (head.uri, head.headers) = (Uri::default(), HeaderMap::default());
+            match arrived {
+                Continue((arrived, held)) => (arrived, held, forwarded),
+                Break(outcome) => return self.finish(outcome, span, None, deadline),
             }
-            Break(outcome) => (outcome, None),
         };
 
-        // Record and encode: from the same value, so that nobody is told another thing.
-        let outcome = outcome.recorded_by(span);
-        self.record(&outcome, deadline);
-        self.encode(&outcome, held)
+        if arrived.policy.route != Route::Service {
+            return self.finish(self.routed(arrived), span, Some(held), deadline);
+        }
+        // What OpenIM only tells is answered before anybody is told.
+        if arrived.question.body.callback().is_after() {
+            return self.deliver(arrived, held, trace, span, deadline);
+        }
+        let place = self.limits.in_flight.take(1);
+        // Roll-out: so are those whom it does not concern.
+        if !arrived.has_effect() {
+            return match forwarded {
+                Some(forwarded) => {
+                    Box::pin(self.forward_and_compare(arrived, held, *forwarded, place, trace, span)).await
+                }
+                None => self.decide_in_background(arrived, held, place, trace, span),
+            };
+        }
+        // Ask, and fall back.
+        let outcome = pin!(self.decide(arrived, place, &trace)).await;
+        self.finish(outcome, span, Some(held), deadline)
     }
 
     /// The answer when a panic has ended the path before the decision, or after it: then nothing is known of the request any
@@ -112,8 +112,6 @@ impl Bridge {
     #[must_use]
     pub fn answer_to_panic(&self, head: &Parts, deadline: Deadline) -> Answer {
         let (_, span) = traces::begin(head, self.https);
-        let outcome = self.fall_back_unread(ErrorClass::Internal, None, head).recorded_by(span);
-        self.record(&outcome, deadline);
-        self.encode(&outcome, None)
+        self.finish(self.fall_back_unread(ErrorClass::Internal, None, head), span, None, deadline)
     }
 }

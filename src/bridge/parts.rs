@@ -12,7 +12,7 @@ use super::settings::{BridgeSettings, CallbackPolicy};
 use crate::base::deadline::Deadline;
 use crate::callback::{Callbacks, Question};
 use crate::openim::{Fields, OperationId, Verdict};
-use crate::outcome::{Origin, Outcome, Source};
+use crate::outcome::{CallbackSpan, Origin, Outcome, Source};
 use crate::telemetry::{self, metrics::Metrics};
 use crate::upstream::{Forwarder, Pool, Receiver, Upstream};
 
@@ -106,6 +106,19 @@ impl Bridge {
     /// Counts a callback whose connection went away before there was an answer, and so an outcome.
     pub fn abandoned(&self) {
         self.metrics.abandoned();
+    }
+
+    /// Records and encodes the same value, so that nobody is told another thing. `held`: what the callback holds until now.
+    pub(super) fn finish(
+        &self,
+        outcome: Outcome,
+        span: Option<Box<CallbackSpan>>,
+        held: Option<Held>,
+        deadline: Deadline,
+    ) -> Answer {
+        let outcome = outcome.recorded_by(span);
+        self.record(&outcome, deadline);
+        self.encode(&outcome, held)
     }
 
     /// Once for each callback.

@@ -224,12 +224,15 @@ impl Upstream {
         let calling = Stopwatch::start(&mut spent.calling);
         tried.sent = Some(calling.since());
 
-        let mut head = unary::head(&endpoint.origin, call.path.clone(), deadline.remaining());
-        write_metadata(head.headers_mut(), call.operation_id.as_ref(), call.id, call.attempt);
-        call.trace.write(span, head.headers_mut());
         let connection = place.connection_number();
         let (sender, given_up) = place.parts();
-        match unary(sender, head, call.frame.clone(), Some(call.memory), Some(given_up)).await {
+        let called = {
+            let mut head = unary::head(&endpoint.origin, call.path.clone(), deadline.remaining());
+            write_metadata(head.headers_mut(), call.operation_id.as_ref(), call.id, call.attempt);
+            call.trace.write(span, head.headers_mut());
+            unary(sender, head, call.frame.clone(), Some(call.memory), Some(given_up))
+        };
+        match called.await {
             Ok(reply) => {
                 endpoint.answered();
                 Ok(reply)

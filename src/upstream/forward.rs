@@ -7,7 +7,7 @@
 use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, uri::PathAndQuery};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use opentelemetry::trace::SpanId;
@@ -115,6 +115,25 @@ impl Forwarder {
         memory: Option<&Arc<Gauge>>,
         endpoint: &mut Option<Target>,
     ) -> Result<ForwardAnswer, CallError> {
+        let (mut request, path) = self.request(request)?;
+        loop {
+            let mut connection = self.connections.get().await?;
+            *endpoint = Some(connection.target.clone());
+            self.receiver.settings.url.address(&mut request, path.clone(), connection.is_http2());
+            match connection.exchange(request, |response| read(response, memory)).await {
+                Ok(answer) => {
+                    self.connections.keep(connection);
+                    return Ok(answer);
+                }
+                Err(Failure::Unsent(unsent)) if !connection.is_new => request = *unsent,
+                Err(Failure::Unsent(_)) => return Err(ForwardError::Closed.into()),
+                Err(Failure::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// What the receiver gets, and its path.
+    fn request(&self, request: Forwarded) -> Result<(Request<Full<Bytes>>, PathAndQuery), CallError> {
         let settings = &self.receiver.settings;
         let Forwarded { command, query, headers, body } = request;
         let path = settings.url.path(&command, query.as_deref()).ok_or(ForwardError::Url)?;
@@ -127,20 +146,7 @@ impl Forwarder {
         }
         // What is compressed could not be read for the log and the metrics.
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        loop {
-            let mut connection = self.connections.get().await?;
-            *endpoint = Some(connection.target.clone());
-            settings.url.address(&mut request, path.clone(), connection.is_http2());
-            match connection.exchange(request, |response| read(response, memory)).await {
-                Ok(answer) => {
-                    self.connections.keep(connection);
-                    return Ok(answer);
-                }
-                Err(Failure::Unsent(unsent)) if !connection.is_new => request = *unsent,
-                Err(Failure::Unsent(_)) => return Err(ForwardError::Closed.into()),
-                Err(Failure::Failed(error)) => return Err(error),
-            }
-        }
+        Ok((request, path))
     }
 }
 

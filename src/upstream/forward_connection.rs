@@ -91,8 +91,7 @@ impl Driver {
 
     /// Polls `step` whenever the connection has been read or written, which alone can get it on: so it wakes nobody. Nor does
     /// it have the connection wake its task for what `step` then asks of it, until there is nothing left to be done.
-    async fn drive<T>(&mut self, step: impl Future<Output = T>) -> T {
-        let mut step = pin!(step);
+    async fn drive<T>(&mut self, mut step: Pin<&mut impl Future<Output = T>>) -> T {
         poll_fn(|context| {
             let mut silent = Context::from_waker(Waker::noop());
             if let Poll::Ready(done) = step.as_mut().poll(&mut silent) {
@@ -125,10 +124,13 @@ impl ReceiverConnection {
     {
         match &mut self.sender {
             Sender::Http1(sender, driver) => {
-                let response = driver.drive(sender.try_send_request(request)).await?;
-                Ok(driver.drive(read(response)).await?)
+                let response = driver.drive(pin!(sender.try_send_request(request))).await?;
+                Ok(driver.drive(pin!(read(response))).await?)
             }
-            Sender::Http2(sender) => Ok(read(sender.try_send_request(request).await?).await?),
+            Sender::Http2(sender) => {
+                let response = sender.try_send_request(request).await?;
+                Ok(read(response).await?)
+            }
         }
     }
 

@@ -7,7 +7,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Buf as _, Bytes};
-use h2::{Reason, RecvStream, client::SendRequest};
+use h2::{
+    Reason, RecvStream,
+    client::{ResponseFuture, SendRequest},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use percent_encoding::percent_decode;
 use scopeguard::{ScopeGuard, guard};
@@ -73,16 +76,32 @@ fn timeout_value(timeout: Duration) -> HeaderValue {
 
 /// Makes the call, with a message in its frame. Dropped before its end, it is given up: cancelled where there is no `given_up`.
 /// A reply that is longer than a decision can be is invalid; the others are counted in `memory`.
-pub(super) async fn unary(
-    sender: &mut Sender,
+pub(super) fn unary<'a>(
+    sender: &'a mut Sender,
     head: Request<()>,
     frame: Bytes,
+    memory: Option<&'a Arc<Gauge>>,
+    given_up: Option<&'a GivenUp>,
+) -> impl Future<Output = Result<Reply, CallError>> + use<'a> {
+    let longest = frame.len() + BEYOND_QUESTION;
+    // Sent at once, for the future not to keep room for the head.
+    let response = send(sender, head, frame);
+    async move { reply(sender, response?, longest, memory, given_up).await }
+}
+
+fn send(sender: &mut Sender, head: Request<()>, frame: Bytes) -> Result<ResponseFuture, CallError> {
+    let (response, mut request) = sender.send_request(head, false).map_err(never_sent)?;
+    request.send_data(frame, true).map_err(no_response)?;
+    Ok(response)
+}
+
+async fn reply(
+    sender: &Sender,
+    response: ResponseFuture,
+    longest: usize,
     memory: Option<&Arc<Gauge>>,
     given_up: Option<&GivenUp>,
 ) -> Result<Reply, CallError> {
-    let longest = frame.len() + BEYOND_QUESTION;
-    let (response, mut request) = sender.send_request(head, false).map_err(never_sent)?;
-    request.send_data(frame, true).map_err(no_response)?;
     let leave = |call| {
         if let Some(given_up) = given_up {
             given_up.take(call, sender.current_max_send_streams());
@@ -91,17 +110,19 @@ pub(super) async fn unary(
     let mut response = guard(response, |response| leave(Unfinished::Head(response)));
     let answered = (&mut *response).await;
     drop(ScopeGuard::into_inner(response));
-    let (head, body) = answered.map_err(no_response)?.into_parts();
+    let (http_status, in_head, body) = {
+        let (head, body) = answered.map_err(no_response)?.into_parts();
+        (head.status, outcome(&head.headers), body)
+    };
     let mut body = guard(body, |body| {
         if !body.is_end_stream() {
             leave(Unfinished::Body(body));
         }
     });
-    let in_head = outcome(&head.headers);
-    if head.status != StatusCode::OK && in_head.is_none() {
+    if http_status != StatusCode::OK && in_head.is_none() {
         // Something in the service's place has answered, such as a proxy.
-        let text = format!("the answer is not gRPC, but HTTP status {}", head.status);
-        return Err(status(code_of_http(head.status), text));
+        let text = format!("the answer is not gRPC, but HTTP status {http_status}");
+        return Err(status(code_of_http(http_status), text));
     }
     let (received, in_trailers) = match (rest(&mut body, longest, memory).await, in_head.as_ref()) {
         // It has failed already, and ends early.

@@ -85,7 +85,7 @@ where
         }
         let open = OpenStream::new(&streams);
         // Boxed, since hyper moves it several times, and it takes some kilobytes.
-        let answer = Box::pin(answer_http2(Rc::clone(context), place.peer(), place.is_silent(), request));
+        let answer = Box::pin(answer_http2(context, place.peer(), place.is_silent(), request));
         let answers = Rc::clone(&answers);
         async move {
             let (response, is_last) = answer.await;

@@ -47,58 +47,63 @@ impl ConnectionSlot {
     }
 }
 
-/// Answers one request over HTTP/1.1, whose first byte came at `started`.
-pub(super) async fn answer_http1(
+/// Answers one request over HTTP/1.1, whose first byte came at `started`. Not an `async fn`, which would keep room for the
+/// request beside its parts.
+pub(super) fn answer_http1(
     context: Rc<Context>,
     watch: Rc<ConnectionWatch>,
     place: &ConnectionSlot,
     request: Request<Incoming>,
     started: Instant,
-) -> Result<Response<AnswerBody>, Infallible> {
+) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> {
     let bridge = context.bridge();
     let deadline = bridge.deadline(started);
     let (mut head, body) = request.into_parts();
-    let mut body = Noted { body, watch: &watch, is_broken: false };
-    // Pinned where it is: it takes some kilobytes to move, and an await would.
-    let answer = pin!(answer(&bridge, place.peer(), &mut head, &mut body, deadline)).await;
-    let is_stranger = is_of_stranger(&answer, place.is_silent());
-    let mut response = response(answer);
+    async move {
+        let mut body = Noted { body, watch: &watch, is_broken: false };
+        // Pinned where it is: it takes some kilobytes to move, and an await would.
+        let answer = pin!(answer(&bridge, place.peer(), &mut head, &mut body, deadline)).await;
+        let is_stranger = is_of_stranger(&answer, place.is_silent());
+        let mut response = response(answer);
 
-    let all_read = watch.has_read_whole() || body.is_there_whole();
-    if all_read {
-        watch.answered();
-    } else {
-        let (most, time) = DISCARDED_OF_STRANGERS;
-        let (most, by) = if is_stranger { (most, Instant::now() + time) } else { (DISCARDED_BYTES, deadline.at()) };
-        tokio::task::spawn_local(discard(body.body, most, by));
+        let all_read = watch.has_read_whole() || body.is_there_whole();
+        if all_read {
+            watch.answered();
+        } else {
+            let (most, time) = DISCARDED_OF_STRANGERS;
+            let (most, by) = if is_stranger { (most, Instant::now() + time) } else { (DISCARDED_BYTES, deadline.at()) };
+            tokio::task::spawn_local(discard(body.body, most, by));
+        }
+        if !all_read || is_stranger || place.is_to_leave() || context.announces_close() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
     }
-    if !all_read || is_stranger || place.is_to_leave() || context.announces_close() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response)
 }
 
 /// Answers one request of this peer over HTTP/2, whose head is there, on a connection that `is_silent` or not. Returns also
 /// whether it is to end. A large body that nobody wants is taken back from its sender by resetting the stream, and a connection
 /// is closed by GOAWAY, both of which is not this function's.
-pub(super) async fn answer_http2(
-    context: Rc<Context>,
+pub(super) fn answer_http2(
+    context: &Context,
     peer: IpAddr,
     is_silent: bool,
     request: Request<Incoming>,
-) -> (Response<AnswerBody>, bool) {
+) -> impl Future<Output = (Response<AnswerBody>, bool)> + use<> {
     let bridge = context.bridge();
     let deadline = bridge.deadline(Instant::now());
     let (mut head, body) = request.into_parts();
     // Each piece would keep all that was read with it, for as long as the body is held.
     let mut body = body.map_frame(|frame| frame.map_data(|data| Bytes::copy_from_slice(&data)));
-    let answer = pin!(answer(&bridge, peer, &mut head, &mut body, deadline)).await;
-    // To reset the stream costs more than to read a small body, which mostly is on its way.
-    if !body.is_end_stream() && body.size_hint().lower() <= SMALL_BODY as u64 {
-        discard(body, SMALL_BODY, deadline.at()).await;
+    async move {
+        let answer = pin!(answer(&bridge, peer, &mut head, &mut body, deadline)).await;
+        // To reset the stream costs more than to read a small body, which mostly is on its way.
+        if !body.is_end_stream() && body.size_hint().lower() <= SMALL_BODY as u64 {
+            discard(body, SMALL_BODY, deadline.at()).await;
+        }
+        let is_stranger = is_of_stranger(&answer, is_silent);
+        (response(answer), is_stranger)
     }
-    let is_stranger = is_of_stranger(&answer, is_silent);
-    (response(answer), is_stranger)
 }
 
 /// Whether a connection ends with this answer, since its peer may not call. On one that has carried a call, credentials may
