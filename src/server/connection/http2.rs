@@ -6,6 +6,10 @@
 
 use std::{cell::Cell, convert::Infallible, future::pending, pin::pin, rc::Rc, time::Duration};
 
+use futures_util::{
+    future::{FutureExt as _, LocalBoxFuture},
+    stream::{FuturesUnordered, StreamExt as _},
+};
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -107,34 +111,49 @@ where
             .max_header_list_size(HEAD_BYTES)
             .serve_connection(TokioIo::new(PacedSocket::new(stream)), webhook)
     );
-    tokio::select! {
-        // A request that is there comes before its time being over.
-        biased;
-        ended = connection.as_mut() => return Ok(ended?),
-        () = too_late(context, &watch, &streams) => return Ok(()),
-        () = to_leave(context, &streams) => connection.as_mut().graceful_shutdown(),
-        () = answers.stuck() => return Err(STUCK.into()),
-    }
-    tokio::select! {
-        biased;
-        ended = connection => Ok(ended?),
-        () = all_over(context, &streams) => Ok(()),
-        () = shut_out(place, &streams) => Ok(()),
-        () = answers.stuck() => Err(STUCK.into()),
+    // Looked at when something has come of them, and not whenever the connection is.
+    let mut limits = FuturesUnordered::<LocalBoxFuture<'_, Limit>>::new();
+    limits.push(Box::pin(too_late(context, &watch, &streams)));
+    limits.push(Box::pin(to_leave(context, &streams)));
+    limits.push(Box::pin(answers.stuck().map(|()| Limit::Stuck)));
+    loop {
+        let reached = tokio::select! {
+            // A request that is there comes before its time being over.
+            biased;
+            ended = connection.as_mut() => return Ok(ended?),
+            Some(reached) = limits.next() => reached,
+        };
+        match reached {
+            Limit::Over => return Ok(()),
+            Limit::Stuck => return Err(STUCK.into()),
+            Limit::Leave => {
+                connection.as_mut().graceful_shutdown();
+                limits.push(Box::pin(all_over(context, &streams)));
+                limits.push(Box::pin(shut_out(place, &streams)));
+            }
+        }
     }
 }
 
+/// What a connection comes to beside its own end.
+enum Limit {
+    /// It closes at once.
+    Over,
+    /// Its client reads no answers.
+    Stuck,
+    /// It closes when all is answered.
+    Leave,
+}
+
 /// Returns when no request came in time. One that has come puts an end to this limit.
-async fn too_late(context: &Context, watch: &ConnectionWatch, streams: &Streams) {
+async fn too_late(context: &Context, watch: &ConnectionWatch, streams: &Streams) -> Limit {
     context.too_late_to_speak(watch.first_request_by()).await;
-    if streams.any.get() {
-        pending::<()>().await;
-    }
+    if streams.any.get() { pending().await } else { Limit::Over }
 }
 
 /// Returns when it is time for the GOAWAY. Not before the first request: it is on its way, and its sender may take
 /// the GOAWAY for an answer to it.
-async fn to_leave(context: &Context, streams: &Streams) {
+async fn to_leave(context: &Context, streams: &Streams) -> Limit {
     let announcing = async {
         context.shared.drain.reached(DrainStage::Announcing).await;
         if !streams.any.get() {
@@ -145,29 +164,31 @@ async fn to_leave(context: &Context, streams: &Streams) {
         () = announcing => {}
         () = streams.leave.notified() => {}
     }
+    Limit::Leave
 }
 
 /// After the GOAWAY the client closes the connection, or hyper does once all is answered and the client has seen
 /// it. Returns when a drain waits no longer for a client that does neither.
-async fn all_over(context: &Context, streams: &Streams) {
+async fn all_over(context: &Context, streams: &Streams) -> Limit {
     context.shared.drain.reached(DrainStage::Finishing).await;
     loop {
         sleep(LAST_LOOKS).await;
         if streams.open.get() == 0 {
-            return;
+            return Limit::Over;
         }
     }
 }
 
 /// After the GOAWAY a peer that may not call has this long. Returns when it is over.
-async fn shut_out(place: &ConnectionSlot, streams: &Streams) {
+async fn shut_out(place: &ConnectionSlot, streams: &Streams) -> Limit {
     for _ in 0..LOOKS_AT_STRANGERS {
         sleep(LAST_LOOKS).await;
         if !place.is_silent() {
             return pending().await;
         }
         if streams.open.get() == 0 {
-            return;
+            return Limit::Over;
         }
     }
+    Limit::Over
 }
