@@ -146,6 +146,7 @@ impl Bridge {
         }
     }
 
+    /// Not an `async fn`, which would keep room for the request beside the receiver's.
     fn pass(
         &self,
         mut request: Forwarded,

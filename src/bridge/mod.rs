@@ -62,6 +62,7 @@ impl Bridge {
     {
         let (trace, span) = traces::begin(head, self.https);
 
+        // A block, for the future not to keep what is in it while a decision is waited for.
         let (arrived, held, forwarded) = {
             // Receive and decode: there is a callback to be decided, or an outcome already.
             let received = pin!(self.receive(peer, head, body, deadline)).await;
@@ -73,6 +74,7 @@ impl Bridge {
             let forwarded = match &arrived {
                 Continue((arrived, _)) if arrived.is_for_the_receiver() => {
                     let headers = std::mem::take(&mut head.headers);
+                    // Boxed, so that other decisions do not pay for its size.
                     Some(Box::new(self.forwarded(&head.uri, headers, arrived.question.body.json())))
                 }
                 _ => None,

@@ -226,6 +226,7 @@ impl Upstream {
 
         let connection = place.connection_number();
         let (sender, given_up) = place.parts();
+        // A block, for the future not to keep room for the head.
         let called = {
             let mut head = unary::head(&endpoint.origin, call.path.clone(), deadline.remaining());
             write_metadata(head.headers_mut(), call.operation_id.as_ref(), call.id, call.attempt);
