@@ -62,7 +62,7 @@ impl Bridge {
         let deciding = async move {
             let _held = held;
             let deadline = arrived.deadline;
-            let outcome = self.decide(arrived, place, &trace).await.recorded_by(span).in_shadow();
+            let outcome = self.decide(arrived, place, trace).await.recorded_by(span).in_shadow();
             self.record(&outcome, deadline);
             outcome
         };

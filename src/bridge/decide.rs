@@ -10,39 +10,37 @@ use crate::base::{deadline::Deadline, memory::Permit, trace_context::Propagation
 use crate::callback::{Body, Question};
 use crate::outcome::Outcome;
 use crate::policy::Route;
-use crate::upstream::{Asked, Call, CallError, CallId, ErrorClass, Spent};
+use crate::upstream::{Asked, Call, CallError, CallId, ErrorClass};
 
 impl Bridge {
     /// The decision, or the fallback where there is none: also where there is no `place` among the callbacks being
     /// decided, and after a panic.
-    pub(super) async fn decide(
+    pub(super) fn decide(
         &self,
-        Arrived { operation_id, question, policy, deadline }: Arrived,
+        arrived: Arrived,
         place: Option<Permit>,
-        trace: &Propagation,
-    ) -> Outcome {
-        let Question { frame, body } = question;
-        let outcome = {
-            let deciding = pin!(async {
-                let path = self.callbacks.path(body.callback());
-                let (operation_id, memory) = (operation_id.metadata(), &self.limits.body_bytes);
-                let call =
-                    Call { path: &path, frame: &frame, id: CallId::now(), attempt: None, operation_id, trace, memory };
-                let asked = pin!(self.ask(&call, place, deadline)).await;
-                self.outcome(Rc::clone(&body), &frame, asked, &policy, deadline)
-            });
-            AssertUnwindSafe(deciding).catch_unwind().await
-        };
-        let outcome = outcome.unwrap_or_else(|_panicked| self.fall_back(body, &policy, ErrorClass::Internal, None));
-        outcome.of(operation_id)
-    }
-
-    async fn ask(&self, call: &Call<'_>, place: Option<Permit>, deadline: Deadline) -> Asked {
-        let Some(_place) = place else {
-            let reply = Err(CallError::Limit("limits.in_flight"));
-            return Asked { reply, endpoint: None, spent: Spent::default(), tries: vec![] };
-        };
-        pin!(self.upstream.ask(call, deadline)).await
+        trace: Propagation,
+    ) -> impl Future<Output = Outcome> + use<'_> {
+        // Not an `async fn`, which would keep room for them as they came, too.
+        let Arrived { operation_id, question: Question { frame, body }, policy, deadline } = arrived;
+        async move {
+            let outcome = {
+                let deciding = pin!(async {
+                    let path = self.callbacks.path(body.callback());
+                    let (operation_id, memory) = (operation_id.metadata(), &self.limits.body_bytes);
+                    let (id, trace) = (CallId::now(), &trace);
+                    let call = Call { path: &path, frame: &frame, id, attempt: None, operation_id, trace, memory };
+                    let asked = match &place {
+                        Some(_) => pin!(self.upstream.ask(&call, deadline)).await,
+                        None => Asked::nobody(CallError::Limit("limits.in_flight")),
+                    };
+                    self.outcome(Rc::clone(&body), &frame, asked, &policy, deadline)
+                });
+                AssertUnwindSafe(deciding).catch_unwind().await
+            };
+            let outcome = outcome.unwrap_or_else(|_panicked| self.fall_back(body, &policy, ErrorClass::Internal, None));
+            outcome.of(operation_id)
+        }
     }
 
     fn outcome(

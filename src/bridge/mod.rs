@@ -35,6 +35,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::{Either, FutureExt as _};
 use http::{HeaderMap, Uri, request::Parts};
 use http_body::Body;
 
@@ -62,51 +63,53 @@ impl Bridge {
     {
         let (trace, span) = traces::begin(head, self.https);
 
-        // A block, for the future not to keep what is in it while a decision is waited for.
-        let (arrived, held, forwarded) = {
+        // What is waited for next, in a block: the future keeps nothing else from here on.
+        let asking = 'asking: {
             // Receive and decode: there is a callback to be decided, or an outcome already.
             let received = pin!(self.receive(peer, head, body, deadline)).await;
             let arrived = match received {
                 Continue(Request::Callback(received)) => received.decode(self.callbacks.codec, &head.uri),
-                Continue(Request::Forward(request)) => return pin!(self.forward(request, head, trace, span)).await,
+                Continue(Request::Forward(request)) => {
+                    break 'asking Either::Left(self.forward(request, head, trace, span));
+                }
                 Break(outcome) => Break(outcome),
             };
             let forwarded = match &arrived {
                 Continue((arrived, _)) if arrived.is_for_the_receiver() => {
                     let headers = std::mem::take(&mut head.headers);
-                    // Boxed, so that other decisions do not pay for its size.
-                    Some(Box::new(self.forwarded(&head.uri, headers, arrived.question.body.json())))
+                    Some(self.forwarded(&head.uri, headers, arrived.question.body.json()))
                 }
                 _ => None,
             };
             // They are part of what the connection read, which takes 8 KiB for as long as any of it is held.
             (head.uri, head.headers) = (Uri::default(), HeaderMap::default());
-            match arrived {
-                Continue((arrived, held)) => (arrived, held, forwarded),
+            let (arrived, held) = match arrived {
+                Continue(arrived) => arrived,
                 Break(outcome) => return self.finish(outcome, span, None, deadline),
-            }
-        };
-
-        if arrived.policy.route != Route::Service {
-            return self.finish(self.routed(arrived), span, Some(held), deadline);
-        }
-        // What OpenIM only tells is answered before anybody is told.
-        if arrived.question.body.callback().is_after() {
-            return self.deliver(arrived, held, trace, span, deadline);
-        }
-        let place = self.limits.in_flight.take(1);
-        // Roll-out: so are those whom it does not concern.
-        if !arrived.has_effect() {
-            return match forwarded {
-                Some(forwarded) => {
-                    Box::pin(self.forward_and_compare(arrived, held, *forwarded, place, trace, span)).await
-                }
-                None => self.decide_in_background(arrived, held, place, trace, span),
             };
-        }
-        // Ask, and fall back.
-        let outcome = pin!(self.decide(arrived, place, &trace)).await;
-        self.finish(outcome, span, Some(held), deadline)
+
+            if arrived.policy.route != Route::Service {
+                return self.finish(self.routed(arrived), span, Some(held), deadline);
+            }
+            // What OpenIM only tells is answered before anybody is told.
+            if arrived.question.body.callback().is_after() {
+                return self.deliver(arrived, held, trace, span, deadline);
+            }
+            let place = self.limits.in_flight.take(1);
+            // Roll-out: so are those whom it does not concern.
+            if !arrived.has_effect() {
+                let Some(forwarded) = forwarded else {
+                    return self.decide_in_background(arrived, held, place, trace, span);
+                };
+                // Boxed, so that other decisions do not pay for its size.
+                let comparing = self.forward_and_compare(arrived, held, forwarded, place, trace, span);
+                break 'asking Either::Right(Either::Left(comparing.boxed_local()));
+            }
+            // Ask, and fall back.
+            let finish = move |outcome| self.finish(outcome, span, Some(held), deadline);
+            Either::Right(Either::Right(self.decide(arrived, place, trace).map(finish)))
+        };
+        asking.await
     }
 
     /// The answer when a panic has ended the path before the decision, or after it: then nothing is known of the request any

@@ -125,6 +125,14 @@ pub struct Asked {
     pub tries: Vec<Try>,
 }
 
+impl Asked {
+    /// No endpoint was called.
+    #[must_use]
+    pub fn nobody(error: CallError) -> Self {
+        Self { reply: Err(error), endpoint: None, spent: Spent::default(), tries: vec![] }
+    }
+}
+
 impl Upstream {
     /// Connects to every endpoint at once, so that the first callback finds a connection. Must run in a worker's runtime.
     #[must_use]

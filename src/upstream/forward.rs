@@ -69,6 +69,9 @@ impl Passed {
     }
 }
 
+/// What the receiver gets, and its path. Boxed, for the futures that hand it on not to keep room for it.
+type Requested = (Box<Request<Full<Bytes>>>, PathAndQuery);
+
 /// A worker's way to the receiver.
 #[derive(Debug)]
 pub struct Forwarder {
@@ -84,38 +87,43 @@ impl Forwarder {
 
     /// Forwards it once. `memory`: where the answer's body is counted; `None`: it is not kept. `span`: that of the try, where a
     /// trace records it.
-    pub async fn pass(
-        &self,
+    pub fn pass<'a>(
+        &'a self,
         request: Forwarded,
         deadline: Deadline,
-        memory: Option<&Arc<Gauge>>,
+        memory: Option<&'a Arc<Gauge>>,
         span: Option<SpanId>,
-    ) -> Passed {
-        let (mut spent, mut endpoint) = (Spent::default(), None);
-        let mut tries: Vec<Try> = span.map(Try::begin_forward).into_iter().collect();
-        let answer = {
-            let _calling = Stopwatch::start(&mut spent.calling);
-            let answer = pin!(self.answer(request, memory, &mut endpoint));
-            timeout_at(deadline.at(), answer).await.unwrap_or(Err(CallError::Deadline))
-        };
-        if let Some(tried) = tries.last_mut() {
-            tried.server = Some(TriedServer { origin: self.receiver.settings.url.origin(), target: endpoint.clone() });
-            match &answer {
-                Ok(answer) => tried.end(TryEnd::Forward(Ok(answer.status))),
-                Err(CallError::Deadline) => {}
-                Err(error) => tried.end(TryEnd::Forward(Err(error.class(deadline.remaining())))),
+    ) -> impl Future<Output = Passed> + use<'a> {
+        // Made at once, for the future not to keep room for what it is made of.
+        let request = self.request(request);
+        async move {
+            let (mut spent, mut endpoint) = (Spent::default(), None);
+            let mut tries: Vec<Try> = span.map(Try::begin_forward).into_iter().collect();
+            let answer = {
+                let _calling = Stopwatch::start(&mut spent.calling);
+                let answer = pin!(self.answer(request, memory, &mut endpoint));
+                timeout_at(deadline.at(), answer).await.unwrap_or(Err(CallError::Deadline))
+            };
+            if let Some(tried) = tries.last_mut() {
+                let origin = self.receiver.settings.url.origin();
+                tried.server = Some(TriedServer { origin, target: endpoint.clone() });
+                match &answer {
+                    Ok(answer) => tried.end(TryEnd::Forward(Ok(answer.status))),
+                    Err(CallError::Deadline) => {}
+                    Err(error) => tried.end(TryEnd::Forward(Err(error.class(deadline.remaining())))),
+                }
             }
+            Passed { answer, endpoint, spent, tries }
         }
-        Passed { answer, endpoint, spent, tries }
     }
 
     async fn answer(
         &self,
-        request: Forwarded,
+        request: Result<Requested, CallError>,
         memory: Option<&Arc<Gauge>>,
         endpoint: &mut Option<Target>,
     ) -> Result<ForwardAnswer, CallError> {
-        let (mut request, path) = self.request(request)?;
+        let (mut request, path) = request?;
         loop {
             let mut connection = self.connections.get().await?;
             *endpoint = Some(connection.target.clone());
@@ -125,19 +133,18 @@ impl Forwarder {
                     self.connections.keep(connection);
                     return Ok(answer);
                 }
-                Err(Failure::Unsent(unsent)) if !connection.is_new => request = *unsent,
+                Err(Failure::Unsent(unsent)) if !connection.is_new => request = unsent,
                 Err(Failure::Unsent(_)) => return Err(ForwardError::Closed.into()),
                 Err(Failure::Failed(error)) => return Err(error),
             }
         }
     }
 
-    /// What the receiver gets, and its path.
-    fn request(&self, request: Forwarded) -> Result<(Request<Full<Bytes>>, PathAndQuery), CallError> {
+    fn request(&self, request: Forwarded) -> Result<Requested, CallError> {
         let settings = &self.receiver.settings;
         let Forwarded { command, query, headers, body } = request;
         let path = settings.url.path(&command, query.as_deref()).ok_or(ForwardError::Url)?;
-        let mut request = Request::new(Full::new(body));
+        let mut request = Box::new(Request::new(Full::new(body)));
         *request.method_mut() = Method::POST;
         *request.headers_mut() = headers;
         let from_file = settings.credentials.as_ref().map(ForwardCredentials::value);

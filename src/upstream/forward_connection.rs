@@ -116,7 +116,7 @@ impl ReceiverConnection {
     /// Sends a request, and has `read` read its answer.
     pub(super) async fn exchange<T, F>(
         &mut self,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
         read: impl FnOnce(Response<Incoming>) -> F,
     ) -> Result<T, Failure>
     where
@@ -124,11 +124,11 @@ impl ReceiverConnection {
     {
         match &mut self.sender {
             Sender::Http1(sender, driver) => {
-                let response = driver.drive(pin!(sender.try_send_request(request))).await?;
+                let response = driver.drive(pin!(sender.try_send_request(*request))).await?;
                 Ok(driver.drive(pin!(read(response))).await?)
             }
             Sender::Http2(sender) => {
-                let response = sender.try_send_request(request).await?;
+                let response = sender.try_send_request(*request).await?;
                 Ok(read(response).await?)
             }
         }

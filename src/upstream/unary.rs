@@ -4,9 +4,10 @@
 //! two tasks, four boxes and two buffers of 8 KiB. The status codes are still tonic's.
 //! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use bytes::{Buf as _, Bytes};
+use futures_util::future::Either;
 use h2::{
     Reason, RecvStream,
     client::{ResponseFuture, SendRequest},
@@ -85,8 +86,10 @@ pub(super) fn unary<'a>(
 ) -> impl Future<Output = Result<Reply, CallError>> + use<'a> {
     let longest = frame.len() + BEYOND_QUESTION;
     // Sent at once, for the future not to keep room for the head.
-    let response = send(sender, head, frame);
-    async move { reply(sender, response?, longest, memory, given_up).await }
+    match send(sender, head, frame) {
+        Ok(response) => Either::Left(reply(sender, response, longest, memory, given_up)),
+        Err(error) => Either::Right(ready(Err(error))),
+    }
 }
 
 fn send(sender: &mut Sender, head: Request<()>, frame: Bytes) -> Result<ResponseFuture, CallError> {
