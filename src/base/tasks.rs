@@ -1,7 +1,7 @@
 //! Short work beside other work: one of tokio's tasks for all of it.
 //!
 //! A task of tokio's own is aligned to 128 bytes. glibc keeps such blocks when they are freed, but gives out none of them
-//! again: with one for each request a process grew by megabytes, and spent more time on memory.
+//! again: with one for each delivery a process grew by megabytes.
 
 use std::{future::poll_fn, panic::AssertUnwindSafe, task::Poll, thread::Result};
 

@@ -21,7 +21,6 @@ use hyper::rt::Executor;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use crate::base::tasks::Tasks;
 use crate::bridge::Held;
 
 /// How long an answer may make no progress: as long as the socket's own limit.
@@ -150,23 +149,13 @@ impl Answers {
 }
 
 /// Runs the streams of a connection, on the worker's own thread. One whose answer is stalled is dropped, which resets it.
-#[derive(Clone)]
-pub(super) struct Streams {
-    answers: Rc<Answers>,
-    tasks: Tasks,
-}
-
-impl Streams {
-    pub(super) fn start(answers: Rc<Answers>) -> Self {
-        Self { answers, tasks: Tasks::start() }
-    }
-}
+#[derive(Clone, Default)]
+pub(super) struct Streams(pub(super) Rc<Answers>);
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let answers = Rc::clone(&self.answers);
-        // What one turn of them may cost is counted where the connection is read, and how many there may be in h2.
-        self.tasks.spawn(StreamTask { stream, answers, answer: None, timer: None });
+        let answers = Rc::clone(&self.0);
+        tokio::task::spawn_local(StreamTask { stream, answers, answer: None, timer: None });
     }
 }
 

@@ -100,7 +100,7 @@ where
         }
     });
     let mut connection = pin!(
-        http2::Builder::new(answer::Streams::start(Rc::clone(&answers)))
+        http2::Builder::new(answer::Streams(Rc::clone(&answers)))
             .max_concurrent_streams(STREAMS)
             // All of them may give up while the worker has no time for them: h2 would take more than 20 for an attack,
             // and close on the others too.
