@@ -5,7 +5,7 @@
 //! - [`chunks`]: a body that comes in pieces.
 //! - [`file_watch`]: files that are read again when they change. [`tls`]: those of TLS. [`yaml`]: YAML as people write it.
 //! - [`memory`]: counts what is held. [`cgroup`]: how much the system lets the process use.
-//! - [`tasks`]: short work beside other work. [`socket`]: socket options, the only code that differs between systems.
+//! - [`socket`]: socket options, the only code that differs between systems.
 //! - [`trace_context`]: where a request stands in a distributed trace.
 //! - [`grpc_frame`]: how gRPC sends a message. [`grpc_status`]: the names of its statuses. [`json`]: reads JSON.
 //! - [`http2_frames`]: the heads of HTTP/2 frames, read beside h2.
@@ -25,7 +25,6 @@ pub(crate) mod json;
 pub mod memory;
 pub(crate) mod packed;
 pub(crate) mod socket;
-pub(crate) mod tasks;
 pub mod text;
 pub mod tls;
 pub mod trace_context;

@@ -83,7 +83,7 @@ impl Bridge {
         if let Some(span) = &mut span {
             span.answered(deadline.elapsed());
         }
-        self.tasks.spawn(Rc::clone(self).decide_in_shadow(arrived, held, place, trace, span).map(drop));
+        tokio::task::spawn_local(Rc::clone(self).decide_in_shadow(arrived, held, place, trace, span));
         self.metrics.answered(deadline.elapsed());
         let body = self.body(&go_on);
         let held = self.limits.answer(body.len());

@@ -32,7 +32,7 @@ impl Bridge {
                     let call = Call { path: &path, frame: &frame, id, attempt: None, operation_id, trace, memory };
                     let asked = match &place {
                         Some(_) => pin!(self.upstream.ask(&call, deadline)).await,
-                        None => Asked::nobody(CallError::Limit("limits.in_flight")),
+                        None => Asked::nowhere(CallError::Limit("limits.in_flight")),
                     };
                     self.outcome(Rc::clone(&body), &frame, asked, &policy, deadline)
                 });

@@ -28,7 +28,6 @@ use super::settings::DeliverySettings;
 use crate::base::{
     deadline::Deadline,
     memory::{Gauge, Permit},
-    tasks::Tasks,
     trace_context::Propagation,
 };
 use crate::callback::{Callback, Callbacks};
@@ -232,7 +231,6 @@ pub(super) struct WorkerDeliveries {
     upstream: Rc<Upstream>,
     forwarder: Option<Rc<Forwarder>>,
     limits: Arc<SharedLimits>,
-    tasks: Tasks,
     /// What waits behind the event of the same key that is being delivered.
     waiting: RefCell<HashMap<u64, Line>>,
     /// Held by the one that looks whether an endpoint is healthy again: all wait for that, and may be thousands.
@@ -263,11 +261,10 @@ impl WorkerDeliveries {
         upstream: Rc<Upstream>,
         forwarder: Option<Rc<Forwarder>>,
         limits: Arc<SharedLimits>,
-        tasks: Tasks,
         mut events: Events,
     ) {
         let (waiting, looking) = (RefCell::default(), Mutex::default());
-        let worker = Rc::new(Self { deliveries, upstream, forwarder, limits, tasks, waiting, looking });
+        let worker = Rc::new(Self { deliveries, upstream, forwarder, limits, waiting, looking });
         tokio::task::spawn_local(async move {
             while let Some(event) = events.recv().await {
                 Rc::clone(&worker).take(event);
@@ -278,7 +275,7 @@ impl WorkerDeliveries {
     fn take(self: Rc<Self>, event: Event) {
         let Some(key) = event.key else {
             let Some(task) = self.deliveries.bytes.take(TASK) else { return self.drop_newest(&event) };
-            Rc::clone(&self).tasks.spawn(async move {
+            tokio::task::spawn_local(async move {
                 let _held = task;
                 self.deliver(&event).await;
             });
@@ -296,7 +293,7 @@ impl WorkerDeliveries {
         let Some(task) = self.deliveries.bytes.take(TASK) else { return self.drop_newest(&event) };
         waiting.insert(key, Line { bytes: event.bytes, events: VecDeque::from([event]) });
         drop(waiting);
-        Rc::clone(&self).tasks.spawn(async move {
+        tokio::task::spawn_local(async move {
             let _held = task;
             while let Some(event) = self.next_of(key) {
                 self.deliver(&event).await;

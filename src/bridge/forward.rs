@@ -113,7 +113,7 @@ impl Bridge {
         let (tell, told) = tokio::sync::oneshot::channel::<(Bytes, Permit)>();
         let (bridge, of_service) = (Rc::clone(self), trace.clone());
         // Ends by the deadline, as the receiver does.
-        self.tasks.spawn(async move {
+        tokio::task::spawn_local(async move {
             let outcome = Rc::clone(&bridge).decide_in_shadow(arrived, held, place, of_service, None).await;
             if let Ok((answer, _held)) = told.await {
                 let compared = compare(&outcome, &answer);

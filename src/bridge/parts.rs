@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::delivery::{Deliveries, Events, WorkerDeliveries};
 use super::limits::{Held, SharedLimits};
 use super::settings::{BridgeSettings, CallbackPolicy};
-use crate::base::{deadline::Deadline, tasks::Tasks};
+use crate::base::deadline::Deadline;
 use crate::callback::{Callbacks, Question};
 use crate::openim::{Fields, OperationId, Verdict};
 use crate::outcome::{CallbackSpan, Origin, Outcome, Source};
@@ -28,8 +28,6 @@ pub struct Bridge {
     pub(super) deliveries: Arc<Deliveries>,
     /// `None`: there is no `forward.url`.
     pub(super) forwarder: Option<Rc<Forwarder>>,
-    /// What goes on when OpenIM has its answer.
-    pub(super) tasks: Tasks,
     /// Whether OpenIM comes by HTTPS.
     pub(super) https: bool,
 }
@@ -73,10 +71,9 @@ impl Bridge {
         let upstream = Rc::new(Upstream::new(pool));
         let forwarder = receiver.map(|receiver| Rc::new(Forwarder::new(receiver)));
         let (told, bounds) = (Rc::clone(&upstream), Arc::clone(&limits));
-        let tasks = Tasks::start();
-        WorkerDeliveries::start(Arc::clone(&deliveries), told, forwarder.clone(), bounds, tasks.clone(), events);
+        WorkerDeliveries::start(Arc::clone(&deliveries), told, forwarder.clone(), bounds, events);
         let (metrics, callbacks) = (Arc::clone(deliveries.metrics()), Arc::clone(deliveries.callbacks()));
-        Self { settings, limits, metrics, callbacks, upstream, deliveries, forwarder, tasks, https }
+        Self { settings, limits, metrics, callbacks, upstream, deliveries, forwarder, https }
     }
 
     /// The same bridge, with the same connections, on other settings.
@@ -90,7 +87,6 @@ impl Bridge {
             upstream: Rc::clone(&self.upstream),
             deliveries: Arc::clone(&self.deliveries),
             forwarder: self.forwarder.clone(),
-            tasks: self.tasks.clone(),
             https: self.https,
         }
     }

@@ -126,9 +126,9 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// No endpoint was called.
+    /// It went to nobody.
     #[must_use]
-    pub fn nobody(error: CallError) -> Self {
+    pub fn nowhere(error: CallError) -> Self {
         Self { reply: Err(error), endpoint: None, spent: Spent::default(), tries: vec![] }
     }
 }
