@@ -333,11 +333,16 @@ fn a_certificate_s_expiry_and_its_rotations() {
         params.not_after = rcgen::date_time_ymd(year, 1, 1);
         params.self_signed(&key).expect("a certificate").pem()
     };
-    let mut cert = tempfile::NamedTempFile::new().expect("a file");
-    cert.write_all(made(2100).as_bytes()).expect("written");
-    let mut private = tempfile::NamedTempFile::new().expect("a file");
-    private.write_all(key.serialize_pem().as_bytes()).expect("written");
-    let tls = TlsSettings { cert: cert.path().to_owned(), key: private.path().to_owned(), look_every: ms(10) };
+    let folder = tempfile::tempdir().expect("a folder");
+    let [cert, private, next] = ["tls.crt", "tls.key", "next"].map(|file| folder.path().join(file));
+    // As a whole, at once: half a certificate would be one more error.
+    let put = |text: String| {
+        std::fs::write(&next, text).expect("written");
+        std::fs::rename(&next, &cert).expect("the swap");
+    };
+    put(made(2100));
+    std::fs::write(&private, key.serialize_pem()).expect("written");
+    let tls = TlsSettings { cert: cert.clone(), key: private, look_every: ms(10) };
     let bridge = bridge().admin().with(|settings| settings.tls = Some(tls)).start();
     let expiry = "openim_bridge_tls_certificate_expiry_seconds{side=\"listener\"}";
     let year = 365.25 * 86_400.0;
@@ -348,10 +353,10 @@ fn a_certificate_s_expiry_and_its_rotations() {
     eventually("plain HTTP is no handshake", || number(&bridge, handshakes) > 0.0);
     is(&bridge, handshakes, 1.0);
 
-    std::fs::write(cert.path(), made(2200)).expect("written");
+    put(made(2200));
     eventually("it is taken", || number(&bridge, "openim_bridge_tls_rotations_total{side=\"listener\"}") > 0.0);
     assert!((150.0 * year..200.0 * year).contains(&number(&bridge, expiry)), "in 2200");
-    std::fs::write(cert.path(), "no certificate").expect("written");
+    put("no certificate".to_owned());
     let errors = "openim_bridge_tls_rotation_errors_total{side=\"listener\"}";
     eventually("it is refused", || number(&bridge, errors) > 0.0);
     is(&bridge, errors, 1.0);
