@@ -513,6 +513,7 @@ fn outlives_late_replies(calls: usize, late: &Answer) {
         .with(|settings| {
             settings.upstream.health.interval = NEVER;
             settings.upstream.eject.failures = NonZeroUsize::MAX;
+            settings.upstream.connections = NonZeroUsize::MIN;
         })
         .start();
     eventually("it has said what it allows", || player.heard() > 0);

@@ -8,13 +8,14 @@ use bytes::Bytes;
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    num::NonZeroUsize,
     time::{Duration, Instant},
 };
 
 use kit::callback::{panics, remark_in};
 use kit::frames::{
     Answer, CANCEL, ENHANCE_YOUR_CALM, HEADER_TABLE_SIZE, INADEQUATE_SECURITY, INITIAL_WINDOW_SIZE, INTERNAL_ERROR,
-    MAX_FRAME_SIZE, NO_ERROR, Player, REFUSED_STREAM, allow, answer, grpc, http, plays, terms,
+    MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, NO_ERROR, Player, REFUSED_STREAM, allow, answer, grpc, http, plays, terms,
 };
 use kit::{BridgeBuilder, Client, Request, app, app_at, app_to_stop, bridge, eventually, ms, nowhere, peer};
 use openim_bridge::callback::{BodyError, Callback, Codec, Question};
@@ -540,21 +541,51 @@ fn a_client_that_leaves_cancels_the_call() {
 /// As reactor-netty, grpc-node and h2 do, a service may end a connection on which many calls are cancelled.
 #[test]
 fn calls_that_are_given_up_do_not_look_like_an_attack() {
-    const GIVEN_UP: usize = 60;
     const RESETS_AT_ONCE: usize = 8;
-    let service = terms().plays_by(|request| if request < GIVEN_UP { answer() } else { allow() });
-    let bridge = bridge().asking_at(service.address).refusing().timeout(ms(14_000)).start();
-    let mut clients: Vec<_> = (0..GIVEN_UP).map(|_| bridge.connect()).collect();
-    for client in &mut clients {
-        client.write(&Request::new().bytes());
+    // A few of many places, and all of few.
+    for (places, given_up) in [(1000, 60), (100, 100)] {
+        let service = terms().set(MAX_CONCURRENT_STREAMS, places);
+        let service = service.plays_by(move |request| if request < given_up { answer() } else { allow() });
+        let bridge = bridge().asking_at(service.address).refusing().timeout(ms(14_000)).start();
+        let mut clients: Vec<_> = (0..given_up).map(|_| bridge.connect()).collect();
+        for client in &mut clients {
+            client.write(&Request::new().bytes());
+        }
+        eventually("all are asked", || service.requests().len() == given_up);
+        clients.into_iter().for_each(Client::leave);
+        eventually("nobody waits", || bridge.server.load().in_flight == 0);
+        bridge.ask("pal").goes_on_with("pal");
+        assert_eq!(service.requests(), vec![0; given_up + 1], "all on one connection");
+        let resets = service.resets();
+        assert!((1..=RESETS_AT_ONCE).contains(&resets), "{resets} resets");
     }
-    eventually("all are asked", || service.requests().len() == GIVEN_UP);
-    clients.into_iter().for_each(Client::leave);
-    eventually("nobody waits", || bridge.server.load().in_flight == 0);
+}
+
+#[test]
+fn calls_that_are_given_up_and_never_end_do_not_keep_their_places_from_others() {
+    const PLACES: usize = 20;
+    const RESETS_AT_ONCE: usize = 8;
+    const GIVEN_UP: usize = PLACES + RESETS_AT_ONCE;
+    let service = terms().set(MAX_CONCURRENT_STREAMS, u32::try_from(PLACES).expect("few"));
+    let service = service.plays_by(|request| if request < GIVEN_UP { answer() } else { allow() });
+    let bridge = bridge()
+        .asking_at(service.address)
+        .refusing()
+        .with(|settings| settings.upstream.connections = NonZeroUsize::MIN)
+        .timeout(ms(14_000))
+        .start();
+    eventually("it has said what it allows", || service.heard() > 0);
+    for number in 0..GIVEN_UP {
+        let mut client = bridge.connect();
+        client.write(&Request::new().bytes());
+        eventually("it is asked", || service.requests().len() > number);
+        client.leave();
+        eventually("nobody waits", || bridge.server.load().in_flight == 0);
+    }
+    let asked = Instant::now();
     bridge.ask("pal").goes_on_with("pal");
+    assert!(asked.elapsed() < ms(9_000), "{:?}", asked.elapsed());
     assert_eq!(service.requests(), [0; GIVEN_UP + 1], "all on one connection");
-    let resets = service.resets();
-    assert!((1..=RESETS_AT_ONCE).contains(&resets), "{resets} resets");
 }
 
 fn panics_early(callback: &'static Callback, body: Bytes, id: &OperationId) -> Result<Question, BodyError> {

@@ -51,6 +51,9 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 const HEADERS: u32 = 16 << 10;
 /// How often to check whether the calls on a connection that is out of use have ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How often a call that waits for a place looks for one unasked: calls that are given up lose theirs in time, which tells
+/// nobody.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(500);
 
 /// One worker's connections to one endpoint.
 #[derive(Debug)]
@@ -98,7 +101,7 @@ impl UpstreamConnection {
     /// Whether the peer would take one more call at once.
     fn has_room(&self) -> bool {
         let most = self.most_calls();
-        let has_room = self.calls.get() + self.given_up.len() < most;
+        let has_room = self.given_up.leave_room(self.calls.get(), most);
         if !has_room {
             self.full_at.set(most);
         }
@@ -256,7 +259,7 @@ impl Channel {
         self.waiting.set(self.waiting.get() + 1);
         // Given back also when the call's deadline ends the wait.
         let _waiting = scopeguard::guard((), |()| self.waiting.set(self.waiting.get() - 1));
-        self.room.notified().await;
+        let _looks_again = timeout(LOOK_FOR_ROOM, self.room.notified()).await;
     }
 
     /// `None` once no call can begin on it.

@@ -1,8 +1,10 @@
 //! Calls on a connection that nobody waits for any more. To cancel one is to reset its stream, and peers take many resets for an
 //! attack and end the connection, with all other calls on it: reactor-netty after 200 in 30 s, others after 20 at once. So few
-//! are reset; the others are left to end by themselves, which a service does at the deadline that it was told.
+//! are reset; the others are left to end by themselves, which a service does at the deadline that it was told. Until then they
+//! keep their places, and a call that finds no place waits.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -21,9 +23,10 @@ const RESET_EVERY: Duration = Duration::from_secs(3);
 /// How long a call may take to end by itself, and how many bytes it may take.
 const TIME_TO_END: Duration = Duration::from_secs(10);
 const BYTES_TO_END: usize = 64 << 10;
-/// How many are left to themselves on one connection, and the part of the calls that the peer allows there which others keep.
-const MOST: usize = 1000;
-const FOR_OTHERS: usize = 8;
+/// One that has had this long is cancelled if another call needs its place. So many that have not let no other begin: a service
+/// is not to be flooded by what nobody waits for.
+const TIME_OF_ITS_OWN: Duration = Duration::from_secs(2);
+const MOST: usize = 256;
 
 /// A call of which not all has come.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ struct GivenUpCall {
     call: Unfinished,
     /// Bytes that it may still take.
     left: usize,
-    until: Instant,
+    since: Instant,
 }
 
 /// Those of one connection.
@@ -77,7 +80,8 @@ pub(super) struct GivenUp {
 
 #[derive(Debug)]
 struct LeftAlone {
-    calls: Vec<GivenUpCall>,
+    /// The oldest first.
+    calls: VecDeque<GivenUpCall>,
     /// How many more may be reset, as of then.
     resets: u32,
     since: Instant,
@@ -85,43 +89,59 @@ struct LeftAlone {
 
 impl GivenUp {
     pub(super) fn new() -> Self {
-        let left = LeftAlone { calls: vec![], resets: RESETS, since: Instant::now() };
+        let left = LeftAlone { calls: VecDeque::new(), resets: RESETS, since: Instant::now() };
         Self { left: Mutex::new(left), count: AtomicUsize::new(0) }
     }
 
-    /// How many are left to themselves.
-    pub(super) fn len(&self) -> usize {
-        self.count.load(Relaxed)
+    /// Whether one more call may begin, beside so many that somebody waits for, where the peer allows `most`.
+    pub(super) fn leave_room(&self, calls: usize, most: usize) -> bool {
+        let count = self.count.load(Relaxed);
+        if calls + count < most && count < MOST {
+            return true;
+        }
+        let (mut left, now) = (self.left(), Instant::now());
+        let has_had_time = |call: &GivenUpCall| call.is_late(TIME_OF_ITS_OWN, now);
+        if calls + left.calls.len() >= most && left.calls.pop_front_if(|call| has_had_time(call)).is_some() {
+            self.count.store(left.calls.len(), Relaxed);
+        }
+        let count = left.calls.len();
+        calls + count < most && count - left.calls.partition_point(has_had_time) < MOST
     }
 
     fn left(&self) -> MutexGuard<'_, LeftAlone> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Cancels the call, or leaves it to itself. `most`: how many calls the peer allows.
-    pub(super) fn take(&self, call: Unfinished, most: usize) {
-        let mut call = GivenUpCall { call, left: BYTES_TO_END, until: Instant::now() + TIME_TO_END };
+    /// Cancels the call, or leaves it to itself.
+    pub(super) fn take(&self, call: Unfinished) {
+        let mut call = GivenUpCall { call, left: BYTES_TO_END, since: Instant::now() };
         // One that the peer has ended meanwhile, or the end of the connection, is over without a reset.
         if call.call.ends(&mut call.left, &mut Context::from_waker(Waker::noop())) {
             return;
         }
         let mut left = self.left();
-        if left.calls.len() < (most - most / FOR_OTHERS).min(MOST) && !left.may_reset() {
-            left.calls.push(call);
+        if !left.may_reset() {
+            left.calls.push_back(call);
             self.count.store(left.calls.len(), Relaxed);
         }
     }
 
     /// To be called whenever the connection has been read. Whether some have ended. One that takes too long is cancelled.
     pub(super) fn end_some(&self, context: &mut Context<'_>) -> bool {
-        let before = self.len();
+        let before = self.count.load(Relaxed);
         if before == 0 {
             return false;
         }
         let (mut left, now) = (self.left(), Instant::now());
-        left.calls.retain_mut(|given_up| given_up.until > now && !given_up.call.ends(&mut given_up.left, context));
+        left.calls.retain_mut(|call| !call.is_late(TIME_TO_END, now) && !call.call.ends(&mut call.left, context));
         self.count.store(left.calls.len(), Relaxed);
         left.calls.len() < before
+    }
+}
+
+impl GivenUpCall {
+    fn is_late(&self, time: Duration, now: Instant) -> bool {
+        now.duration_since(self.since) >= time
     }
 }
 

@@ -78,7 +78,7 @@ fn timeout_value(timeout: Duration) -> HeaderValue {
 /// Makes the call, with a message in its frame. Dropped before its end, it is given up: cancelled where there is no `given_up`.
 /// A reply that is longer than a decision can be is invalid; the others are counted in `memory`.
 pub(super) fn unary<'a>(
-    sender: &'a mut Sender,
+    sender: &mut Sender,
     head: Request<()>,
     frame: Bytes,
     memory: Option<&'a Arc<Gauge>>,
@@ -87,7 +87,7 @@ pub(super) fn unary<'a>(
     let longest = frame.len() + BEYOND_QUESTION;
     // Sent at once, for the future not to keep room for the head.
     match send(sender, head, frame) {
-        Ok(response) => Either::Left(reply(sender, response, longest, memory, given_up)),
+        Ok(response) => Either::Left(reply(response, longest, memory, given_up)),
         Err(error) => Either::Right(ready(Err(error))),
     }
 }
@@ -99,7 +99,6 @@ fn send(sender: &mut Sender, head: Request<()>, frame: Bytes) -> Result<Response
 }
 
 async fn reply(
-    sender: &Sender,
     response: ResponseFuture,
     longest: usize,
     memory: Option<&Arc<Gauge>>,
@@ -107,7 +106,7 @@ async fn reply(
 ) -> Result<Reply, CallError> {
     let leave = |call| {
         if let Some(given_up) = given_up {
-            given_up.take(call, sender.current_max_send_streams());
+            given_up.take(call);
         }
     };
     let mut response = guard(response, |response| leave(Unfinished::Head(response)));
