@@ -7,7 +7,6 @@ mod kit;
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Write as _,
     num::NonZeroUsize,
 };
 

@@ -5,21 +5,31 @@
 //! [`STALLED`] is reset.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::BTreeMap,
     convert::Infallible,
+    future::poll_fn,
+    panic::AssertUnwindSafe,
     pin::Pin,
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    thread,
     time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::{
+    future::{FutureExt as _, LocalBoxFuture},
+    stream::{FuturesUnordered, StreamExt as _},
+};
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep, sleep, sleep_until},
+};
 
 use crate::bridge::Held;
 
@@ -148,14 +158,34 @@ impl Answers {
     }
 }
 
-/// Runs the streams of a connection, on the worker's own thread. One whose answer is stalled is dropped, which resets it.
-#[derive(Clone, Default)]
-pub(super) struct Streams(pub(super) Rc<Answers>);
+/// The streams of a connection, in the connection's own task: a task each would cost 5 % more CPU. One whose answer is stalled is
+/// dropped, which resets it; one that panics ends alone.
+#[derive(Clone)]
+pub(super) struct Streams {
+    answers: Rc<Answers>,
+    begun: Rc<RefCell<Vec<LocalBoxFuture<'static, thread::Result<()>>>>>,
+}
+
+impl Streams {
+    /// And what runs them, without end: to be polled after the connection, whenever that has been, since it begins them.
+    pub(super) fn new(answers: &Rc<Answers>) -> (Self, impl Future<Output = Infallible> + use<>) {
+        let streams = Self { answers: Rc::clone(answers), begun: Rc::default() };
+        let (begun, mut running) = (Rc::clone(&streams.begun), FuturesUnordered::new());
+        let run = poll_fn(move |context| {
+            running.extend(begun.borrow_mut().drain(..));
+            while let Poll::Ready(Some(_ended)) = running.poll_next_unpin(context) {}
+            Poll::Pending
+        });
+        (streams, run)
+    }
+}
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let answers = Rc::clone(&self.0);
-        tokio::task::spawn_local(StreamTask { stream, answers, answer: None, timer: None });
+        let stream = StreamTask { stream, answers: Rc::clone(&self.answers), answer: None, timer: None };
+        // They would share what tokio lets one task do in a turn.
+        let stream = Box::pin(unconstrained(AssertUnwindSafe(stream).catch_unwind()));
+        self.begun.borrow_mut().push(stream);
     }
 }
 
