@@ -7,12 +7,13 @@ mod kit;
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    num::NonZeroUsize,
     sync::Arc,
 };
 
 use kit::frames::{
-    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE,
-    block, frame, setting,
+    CANCEL, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, PING,
+    RST_STREAM, SETTINGS, WINDOW_UPDATE, allow, answer, block, frame, setting, terms,
 };
 use kit::{App, Bridge, BridgeBuilder, COMMAND, PATIENCE, Request, app, bridge, ms};
 use openim_bridge::server::TlsSettings;
@@ -111,6 +112,14 @@ impl RawClient {
         }
     }
 
+    /// Waits until the bridge has read all, and had some time for it.
+    fn has_had_its_turns(&mut self) {
+        for _ in 0..5 {
+            self.write(&frame(PING, 0, 0, &[0; 8]));
+            while self.next().expect("the connection lives").kind != PING {}
+        }
+    }
+
     /// Waits until the bridge has closed.
     fn is_closed(&mut self) {
         while self.next().is_some() {}
@@ -197,11 +206,8 @@ fn late_bodies_of_rejected_requests_end_no_connection() {
         let of_all =
             |make: &dyn Fn(u32) -> Vec<u8>| rejected.iter().flat_map(|stream| make(*stream)).collect::<Vec<_>>();
         client.write(&of_all(&|stream| frame(HEADERS, END_HEADERS, stream, &head)));
-        // Their heads have been seen, and it has had its turns to answer.
-        for _ in 0..5 {
-            client.write(&frame(PING, 0, 0, &[0; 8]));
-            while client.next().expect("the connection lives").kind != PING {}
-        }
+        // Their heads have been seen.
+        client.has_had_its_turns();
         client.write(&of_all(&|stream| frame(DATA, END_STREAM, stream, &body)));
         client.write(&callback(stream));
         assert!(client.answer(stream).contains("Success"));
@@ -223,4 +229,33 @@ fn a_peer_that_may_not_call_is_told_to_go_and_gone() {
     }
     assert!(seen.contains(&GOAWAY) && seen.contains(&DATA), "{seen:?}");
     assert_eq!(it.app.calls(), 0);
+}
+
+/// As many services do, the decision service may end a connection on which many calls are cancelled.
+#[test]
+fn callbacks_that_are_reset_at_once_cost_others_nothing() {
+    const ROUNDS: u32 = 10;
+    const EACH: u32 = 120;
+    const RESETS_IN_HALF_A_MINUTE: usize = 18;
+    let service = terms().set(MAX_CONCURRENT_STREAMS, 100).plays([answer().waits(ms(1)).then(allow())]);
+    let it = secured(|bridge| {
+        let bridge = bridge.asking_at(service.address).refusing().timeout(ms(14_000));
+        bridge.with(|settings| settings.upstream.connections = NonZeroUsize::MIN)
+    });
+    let mut flooding = it.connect();
+    let mut other = it.connect();
+    for round in 0..ROUNDS {
+        let of_each = |make: &dyn Fn(u32) -> Vec<u8>| {
+            (0..EACH).flat_map(|number| make(1 + 2 * (round * EACH + number))).collect::<Vec<_>>()
+        };
+        flooding.write(&of_each(&callback));
+        flooding.has_had_its_turns();
+        flooding.write(&of_each(&|stream| frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())));
+        other.write(&callback(1 + 2 * round));
+        let answer = other.answer(1 + 2 * round);
+        assert!(answer.contains("Success"), "{answer}");
+    }
+    let resets = service.resets();
+    assert!(resets <= RESETS_IN_HALF_A_MINUTE, "{resets} resets");
+    assert!(service.requests().iter().all(|connection| *connection == 0), "all on one connection");
 }
