@@ -5,28 +5,27 @@
 //! [`STALLED`] is reset.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     collections::BTreeMap,
     convert::Infallible,
-    future::poll_fn,
     panic::AssertUnwindSafe,
     pin::Pin,
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
-    thread,
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{
     future::{FutureExt as _, LocalBoxFuture},
-    stream::{FuturesUnordered, StreamExt as _},
+    stream::{self, StreamExt as _},
 };
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
 use pin_project_lite::pin_project;
 use tokio::{
+    sync::mpsc::{UnboundedSender, unbounded_channel},
     task::unconstrained,
     time::{Instant, Sleep, sleep, sleep_until},
 };
@@ -158,25 +157,22 @@ impl Answers {
     }
 }
 
-/// The streams of a connection, in the connection's own task: a task each would cost 5 % more CPU. One whose answer is stalled is
+/// Runs the streams of a connection, all in one of tokio's tasks, for the slowest to be quicker. One whose answer is stalled is
 /// dropped, which resets it; one that panics ends alone.
 #[derive(Clone)]
 pub(super) struct Streams {
     answers: Rc<Answers>,
-    begun: Rc<RefCell<Vec<LocalBoxFuture<'static, thread::Result<()>>>>>,
+    begun: UnboundedSender<LocalBoxFuture<'static, ()>>,
 }
 
 impl Streams {
-    /// And what runs them, without end: to be polled after the connection, whenever that has been, since it begins them.
-    pub(super) fn new(answers: &Rc<Answers>) -> (Self, impl Future<Output = Infallible> + use<>) {
-        let streams = Self { answers: Rc::clone(answers), begun: Rc::default() };
-        let (begun, mut running) = (Rc::clone(&streams.begun), FuturesUnordered::new());
-        let run = poll_fn(move |context| {
-            running.extend(begun.borrow_mut().drain(..));
-            while let Poll::Ready(Some(_ended)) = running.poll_next_unpin(context) {}
-            Poll::Pending
-        });
-        (streams, run)
+    /// Must be called in a worker's runtime.
+    pub(super) fn start(answers: Rc<Answers>) -> Self {
+        let (begun, mut beginning) = unbounded_channel();
+        let beginning = stream::poll_fn(move |context| beginning.poll_recv(context));
+        // h2 bounds how many there are.
+        tokio::task::spawn_local(beginning.for_each_concurrent(None, |stream| stream));
+        Self { answers, begun }
     }
 }
 
@@ -184,8 +180,9 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let stream = StreamTask { stream, answers: Rc::clone(&self.answers), answer: None, timer: None };
         // They would share what tokio lets one task do in a turn.
-        let stream = Box::pin(unconstrained(AssertUnwindSafe(stream).catch_unwind()));
-        self.begun.borrow_mut().push(stream);
+        let stream = unconstrained(AssertUnwindSafe(stream).catch_unwind().map(drop));
+        // Fails only as the runtime ends.
+        let _sent = self.begun.send(Box::pin(stream));
     }
 }
 

@@ -99,10 +99,8 @@ where
             Ok::<_, Infallible>(response.map(|body| answers.begin(body)))
         }
     });
-    let (executor, running) = answer::Streams::new(&answers);
-    let mut running = pin!(running);
     let mut connection = pin!(
-        http2::Builder::new(executor)
+        http2::Builder::new(answer::Streams::start(Rc::clone(&answers)))
             .max_concurrent_streams(STREAMS)
             // All of them may give up while the worker has no time for them: h2 would take more than 20 for an attack,
             // and close on the others too.
@@ -123,7 +121,6 @@ where
             // A request that is there comes before its time being over.
             biased;
             ended = connection.as_mut() => return Ok(ended?),
-            never = running.as_mut() => match never {},
             Some(reached) = limits.next() => reached,
         };
         match reached {
