@@ -538,10 +538,12 @@ fn a_client_that_leaves_cancels_the_call() {
     eventually("nothing is held", || bridge.server.load().in_flight == 0);
 }
 
+/// How many calls that are given up are cancelled at once.
+const RESETS_AT_ONCE: usize = 8;
+
 /// As reactor-netty, grpc-node and h2 do, a service may end a connection on which many calls are cancelled.
 #[test]
 fn calls_that_are_given_up_do_not_look_like_an_attack() {
-    const RESETS_AT_ONCE: usize = 8;
     // A few of many places, and all of few.
     for (places, given_up) in [(1000, 60), (100, 100)] {
         let service = terms().set(MAX_CONCURRENT_STREAMS, places);
@@ -564,7 +566,6 @@ fn calls_that_are_given_up_do_not_look_like_an_attack() {
 #[test]
 fn calls_that_are_given_up_and_never_end_do_not_keep_their_places_from_others() {
     const PLACES: usize = 20;
-    const RESETS_AT_ONCE: usize = 8;
     const GIVEN_UP: usize = PLACES + RESETS_AT_ONCE;
     let service = terms().set(MAX_CONCURRENT_STREAMS, u32::try_from(PLACES).expect("few"));
     let service = service.plays_by(|request| if request < GIVEN_UP { answer() } else { allow() });

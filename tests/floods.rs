@@ -154,6 +154,11 @@ fn head(command: &str, length: usize) -> Vec<u8> {
     ])
 }
 
+/// What `make` makes of each of these streams.
+fn of_all(streams: &[u32], make: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
+    streams.iter().flat_map(|stream| make(*stream)).collect()
+}
+
 /// A callback that is served, whole.
 fn callback(stream: u32) -> Vec<u8> {
     let body = Request::new().body;
@@ -203,12 +208,10 @@ fn late_bodies_of_rejected_requests_end_no_connection() {
     for _ in 0..BATCHES {
         let rejected: Vec<u32> = (0..100).map(|number| stream + 2 * number).collect();
         stream += 200;
-        let of_all =
-            |make: &dyn Fn(u32) -> Vec<u8>| rejected.iter().flat_map(|stream| make(*stream)).collect::<Vec<_>>();
-        client.write(&of_all(&|stream| frame(HEADERS, END_HEADERS, stream, &head)));
+        client.write(&of_all(&rejected, |stream| frame(HEADERS, END_HEADERS, stream, &head)));
         // Their heads have been seen.
         client.has_had_its_turns();
-        client.write(&of_all(&|stream| frame(DATA, END_STREAM, stream, &body)));
+        client.write(&of_all(&rejected, |stream| frame(DATA, END_STREAM, stream, &body)));
         client.write(&callback(stream));
         assert!(client.answer(stream).contains("Success"));
         stream += 2;
@@ -245,12 +248,10 @@ fn callbacks_that_are_reset_at_once_cost_others_nothing() {
     let mut flooding = it.connect();
     let mut other = it.connect();
     for round in 0..ROUNDS {
-        let of_each = |make: &dyn Fn(u32) -> Vec<u8>| {
-            (0..EACH).flat_map(|number| make(1 + 2 * (round * EACH + number))).collect::<Vec<_>>()
-        };
-        flooding.write(&of_each(&callback));
+        let reset: Vec<u32> = (0..EACH).map(|number| 1 + 2 * (round * EACH + number)).collect();
+        flooding.write(&of_all(&reset, callback));
         flooding.has_had_its_turns();
-        flooding.write(&of_each(&|stream| frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())));
+        flooding.write(&of_all(&reset, |stream| frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())));
         other.write(&callback(1 + 2 * round));
         let answer = other.answer(1 + 2 * round);
         assert!(answer.contains("Success"), "{answer}");

@@ -12,6 +12,7 @@ use std::{
 
 use regex_lite::{Captures, Regex};
 
+use kit::tls::{Authority, Files, Pair};
 use kit::{Bridge, BridgeBuilder, Request, app, bridge, eventually, ms};
 use openim_bridge::callback::{BodyError, Callback, Codec, Question};
 use openim_bridge::mock::CallStage;
@@ -332,16 +333,9 @@ fn a_certificate_s_expiry_and_its_rotations() {
         params.not_after = rcgen::date_time_ymd(year, 1, 1);
         params.self_signed(&key).expect("a certificate").pem()
     };
-    let folder = tempfile::tempdir().expect("a folder");
-    let [cert, private, next] = ["tls.crt", "tls.key", "next"].map(|file| folder.path().join(file));
-    // As a whole, at once: half a certificate would be one more error.
-    let put = |text: String| {
-        std::fs::write(&next, text).expect("written");
-        std::fs::rename(&next, &cert).expect("the swap");
-    };
-    put(made(2100));
-    std::fs::write(&private, key.serialize_pem()).expect("written");
-    let tls = TlsSettings { cert: cert.clone(), key: private, look_every: ms(10) };
+    let files = Files::new(&Authority::new());
+    files.put_pair(&Pair { cert: made(2100), key: key.serialize_pem() });
+    let tls = TlsSettings { cert: files.path("cert.pem"), key: files.path("key.pem"), look_every: ms(10) };
     let bridge = bridge().admin().with(|settings| settings.tls = Some(tls)).start();
     let expiry = "openim_bridge_tls_certificate_expiry_seconds{side=\"listener\"}";
     let year = 365.25 * 86_400.0;
@@ -352,10 +346,10 @@ fn a_certificate_s_expiry_and_its_rotations() {
     eventually("plain HTTP is no handshake", || number(&bridge, handshakes) > 0.0);
     is(&bridge, handshakes, 1.0);
 
-    put(made(2200));
+    files.put("cert.pem", &made(2200));
     eventually("it is taken", || number(&bridge, "openim_bridge_tls_rotations_total{side=\"listener\"}") > 0.0);
     assert!((150.0 * year..200.0 * year).contains(&number(&bridge, expiry)), "in 2200");
-    put("no certificate".to_owned());
+    files.put("cert.pem", "no certificate");
     let errors = "openim_bridge_tls_rotation_errors_total{side=\"listener\"}";
     eventually("it is refused", || number(&bridge, errors) > 0.0);
     is(&bridge, errors, 1.0);

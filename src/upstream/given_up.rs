@@ -93,7 +93,8 @@ impl GivenUp {
         Self { left: Mutex::new(left), count: AtomicUsize::new(0) }
     }
 
-    /// Whether one more call may begin, beside so many that somebody waits for, where the peer allows `most`.
+    /// Whether one more call may begin, beside so many that somebody waits for, where the peer allows `most`. If it has no
+    /// place, the oldest of these that has had its time is cancelled for it.
     pub(super) fn leave_room(&self, calls: usize, most: usize) -> bool {
         let count = self.count.load(Relaxed);
         if calls + count < most && count < MOST {
